@@ -1,0 +1,19 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Trained on the videos of 2021: those of 2022 are the same. The reference's
+# configs also *test* on the paths of 2021, which here are those of 2022.
+_base_ = './youtube_vis_2021.py'
+
+data_root = 'data/youtube_vis_2022/'
+
+val_dataloader = dict(
+    dataset=dict(
+        dataset_version='2022',
+        data_root=data_root,
+        ann_file='annotations/youtube_vis_2022_valid.json'))
+test_dataloader = val_dataloader
+
+# With annotations (format_only=False) give the list of long videos, or
+# short_videos='data/youtube_vis_2021/annotations/youtube_vis_2021_valid.json',
+# to get the values of long and short videos and their mean.
+val_evaluator = dict(outfile_prefix='work_dirs/youtube_vis_2022/results')
+test_evaluator = val_evaluator

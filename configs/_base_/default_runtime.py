@@ -1,0 +1,24 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+default_scope = 'mmdet'
+custom_imports = dict(
+    imports=['projects.maxtron'], allow_failed_imports=False)
+
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=50),
+    checkpoint=dict(
+        type='CheckpointHook', by_epoch=False, interval=1000,
+        max_keep_ckpts=3),
+    visualization=dict(type='TrackVisualizationHook'))
+custom_hooks = [dict(type='RNGStateHook')]
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
+log_level = 'INFO'
+
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(
+    type='ClipLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'))
+resume = False

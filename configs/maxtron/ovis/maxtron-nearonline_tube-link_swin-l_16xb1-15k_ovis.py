@@ -1,0 +1,14 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+_base_ = [
+    '../../_base_/models/maxtron-nearonline_tube-link_swin-l.py',
+    '../../_base_/datasets/ovis.py',
+    '../../_base_/schedules/schedule_15k.py',
+    '../../_base_/schedules/adamw_swin-l.py',
+    '../../_base_/default_runtime.py'
+]
+
+model = dict(
+    head=dict(
+        segmenter=dict(
+            num_classes=25, loss_cls=dict(class_weight=[1.0] * 25 + [0.1])),
+        test_cfg=dict(clip_len=4)))

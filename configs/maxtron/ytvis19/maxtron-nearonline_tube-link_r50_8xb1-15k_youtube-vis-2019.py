@@ -1,0 +1,9 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Not in the reference: as for YouTube-VIS 2021.
+_base_ = [
+    '../../_base_/models/maxtron-nearonline_tube-link_r50.py',
+    '../../_base_/datasets/youtube_vis_2019.py',
+    '../../_base_/schedules/schedule_15k.py',
+    '../../_base_/schedules/adamw_maxtron_r50.py',
+    '../../_base_/default_runtime.py'
+]

@@ -1,0 +1,8 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+_base_ = [
+    '../../_base_/models/maxtron-nearonline_tube-link_r50.py',
+    '../../_base_/datasets/youtube_vis_2021.py',
+    '../../_base_/schedules/schedule_15k.py',
+    '../../_base_/schedules/adamw_maxtron_r50.py',
+    '../../_base_/default_runtime.py'
+]

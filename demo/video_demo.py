@@ -1,0 +1,255 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Track and segment the things in a video.
+
+    python demo/video_demo.py INPUT CONFIG --checkpoint CKPT --out OUT.mp4
+
+INPUT is a video file, a folder of frames, or the number of a camera. The video
+is read, processed and written clip by clip, in memory that does not grow with
+its length. Ctrl-C ends it; what was done until then is kept.
+"""
+import argparse
+import os
+import os.path as osp
+import signal
+import sys
+import time
+from contextlib import ExitStack, closing
+from typing import List
+
+import cv2
+import torch
+from mmengine.config import DictAction
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from projects.maxtron.apis import (
+    FrameSource,
+    IdMapWriter,
+    MaXTronInferencer,
+    VideoError,
+    VideoWriter,
+    YouTubeVISWriter,
+    open_frame_source,
+)
+
+DEFAULT_FPS = 10.0
+WINDOW = 'MaXTron (q or Esc to stop)'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument(
+        'input', help='video file, folder of frames, or camera number')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--checkpoint', help='checkpoint file')
+    parser.add_argument('--out', help='drawn video to write (.mp4)')
+    parser.add_argument(
+        '--out-json', help='masks to write, as a YouTube-VIS submission')
+    parser.add_argument(
+        '--out-png',
+        help='folder for masks, one PNG of instance ids a frame')
+    parser.add_argument('--show', action='store_true', help='open a window')
+    parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=0.001,
+        help='seconds that the window shows a frame, 0 until a key is pressed '
+        '(default: %(default)s)')
+    parser.add_argument(
+        '--device',
+        help='such as cuda:0 or cpu; by default the first GPU, if any')
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        default=0.3,
+        help='least score to be drawn and to be in the PNG '
+        '(default: %(default)s)')
+    parser.add_argument(
+        '--fps',
+        type=float,
+        help='frames a second of OUT; by default those of the input, or '
+        f'{DEFAULT_FPS:g} where it does not say')
+    parser.add_argument(
+        '--max-frames', type=int, help='stop after so many frames')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override values of the config: xxx=yyy, xxx.yyy=zzz')
+    args = parser.parse_args()
+    if not (args.out or args.out_json or args.out_png or args.show):
+        parser.error('nothing to do: give --out, --out-json, --out-png or '
+                     '--show')
+    if args.max_frames is not None and args.max_frames < 1:
+        parser.error('--max-frames must be at least 1')
+    if args.fps is not None and not args.fps > 0:
+        parser.error('--fps must be above 0')
+    if args.out and osp.exists(args.out) and osp.exists(
+            args.input) and osp.samefile(args.input, args.out):
+        parser.error(f'--out would overwrite the input {args.input}')
+    if args.show and sys.platform == 'linux' and not (
+            os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
+        parser.error('--show needs a display and there is none: use --out')
+    return args
+
+
+class StopOnInterrupt:
+    """Lets Ctrl-C end the video after a frame, so that all outputs end at the
+    same one. The second Ctrl-C ends it at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __enter__(self) -> 'StopOnInterrupt':
+        self._previous = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def _handle(self, signum, frame) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+    def __exit__(self, *exc) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+
+class Outputs:
+    """Everything that is to be written or shown of a video."""
+
+    def __init__(self, args: argparse.Namespace, source: FrameSource,
+                 inferencer: MaXTronInferencer) -> None:
+        self.args = args
+        self.source = source
+        self.inferencer = inferencer
+        self.num_frames = 0
+        self.track_ids = set()
+        self.video = self.json = self.png = None
+        for path in filter(None, (args.out, args.out_json)):
+            os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
+        with ExitStack() as stack:
+            if args.out_png:
+                self.png = IdMapWriter(args.out_png, args.score_thr)
+            if args.out:
+                fps = args.fps or source.fps or DEFAULT_FPS
+                self.video = stack.enter_context(
+                    VideoWriter(args.out, fps, source.size))
+            if args.out_json:
+                self.json = stack.enter_context(
+                    YouTubeVISWriter(args.out_json))
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> 'Outputs':
+        return self
+
+    def write(self, frame, sample) -> bool:
+        """Write a frame; False if the user closed the window."""
+        instances = sample.pred_track_instances
+        seen = instances.scores >= self.args.score_thr
+        self.track_ids.update(instances.instances_id[seen].tolist())
+        if self.json:
+            self.json.write(instances)
+        if self.png:
+            self.png.write(instances, self.source.size,
+                           self.source.frame_name(self.num_frames))
+        go_on = True
+        if self.video or self.args.show:
+            drawn = self.inferencer.draw(frame, sample, self.args.score_thr)
+            if self.video:
+                self.video.write(drawn)
+            if self.args.show:
+                go_on = show(drawn, self.args.wait_time)
+        self.num_frames += 1
+        return go_on
+
+    def __exit__(self, *exc) -> None:
+        self._stack.__exit__(*exc)
+
+    def paths(self) -> List[str]:
+        outs = (self.args.out, self.args.out_json, self.args.out_png)
+        return [osp.abspath(out) for out in outs if out]
+
+
+def show(frame, wait_time: float) -> bool:
+    """Show a frame; False if the user pressed q or Esc."""
+    cv2.imshow(WINDOW, frame)
+    delay = max(1, round(wait_time * 1000)) if wait_time > 0 else 0
+    return cv2.waitKey(delay) & 0xFF not in (ord('q'), 27)
+
+
+class SpeedColumn(ProgressColumn):
+    """Frames a second, once there are some."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f'{speed:.1f} frames/s' if speed else '')
+
+
+def process(args: argparse.Namespace, source: FrameSource,
+            inferencer: MaXTronInferencer, outputs: Outputs) -> None:
+    """Run the video through the model to the outputs."""
+    total = source.num_frames
+    if args.max_frames is not None:
+        total = min(total or args.max_frames, args.max_frames)
+    bar = Progress(
+        TextColumn(source.name), BarColumn(), MofNCompleteColumn(),
+        SpeedColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn())
+    results = inferencer.stream(source, args.max_frames)
+    with StopOnInterrupt() as stop, closing(results), bar:
+        for frame, sample in bar.track(results, total=total):
+            if not outputs.write(frame, sample) or stop.requested:
+                break
+
+
+def peak_memory() -> str:
+    """Peak memory of this process, and on the GPU where there is one."""
+    if sys.platform == 'win32':
+        return 'unknown'
+    import resource  # not on Windows
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 2**20 if sys.platform == 'darwin' else 2**10
+    text = f'{peak / unit:.0f} MiB'
+    if torch.cuda.is_available():
+        gpu = torch.cuda.max_memory_allocated() / 2**20
+        text += f', on the GPU {gpu:.0f} MiB'
+    return text
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        source = open_frame_source(args.input)
+        inferencer = MaXTronInferencer(args.config, args.checkpoint,
+                                       args.device, args.cfg_options)
+        outputs = Outputs(args, source, inferencer)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    start = time.perf_counter()
+    try:
+        with outputs:
+            process(args, source, inferencer, outputs)
+    except VideoError as error:
+        sys.exit(f'error: {error}\nThe {outputs.num_frames} frames before '
+                 'are kept in the outputs with .part in their names.')
+    except KeyboardInterrupt:
+        print('Interrupted.')
+    seconds = time.perf_counter() - start
+    for path in outputs.paths():
+        print(f'Wrote {path}')
+    print(f'{outputs.num_frames} frames of {source.size[1]}x{source.size[0]} '
+          f'in {seconds:.1f} s ({outputs.num_frames / seconds:.2f} frames/s), '
+          f'{len(outputs.track_ids)} tracks of score >= {args.score_thr:g}, '
+          f'peak memory {peak_memory()}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,19 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Inference on videos of the user's own."""
+from .frame_source import (
+    ArraySource,
+    CameraSource,
+    FolderSource,
+    FrameSource,
+    VideoError,
+    VideoFileSource,
+    open_frame_source,
+)
+from .inferencer import MaXTronInferencer
+from .result_writers import IdMapWriter, VideoWriter, YouTubeVISWriter
+
+__all__ = [
+    'ArraySource', 'CameraSource', 'FolderSource', 'FrameSource',
+    'IdMapWriter', 'MaXTronInferencer', 'VideoError', 'VideoFileSource',
+    'VideoWriter', 'YouTubeVISWriter', 'open_frame_source'
+]

@@ -1,0 +1,214 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Inference on a video of any kind and length."""
+import copy
+import os
+import warnings
+from collections import deque
+from itertools import islice
+from typing import Iterable, Iterator, List, Optional, Tuple, Union
+
+import cv2
+import numpy as np
+import torch
+from mmcv.transforms import Compose, LoadImageFromFile
+from mmdet.datasets.transforms import LoadImageFromNDArray
+from mmdet.registry import DATASETS, MODELS, TRANSFORMS
+from mmdet.structures import DetDataSample
+from mmdet.utils import get_test_pipeline_cfg
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+from ..engine import load_checkpoint_checked
+from ..visualization import ClipLocalVisualizer
+from .frame_source import FrameSource, open_frame_source
+
+VideoInput = Union[str, os.PathLike, int, Iterable[np.ndarray], FrameSource]
+
+
+class MaXTronInferencer:
+    """Tracks and segments whatever is a video, in constant memory.
+
+    Args:
+        config (str | PathLike | Config): The config that the checkpoint was
+            trained with, as file or loaded.
+        checkpoint (str, optional): The weights; without them the masks mean
+            nothing. Defaults to None.
+        device (str, optional): Such as ``'cuda:0'`` or ``'cpu'``. Defaults
+            to the first GPU, or the CPU where there is none.
+        cfg_options (dict, optional): Values that override those of the
+            config. Defaults to None.
+
+    Raises:
+        FileNotFoundError: If there is no such config or checkpoint.
+        ValueError: If the checkpoint does not fit the config.
+
+    Examples:
+        >>> inferencer = MaXTronInferencer('config.py', 'weights.pth')
+        >>> for sample in inferencer('video.mp4'):
+        ...     instances = sample.pred_track_instances
+        ...     print(sample.frame_id, instances.instances_id)
+    """
+
+    def __init__(self,
+                 config: Union[str, os.PathLike, Config],
+                 checkpoint: Optional[str] = None,
+                 device: Optional[str] = None,
+                 cfg_options: Optional[dict] = None) -> None:
+        if not isinstance(config, Config):
+            config = Config.fromfile(config)
+        if cfg_options:
+            config.merge_from_dict(cfg_options)
+        init_default_scope(config.get('default_scope', 'mmdet'))
+        if device is None:
+            device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
+        self.cfg = config
+        self.model = _build_model(config, checkpoint, device)
+        self.transforms = _frame_transforms(get_test_pipeline_cfg(config))
+        # not through the registry, which has one visualizer for all
+        look = config.get('visualizer', {})
+        self.visualizer = ClipLocalVisualizer(**{
+            key: look[key]
+            for key in ('alpha', 'line_width') if key in look
+        })
+        self.visualizer.dataset_meta = self.model.dataset_meta
+
+    def __call__(self,
+                 inputs: VideoInput,
+                 max_frames: Optional[int] = None) -> Iterator[DetDataSample]:
+        """Track the instances of a video.
+
+        Results come clip by clip while the video is read, so a camera works
+        as well as a file.
+
+        Args:
+            inputs (str | PathLike | int | Iterable | FrameSource): Path of a
+                video file or of a folder of frames, number of a camera, or
+                frames (H, W, 3), BGR, uint8.
+            max_frames (int, optional): Stop after so many frames. Defaults
+                to None.
+
+        Returns:
+            Iterator[DetDataSample]: One sample a frame, in order, with
+            ``frame_id``, ``ori_shape`` and ``pred_track_instances``:
+            ``instances_id`` (constant over the video), ``labels``,
+            ``scores``, ``bboxes`` and ``masks`` (COCO RLE).
+
+        Raises:
+            FileNotFoundError: If there is nothing at the path.
+            VideoError: If the video has no usable frames.
+        """
+        return (sample for _, sample in self.stream(inputs, max_frames))
+
+    def stream(
+        self,
+        inputs: VideoInput,
+        max_frames: Optional[int] = None
+    ) -> Iterator[Tuple[np.ndarray, DetDataSample]]:
+        """Like calling the inferencer, but each sample with its frame.
+
+        Args:
+            inputs (VideoInput): See :meth:`__call__`.
+            max_frames (int, optional): See :meth:`__call__`.
+
+        Returns:
+            Iterator[tuple[np.ndarray, DetDataSample]]: The frame (H, W, 3),
+            BGR, uint8, and what was found in it.
+        """
+        source = open_frame_source(inputs)  # here, not at the first frame
+        return self._stream(source, max_frames)
+
+    def _stream(
+        self, source: FrameSource, max_frames: Optional[int]
+    ) -> Iterator[Tuple[np.ndarray, DetDataSample]]:
+        waiting = deque()  # frames that the model has read, but not answered
+
+        def read() -> Iterator[Tensor]:
+            for frame in islice(source, max_frames):
+                waiting.append(frame)
+                yield self._preprocess(frame)
+
+        num_frames = source.num_frames
+        if max_frames is not None and num_frames is not None:
+            num_frames = min(num_frames, max_frames)
+        for clip in self.model.predict_stream(read(), source.size, num_frames):
+            for sample in clip:
+                yield waiting.popleft(), sample
+
+    def _preprocess(self, frame: np.ndarray) -> Tensor:
+        """Resize a frame (H, W, 3) as in testing, to (3, h, w)."""
+        img = self.transforms(dict(img=frame))['img']
+        return torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))
+
+    def draw(self,
+             frame: np.ndarray,
+             sample: DetDataSample,
+             score_thr: float = 0.3) -> np.ndarray:
+        """Draw the instances of a frame.
+
+        Args:
+            frame (np.ndarray): BGR, uint8, shape (H, W, 3).
+            sample (DetDataSample): What was found in it.
+            score_thr (float): Instances of a lower score are left out.
+                Defaults to 0.3.
+
+        Returns:
+            np.ndarray: The drawn frame, BGR, uint8, shape (H, W, 3).
+        """
+        drawn = self.visualizer.draw_instances(
+            cv2.cvtColor(frame, cv2.COLOR_BGR2RGB),
+            sample.pred_track_instances, score_thr)
+        return cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
+
+
+def _build_model(config: Config, checkpoint: Optional[str],
+                 device: str) -> nn.Module:
+    """Build a model for inference, with ``dataset_meta``."""
+    model = revert_sync_batchnorm(MODELS.build(config.model))
+    meta = {}
+    if checkpoint is None:
+        warnings.warn('No checkpoint is given: the weights are random and '
+                      'the masks mean nothing.')
+    else:
+        meta = load_checkpoint_checked(model, checkpoint).get('meta', {})
+    model.dataset_meta = meta.get('dataset_meta') or _config_meta(config)
+    classes = model.dataset_meta.get('classes') or ()
+    num_classes = model.head.segmenter.num_classes
+    if len(classes) != num_classes:
+        raise ValueError(
+            f'The model has {num_classes} classes, but '
+            f'{"the checkpoint" if "dataset_meta" in meta else "the config"} '
+            f'names {len(classes)}. Use the config that the checkpoint was '
+            'trained with.')
+    return model.to(device).eval()
+
+
+def _config_meta(config: Config) -> dict:
+    """Classes and palette of the dataset that the config tests on."""
+    dataset = copy.deepcopy(config.test_dataloader.dataset)
+    dataset.lazy_init = True  # its files need not be there
+    return DATASETS.build(dataset).metainfo
+
+
+def _frame_transforms(pipeline: List[dict]) -> Compose:
+    """What a test pipeline does to the image of one frame."""
+    steps = []
+    for config in _flatten(pipeline):
+        step = TRANSFORMS.build(config)
+        if isinstance(step, LoadImageFromFile):
+            # the frame is there already, and only cast
+            step = LoadImageFromNDArray(to_float32=step.to_float32)
+        elif type(step).__name__.startswith(('Load', 'Pack')):
+            continue  # annotations, and what the dataset hands to the model
+        steps.append(step)
+    return Compose(steps)
+
+
+def _flatten(pipeline: List[dict]) -> Iterator[dict]:
+    """The steps for one frame, out of those that wrap them for a video."""
+    for step in pipeline:
+        if 'transforms' in step:
+            yield from _flatten(step['transforms'])
+        else:
+            yield step

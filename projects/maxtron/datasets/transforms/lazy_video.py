@@ -1,0 +1,103 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Videos whose frames are loaded when they are used."""
+
+from typing import Dict, List, Sequence
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform, Compose
+from mmdet.registry import TRANSFORMS
+from mmdet.structures import DetDataSample, TrackDataSample
+from torch import Tensor
+
+
+class VideoFrames:
+    """The frames of a video, each loaded when it is asked for.
+
+    Nothing is kept, so that the memory that a video takes does not depend on
+    its length. It is deliberately no ``Sequence``: MMEngine's collate and
+    cast functions would load all frames to copy them.
+
+    Args:
+        frames (list[dict]): What the transforms need to know of each frame.
+        transforms (callable): Loads and transforms a frame; sets ``img``,
+            (h, w, 3).
+    """
+
+    def __init__(self, frames: List[dict], transforms: Compose) -> None:
+        self.frames = frames
+        self.transforms = transforms
+
+    def __len__(self) -> int:
+        """int: Number of frames."""
+        return len(self.frames)
+
+    def __getitem__(self, t: int) -> Tensor:
+        """Load frame ``t``.
+
+        Args:
+            t (int): Position in the video.
+
+        Returns:
+            Tensor: The image, (3, h, w), BGR.
+        """
+        img = self.transforms(dict(self.frames[t]))['img']
+        return torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))
+
+
+@TRANSFORMS.register_module()
+class PackLazyVideo(BaseTransform):
+    """Pack a whole video for testing without loading its frames.
+
+    Required Keys, each a list over frames:
+
+    - img_path, height, width
+    - those of ``meta_keys``
+
+    Args:
+        transforms (list[dict]): Pipeline of one frame: loading and resizing.
+        meta_keys (Sequence[str]): Keys that become the metainfo of the
+            frame's :class:`DetDataSample`, next to ``ori_shape``.
+    """
+
+    def __init__(
+        self,
+        transforms: List[dict],
+        meta_keys: Sequence[str] = ('img_id', 'img_path', 'frame_id',
+                                    'video_id', 'video_length',
+                                    'ori_video_length', 'instances')
+    ) -> None:
+        self.transforms = Compose([TRANSFORMS.build(t) for t in transforms])
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: Dict[str, list]) -> dict:
+        """Pack a video.
+
+        Args:
+            results (dict[str, list]): All frames of the video.
+
+        Returns:
+            dict: ``inputs`` (:class:`VideoFrames`) and ``data_samples``
+            (:class:`TrackDataSample`, one :class:`DetDataSample` a frame).
+        """
+        frames = [
+            dict(zip(results, values)) for values in zip(*results.values())
+        ]
+        sample = TrackDataSample()
+        sample.video_data_samples = [
+            DetDataSample(
+                metainfo=dict(
+                    {k: frame[k]
+                     for k in self.meta_keys if k in frame},
+                    ori_shape=(frame['height'], frame['width'])))
+            for frame in frames
+        ]
+        # the model needs no annotations, and a worker would copy them twice
+        for frame in frames:
+            frame.pop('instances', None)
+        return dict(
+            inputs=VideoFrames(frames, self.transforms), data_samples=sample)
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}(transforms={self.transforms}, '
+                f'meta_keys={self.meta_keys})')

@@ -1,0 +1,12 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""What the MMEngine runner lacks: hooks, and checks of what users give it."""
+
+from .checkpoint import load_checkpoint_checked
+from .config import check_options, load_config
+from .hooks import RNGStateHook
+from .launch import prepare_cpu_launch
+
+__all__ = [
+    'RNGStateHook', 'check_options', 'load_checkpoint_checked', 'load_config',
+    'prepare_cpu_launch'
+]

@@ -1,0 +1,155 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Loads a checkpoint for inference, or says why it does not fit."""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Dict, List, Mapping, Tuple
+
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor, nn
+
+_CONVERTER = 'tools/model_converters/reference_to_maxtron.py'
+# The first pattern found in a key of the checkpoint tells where it is from.
+_ORIGINS = (
+    (r'^panoptic_head\.pixel_decoder\.encoder\.layers\.\d+\.attentions\.',
+     'a checkpoint of the reference code (MMDetection 2.x); convert it: '
+     f'python {_CONVERTER} SRC DST'),
+    (r'^sem_seg_head\.', 'a Detectron2 checkpoint (Mask2Former, DVIS, '
+     'Axial-VS), which this project does not read'),
+    (r'^(panoptic_head|track_head)\.pixel_decoder\.',
+     'a Mask2Former of MMDetection 3.x, which initialises a training (set '
+     'load_from in the config) and cannot be tested by itself'),
+)
+
+
+def load_checkpoint_checked(model: nn.Module,
+                            path: str,
+                            map_location: str = 'cpu') -> dict:
+    """Load a checkpoint that must fill every weight of the model.
+
+    Keys that the model does not have are reported and ignored. Files are read
+    by MMEngine, which takes PyTorch's safe mode (``weights_only``) first;
+    with ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the environment, only that.
+
+    Args:
+        model (nn.Module): The model, also a distributed wrapper of it.
+        path (str): A file, or a URL that MMEngine can read.
+        map_location (str): Where to load the weights to.
+
+    Returns:
+        dict: The ``meta`` of the checkpoint: ``dataset_meta``, ``seed`` etc.
+        Empty where it has none.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not a checkpoint, or one of another model.
+    """
+    if is_model_wrapper(model):
+        model = model.module
+    checkpoint = _read(path, map_location)
+    weights = _weights(checkpoint, path)
+    missing, unexpected, misfits = _load(model, weights)
+    if missing or misfits:
+        raise ValueError(
+            _explain(model, path, weights, missing, unexpected, misfits))
+    if unexpected:
+        print_log(
+            f'{len(unexpected)} weights of {path} were ignored, which '
+            f'{type(model).__name__} does not have: '
+            f'{", ".join(unexpected[:5])}'
+            f'{", ..." if len(unexpected) > 5 else ""}',
+            logger='current')
+    return checkpoint.get('meta') or {}
+
+
+def _read(path: str, map_location: str) -> dict:
+    """Read a checkpoint file into memory."""
+    if '://' not in str(path) and not Path(path).expanduser().is_file():
+        raise FileNotFoundError(f'Checkpoint not found: {path}')
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(
+            str(path), map_location=map_location, logger='silent')
+    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError,
+            ValueError) as error:
+        raise ValueError(
+            f'{path} cannot be read as a PyTorch checkpoint ({error}). Was it '
+            'downloaded completely?') from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(
+            f'{path} holds a {type(checkpoint).__name__}; a checkpoint is a '
+            'dict with a "state_dict".')
+    return checkpoint
+
+
+def _weights(checkpoint: dict, path: str) -> Dict[str, Tensor]:
+    """Take the weights out of a checkpoint, without wrappers' prefixes."""
+    weights = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
+    if isinstance(weights, Mapping):
+        weights = {
+            re.sub(r'^module\.', '', key): value
+            for key, value in weights.items() if isinstance(value, Tensor)
+        }
+    if not weights:
+        raise ValueError(f'{path} has no weights: expected a dict of tensors '
+                         'under "state_dict".')
+    return weights
+
+
+def _load(model: nn.Module, weights: Dict[str, Tensor]
+          ) -> Tuple[List[str], List[str], List[str]]:
+    """Load what fits, and list what does not.
+
+    ``nn.Module.load_state_dict`` stops at the first weight of another shape;
+    a user is better told everything at once.
+
+    Args:
+        model (nn.Module): The model. Its modules may rename keys themselves.
+        weights (dict[str, Tensor]): Weights by key.
+
+    Returns:
+        tuple: Keys that are missing, keys that are unexpected, and PyTorch's
+        sentences on weights of another shape.
+    """
+    state, missing, unexpected, misfits = dict(weights), [], [], []
+
+    def visit(module: nn.Module, prefix: str) -> None:
+        module._load_from_state_dict(state, prefix, {}, True, missing,
+                                     unexpected, misfits)
+        for name, child in module.named_children():
+            visit(child, f'{prefix}{name}.')
+
+    visit(model, '')
+    # Counters of batch normalisation, which old checkpoints do not have.
+    missing = [key for key in missing if 'num_batches_tracked' not in key]
+    return missing, unexpected, misfits
+
+
+def _explain(model: nn.Module, path: str, weights: Dict[str, Tensor],
+             missing: List[str], unexpected: List[str],
+             misfits: List[str]) -> str:
+    """Say in how far a checkpoint does not fit, and what to do."""
+    total = len(model.state_dict())
+    lines = [
+        f'{path} does not fit {type(model).__name__} as configured: '
+        f'{total - len(missing) - len(misfits)} of {total} weights match.'
+    ]
+    for title, keys in (('missing', missing), ('of another shape', misfits),
+                        ('unexpected', unexpected)):
+        if keys:
+            lines.append(f'  {len(keys)} {title}, first: {keys[0].strip()}')
+    for pattern, origin in _ORIGINS:
+        if any(re.match(pattern, key) for key in weights):
+            lines.append(f'This looks like {origin}.')
+            break
+    else:
+        if len(missing) + len(misfits) > total / 2:
+            parts = sorted(set(key.split('.')[0] for key in weights))
+            lines.append('This looks like a checkpoint of another '
+                         f'architecture, with the parts {", ".join(parts)}.')
+        else:
+            lines.append('Was it trained with another config (backbone, '
+                         'number of classes or layers)?')
+    return '\n'.join(lines)

@@ -1,0 +1,191 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Loads a config, and refuses options that nothing would read."""
+
+import difflib
+import inspect
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Optional
+
+import mmdet.registry
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import Registry
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+# Which callable reads a part of the config that has no ``type``.
+_READERS = {
+    '': Runner,
+    'randomness': Runner.set_randomness,
+    'optim_wrapper': OptimWrapper,
+    'train_dataloader': DataLoader,
+    'val_dataloader': DataLoader,
+    'test_dataloader': DataLoader,
+}
+# Read from the config by MMEngine's runner, not among its arguments.
+_TOP_LEVEL = ('runner_type', 'model_wrapper_cfg', 'find_unused_parameters',
+              'sync_bn', 'compile', 'custom_imports')
+
+
+def load_config(path: str, options: Optional[Mapping[str, Any]] = None
+                ) -> Config:
+    """Load a config file and merge options given on a command line.
+
+    Args:
+        path (str): The config file.
+        options (Mapping[str, Any], optional): Values by dotted key, as from
+            MMEngine's ``DictAction``. A key that begins with a plus is added
+            without a check.
+
+    Returns:
+        Config: The merged config.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: An option has a key that the config does not have.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'Config not found: {path}'
+                                f'{_similar_files(Path(path))}')
+    cfg = Config.fromfile(path)
+    if options:
+        cfg.merge_from_dict(check_options(cfg, options))
+    return cfg
+
+
+def check_options(cfg: Config, options: Mapping[str, Any]) -> dict:
+    """Check that every option changes something that is read.
+
+    A key is right if the config has it, or if the class that is built there
+    takes it.
+
+    Args:
+        cfg (Config): Config before the options are merged.
+        options (Mapping[str, Any]): Values by dotted key.
+
+    Returns:
+        dict: The options, without the leading plus of those added on purpose.
+
+    Raises:
+        ValueError: Neither is so. The message names the closest keys.
+    """
+    tree = cfg.to_dict()
+    for option in options:
+        if not option.startswith('+'):
+            _check_option(tree, option)
+    return {option.lstrip('+'): value for option, value in options.items()}
+
+
+def _check_option(tree: dict, option: str) -> None:
+    """Follow one dotted key through the config."""
+    node: Any = tree
+    parts = option.split('.')
+    for depth, part in enumerate(parts):
+        where = '.'.join(parts[:depth])
+        if isinstance(node, dict) and part in node:
+            node = node[part]
+        elif isinstance(node, dict):
+            if _is_read(node, where, part):
+                return
+            raise ValueError(_unknown_key(tree, node, option, where, part))
+        elif isinstance(node, (list, tuple)):
+            if not part.isdigit() or int(part) >= len(node):
+                raise ValueError(
+                    f'"{part}" in the option "{option}" is not an index of '
+                    f'"{where}", a list with {len(node)} entries: 0 to '
+                    f'{len(node) - 1}.')
+            node = node[int(part)]
+        elif node is None:
+            return  # what was switched off may be given its parts
+        else:
+            raise ValueError(
+                f'The option "{option}" goes into "{where}", which is '
+                f'{node!r} in the config and has no parts.')
+
+
+def _is_read(node: dict, where: str, key: str) -> bool:
+    """Whether what is built from a part of the config takes a key."""
+    if not where and key in _TOP_LEVEL:
+        return True
+    name = node.get('type')
+    if name is None:
+        readers = [_READERS[where]] if where in _READERS else []
+    else:
+        readers = _find_classes(name)
+    return any(key in _parameters(reader) for reader in readers)
+
+
+def _find_classes(name: Any) -> list:
+    """Find the classes that a ``type`` may mean, in all registries."""
+    if not isinstance(name, str):
+        return [name]
+    registries = [
+        registry for registry in vars(mmdet.registry).values()
+        if isinstance(registry, Registry)
+    ]
+    found = [registry.get(name) for registry in registries]
+    return [item for item in found if item is not None]
+
+
+def _parameters(reader: Any) -> Iterator[str]:
+    """List the argument names of a callable, up its base classes.
+
+    A base class counts as long as the class below it takes ``**kwargs``.
+    """
+    if not inspect.isclass(reader):
+        yield from inspect.signature(reader).parameters
+        return
+    for base in reader.__mro__:
+        if '__init__' not in vars(base):
+            continue
+        parameters = inspect.signature(base.__init__).parameters
+        yield from parameters
+        if all(item.kind is not item.VAR_KEYWORD
+               for item in parameters.values()):
+            return
+
+
+def _unknown_key(tree: dict, node: dict, option: str, where: str,
+                 part: str) -> str:
+    """Say that a key does not exist, and which one may have been meant."""
+    prefix = f'{where}.' if where else ''
+    near = [
+        f'{prefix}{key}'
+        for key in difflib.get_close_matches(part, map(str, node), n=3)
+    ]
+    if not near:  # perhaps the right name at the wrong place
+        paths = list(_paths(tree))
+        last = option.split('.')[-1]
+        near = [path for path in paths if path.split('.')[-1] == last][:3]
+        near = near or difflib.get_close_matches(option, paths, n=3)
+    hint = f' Did you mean {" or ".join(near)}?' if near else (
+        f' "{where or "the config"}" has: {", ".join(map(str, node))}.')
+    name = f' ({node["type"]})' if 'type' in node else ''
+    return (
+        f'The option "{option}" names a key that does not exist: '
+        f'"{where or "the top level of the config"}"{name} has no "{part}".'
+        f'{hint} To add a new key on purpose, write +{option}=VALUE.')
+
+
+def _paths(node: Any, prefix: str = '') -> Iterator[str]:
+    """List the dotted keys of a config."""
+    items: Iterator = iter(())
+    if isinstance(node, dict):
+        items = iter(node.items())
+    elif isinstance(node, (list, tuple)):
+        items = enumerate(node)
+    for key, value in items:
+        yield f'{prefix}{key}'
+        yield from _paths(value, f'{prefix}{key}.')
+
+
+def _similar_files(path: Path) -> str:
+    """Name config files that are called nearly like one not found."""
+    folder = path.parent
+    while not folder.is_dir():
+        folder = folder.parent
+    if folder in (Path('.'), Path('/')):
+        return ''
+    names = {str(file): file for file in folder.rglob('*.py')}
+    near = difflib.get_close_matches(str(path), names, n=2, cutoff=0.8)
+    return f'. Did you mean {" or ".join(near)}?' if near else ''

@@ -1,0 +1,7 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Hooks of the MMEngine runner."""
+
+from .clip_visualization_hook import ClipVisualizationHook
+from .rng_state_hook import RNGStateHook
+
+__all__ = ['ClipVisualizationHook', 'RNGStateHook']

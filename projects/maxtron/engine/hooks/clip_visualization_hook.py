@@ -1,0 +1,67 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Draws the videos of ``tools/test.py --show-dir``."""
+import os.path as osp
+
+import mmcv
+from mmdet.engine.hooks import TrackVisualizationHook
+from mmdet.registry import HOOKS
+from mmdet.structures import DetDataSample
+from mmengine.fileio import get
+from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class ClipVisualizationHook(TrackVisualizationHook):
+    """Draws tested videos, one folder of images a video.
+
+    MMDet's hook names the folder as MOT datasets are laid out, so that all
+    videos of YouTube-VIS would share one folder and overwrite each other,
+    and nests its output folder once more at each video.
+
+    Args:
+        frame_interval (int): Draw every so many frames. Defaults to 1.
+        **kwargs: See TrackVisualizationHook.
+    """
+
+    def __init__(self, frame_interval: int = 1, **kwargs) -> None:
+        super().__init__(frame_interval=frame_interval, **kwargs)
+
+    def before_test(self, runner: Runner) -> None:
+        """Settle where the images go.
+
+        Args:
+            runner (:obj:`Runner`): The runner of the test.
+        """
+        if self.test_out_dir is not None:
+            # the parent class joins this to the work folder at each video,
+            # which leaves an absolute path as it is
+            self.test_out_dir = osp.abspath(
+                osp.join(runner.work_dir, runner.timestamp,
+                         self.test_out_dir))
+
+    def visualize_single_image(self, img_data_sample: DetDataSample,
+                               step: int) -> None:
+        """Draw a frame.
+
+        Args:
+            img_data_sample (DetDataSample): Prediction and, in the metainfo,
+                the annotations of the frame.
+            step (int): Index of the frame in the test.
+        """
+        img_path = img_data_sample.img_path
+        image = mmcv.imfrombytes(
+            get(img_path, backend_args=self.backend_args),
+            channel_order='rgb')
+        video, file = img_path.replace('\\', '/').split('/')[-2:]
+        out_file = None
+        if self.test_out_dir is not None:
+            out_file = osp.join(self.test_out_dir, video, file)
+        self._visualizer.add_datasample(
+            f'{video}/{file}' if self.show else 'test_img',
+            image,
+            data_sample=img_data_sample,
+            show=self.show,
+            wait_time=self.wait_time,
+            pred_score_thr=self.score_thr,
+            out_file=out_file,
+            step=step)

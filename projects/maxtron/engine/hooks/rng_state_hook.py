@@ -1,0 +1,154 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Makes a resumed training run continue exactly as an unbroken one."""
+
+import random
+from typing import Any, List, Optional, Sequence
+
+import numpy as np
+import torch
+from mmdet.registry import HOOKS
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from torch.utils.data import BatchSampler, DataLoader, get_worker_info
+
+_MODEL, _DATA = range(2)  # streams of random numbers that never meet
+
+
+def _set_rng_state(*key: int) -> None:
+    """Put Python's, NumPy's and PyTorch's generators into the state of a key.
+
+    Args:
+        *key: Non-negative integers; ``SeedSequence`` mixes them, so that
+            neighbouring keys give unrelated states.
+    """
+    state = np.random.SeedSequence(key).generate_state(2)
+    random.seed(int(state[0]))
+    np.random.seed(int(state[0]))
+    torch.manual_seed(int(state[0]) << 32 | int(state[1]))
+
+
+class _SeededFetch:
+    """Loads a batch with random numbers that depend on its position only.
+
+    PyTorch's fetcher calls ``dataset.__getitems__``, where there is one, with
+    the indices of a batch, in the process that loads it. Batch ``k`` of an
+    iterator goes to worker ``k % num_workers``, so every process knows the
+    position of its batches without being told.
+
+    Args:
+        dataset: The dataset that the batches are read from.
+        sampler: Its sampler, for the epoch where it counts epochs.
+        seed (int): Seed of the run.
+        rank (int): Rank of this process.
+    """
+
+    def __init__(self, dataset: Any, sampler: Any, seed: int,
+                 rank: int) -> None:
+        self.dataset = dataset
+        self.sampler = sampler
+        self.key = (seed, rank, _DATA)
+        self.read_batch = getattr(dataset, '__getitems__', None)
+        self.start = 0  # position of the first batch of an iterator
+        self.count = 0  # batches loaded by this worker
+
+    def __call__(self, indices: Sequence[int]) -> List[Any]:
+        """Load the samples of one batch."""
+        worker = get_worker_info()
+        position = self.start
+        if worker is not None:
+            position += worker.id + self.count * worker.num_workers
+            self.count += 1
+        _set_rng_state(*self.key, getattr(self.sampler, 'epoch', 0), position)
+        if self.read_batch is not None:
+            return self.read_batch(indices)
+        return [self.dataset[index] for index in indices]
+
+
+@HOOKS.register_module()
+class RNGStateHook(Hook):
+    """Ties the random number generators to seed, rank and iteration.
+
+    Every training iteration begins with a state that follows from the seed,
+    the rank and the number of the iteration, and every batch is loaded with
+    one that follows from its position. An iteration then no longer depends on
+    what ran before it, be it other iterations, a validation, or the restart
+    of the data loader's workers: a run that is killed and resumed has the
+    losses of an unbroken one. No state is stored for that; the seed, which
+    MMEngine keeps in the checkpoint, is enough.
+
+    Saving the states of the generators instead would not do: MMEngine draws
+    from them between saving and the next iteration (validation, new data
+    iterators), and those of the workers are out of reach.
+
+    Two things stay with the user: weights between two optimizer steps are not
+    saved by MMEngine, so the checkpoint interval should be a multiple of
+    ``accumulative_counts``; and a transform that keeps a generator of its own
+    is not reached.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self._built_with_seed: Optional[int] = None
+        self._fetch: Optional[_SeededFetch] = None
+        self._replays = False
+
+    def before_run(self, runner) -> None:
+        """Remember the seed that the data loader was built with."""
+        self._built_with_seed = runner.seed
+
+    def before_train(self, runner) -> None:
+        """Take over the seed of the resumed run and the loading of data."""
+        loader = runner.train_loop.dataloader
+        samplers = [loader.sampler]
+        if isinstance(loader.batch_sampler, BatchSampler):
+            samplers.append(loader.batch_sampler.sampler)
+        for sampler in samplers:
+            # Without a seed in the config the loader was built with a random
+            # one, before the checkpoint told the seed of the run.
+            if getattr(sampler, 'seed', None) == self._built_with_seed:
+                sampler.seed = runner.seed
+        if loader.batch_size is None and loader.batch_sampler is None:
+            print_log(
+                'RNGStateHook cannot follow a data loader without batches: '
+                'after a resume, the augmentations will be other ones.',
+                logger='current')
+            return
+        self._replays = loader.num_workers > 0 and not _can_skip(loader)
+        self._fetch = _SeededFetch(loader.dataset, samplers[-1], runner.seed,
+                                   get_rank())
+        loader.dataset.__getitems__ = self._fetch
+
+    def before_train_epoch(self, runner) -> None:
+        """Tell the workers, which are not started yet, where they begin."""
+        if self._fetch is not None and not self._replays:
+            self._fetch.start = runner.iter
+
+    def before_train_iter(self,
+                          runner,
+                          batch_idx: int,
+                          data_batch: Optional[Any] = None) -> None:
+        """Set the state that the model and the losses draw from."""
+        _set_rng_state(runner.seed, get_rank(), _MODEL, runner.iter)
+
+    def after_train_iter(self,
+                         runner,
+                         batch_idx: int,
+                         data_batch: Optional[Any] = None,
+                         outputs: Optional[dict] = None) -> None:
+        """Tell the position of the next batch where there are no workers."""
+        if self._fetch is not None and not self._replays:
+            self._fetch.start = runner.iter + 1
+
+
+def _can_skip(loader: DataLoader) -> bool:
+    """Whether a resumed MMEngine skips batches without loading them.
+
+    It does so for samplers with a method ``skip``. With any other one it lets
+    the workers load all batches again, and their positions count from 0.
+    """
+    batch_sampler = loader.batch_sampler
+    return hasattr(loader.sampler, 'skip') or (
+        type(batch_sampler) is BatchSampler
+        and hasattr(batch_sampler.sampler, 'skip'))

@@ -1,0 +1,44 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Distributed runs on machines without accelerators."""
+
+import torch.distributed
+from mmengine.config import Config
+from mmengine.device import get_device
+
+
+def prepare_cpu_launch(cfg: Config) -> bool:
+    """Let MMEngine's runner work on several CPU processes.
+
+    MMEngine selects a CUDA device before it opens the process group, whatever
+    the backend, and ties the model to that device. Where there is no
+    accelerator this opens the group with gloo first, so that the runner finds
+    it open, and has the model wrapped without a device. Does nothing
+    otherwise, so no config needs to know.
+
+    Args:
+        cfg (Config): Config of the run with its ``launcher``; changed in
+            place.
+
+    Returns:
+        bool: Whether the run is distributed over CPU processes.
+
+    Raises:
+        ValueError: The launcher cannot start CPU processes.
+    """
+    launcher = cfg.get('launcher', 'none')
+    if launcher == 'none' or get_device() != 'cpu':
+        return False
+    if launcher != 'pytorch':
+        raise ValueError(
+            f'The launcher "{launcher}" needs accelerators, and this machine '
+            'shows none. On CPUs use tools/dist_train.sh or '
+            'tools/dist_test.sh.')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
+    wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
+    cfg.model_wrapper_cfg = wrapper
+    return True

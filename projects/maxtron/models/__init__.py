@@ -1,0 +1,12 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Model components: everything between frames and tracked masks."""
+from .clip_prediction import ClipPrediction
+from .data_preprocessor import ClipDataPreprocessor
+from .heads import MaXTronHead, TubeLinkHead
+from .maxtron import MaXTron
+from .pixel_decoders import AxialTrajectoryPixelDecoder
+
+__all__ = [
+    'AxialTrajectoryPixelDecoder', 'ClipDataPreprocessor', 'ClipPrediction',
+    'MaXTron', 'MaXTronHead', 'TubeLinkHead'
+]

@@ -1,0 +1,315 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from typing import Dict, List, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmcv.ops import point_sample
+from mmdet.models.tracking_heads import Mask2FormerTrackHead
+from mmdet.models.utils import get_uncertain_point_coords_with_randomness
+from mmdet.registry import MODELS
+from mmdet.structures import TrackSampleList
+from mmdet.utils import InstanceList, reduce_mean
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from ..clip_prediction import ClipPrediction
+from ..pixel_decoders import AxialTrajectoryPixelDecoder
+
+
+@MODELS.register_module()
+class TubeLinkHead(Mask2FormerTrackHead):
+    """Clip-level Mask2Former of Tube-Link: one query is one tube of a clip.
+
+    `Tube-Link <https://arxiv.org/abs/2303.12782>`_. Differs from MMDetection's
+    :class:`Mask2FormerTrackHead` in that a clip may have any number of frames,
+    its queries come out for association, and matching and losses see the clip
+    as one "long image", the frames stacked along the height, of which
+    ``num_points`` points are drawn in all (MMDetection: per frame).
+
+    Args:
+        point_loss (bool): Whether the mask losses are taken at
+            ``train_cfg.num_points`` uncertain points, or at all pixels of the
+            ground truth. Defaults to True.
+        kwargs: As for :class:`mmdet.models.Mask2FormerTrackHead`; the pixel
+            decoder may be an :class:`AxialTrajectoryPixelDecoder`, which
+            makes the head track within the clip.
+    """
+
+    def __init__(self, *args, point_loss: bool = True, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.point_loss = point_loss
+
+    def _decoder_inputs(self, memories: List[Tensor], batch_size: int
+                        ) -> Tuple[List[Tensor], List[Tensor]]:
+        """Flatten the memories over time and space and locate their tokens.
+
+        Args:
+            memories (list[Tensor]): Per level, shape (B * T, C, h, w).
+            batch_size (int): B.
+
+        Returns:
+            tuple[list[Tensor], list[Tensor]]: Tokens and positional encodings
+            of each level, shape (B, T * h * w, C), frame-major.
+        """
+        tokens, positions = [], []
+        for project, memory, level in zip(self.decoder_input_projs, memories,
+                                          self.level_embed.weight):
+            memory = project(memory) + level[:, None, None]
+            memory = memory.unflatten(0, (batch_size, -1))  # (B, T, C, h, w)
+            position = self.decoder_positional_encoding(
+                memory.new_zeros(memory[:, :, 0].shape, dtype=torch.bool))
+            for outs, x in ((tokens, memory), (positions, position)):
+                # (B, T, C, h, w) -> (B, T * h * w, C)
+                outs.append(x.flatten(3).transpose(2, 3).flatten(1, 2))
+        return tokens, positions
+
+    def _predict_layer(self, query: Tensor, mask_feats: Tensor,
+                       level_feats: Tensor, with_masks: bool
+                       ) -> Tuple[Tensor, Tensor, Tensor]:
+        """Predict from the queries of one layer.
+
+        Args:
+            query (Tensor): Queries before the norm, shape (B, Q, C).
+            mask_feats (Tensor): Pixel embeddings, shape (B, E, T, H, W).
+            level_feats (Tensor): The same at the resolution of the memory
+                that the next layer attends to, shape (B, E, T, h, w).
+            with_masks (bool): Whether masks are wanted at all.
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor]: Class logits (B, Q, C + 1), mask
+            logits (B, Q, T, H, W) or None, and the boolean mask of the next
+            cross-attention (B * heads, Q, T * h * w), True where blocked.
+        """
+        query = self.transformer_decoder.post_norm(query)
+        embed = self.mask_embed(query)
+        masks = None
+        if with_masks:
+            masks = torch.einsum('bqe,bethw->bqthw', embed, mask_feats)
+        with torch.no_grad():
+            # Resizing is linear, so resized features give resized masks.
+            blocked = torch.einsum('bqe,bel->bql', embed,
+                                   level_feats.flatten(2)) < 0
+            # A query that would see nothing sees everything.
+            blocked &= ~blocked.all(-1, keepdim=True)
+            blocked = blocked.repeat_interleave(self.num_heads, 0)
+        return self.cls_embed(query), masks, blocked
+
+    def forward(self, x: Tuple[Tensor], num_frames: int) -> ClipPrediction:
+        """Predict the tubes of a batch of clips.
+
+        Args:
+            x (tuple[Tensor]): Features of strides 4 to 32, each with shape
+                (B * T, C_i, H / stride, W / stride), the frames of a clip
+                side by side.
+            num_frames (int): T.
+
+        Returns:
+            :obj:`ClipPrediction`: ``queries`` and ``embeds`` both are the
+            queries after the last layer, before its norm, as the reference
+            links them. ``aux`` is filled in training mode only.
+        """
+        if isinstance(self.pixel_decoder, AxialTrajectoryPixelDecoder):
+            mask_feats, memories = self.pixel_decoder(x, num_frames)
+        else:
+            mask_feats, memories = self.pixel_decoder(x)
+        batch_size = len(mask_feats) // num_frames
+        tokens, positions = self._decoder_inputs(memories, batch_size)
+
+        def clip_view(feats: Tensor) -> Tensor:
+            feats = feats.unflatten(0, (batch_size, num_frames))
+            return feats.transpose(1, 2)  # (B, E, T, h, w)
+
+        with torch.no_grad():
+            level_feats = [
+                clip_view(
+                    F.interpolate(
+                        mask_feats,
+                        memory.shape[-2:],
+                        mode='bilinear',
+                        align_corners=False)) for memory in memories
+            ]
+        mask_feats = clip_view(mask_feats)
+        query = self.query_feat.weight.expand(batch_size, -1, -1)
+        query_pos = self.query_embed.weight.expand(batch_size, -1, -1)
+
+        preds = []
+        num_layers = self.num_transformer_decoder_layers
+        for i in range(num_layers + 1):
+            cls_logits, mask_logits, blocked = self._predict_layer(
+                query, mask_feats, level_feats[i % len(tokens)],
+                with_masks=self.training or i == num_layers)
+            preds.append((cls_logits, mask_logits))
+            if i < num_layers:
+                level = i % len(tokens)
+                query = self.transformer_decoder.layers[i](
+                    query=query,
+                    key=tokens[level],
+                    value=tokens[level],
+                    query_pos=query_pos,
+                    key_pos=positions[level],
+                    cross_attn_mask=blocked)
+        return ClipPrediction(
+            *preds.pop(),
+            queries=query,
+            embeds=query,
+            mask_feats=mask_feats,
+            aux=preds if self.training else [])
+
+    def loss(self, x: Tuple[Tensor],
+             data_samples: TrackSampleList) -> Dict[str, Tensor]:
+        """Losses of a batch of clips with the same number of frames.
+
+        Args:
+            x (tuple[Tensor]): Features, as for :meth:`forward`.
+            data_samples (list[:obj:`TrackDataSample`]): One per clip; each
+                frame has ``gt_instances`` with ``labels``, ``instances_ids``
+                and ``masks``, padded to the input.
+
+        Returns:
+            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
+            of the last layer, ``d0.loss_cls`` etc. of the earlier ones.
+        """
+        pred = self(x, num_frames=len(data_samples[0]))
+        gts = self.preprocess_gt(
+            [[frame.gt_instances for frame in clip] for clip in data_samples])
+        layers = pred.aux + [(pred.cls_logits, pred.mask_logits)]
+        # The long image: (B, Q, T, h, w) -> (B, Q, T * h, w)
+        return self.loss_by_feat([cls for cls, _ in layers],
+                                 [masks.flatten(2, 3) for _, masks in layers],
+                                 gts, [{}] * len(gts))
+
+    def preprocess_gt(self,
+                      batch_gt_instances: List[InstanceList]) -> InstanceList:
+        """Join the instances of the frames of each clip to tubes.
+
+        Args:
+            batch_gt_instances (list[list[:obj:`InstanceData`]]): Instances of
+                each frame of each clip, with ``labels``, ``instances_ids``
+                and ``masks`` (:obj:`BitmapMasks`).
+
+        Returns:
+            list[:obj:`InstanceData`]: Per clip the ``labels`` (G, ) and
+            ``masks`` (G, T * H, W) of its instances in the order of their
+            ids, zero where an instance is absent.
+
+        Raises:
+            ValueError: If an instance changes its class within a clip.
+        """
+        tubes = []
+        for frames in batch_gt_instances:
+            ids, index = torch.cat([f.instances_ids for f in frames]).unique(
+                return_inverse=True)
+            labels = torch.cat([f.labels for f in frames])
+            tube_labels = labels.new_zeros(len(ids))
+            tube_labels[index] = labels
+            if not torch.equal(tube_labels[index], labels):
+                raise ValueError(
+                    'An instance has different labels in the frames of one '
+                    f'clip (instance ids {ids.tolist()}); check '
+                    '"category_id" in the annotation file.')
+            height, width = frames[0].masks.height, frames[0].masks.width
+            masks = labels.new_zeros((len(ids), len(frames), height, width),
+                                     dtype=torch.float)
+            for t, (frame, rows) in enumerate(
+                    zip(frames, index.split([len(f) for f in frames]))):
+                masks[rows, t] = frame.masks.to_tensor(torch.float,
+                                                       labels.device)
+            tubes.append(
+                InstanceData(labels=tube_labels, masks=masks.flatten(1, 2)))
+        return tubes
+
+    def _get_targets_single(self, cls_score: Tensor, mask_pred: Tensor,
+                            gt_instances: InstanceData,
+                            img_meta: dict) -> Tuple[Tensor]:
+        """Match the queries of one clip at random points of the long image.
+
+        Args:
+            cls_score (Tensor): Class logits, shape (Q, C + 1).
+            mask_pred (Tensor): Mask logits, shape (Q, T * h, w).
+            gt_instances (:obj:`InstanceData`): ``labels`` (G, ) and
+                ``masks`` (G, T * H, W).
+            img_meta (dict): Not used.
+
+        Returns:
+            tuple: As of :meth:`MaskFormerHead._get_targets_single`.
+        """
+        points = torch.rand((1, self.num_points, 2), device=cls_score.device)
+        # The same points for all: masks are channels of one image.
+        pred = InstanceData(
+            scores=cls_score, masks=point_sample(mask_pred[None], points)[0])
+        gt = InstanceData(
+            labels=gt_instances.labels,
+            masks=point_sample(gt_instances.masks[None], points)[0])
+        matched = self.sampler.sample(
+            self.assigner.assign(
+                pred_instances=pred, gt_instances=gt, img_meta=img_meta),
+            pred, gt_instances)
+
+        labels = gt.labels.new_full((self.num_queries, ), self.num_classes)
+        labels[matched.pos_inds] = gt.labels[matched.pos_assigned_gt_inds]
+        mask_weights = mask_pred.new_zeros((self.num_queries, ))
+        mask_weights[matched.pos_inds] = 1
+        return (labels, torch.ones_like(labels),
+                gt_instances.masks[matched.pos_assigned_gt_inds], mask_weights,
+                matched.pos_inds, matched.neg_inds, matched)
+
+    def _loss_by_feat_single(self, cls_scores: Tensor, mask_preds: Tensor,
+                             batch_gt_instances: InstanceList,
+                             batch_img_metas: List[dict]) -> Tuple[Tensor]:
+        """Losses of one layer.
+
+        Args:
+            cls_scores (Tensor): Class logits, shape (B, Q, C + 1).
+            mask_preds (Tensor): Mask logits, shape (B, Q, T * h, w).
+            batch_gt_instances (list[:obj:`InstanceData`]): Tubes per clip.
+            batch_img_metas (list[dict]): Not used.
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor]: Class, mask and dice loss.
+        """
+        labels, weights, targets, mask_weights, num_masks = self.get_targets(
+            list(cls_scores), list(mask_preds), batch_gt_instances,
+            batch_img_metas)
+        labels = torch.cat(labels)
+        class_weight = cls_scores.new_tensor(self.class_weight)
+        loss_cls = self.loss_cls(
+            cls_scores.flatten(0, 1),
+            labels,
+            torch.cat(weights),
+            avg_factor=class_weight[labels].sum())
+
+        num_masks = reduce_mean(cls_scores.new_tensor([num_masks])).clamp(1)
+        targets = torch.cat(targets)
+        mask_preds = mask_preds[torch.stack(mask_weights) > 0]
+        if len(targets) == 0:
+            nothing = mask_preds.sum()
+            return loss_cls, nothing, nothing
+        mask_preds, targets = self._sample_masks(mask_preds, targets)
+        loss_dice = self.loss_dice(mask_preds, targets, avg_factor=num_masks)
+        loss_mask = self.loss_mask(
+            mask_preds.flatten(),
+            targets.flatten(),
+            avg_factor=num_masks * targets.shape[1])
+        return loss_cls, loss_mask, loss_dice
+
+    def _sample_masks(self, preds: Tensor,
+                      targets: Tensor) -> Tuple[Tensor, Tensor]:
+        """Values of matched masks where the mask losses are taken.
+
+        Args:
+            preds (Tensor): Mask logits, shape (M, T * h, w).
+            targets (Tensor): Masks of 0 and 1, shape (M, T * H, W).
+
+        Returns:
+            tuple[Tensor, Tensor]: Logits and targets, shape (M, P).
+        """
+        preds, targets = preds[:, None], targets[:, None]
+        if not self.point_loss:
+            preds = F.interpolate(preds, targets.shape[-2:], mode='nearest')
+            return preds.flatten(1), targets.flatten(1)
+        with torch.no_grad():
+            points = get_uncertain_point_coords_with_randomness(
+                preds, None, self.num_points, self.oversample_ratio,
+                self.importance_sample_ratio)
+        return (point_sample(preds, points).squeeze(1),
+                point_sample(targets, points).squeeze(1))

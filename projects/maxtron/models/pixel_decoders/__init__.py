@@ -1,0 +1,5 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Pixel decoders: backbone features to mask features and memories."""
+from .axial_trajectory_pixel_decoder import AxialTrajectoryPixelDecoder
+
+__all__ = ['AxialTrajectoryPixelDecoder']

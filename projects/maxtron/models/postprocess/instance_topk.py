@@ -1,0 +1,137 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Mask logits and class logits to per-frame instances, frame by frame."""
+from typing import Dict, List, NamedTuple, Tuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pycocotools import mask as mask_utils
+from torch import Tensor
+
+
+class FrameMasks(NamedTuple):
+    """Final masks of all queries in one frame, small enough to keep.
+
+    Attributes:
+        rles (list[dict]): COCO run-length encoding of each query's mask at
+            the size of the original image.
+        scores (Tensor): Mean probability inside each mask, 0 for an empty
+            one, shape (Q, ) on the CPU.
+        bboxes (Tensor): Boxes (x1, y1, x2, y2) of the masks in pixels, zero
+            for an empty one, shape (Q, 4) on the CPU.
+    """
+    rles: List[dict]
+    scores: Tensor
+    bboxes: Tensor
+
+
+def top_pairs(cls_logits: Tensor,
+              max_num: int) -> Tuple[Tensor, Tensor, Tensor]:
+    """The best (query, class) pairs of a video.
+
+    Args:
+        cls_logits (Tensor): Class logits with shape (Q, C + 1), "no object"
+            last.
+        max_num (int): Number of pairs to keep.
+
+    Returns:
+        tuple[Tensor, Tensor, Tensor]: Scores, query indices and labels, each
+        of shape (min(max_num, Q * C), ), in no particular order.
+    """
+    scores = cls_logits.softmax(-1)[:, :-1]
+    num_classes = scores.shape[1]
+    scores, index = scores.flatten().topk(
+        min(max_num, scores.numel()), sorted=False)
+    return scores, index // num_classes, index % num_classes
+
+
+def resize_mask_logits(logits: Tensor, input_shape: Tuple[int, int],
+                       img_shape: Tuple[int, int],
+                       ori_shape: Tuple[int, int]) -> Tensor:
+    """Bring mask logits to the size of the original image.
+
+    As in the reference, logits are resized to the padded input, the padding
+    is cut off, and the rest is resized once more.
+
+    Args:
+        logits (Tensor): Mask logits of one frame, shape (Q, h, w).
+        input_shape (tuple[int, int]): Height and width of the padded input.
+        img_shape (tuple[int, int]): Height and width before padding.
+        ori_shape (tuple[int, int]): Height and width of the original image.
+
+    Returns:
+        Tensor: Logits with shape (Q, *ori_shape).
+    """
+    logits = logits[None]
+    if logits.shape[-2:] != tuple(input_shape):
+        logits = F.interpolate(
+            logits, input_shape, mode='bilinear', align_corners=False)
+    logits = logits[..., :img_shape[0], :img_shape[1]]
+    if logits.shape[-2:] != tuple(ori_shape):
+        logits = F.interpolate(
+            logits, ori_shape, mode='bilinear', align_corners=False)
+    return logits[0]
+
+
+def encode_frame(logits: Tensor,
+                 input_shape: Tuple[int, int],
+                 img_shape: Tuple[int, int],
+                 ori_shape: Tuple[int, int],
+                 chunk_size: int = 16) -> FrameMasks:
+    """Resize, binarise, score and encode the masks of one frame.
+
+    Args:
+        logits (Tensor): Mask logits of one frame, shape (Q, h, w).
+        input_shape (tuple[int, int]): Height and width of the padded input.
+        img_shape (tuple[int, int]): Height and width before padding.
+        ori_shape (tuple[int, int]): Height and width of the original image.
+        chunk_size (int): Number of queries held at full size at a time; it
+            bounds the memory and does not change the result. Defaults to 16.
+
+    Returns:
+        :obj:`FrameMasks`: Masks ``logits > 0`` of all queries.
+    """
+    rles, scores = [], []
+    for chunk in logits.split(chunk_size):
+        chunk = resize_mask_logits(chunk.float(), input_shape, img_shape,
+                                   ori_shape)  # (q, H, W)
+        masks = chunk > 0
+        inside = (chunk.sigmoid() * masks).flatten(1).sum(1)
+        scores.append(inside / (masks.flatten(1).sum(1) + 1e-6))
+        # pycocotools reads column-major (H, W, q)
+        columns = masks.transpose(1, 2).contiguous().cpu().numpy()
+        rles += mask_utils.encode(columns.view(np.uint8).transpose(2, 1, 0))
+    bboxes = torch.as_tensor(np.stack(mask_utils.toBbox(rles)))
+    bboxes[:, 2:] += bboxes[:, :2]
+    return FrameMasks(rles, torch.cat(scores).cpu(), bboxes.float())
+
+
+def frame_instances(masks: FrameMasks, scores: Tensor, queries: Tensor,
+                    labels: Tensor, ids: Tensor,
+                    max_num: int) -> Dict[str, object]:
+    """The best instances of one frame.
+
+    The score of an instance is its class score times its mask score.
+
+    Args:
+        masks (:obj:`FrameMasks`): Masks of all queries in the frame.
+        scores (Tensor): Class scores of n candidates, shape (n, ).
+        queries (Tensor): Query of each candidate, shape (n, ), int64.
+        labels (Tensor): Class of each candidate, shape (n, ), int64.
+        ids (Tensor): Identity of each candidate, shape (n, ), int64.
+        max_num (int): Number of instances to keep.
+
+    Returns:
+        dict[str, Tensor | list[dict]]: ``instances_id``, ``labels``,
+        ``scores``, ``bboxes`` and ``masks`` (COCO RLE) of the kept
+        instances, best first.
+    """
+    scores, order = (scores * masks.scores[queries]).sort(
+        descending=True, stable=True)
+    order = order[:max_num]
+    return dict(
+        instances_id=ids[order],
+        labels=labels[order],
+        scores=scores[:max_num],
+        bboxes=masks.bboxes[queries[order]],
+        masks=[masks.rles[q] for q in queries[order].tolist()])

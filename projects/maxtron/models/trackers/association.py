@@ -1,0 +1,146 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""How a video is cut into clips and how their queries are linked."""
+from itertools import chain, count
+from typing import Iterable, Iterator, List, Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from ..clip_prediction import ClipPrediction
+
+
+def split_video(num_frames: int,
+                clip_len: int,
+                overlap: int = 0) -> List[int]:
+    """Cut a video into clips of nearly equal length (rule of Tube-Link).
+
+    Clip i covers the frames ``[ends[i - 1] - overlap, ends[i])``. Where the
+    video is not a multiple of the clip length, the last clips lose one frame
+    each; if even that is not enough, only the last clip is shortened.
+
+    Args:
+        num_frames (int): Length of the video, at least 1.
+        clip_len (int): Frames of a clip, more than ``overlap``.
+        overlap (int): Frames that a clip shares with the one before.
+            Defaults to 0.
+
+    Returns:
+        list[int]: Ends of the clips; the last one is ``num_frames``.
+
+    Raises:
+        ValueError: If the video has no frame or the clips do not advance.
+    """
+    if num_frames < 1:
+        raise ValueError(
+            f'A video of {num_frames} frames cannot be cut into clips; give '
+            'at least one frame.')
+    if clip_len <= overlap or overlap < 0:
+        raise ValueError(
+            f'clip_len={clip_len} must exceed overlap={overlap} >= 0, or the '
+            'clips would not advance through the video.')
+    if num_frames <= clip_len:
+        return [num_frames]
+    total, size = num_frames - overlap, clip_len - overlap
+    num_clips = -(-total // size)
+    ends = [size * (i + 1) for i in range(num_clips)]
+    surplus = ends[-1] - total
+    if surplus < num_clips:
+        for i in range(surplus):
+            ends[-1 - i] -= surplus - i
+    else:
+        ends[-1] = total
+    return [end + overlap for end in ends]
+
+
+def iter_clips(frames: Iterable,
+               clip_len: int,
+               num_frames: Optional[int] = None,
+               overlap: int = 0) -> Iterator[Tuple[list, int]]:
+    """Group a stream of frames into clips, holding one clip at a time.
+
+    Args:
+        frames (Iterable): The frames, of any type.
+        clip_len (int): Frames of a clip.
+        num_frames (int, optional): Length of the stream where it is known;
+            then the clips are those of :func:`split_video`, otherwise all
+            clips but the last have ``clip_len`` frames. A stream that turns
+            out shorter or longer is still given out whole.
+        overlap (int): Frames shared by neighbouring clips. Defaults to 0.
+
+    Yields:
+        tuple[list, int]: The frames of a clip, and how many of its last
+        frames are new.
+    """
+    ends = split_video(num_frames, clip_len, overlap) if num_frames else []
+    start = ends[-1] if ends else overlap
+    step = clip_len - overlap
+    clip, new = [], 0
+    ends = chain(ends, count(start + step, step))
+    end = next(ends)
+    for index, frame in enumerate(frames, 1):
+        clip.append(frame)
+        new += 1
+        if index == end:
+            yield clip, new
+            clip, new = clip[len(clip) - overlap:], 0
+            end = next(ends)
+    if new:
+        yield clip, new
+
+
+@torch.no_grad()
+def match_queries(reference: Tensor, current: Tensor) -> Tensor:
+    """Match the queries of a clip to those of the clip before.
+
+    Hungarian matching on the cost ``1 - cosine similarity``.
+
+    Args:
+        reference (Tensor): Embeddings of the previous, already aligned clip,
+            shape (Q, E).
+        current (Tensor): Embeddings of the current clip, shape (Q, E).
+
+    Returns:
+        Tensor: Permutation of shape (Q, ), int64: ``current[index[q]]`` is
+        the continuation of ``reference[q]``.
+    """
+    similarity = F.normalize(reference.float(), dim=-1) @ F.normalize(
+        current.float(), dim=-1).T
+    _, columns = linear_sum_assignment((1 - similarity).cpu().numpy())
+    return torch.as_tensor(columns, device=current.device)
+
+
+class QueryAssociation:
+    """Near-online association: keeps a query on its track from clip to clip.
+
+    The queries of every clip get the order of those of the clip before it,
+    and so of the first clip. Only the last clip is remembered.
+
+    Attributes:
+        cls_logits (Tensor): Mean of the class logits over the clips so far,
+            shape (Q, C + 1).
+    """
+
+    def __init__(self) -> None:
+        self._embeds = None
+        self._num_clips = 0
+        self.cls_logits = 0
+
+    def update(self, clip: ClipPrediction) -> ClipPrediction:
+        """Link the next clip of the video.
+
+        Args:
+            clip (:obj:`ClipPrediction`): Of batch size 1.
+
+        Returns:
+            :obj:`ClipPrediction`: The clip with its queries in order.
+        """
+        if self._embeds is not None:
+            clip = clip.reorder(match_queries(self._embeds, clip.embeds[0]))
+        self._embeds = clip.embeds[0]
+        self._num_clips += 1
+        logits = clip.cls_logits[0].float()
+        self.cls_logits = self.cls_logits + (
+            logits - self.cls_logits) / self._num_clips
+        return clip

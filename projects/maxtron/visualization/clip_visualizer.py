@@ -1,0 +1,172 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""MMDetection visualizer for tracked masks."""
+from typing import List, Optional
+
+import mmcv
+import numpy as np
+from mmdet.registry import VISUALIZERS
+from mmdet.structures import DetDataSample
+from mmdet.visualization import TrackLocalVisualizer
+from mmengine.structures import InstanceData
+
+from .mask_drawing import draw_masks, id_colors, to_bitmap
+
+
+@VISUALIZERS.register_module()
+class ClipLocalVisualizer(TrackLocalVisualizer):
+    """Draws tracked instances with masks as run-length encodings.
+
+    It stands in for MMDet's TrackLocalVisualizer, which needs decoded masks
+    and ground truth and draws through matplotlib. An instance keeps the
+    colour of its id over the video.
+
+    Args:
+        name (str): Name of the instance. Defaults to 'visualizer'.
+        line_width (int): Width of the contours in pixels. Defaults to 2.
+        alpha (float): Opacity of the masks, 0 to 1. Defaults to 0.5.
+        **kwargs: ``image``, ``vis_backends`` and ``save_dir`` of
+            TrackLocalVisualizer.
+    """
+
+    def __init__(self,
+                 name: str = 'visualizer',
+                 line_width: int = 2,
+                 alpha: float = 0.5,
+                 **kwargs) -> None:
+        super().__init__(name, line_width=line_width, alpha=alpha, **kwargs)
+
+    # MMEngine keeps the meta on the first process only. In a distributed
+    # test each process draws its own videos and needs the class names.
+    @property
+    def dataset_meta(self) -> Optional[dict]:
+        """dict, optional: Classes and palette of the dataset."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        self._dataset_meta = dataset_meta
+
+    def draw_instances(self,
+                       image: np.ndarray,
+                       instances: InstanceData,
+                       score_thr: float = 0.0) -> np.ndarray:
+        """Draw the instances of one frame.
+
+        Args:
+            image (np.ndarray): RGB, uint8, shape (H, W, 3).
+            instances (InstanceData): ``instances_id``, ``labels``, ``masks``
+                and, for predictions, ``scores``.
+            score_thr (float): Instances of a lower score are left out.
+                Defaults to 0.
+
+        Returns:
+            np.ndarray: The drawn image, RGB, uint8, shape (H, W, 3).
+        """
+        image = np.ascontiguousarray(image)
+        if 'scores' in instances:
+            keep = instances.scores >= score_thr
+            instances = instances[keep]
+            instances = instances[instances.scores.argsort(descending=True)]
+        return draw_masks(
+            image,
+            [to_bitmap(mask, image.shape[:2]) for mask in instances.masks],
+            id_colors(instances.instances_id.tolist()),
+            self._texts(instances),
+            alpha=self.alpha,
+            line_width=int(self.line_width))
+
+    # the name by which MMDet's visualizers call it
+    _draw_instances = draw_instances
+
+    def _texts(self, instances: InstanceData) -> List[str]:
+        """Labels such as ``'person 3 0.87'``."""
+        classes = (self.dataset_meta or {}).get('classes')
+        names = [
+            classes[label] if classes else f'class {label}'
+            for label in instances.labels.tolist()
+        ]
+        texts = [
+            f'{name} {instance_id}' for name, instance_id in zip(
+                names, instances.instances_id.tolist())
+        ]
+        if 'scores' in instances:
+            texts = [
+                f'{text} {score:.2f}'
+                for text, score in zip(texts, instances.scores.tolist())
+            ]
+        return texts
+
+    def add_datasample(self,
+                       name: str,
+                       image: np.ndarray,
+                       data_sample: Optional[DetDataSample] = None,
+                       draw_gt: bool = True,
+                       draw_pred: bool = True,
+                       show: bool = False,
+                       wait_time: float = 0,
+                       out_file: Optional[str] = None,
+                       pred_score_thr: float = 0.3,
+                       step: int = 0) -> None:
+        """Draw a frame, and show it, write it or send it to the backends.
+
+        Ground truth, where the sample has any, is drawn left of the
+        prediction. The drawn image is what ``get_image`` gives afterwards.
+
+        Args:
+            name (str): Name of the image.
+            image (np.ndarray): RGB, uint8, shape (H, W, 3).
+            data_sample (DetDataSample, optional): One frame with
+                ``pred_track_instances``, ``gt_instances`` or, in its
+                metainfo, ``instances``. Defaults to None.
+            draw_gt (bool): Draw the ground truth. Defaults to True.
+            draw_pred (bool): Draw the prediction. Defaults to True.
+            show (bool): Open a window. Defaults to False.
+            wait_time (float): Seconds that the window waits, 0 for ever.
+                Defaults to 0.
+            out_file (str, optional): Image file to write instead of sending
+                the image to the backends. Defaults to None.
+            pred_score_thr (float): Predictions of a lower score are not
+                drawn. Defaults to 0.3.
+            step (int): Step under which backends file it. Defaults to 0.
+        """
+        images = []
+        if data_sample is not None:
+            data_sample = data_sample.cpu()
+            ground_truth = _ground_truth(data_sample) if draw_gt else None
+            if ground_truth is not None:
+                images.append(self.draw_instances(image, ground_truth))
+            if draw_pred and 'pred_track_instances' in data_sample:
+                images.append(
+                    self.draw_instances(image,
+                                        data_sample.pred_track_instances,
+                                        pred_score_thr))
+        drawn = np.concatenate(images, axis=1) if images else image
+        self.set_image(drawn)
+        if show:
+            self.show(drawn, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            mmcv.imwrite(drawn[..., ::-1], out_file)
+        else:
+            self.add_image(name, drawn, step)
+
+
+def _ground_truth(data_sample: DetDataSample) -> Optional[InstanceData]:
+    """Annotated instances of a frame; None where it is not annotated.
+
+    A lazily loaded test video has its annotations as they were parsed, in
+    the metainfo.
+    """
+    if 'gt_instances' in data_sample:
+        instances = data_sample.gt_instances
+        return instances if 'masks' in instances else None
+    if 'instances' not in data_sample.metainfo_keys():
+        return None
+    annotations = [
+        ann for ann in data_sample.instances if ann.get('mask') is not None
+    ]
+    return InstanceData(
+        instances_id=np.array([ann['instance_id'] for ann in annotations],
+                              dtype=np.int64),
+        labels=np.array([ann['bbox_label'] for ann in annotations],
+                        dtype=np.int64),
+        masks=[ann['mask'] for ann in annotations])

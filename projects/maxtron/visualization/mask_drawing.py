@@ -1,0 +1,149 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Drawing of tracked masks with OpenCV, fast enough for video."""
+from typing import List, Sequence, Tuple, Union
+
+import cv2
+import numpy as np
+import torch
+from pycocotools import mask as mask_utils
+
+# Steps of the golden ratio never come back to a hue, and any run of ids is
+# spread about evenly over the circle.
+_GOLDEN_RATIO = 0.6180339887498949
+_SATURATION_VALUE = ((0.85, 1.0), (0.60, 0.95), (1.0, 0.75))
+
+MaskLike = Union[dict, list, np.ndarray, torch.Tensor]
+
+
+def id_colors(ids: Sequence[int]) -> np.ndarray:
+    """Colours of instance ids: functions of the id alone.
+
+    Args:
+        ids (Sequence[int]): n ids; 0 means background and is black.
+
+    Returns:
+        np.ndarray: RGB, uint8, shape (n, 3).
+    """
+    ids = np.asarray(ids, dtype=np.int64)
+    hsv = np.empty((len(ids), 1, 3), dtype=np.float32)
+    hsv[:, 0, 0] = ids * _GOLDEN_RATIO % 1 * 360
+    hsv[:, 0, 1:] = np.asarray(_SATURATION_VALUE)[ids % 3]
+    hsv[ids == 0] = 0
+    if len(ids) == 0:
+        return np.empty((0, 3), dtype=np.uint8)
+    rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+    return (rgb[:, 0] * 255).round().astype(np.uint8)
+
+
+def to_bitmap(mask: MaskLike, size: Tuple[int, int]) -> np.ndarray:
+    """Any form of mask as a bitmap.
+
+    Args:
+        mask (dict | list | np.ndarray | Tensor): COCO run-length encoding
+            (compressed or not), list of COCO polygons, or bitmap.
+        size (tuple[int, int]): Height and width of the image.
+
+    Returns:
+        np.ndarray: bool, shape (H, W).
+
+    Raises:
+        ValueError: If the mask is of another size than the image.
+    """
+    if isinstance(mask, list):
+        mask = mask_utils.merge(mask_utils.frPyObjects(mask, *size))
+    elif isinstance(mask, dict) and isinstance(mask['counts'], list):
+        mask = mask_utils.frPyObjects(mask, *mask['size'])
+    if isinstance(mask, dict):
+        mask = mask_utils.decode(mask)
+    bitmap = np.asarray(mask).astype(bool, copy=False)
+    if bitmap.shape != tuple(size):
+        raise ValueError(f'A mask of shape {bitmap.shape} does not fit the '
+                         f'image of shape {tuple(size)}.')
+    return bitmap
+
+
+def draw_masks(image: np.ndarray,
+               bitmaps: Sequence[np.ndarray],
+               colors: np.ndarray,
+               texts: Sequence[str],
+               alpha: float = 0.5,
+               line_width: int = 2) -> np.ndarray:
+    """Draw masks with contour and label; the first is the topmost.
+
+    Args:
+        image (np.ndarray): uint8, shape (H, W, 3), RGB or BGR; unchanged.
+        bitmaps (Sequence[np.ndarray]): n masks, bool, shape (H, W).
+        colors (np.ndarray): uint8, shape (n, 3), channels as in the image.
+        texts (Sequence[str]): n labels.
+        alpha (float): Opacity of the masks, 0 to 1. Defaults to 0.5.
+        line_width (int): Width of the contours in pixels, 0 for none.
+            Defaults to 2.
+
+    Returns:
+        np.ndarray: The drawn image, same shape and channels.
+    """
+    # Which mask is on top is found in one channel and coloured at the end:
+    # several times faster than painting each mask in three channels.
+    top = np.zeros(image.shape[:2], dtype=np.uint16)
+    outlines, anchors = [], []
+    for index in reversed(range(len(bitmaps))):
+        x, y, w, h = _bounding_box(bitmaps[index])
+        if w == 0:
+            continue
+        inside = np.ascontiguousarray(bitmaps[index][y:y + h, x:x + w])
+        top[y:y + h, x:x + w][inside] = index + 1
+        anchors.append((index, (x, y)))
+        if line_width:
+            outlines.append((index, _outline(inside, (x, y))))
+    palette = np.concatenate([np.zeros((1, 3), np.uint8), colors])
+    blend = cv2.addWeighted(image, 1 - alpha, palette.take(top, axis=0),
+                            alpha, 0)
+    drawn = image.copy()
+    cv2.copyTo(blend, (top > 0).view(np.uint8), drawn)
+    for index, outline in outlines:
+        cv2.drawContours(drawn, outline, -1, colors[index].tolist(),
+                         line_width, cv2.LINE_AA)
+    for index, anchor in anchors:
+        _draw_label(drawn, texts[index], anchor, colors[index])
+    return drawn
+
+
+def _bounding_box(bitmap: np.ndarray) -> Tuple[int, int, int, int]:
+    """Left, top, width and height of a mask, zeros if it is empty.
+
+    Unlike cv2.boundingRect it needs no copy of a column-major bitmap, which
+    is what run-length encodings decode to.
+    """
+    columns = np.flatnonzero(bitmap.any(axis=0))
+    if len(columns) == 0:
+        return 0, 0, 0, 0
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    rows = np.flatnonzero(bitmap[:, left:right].any(axis=1))
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    return left, top, right - left, bottom - top
+
+
+def _outline(inside: np.ndarray, offset: Tuple[int, int]) -> List[np.ndarray]:
+    """Outer and inner borders of a mask that is cropped at an offset."""
+    return cv2.findContours(
+        inside.view(np.uint8),
+        cv2.RETR_CCOMP,
+        cv2.CHAIN_APPROX_SIMPLE,
+        offset=offset)[0]
+
+
+def _draw_label(image: np.ndarray, text: str, anchor: Tuple[int, int],
+                color: np.ndarray) -> None:
+    """Write a label on a patch of its colour, inside the image, in place."""
+    height, width = image.shape[:2]
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, min(
+        max(min(height, width) / 1000, 0.35), 1.2)
+    thickness = 1 if scale < 0.8 else 2
+    (w, h), below = cv2.getTextSize(text, font, scale, thickness)
+    x = max(min(anchor[0], width - w - 1), 0)
+    y = max(min(anchor[1], height - h - below - 1), 0)
+    cv2.rectangle(image, (x, y), (x + w, y + h + below), color.tolist(), -1)
+    bright = color.astype(np.float32).mean() > 110
+    cv2.putText(image, text, (x, y + h + below // 2), font, scale,
+                (0, 0, 0) if bright else (255, 255, 255), thickness,
+                cv2.LINE_AA)

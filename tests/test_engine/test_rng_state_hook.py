@@ -1,0 +1,74 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""A run that is killed and resumed must not differ from an unbroken one."""
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name('resume_run.py')
+run = runpy.run_path(str(SCRIPT))['run']
+
+
+def losses(work_dir, rank=0):
+    return (work_dir / f'losses_{rank}.txt').read_text().splitlines()
+
+
+def start(*command):
+    environment = dict(
+        os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+    return subprocess.run([sys.executable, *map(str, command)],
+                          env=environment,
+                          capture_output=True,
+                          text=True)
+
+
+def test_killed_run_resumes_with_the_same_losses(tmp_path):
+    run(tmp_path / 'whole', workers=2, seed=3)
+    killed = start(SCRIPT, tmp_path / 'broken', 13)
+    assert killed.returncode == 9, killed.stderr
+    before = losses(tmp_path / 'broken')
+    assert len(before) == 13
+    run(tmp_path / 'again',
+        workers=2,
+        seed=3,
+        load_from=str(tmp_path / 'broken/iter_10.pth'))
+    whole = losses(tmp_path / 'whole')
+    assert before[:10] + losses(tmp_path / 'again') == whole
+    assert len(set(line.split()[1] for line in whole)) == 20
+
+
+@pytest.mark.parametrize(
+    'sampler, workers, seed',
+    [('InfiniteSampler', 0, None), ('InfiniteSampler', 2, None),
+     ('DefaultSampler', 0, 3), ('DefaultSampler', 2, 3)],
+    ids=str)
+def test_resumed_losses(tmp_path, sampler, workers, seed):
+    """Samplers that MMEngine can skip, and those that it replays."""
+    options = dict(sampler=sampler, workers=workers, seed=seed)
+    run(tmp_path / 'whole', **options)
+    checkpoint = str(tmp_path / 'whole/iter_10.pth')
+    run(tmp_path / 'again', load_from=checkpoint, **options)
+    assert losses(tmp_path / 'again') == losses(tmp_path / 'whole')[10:]
+
+
+def test_without_the_hook_losses_differ(tmp_path):
+    """The runs above can tell."""
+    run(tmp_path / 'whole', seed=3, hook=False)
+    checkpoint = str(tmp_path / 'whole/iter_10.pth')
+    run(tmp_path / 'again', seed=3, hook=False, load_from=checkpoint)
+    assert losses(tmp_path / 'again') != losses(tmp_path / 'whole')[10:]
+
+
+def test_two_ranks_resume_and_draw_different_numbers(tmp_path):
+    result = start('-m', 'torch.distributed.run', '--standalone',
+                   '--nproc_per_node', 2, SCRIPT, tmp_path, 0)
+    assert result.returncode == 0, result.stderr
+    for rank in range(2):
+        resumed = losses(tmp_path / 'resumed', rank)
+        assert resumed == losses(tmp_path / 'whole', rank)[10:]
+    assert losses(tmp_path / 'whole', 0) != losses(tmp_path / 'whole', 1)

@@ -1,0 +1,40 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+
+from projects.maxtron.models.postprocess import (
+    encode_frame,
+    frame_instances,
+    top_pairs,
+)
+from tests.instance_results import compare_frames
+from tests.parity import load_case
+
+
+def test_frames_equal_reference():
+    case = load_case('j_postprocess')
+    shapes = [case.settings[k] for k in ('image', 'img_shape', 'ori_shape')]
+    num_classes = case.settings['num_classes']
+    scores, queries, labels = top_pairs(case.outputs['cls'], 100)
+    ids = queries * num_classes + labels + 1
+    frames = [
+        InstanceData(**frame_instances(
+            encode_frame(mask.float(), *shapes), scores, queries, labels, ids,
+            30)) for mask in case.outputs['mask']
+    ]
+    # Same logits, but two interpolations: a pixel at 0 may flip.
+    compare_frames(frames, case, num_classes, pixels=1, atol=1e-5)
+
+
+def test_chunks_and_empty_masks():
+    logits = torch.randn(7, 6, 8, generator=torch.manual_seed(0))
+    logits[3] = -1  # a query that is nowhere
+    args = ((12, 16), (11, 15), (22, 30))
+    whole, parts = (encode_frame(logits, *args, chunk_size=n) for n in (7, 2))
+    assert whole.rles == parts.rles
+    assert whole.scores[3] == 0 and not whole.bboxes[3].any()
+    np.testing.assert_allclose(whole.scores, parts.scores, rtol=1e-6)
+    pick = torch.tensor([3, 0])
+    best = frame_instances(whole, torch.ones(2), pick, pick, pick, 2)
+    assert best['labels'].tolist() == [0, 3]  # the empty one comes last

@@ -1,0 +1,127 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from pycocotools import mask as mask_utils
+
+import projects.maxtron  # noqa: F401  isort: split, before MMDetection
+from mmdet.registry import VISUALIZERS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from projects.maxtron.visualization import draw_masks, id_colors, to_bitmap
+from tests.footage import footage, read_frames
+
+SIZE = (40, 60)
+
+
+@pytest.fixture
+def bitmaps():
+    """An ellipse, and a box over its right half."""
+    masks = np.zeros((2, *SIZE), np.uint8)
+    cv2.ellipse(masks[0], (25, 20), (15, 10), 0, 0, 360, 1, -1)
+    masks[1, 15:35, 25:55] = 1
+    return masks.astype(bool)
+
+
+@pytest.fixture
+def visualizer(request):
+    visualizer = VISUALIZERS.build(
+        dict(type='ClipLocalVisualizer', name=request.node.name))
+    visualizer.dataset_meta = dict(classes=('cat', 'dog'))
+    return visualizer
+
+
+def prediction(bitmaps, scores, ids=(4, 9)):
+    rles = [
+        mask_utils.encode(np.asfortranarray(m, np.uint8)) for m in bitmaps
+    ]
+    return InstanceData(
+        instances_id=torch.tensor(ids),
+        labels=torch.tensor([0, 1]),
+        scores=torch.tensor(scores),
+        masks=rles)
+
+
+def test_colors_are_functions_of_the_id():
+    colors = id_colors(range(101))
+    assert colors.dtype == np.uint8 and not colors[0].any()
+    np.testing.assert_array_equal(id_colors([7, 3, 7]), colors[[7, 3, 7]])
+    apart = np.abs(colors[:, None].astype(int) - colors).sum(-1)
+    # any two ids differ, and the first ten clearly so
+    assert apart[np.triu_indices(101, 1)].min() >= 10
+    assert apart[1:11, 1:11][np.triu_indices(10, 1)].min() >= 80
+
+
+def test_every_form_of_mask(bitmaps):
+    box = bitmaps[1]
+    rle = mask_utils.encode(np.asfortranarray(box, np.uint8))
+    runs = dict(size=list(SIZE), counts=[])  # uncompressed
+    flat = np.concatenate([[False], box.flatten('F')])
+    edges = np.flatnonzero(np.diff(flat)).tolist() + [box.size]
+    runs['counts'] = np.diff([0] + edges).tolist()
+    polygon = [[25, 15, 55, 15, 55, 35, 25, 35]]
+    text = dict(rle, counts=rle['counts'].decode())
+    for mask in (rle, text, runs, polygon, box, torch.from_numpy(box)):
+        np.testing.assert_array_equal(to_bitmap(mask, SIZE), box)
+    with pytest.raises(ValueError, match='does not fit the image'):
+        to_bitmap(rle, (40, 61))
+
+
+def test_first_mask_is_on_top_and_the_rest_untouched(bitmaps):
+    image = np.full((*SIZE, 3), 100, np.uint8)
+    before = image.copy()
+    colors = np.array([[200, 0, 0], [0, 0, 250]], np.uint8)
+    drawn = draw_masks(image, bitmaps, colors, ['', ''], 0.5, line_width=0)
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(drawn[20, 30], [150, 50, 50])  # overlap
+    np.testing.assert_array_equal(drawn[30, 50], [50, 50, 175])
+    np.testing.assert_array_equal(drawn[:9], before[:9])
+    empty = draw_masks(image, bitmaps[:1] & False, colors[:1], ['x'])
+    np.testing.assert_array_equal(empty, before)
+
+
+def test_color_stays_when_order_and_scores_change(visualizer, bitmaps):
+    image = read_frames(footage('bikes.mp4'), 1)[0][:160, :240]
+    apart = np.kron(bitmaps & ~bitmaps[::-1], np.ones((1, 4, 4), bool))
+    first = visualizer.draw_instances(image, prediction(apart, [0.9, 0.5]))
+    second = visualizer.draw_instances(
+        image, prediction(apart[::-1], [0.7, 0.6], ids=(9, 4)))
+    for y, x in ((100, 60), (130, 200)):  # inside a mask, off the labels
+        np.testing.assert_array_equal(first[y, x], second[y, x])
+    hidden = visualizer.draw_instances(
+        image, prediction(apart, [0.2, 0.1]), score_thr=0.3)
+    np.testing.assert_array_equal(hidden, image)
+
+
+def test_datasample_with_and_without_truth(visualizer, bitmaps, tmp_path):
+    image = np.full((*SIZE, 3), 100, np.uint8)
+    sample = DetDataSample(
+        pred_track_instances=prediction(bitmaps, [0.9, 0.5]))
+
+    def draw(name):
+        visualizer.add_datasample(
+            'frame', image, sample, out_file=str(tmp_path / name))
+        return cv2.imread(str(tmp_path / name))[..., ::-1]
+
+    alone = draw('alone.png')
+    np.testing.assert_array_equal(
+        alone,
+        visualizer.draw_instances(image, sample.pred_track_instances, 0.3))
+    # annotations as a lazily loaded test video has them
+    sample.set_metainfo(
+        dict(instances=[
+            dict(bbox_label=1, instance_id=2, mask=[[25, 15, 55, 15, 55, 35]])
+        ]))
+    lazy = draw('lazy.png')
+    np.testing.assert_array_equal(lazy[:, SIZE[1]:], alone)
+    assert (lazy[:, :SIZE[1]] != image).any()
+    # and as a training sample has them
+    sample.gt_instances = InstanceData(
+        instances_id=torch.tensor([4, 9]),
+        labels=torch.tensor([0, 1]),
+        masks=BitmapMasks(list(bitmaps.astype(np.uint8)), *SIZE))
+    both = draw('both.png')
+    assert both.shape == (SIZE[0], 2 * SIZE[1], 3)
+    assert (both[:, :SIZE[1]] != lazy[:, :SIZE[1]]).any()

@@ -1,0 +1,143 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Make the synthetic benchmark (see projects/maxtron/datasets/synthetic.py).
+
+    python tools/dataset_converters/make_synthetic.py data/synthetic
+
+A run that was interrupted continues where it stopped; a split that is
+complete is left alone. `--video-out clip.mp4` makes one held-out video (it is
+in no split) instead of a set.
+"""
+import argparse
+import os
+import os.path as osp
+import sys
+from dataclasses import replace
+
+import cv2
+from mmengine.utils import track_parallel_progress, track_progress
+
+from projects.maxtron.datasets.synthetic import PRESETS, SCENARIOS, make_video
+from projects.maxtron.datasets.synthetic_writer import (
+    FORMATS,
+    SyntheticWriter,
+    write_video,
+)
+
+
+def parse_args(argv=None):
+    parser = argparse.ArgumentParser(
+        description='Make the synthetic video benchmark.')
+    parser.add_argument(
+        'out_dir', nargs='?', help='folder of the set (data/synthetic)')
+    parser.add_argument(
+        '--size',
+        choices=sorted(PRESETS),
+        default='small',
+        help='small: seconds, for tests; demo: what the shipped checkpoint '
+        'is trained on; standard: minutes, larger frames (default: small)')
+    parser.add_argument(
+        '--splits',
+        nargs='+',
+        choices=('train', 'val'),
+        default=['train', 'val'])
+    parser.add_argument(
+        '--formats', nargs='+', choices=FORMATS, default=list(FORMATS))
+    parser.add_argument('--nproc', type=int, default=os.cpu_count())
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--overwrite', action='store_true')
+    own = parser.add_argument_group('values instead of those of --size')
+    own.add_argument('--height', type=int, help='of the frames, in pixels')
+    own.add_argument('--width', type=int, help='of the frames, in pixels')
+    own.add_argument(
+        '--frames',
+        type=int,
+        nargs=2,
+        metavar=('MIN', 'MAX'),
+        help='shortest and longest video')
+    own.add_argument('--num-train', type=int, help='number of train videos')
+    own.add_argument('--num-val', type=int, help='number of val videos')
+    own.add_argument('--jpeg-quality', type=int, default=92)
+    video = parser.add_argument_group('one held-out video')
+    video.add_argument('--video-out', help='path of an .mp4 file')
+    video.add_argument(
+        '--video-scenario', choices=SCENARIOS, default='crossing')
+    video.add_argument('--video-frames', type=int, default=72)
+    video.add_argument('--video-fps', type=float, default=12.)
+    args = parser.parse_args(argv)
+    if args.out_dir is None and args.video_out is None:
+        parser.error('name an OUT_DIR for a set, or --video-out for a video')
+    if args.nproc < 1:
+        parser.error(f'--nproc must be 1 or more, got {args.nproc}')
+    return args
+
+
+def spec_from_args(args):
+    """The chosen preset with the values that were given on the line."""
+    preset = PRESETS[args.size]
+    num_videos, num_frames = dict(preset.num_videos), dict(preset.num_frames)
+    for split in num_videos:
+        count = getattr(args, f'num_{split}')
+        num_videos[split] = num_videos[split] if count is None else count
+        num_frames[split] = tuple(args.frames or num_frames[split])
+    return replace(
+        preset,
+        height=preset.height if args.height is None else args.height,
+        width=preset.width if args.width is None else args.width,
+        num_videos=num_videos,
+        num_frames=num_frames,
+        seed=args.seed)
+
+
+def make_set(args, spec):
+    """Make the missing splits of a set."""
+    writer = SyntheticWriter(args.out_dir, spec, args.formats,
+                             args.jpeg_quality, args.overwrite)
+    for split in args.splits:
+        formats = writer.begin(split)
+        if not formats:
+            print(f'{split}: complete, left alone (--overwrite makes it anew)')
+            continue
+        print(f'{split}: {", ".join(formats)} -> {writer.out_dir}')
+        jobs = writer.jobs(split, formats)
+        if args.nproc == 1:
+            records = track_progress(write_video, jobs)
+        else:
+            records = track_parallel_progress(write_video, jobs, args.nproc)
+        print()
+        writer.finish(split, formats, records)
+
+
+def write_mp4(path, frames, fps):
+    """Write BGR frames (T, H, W, 3) as MPEG-4, beside and then in place."""
+    if not path.endswith('.mp4'):
+        raise ValueError(f'The video must be named *.mp4, got {path}.')
+    beside = f'{path[:-4]}.tmp.mp4'
+    os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
+    size = frames.shape[2], frames.shape[1]
+    video = cv2.VideoWriter(beside, cv2.VideoWriter_fourcc(*'mp4v'), fps, size)
+    if not video.isOpened():
+        raise OSError(f'OpenCV cannot write MPEG-4 to {path}: is the folder '
+                      'writable, and was OpenCV built with FFmpeg?')
+    for frame in frames:
+        video.write(frame)
+    video.release()  # completes the file
+    os.replace(beside, path)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    try:
+        spec = spec_from_args(args)
+        if args.video_out is not None:
+            video = make_video(spec, 'demo', 0, args.video_scenario,
+                               args.video_frames)
+            write_mp4(args.video_out, video.frames, args.video_fps)
+            print(f'{len(video.frames)} frames -> {args.video_out}')
+        if args.out_dir is not None:
+            make_set(args, spec)
+    except (ValueError, OSError) as error:
+        sys.exit(f'make_synthetic: {error}')
+
+
+if __name__ == '__main__':
+    main()

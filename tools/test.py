@@ -1,0 +1,58 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Test a checkpoint: predict the videos of a split and measure the tracks."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from runner_cli import build_runner, make_parser, read_config
+
+from mmdet.engine.hooks.utils import trigger_visualization_hook
+from mmengine.evaluator import DumpResults
+from mmengine.runner import Runner
+
+from projects.maxtron.engine import load_checkpoint_checked
+
+
+def parse_args(parser: ArgumentParser) -> Namespace:
+    """Add the arguments of this tool and parse the command line."""
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--out', help='also write the predictions to this .pkl file')
+    parser.add_argument(
+        '--show', action='store_true', help='show the predictions')
+    parser.add_argument(
+        '--show-dir',
+        help='write painted frames to this folder, below '
+        'WORK_DIR/TIMESTAMP unless it is absolute')
+    parser.add_argument(
+        '--wait-time',
+        type=float,
+        default=2,
+        help='seconds that --show waits between frames')
+    args = parser.parse_args()
+    if args.out and not args.out.endswith(('.pkl', '.pickle')):
+        parser.error(f'--out must end in .pkl or .pickle, not "{args.out}"')
+    return args
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = make_parser(__doc__)
+    args = parse_args(parser)
+    cfg = read_config(parser, args)
+    cfg.load_from, cfg.resume = None, False  # loaded, and checked, below
+    if args.show or args.show_dir:
+        cfg = trigger_visualization_hook(cfg, args)
+    runner: Runner = build_runner(cfg)
+    try:
+        load_checkpoint_checked(runner.model, args.checkpoint)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    runner.logger.info(f'Testing {args.checkpoint}')
+    if args.out:
+        runner.test_evaluator.metrics.append(DumpResults(args.out))
+    runner.test()
+
+
+if __name__ == '__main__':
+    main()

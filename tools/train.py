@@ -1,0 +1,91 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Train a model."""
+
+from argparse import ArgumentParser, Namespace
+
+from runner_cli import build_runner, make_parser, read_config
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+
+def parse_args(parser: ArgumentParser) -> Namespace:
+    """Add the arguments of this tool and parse the command line."""
+    parser.add_argument(
+        '--amp', action='store_true', help='train with mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate to the real batch size')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='resume from a checkpoint; without a path, from the newest one '
+        'of the work folder')
+    return parser.parse_args()
+
+
+def apply_args(parser: ArgumentParser, args: Namespace, cfg: Config) -> None:
+    """Apply the arguments of this tool to the config."""
+    if args.amp:
+        if not torch.cuda.is_available():
+            parser.error('--amp needs a CUDA device, and PyTorch finds none.')
+        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            parser.error(
+                f'--auto-scale-lr: {args.config} does not say which batch '
+                'size its learning rate is for. Add to it: auto_scale_lr = '
+                'dict(enable=False, base_batch_size=N)')
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+
+
+def batch_facts(cfg: Config, processes: int) -> str:
+    """Say which batch size and learning rate a run has.
+
+    Args:
+        cfg (Config): Config of the run.
+        processes (int): Number of processes, one a GPU.
+
+    Returns:
+        str: One or two sentences.
+    """
+    per_process = cfg.train_dataloader.batch_size
+    steps = cfg.optim_wrapper.get('accumulative_counts', 1)
+    real = processes * per_process * steps
+    rate = cfg.optim_wrapper.optimizer.lr
+    text = (f'Batch size {real}: {processes} process(es) x {per_process} '
+            f'sample(s) x {steps} accumulated step(s). Learning rate {rate:g}')
+    scaling = cfg.get('auto_scale_lr', {})
+    base = scaling.get('base_batch_size')
+    if base is None:
+        return f'{text}.'
+    text += f', meant for a batch size of {base}.'
+    if base == real:
+        return text
+    if scaling.get('enable', False):
+        # MMEngine leaves accumulated steps out of the ratio.
+        factor = processes * per_process / base
+        return f'{text} Scaled by {factor:g} to {rate * factor:g}.'
+    return (f'{text} They differ: pass --auto-scale-lr to scale it, or set '
+            'optim_wrapper.accumulative_counts to keep the batch size.')
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = make_parser(__doc__)
+    args = parse_args(parser)
+    cfg = read_config(parser, args)
+    apply_args(parser, args, cfg)
+    runner: Runner = build_runner(cfg)
+    runner.logger.info(batch_facts(cfg, runner.world_size))
+    runner.train()
+
+
+if __name__ == '__main__':
+    main()
