@@ -31,7 +31,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from projects.maxtron.apis import (
+# Before any other folder: the checkout that this script is in.
+sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
+
+from projects.maxtron.apis import (  # noqa: E402
     FrameSource,
     IdMapWriter,
     MaXTronInferencer,
@@ -186,11 +189,12 @@ def show(frame, wait_time: float) -> bool:
 
 
 class SpeedColumn(ProgressColumn):
-    """Frames a second, once there are some."""
+    """Frames a second since the start, for results come in clips."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f'{speed:.1f} frames/s' if speed else '')
+        if not task.completed or not task.elapsed:
+            return Text('')
+        return Text(f'{task.completed / task.elapsed:.1f} frames/s')
 
 
 def process(args: argparse.Namespace, source: FrameSource,

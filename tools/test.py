@@ -6,11 +6,11 @@ from argparse import ArgumentParser, Namespace
 
 from runner_cli import build_runner, make_parser, read_config
 
+from projects.maxtron.engine import load_checkpoint_checked
+
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
-
-from projects.maxtron.engine import load_checkpoint_checked
 
 
 def parse_args(parser: ArgumentParser) -> Namespace:

@@ -8,7 +8,7 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', by_epoch=False, interval=1000,
         max_keep_ckpts=3),
-    visualization=dict(type='TrackVisualizationHook'))
+    visualization=dict(type='ClipVisualizationHook'))
 custom_hooks = [dict(type='RNGStateHook')]
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
 log_level = 'INFO'

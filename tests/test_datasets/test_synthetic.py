@@ -193,10 +193,10 @@ def test_every_scenario_really_happens(small, tubes):
         elif scenario == 'crossing':
             meeting = video['crossings'][0]
             first, second = (masks[i] for i in meeting['instances'])
-            apart = ~(first.any((1, 2)) & second.any((1, 2)))
+            both = first.any((1, 2)) & second.any((1, 2))
             here = meeting['frame']
             assert meeting['overlap'] >= .5
-            assert (~apart[:here]).sum() >= 2 and (~apart[here:]).sum() >= 2
+            assert both[:here].sum() >= 2 and both[here:].sum() >= 2
     assert min(counts.values()) == 3
 
 
@@ -263,10 +263,7 @@ def test_dataset_class_reads_it(small):
 
 
 def test_interrupted_run_continues(small, tmp_path, capsys):
-    spec = replace(
-        PRESETS['small'],
-        num_videos=dict(train=8, val=4))
-    writer = SyntheticWriter(str(tmp_path), spec)
+    writer = SyntheticWriter(str(tmp_path), PRESETS['small'])
     formats = writer.begin('val')
     jobs = writer.jobs('val', formats)
     write_video(jobs[2])  # then the power fails in the next one
@@ -313,17 +310,28 @@ def test_formats_can_be_made_one_after_the_other(small, tmp_path):
 @pytest.mark.parametrize('argv, message', [
     (['--frames', '8', '10'], 'must have 12 or more'),
     (['--frames', '20', '14'], 'got 20 to 14'),
-    (['--height', '32'], 'at least 64 pixels high, got 32x160'),
+    (['--height', '32'], 'at least 64 pixels high.*got 32x160'),
     (['--num-val', '0'], '"val" needs at least one video, got 0'),
     (['--jpeg-quality', '0'], 'must be 1 to 100: 0'),
     (['--seed', '-1'], 'must not be negative: -1'),
-    (['--video-out', 'clip.avi'], r'must be named \*.mp4, got clip.avi'),
     (['--video-out', 'a.mp4', '--video-frames', '5'], '12 frames or more'),
 ])
-def test_bad_arguments_are_explained(tmp_path, argv, message):
+def test_bad_values_are_explained(tmp_path, argv, message):
     with pytest.raises(SystemExit, match=message):
         main([str(tmp_path / 'set')] + argv)
     assert not list(tmp_path.rglob('*.jpg'))
+
+
+@pytest.mark.parametrize('argv, message', [
+    (['x', '--video-out', 'clip.avi'], 'must be named *.mp4, got clip.avi'),
+    (['x', '--video-fps', '0'], '--video-fps must be positive, got 0'),
+    (['x', '--nproc', '0'], '--nproc must be 1 or more, got 0'),
+    ([], 'name an OUT_DIR for a set, or --video-out for a video'),
+])
+def test_bad_usage_is_explained(capsys, argv, message):
+    with pytest.raises(SystemExit):
+        main(argv)
+    assert message in capsys.readouterr().err
 
 
 def test_foreign_folder_is_refused(tmp_path):
@@ -334,6 +342,10 @@ def test_foreign_folder_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
     with pytest.raises(SystemExit, match='is a file; name a folder'):
         main([str(tmp_path / 'thesis.tex')])
+    for content in ('{"settings": {', '[]', '{"bpm": 120}'):
+        (tmp_path / 'synthetic.json').write_text(content)
+        with pytest.raises(SystemExit, match='json was not written by this'):
+            main([str(tmp_path), '--overwrite'])
 
 
 def test_held_out_video(tmp_path):

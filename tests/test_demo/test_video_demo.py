@@ -59,11 +59,9 @@ def outputs(folder):
 
 
 def start(*args):
-    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
     return subprocess.Popen(
         [sys.executable, DEMO, *args],
-        cwd=ROOT,
-        env=env,
+        env=dict(os.environ, OMP_NUM_THREADS='1'),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE)
@@ -100,12 +98,15 @@ def check_outputs(folder, num_frames, size, names):
 
 
 def test_memory_does_not_grow_with_the_video(small, long_video, tmp_path):
+    runs = {
+        count: start(long_video, *small, *outputs(tmp_path / str(count)),
+                     '--max-frames', str(count))
+        for count in (60, 300)
+    }
     peaks = {}
-    for count in (60, 300):
+    for count, process in runs.items():
         folder = tmp_path / str(count)
-        out = finish(
-            start(long_video, *small, *outputs(folder), '--max-frames',
-                  str(count)))
+        out = finish(process)
         check_outputs(folder, count, SIZE,
                       [f'{i:06d}.png' for i in range(count)])
         assert re.search(rf'\n{count} frames of 640x272 in ', out)

@@ -10,14 +10,14 @@ import random
 import sys
 from pathlib import Path
 
+import projects.maxtron  # noqa: F401
+
 import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
-
-import projects.maxtron  # noqa: F401
 
 
 class NoisyDataset(Dataset):

@@ -1,4 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import projects.maxtron  # noqa: F401, before MMDetection
+
 import cv2
 import numpy as np
 import pytest
@@ -6,11 +8,13 @@ import torch
 from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
 
-import projects.maxtron  # noqa: F401  isort: split, before MMDetection
+# isort: split
+from projects.maxtron.visualization import draw_masks, id_colors, to_bitmap
+
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
-from projects.maxtron.visualization import draw_masks, id_colors, to_bitmap
+
 from tests.footage import footage, read_frames
 
 SIZE = (40, 60)

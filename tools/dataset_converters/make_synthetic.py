@@ -66,6 +66,10 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if args.out_dir is None and args.video_out is None:
         parser.error('name an OUT_DIR for a set, or --video-out for a video')
+    if args.video_out is not None and not args.video_out.endswith('.mp4'):
+        parser.error(f'--video-out must be named *.mp4, got {args.video_out}')
+    if args.video_fps <= 0:
+        parser.error(f'--video-fps must be positive, got {args.video_fps}')
     if args.nproc < 1:
         parser.error(f'--nproc must be 1 or more, got {args.nproc}')
     return args
@@ -109,8 +113,6 @@ def make_set(args, spec):
 
 def write_mp4(path, frames, fps):
     """Write BGR frames (T, H, W, 3) as MPEG-4, beside and then in place."""
-    if not path.endswith('.mp4'):
-        raise ValueError(f'The video must be named *.mp4, got {path}.')
     beside = f'{path[:-4]}.tmp.mp4'
     os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
     size = frames.shape[2], frames.shape[1]
@@ -135,7 +137,7 @@ def main(argv=None):
             print(f'{len(video.frames)} frames -> {args.video_out}')
         if args.out_dir is not None:
             make_set(args, spec)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f'make_synthetic: {error}')
 
 

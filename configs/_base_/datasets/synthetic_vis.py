@@ -14,8 +14,8 @@ train_pipeline = [
             dict(type='LoadTrackAnnotations', with_mask=True),
             dict(
                 type='RandomChoiceResize',
-                # frames are 96 pixels high
-                scales=[(1000000, side) for side in range(80, 121, 8)],
+                # frames are 96 pixels high; all of these pad to 96 x 160
+                scales=[(1000000, side) for side in range(72, 97, 8)],
                 keep_ratio=True),
             dict(type='RandomFlip', prob=0.5)
         ]),

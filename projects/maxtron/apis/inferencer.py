@@ -20,7 +20,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from ..engine import load_checkpoint_checked
+from ..engine import check_options, load_checkpoint_checked, load_config
 from ..visualization import ClipLocalVisualizer
 from .frame_source import FrameSource, open_frame_source
 
@@ -42,7 +42,8 @@ class MaXTronInferencer:
 
     Raises:
         FileNotFoundError: If there is no such config or checkpoint.
-        ValueError: If the checkpoint does not fit the config.
+        ValueError: If the checkpoint does not fit the config, or an option
+            names a key that the config does not have.
 
     Examples:
         >>> inferencer = MaXTronInferencer('config.py', 'weights.pth')
@@ -57,9 +58,9 @@ class MaXTronInferencer:
                  device: Optional[str] = None,
                  cfg_options: Optional[dict] = None) -> None:
         if not isinstance(config, Config):
-            config = Config.fromfile(config)
-        if cfg_options:
-            config.merge_from_dict(cfg_options)
+            config = load_config(config, cfg_options)
+        elif cfg_options:
+            config.merge_from_dict(check_options(config, cfg_options))
         init_default_scope(config.get('default_scope', 'mmdet'))
         if device is None:
             device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
@@ -171,7 +172,7 @@ def _build_model(config: Config, checkpoint: Optional[str],
         warnings.warn('No checkpoint is given: the weights are random and '
                       'the masks mean nothing.')
     else:
-        meta = load_checkpoint_checked(model, checkpoint).get('meta', {})
+        meta = load_checkpoint_checked(model, checkpoint)
     model.dataset_meta = meta.get('dataset_meta') or _config_meta(config)
     classes = model.dataset_meta.get('classes') or ()
     num_classes = model.head.segmenter.num_classes

@@ -13,7 +13,6 @@ This module makes videos in memory, ``synthetic_writer`` puts them on disk,
 from dataclasses import dataclass, field
 from typing import Dict, List, Tuple
 
-import cv2
 import numpy as np
 
 from .synthetic_looks import (
@@ -134,7 +133,6 @@ def make_video(spec, split, index, scenario=None, num_frames=None):
         ValueError: If ``num_frames`` leaves no room for the scenario.
         RuntimeError: If no drawn scene shows the scenario.
     """
-    cv2.setNumThreads(0)  # one process a core is faster for small frames
     scenario = scenario or SCENARIOS[index % len(SCENARIOS)]
     if num_frames is not None and num_frames < MIN_FRAMES:
         raise ValueError(f'A synthetic video needs {MIN_FRAMES} frames or '

@@ -29,6 +29,8 @@ import os
 import os.path as osp
 import shutil
 
+import cv2
+
 from .synthetic import PRESETS, make_video
 from .synthetic_formats import (
     encode_instances,
@@ -55,13 +57,17 @@ _SPLIT_FILES = (f'{_PROGRESS}/{{0}}', 'youtube-vis/{0}',
                 'scenarios_{0}.json')
 
 
-def dump_json(content, path):
-    """Write JSON beside ``path``, then rename it into place."""
+def _write_text(text, path):
+    """Write a file beside ``path``, then rename it into place."""
     os.makedirs(osp.dirname(path), exist_ok=True)
     beside = f'{path}.tmp'
     with open(beside, 'w') as file:
-        json.dump(content, file)
+        file.write(text)
     os.replace(beside, path)
+
+
+def _dump_json(content, path):
+    _write_text(json.dumps(content), path)
 
 
 def _load_json(path):
@@ -93,13 +99,14 @@ def _link_folder(source, folder):
 
 def _frame_folders(out_dir, split, name, formats):
     vipseg = osp.join(out_dir, 'vipseg')
-    folders = dict(
-        [('youtube-vis',
-          [osp.join(out_dir, 'youtube-vis', split, 'JPEGImages', name)]),
-         ('vipseg', [
-             osp.join(vipseg, 'imgs', name),
-             osp.join(vipseg, 'VIPSeg_720P', 'images', name)
-         ])])
+    folders = {
+        'youtube-vis':
+        [osp.join(out_dir, 'youtube-vis', split, 'JPEGImages', name)],
+        'vipseg': [
+            osp.join(vipseg, 'imgs', name),
+            osp.join(vipseg, 'VIPSeg_720P', 'images', name)
+        ]
+    }
     return [folder for key in formats for folder in folders[key]]
 
 
@@ -118,6 +125,7 @@ def write_video(job):
     record_path = osp.join(out_dir, _PROGRESS, split, f'{index:05d}.json')
     if osp.exists(record_path):
         return _load_json(record_path)
+    cv2.setNumThreads(0)  # frames are small; processes share the cores
     video = make_video(spec, split, index)
     folders = _frame_folders(out_dir, split, video.name, formats)
     _replace_folder(folders[0],
@@ -142,7 +150,7 @@ def write_video(job):
         _replace_folder(
             osp.join(root, 'VIPSeg_720P', 'panomasksRGB', video.name),
             lambda path: write_masks(video.ids, path, colors))
-    dump_json(record, record_path)
+    _dump_json(record, record_path)
     return record
 
 
@@ -204,16 +212,27 @@ class SyntheticWriter:
                 raise FileExistsError(
                     f'{self.out_dir} is not empty and was not made by this '
                     'tool; name a new or empty folder. Nothing was changed.')
-            dump_json(fresh, path)
+            _dump_json(fresh, path)
             return fresh
-        found = _load_json(path)
+        found = self._read_manifest(path)
         if self.overwrite and found['settings'] != fresh['settings']:
             for split in found['splits']:
                 self._remove(split)
-            dump_json(fresh, path)
+            _dump_json(fresh, path)
             return fresh
         self._check_same('settings', found['settings'], fresh['settings'])
         return found
+
+    def _read_manifest(self, path):
+        try:
+            found = _load_json(path)
+            if {'settings', 'splits'} <= found.keys():
+                return found
+        except (ValueError, AttributeError):
+            pass  # not JSON, or not a dict
+        raise FileExistsError(
+            f'{path} was not written by this tool, or is damaged; name '
+            'another folder, or delete this one. Nothing was changed.')
 
     def _check_same(self, what, found, wanted):
         other = [
@@ -252,7 +271,7 @@ class SyntheticWriter:
         if self.overwrite or split not in splits:
             self._remove(split)
             splits[split] = dict(wanted, formats=[])
-            dump_json(self.manifest, osp.join(self.out_dir, MANIFEST))
+            _dump_json(self.manifest, osp.join(self.out_dir, MANIFEST))
         found = splits[split]
         self._check_same(f'videos in the split "{split}"', found, wanted)
         return [name for name in self.formats if name not in found['formats']]
@@ -272,7 +291,7 @@ class SyntheticWriter:
         begun = osp.join(folder, 'formats.json')
         if osp.exists(begun) and _load_json(begun) != formats:
             shutil.rmtree(folder)
-        dump_json(formats, begun)
+        _dump_json(formats, begun)
         return [(self.out_dir, self.spec, split, index, formats, self.quality)
                 for index in range(self.spec.num_videos[split])]
 
@@ -286,7 +305,7 @@ class SyntheticWriter:
         """
 
         def dump(content, *path):
-            dump_json(content, osp.join(self.out_dir, *path))
+            _dump_json(content, osp.join(self.out_dir, *path))
 
         if 'youtube-vis' in formats:
             root = 'youtube-vis'
@@ -296,9 +315,9 @@ class SyntheticWriter:
                 f'synthetic_vis_{split}.json')
         if 'vipseg' in formats:
             root = osp.join('vipseg', 'VIPSeg_720P')
-            with open(osp.join(self.out_dir, 'vipseg', f'{split}.txt'),
-                      'w') as file:
-                file.writelines(f'{record["name"]}\n' for record in records)
+            names = ''.join(f'{record["name"]}\n' for record in records)
+            _write_text(
+                names, osp.join(self.out_dir, 'vipseg', f'{split}.txt'))
             dump(vipseg_categories(), root, 'panoVIPSeg_categories.json')
             dump(
                 vipseg_annotations(records), root,

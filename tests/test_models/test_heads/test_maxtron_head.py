@@ -98,5 +98,6 @@ def test_overlap_gives_each_frame_once():
 def test_clip_len_below_two(clip_len):
     cfg = model_cfg()
     cfg.head.test_cfg.clip_len = clip_len
-    with pytest.raises(ValueError, match=f'clip_len is {clip_len}.*at least 2'):
+    message = f'clip_len is {clip_len}.*at least 2'
+    with pytest.raises(ValueError, match=message):
         build(cfg.head)

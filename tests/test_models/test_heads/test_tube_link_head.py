@@ -207,3 +207,9 @@ def test_instance_with_two_labels_is_an_error():
     sample[1].gt_instances.labels += 1
     with pytest.raises(ValueError, match='different labels in the frames'):
         head.preprocess_gt([[frame.gt_instances for frame in sample]])
+
+
+def test_unknown_config_key_is_an_error():
+    cfg = model_cfg(num_querys=7)
+    with pytest.raises(TypeError, match=r"no argument \['num_querys'\]"):
+        build(cfg.head.segmenter)

@@ -69,8 +69,9 @@ class MaXTronHead(BaseModule):
                        max_per_frame: int = 30) -> None:
         if clip_len < 2:
             raise ValueError(
-                f'model.head.test_cfg.clip_len is {clip_len}, but a clip needs '
-                'at least 2 frames to be tracked through; set it to 2 or more.')
+                f'model.head.test_cfg.clip_len is {clip_len}, but a clip '
+                'needs at least 2 frames to be tracked through; set it to 2 '
+                'or more.')
         self.clip_len = clip_len
         self.overlap = overlap
         self.max_per_video = max_per_video

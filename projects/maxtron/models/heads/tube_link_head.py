@@ -1,4 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from inspect import signature
 from typing import Dict, List, Tuple
 
 import torch
@@ -33,10 +34,18 @@ class TubeLinkHead(Mask2FormerTrackHead):
         kwargs: As for :class:`mmdet.models.Mask2FormerTrackHead`; the pixel
             decoder may be an :class:`AxialTrajectoryPixelDecoder`, which
             makes the head track within the clip.
+
+    Raises:
+        TypeError: If there is an argument that it does not have.
     """
 
-    def __init__(self, *args, point_loss: bool = True, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, point_loss: bool = True, **kwargs) -> None:
+        # The parent swallows keys that it does not know.
+        unknown = kwargs.keys() - signature(Mask2FormerTrackHead).parameters
+        if unknown:
+            raise TypeError(f'TubeLinkHead has no argument {sorted(unknown)}; '
+                            'check the keys of model.head.segmenter.')
+        super().__init__(**kwargs)
         self.point_loss = point_loss
 
     def _decoder_inputs(self, memories: List[Tensor], batch_size: int

@@ -1,0 +1,92 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""The variables of the Makefile, without carrying anything out."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(
+    shutil.which('make') is None, reason='make is not installed')
+
+
+def make(*arguments, path=None):
+    environment = {
+        key: value
+        for key, value in os.environ.items() if not key.startswith('MAKE')
+    }
+    if path is not None:
+        environment['PATH'] = f'{path}:{environment["PATH"]}'
+    return subprocess.run(['make', *arguments],
+                          cwd=ROOT,
+                          env=environment,
+                          capture_output=True,
+                          text=True)
+
+
+def dry_run(*arguments, **kwargs):
+    result = make('-n', '-B', *arguments, **kwargs)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture
+def gpu(tmp_path):
+    """A folder for PATH, where nvidia-smi finds a GPU."""
+    command = tmp_path / 'nvidia-smi'
+    command.write_text('#!/bin/sh\necho GPU 0\n')
+    command.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def no_gpu(tmp_path):
+    """A folder for PATH, where nvidia-smi fails."""
+    command = tmp_path / 'nvidia-smi'
+    command.write_text('#!/bin/sh\nexit 9\n')
+    command.chmod(0o755)
+    return tmp_path
+
+
+def test_default_follows_the_machine(gpu):
+    output = dry_run('test', path=gpu)
+    assert "HAS_CUDA='yes'" in output
+    assert "'python3' '.venv' 'full' '.venv/.maxtron-full'" in output
+    assert "'.venv-lite' 'lite'" in dry_run('test', 'MMCV=lite', path=gpu)
+
+
+def test_without_a_gpu(no_gpu):
+    output = dry_run('test', path=no_gpu)
+    assert "'python3' '.venv' 'lite' '.venv/.maxtron-lite'" in output
+    assert "'.venv-full' 'full'" in dry_run('test', 'MMCV=full', path=no_gpu)
+
+
+def test_python_venv_and_video_are_honoured():
+    output = dry_run('demo', 'PYTHON=/opt/py', 'VENV=/tmp/no/venv',
+                     'MMCV=full', 'VIDEO=README.md')
+    assert "'/opt/py' '/tmp/no/venv' 'full'" in output
+    assert "/tmp/no/venv/bin/python demo/video_demo.py 'README.md'" in output
+    assert 'tools/test.py' not in output and 'make_synthetic' not in output
+
+
+def test_demo_makes_data_shows_a_video_and_measures():
+    output = dry_run('demo')
+    steps = ('make_synthetic.py', 'demo/video_demo.py', 'tools/test.py',
+             'Look at demo/output/')
+    places = [output.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+def test_bad_values_are_refused(tmp_path):
+    result = make('help', 'MMCV=both')
+    assert result.returncode and 'MMCV must be lite or full' in result.stderr
+    # an environment that is there and complete
+    stamp = tmp_path / '.maxtron-lite'
+    stamp.touch()
+    result = make('demo', f'VENV={tmp_path}', 'MMCV=lite', '-o', str(stamp),
+                  'VIDEO=/no/such/film.mp4')
+    assert result.returncode
+    assert 'No such video: /no/such/film.mp4' in result.stderr

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Makes a virtual environment with everything this project needs.
+# Called by the Makefile: setup_venv.sh PYTHON VENV MMCV STAMP
+# Environment: HAS_CUDA (yes or empty), TORCH (version), TORCH_INDEX (URL of
+# CPU builds, or empty), and all variables of pip.
+set -euo pipefail
+
+PYTHON=$1 VENV=$2 MMCV=$3 STAMP=$4
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+PIP=("$VENV/bin/python" -m pip install)
+MMCV_LITE=mmcv-lite==2.2.0
+
+say() { printf '\n== %s\n' "$*"; }
+
+# pinned NAME: the requirement of one package in mminstall.txt
+pinned() { grep -E "^$1[=<>]" requirements/mminstall.txt; }
+
+make_venv() {
+    if [ -x "$VENV/bin/python" ] && "$VENV/bin/python" -m pip --version \
+        >/dev/null 2>&1; then
+        say "Updating $VENV"
+        return
+    fi
+    say "Creating $VENV with $("$PYTHON" --version 2>&1) ($PYTHON)"
+    if ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+        echo 'Python 3.10 or newer is needed: make PYTHON=/path/to/python' >&2
+        exit 1
+    fi
+    "$PYTHON" -m venv --clear "$VENV" || {
+        echo 'On Debian and Ubuntu: apt install python3-venv' >&2
+        exit 1
+    }
+}
+
+# The index of CPU builds, as pip options. On Linux the build of PyPI brings
+# gigabytes of CUDA. Where pip is told its own sources, those count alone.
+cpu_index() {
+    if [ -z "$TORCH_INDEX" ] || [ "$(uname -s)" != Linux ]; then return; fi
+    if [ -n "${PIP_INDEX_URL:-}${PIP_EXTRA_INDEX_URL:-}${PIP_FIND_LINKS:-}${PIP_NO_INDEX:-}" ]; then
+        return
+    fi
+    if "$VENV/bin/python" -c 'import sys, urllib.request as request
+request.urlopen(sys.argv[1] + "/torch/", timeout=10).read(1)' \
+        "$TORCH_INDEX" 2>/dev/null; then
+        echo "--extra-index-url $TORCH_INDEX"
+    else
+        echo "$TORCH_INDEX does not answer; the build of PyPI is taken" >&2
+    fi
+}
+
+install_torch() {
+    local index=''
+    if [ "$MMCV" = lite ] || [ -z "$HAS_CUDA" ]; then
+        index=$(cpu_index)
+        say "PyTorch $TORCH for the CPU (the largest download, about 200 MB)"
+    else
+        say "PyTorch $TORCH with CUDA (some gigabytes)"
+    fi
+    # shellcheck disable=SC2086  # options, perhaps none
+    "${PIP[@]}" $index "torch==$TORCH"
+}
+
+install_lite() {
+    # Both own the folder mmcv/, so one has to go first.
+    "$VENV/bin/python" -m pip uninstall -y -q onedl-mmcv 2>/dev/null
+    say "$MMCV_LITE (no compiled operators; MMCV=full builds them)"
+    "${PIP[@]}" --no-deps "$MMCV_LITE"
+}
+
+install_full() {
+    local wanted
+    wanted=$(pinned onedl-mmcv)
+    "$VENV/bin/python" -m pip uninstall -y -q mmcv-lite 2>/dev/null
+    say "$wanted, with compiled operators: looking for a prebuilt file"
+    if "${PIP[@]}" --only-binary onedl-mmcv "$wanted"; then return; fi
+    if [ -n "$HAS_CUDA" ]; then
+        say 'Asking mim for a file for this CUDA and PyTorch'
+        "${PIP[@]}" -q onedl-mim
+        if "$VENV/bin/mim" install --only-binary onedl-mmcv "$wanted"; then
+            return
+        fi
+    fi
+    say "None found: compiling it, 20 to 30 minutes (MMCV=lite needs none)"
+    # In an environment of its own the build would not find PyTorch, and would
+    # then leave the operators out without an error.
+    "${PIP[@]}" packaging wheel ninja
+    "${PIP[@]}" --no-build-isolation "$wanted"
+}
+
+# MMDetection's dependencies bring an OpenCV with windows, which does not load
+# on a server without graphics libraries; the other one does.
+mend_opencv() {
+    if "$VENV/bin/python" -c 'import cv2' 2>/dev/null; then return; fi
+    local version
+    version=$("$VENV/bin/python" -c 'from importlib.metadata import version
+print(version("opencv-python"))')
+    say 'No graphics libraries here: taking the OpenCV that does without'
+    "$VENV/bin/python" -m pip uninstall -y -q opencv-python
+    "${PIP[@]}" --force-reinstall --no-deps "opencv-python-headless==$version"
+}
+
+make_venv
+rm -f "$VENV"/.maxtron-*
+install_torch
+say 'MMEngine and MMDetection'
+"${PIP[@]}" "$(pinned onedl-mmengine)" "$(pinned onedl-mmdetection)"
+if [ "$MMCV" = full ]; then install_full; else install_lite; fi
+say 'This project, and what its tests need'
+"${PIP[@]}" -r requirements/runtime.txt -r requirements/tests.txt 'setuptools>=64'
+"${PIP[@]}" -q --no-build-isolation --no-deps -e .
+mend_opencv
+say 'Checking the environment'
+"$VENV/bin/python" tools/misc/check_env.py
+touch "$STAMP"
