@@ -3,17 +3,9 @@ import hashlib
 import json
 from dataclasses import replace
 
-import cv2
-import numpy as np
-import pytest
-from mmdet.registry import DATASETS
-from pycocotools import mask as mask_utils
-
-import projects.maxtron  # noqa: F401
 from projects.maxtron.datasets.synthetic import (
     MIN_AREA,
     PRESETS,
-    SYNTHETIC_STUFF_CLASSES,
     SYNTHETIC_THING_CLASSES,
     make_video,
 )
@@ -21,9 +13,14 @@ from projects.maxtron.datasets.synthetic_writer import (
     SyntheticWriter,
     write_video,
 )
-from tools.dataset_converters.make_synthetic import main
 
-NUM_STUFF = len(SYNTHETIC_STUFF_CLASSES)
+import cv2
+import numpy as np
+import pytest
+from mmdet.registry import DATASETS
+from pycocotools import mask as mask_utils
+
+from tools.dataset_converters.make_synthetic import main
 
 
 def digest(root):

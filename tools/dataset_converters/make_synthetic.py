@@ -13,15 +13,15 @@ import os.path as osp
 import sys
 from dataclasses import replace
 
-import cv2
-from mmengine.utils import track_parallel_progress, track_progress
-
 from projects.maxtron.datasets.synthetic import PRESETS, SCENARIOS, make_video
 from projects.maxtron.datasets.synthetic_writer import (
     FORMATS,
     SyntheticWriter,
     write_video,
 )
+
+import cv2
+from mmengine.utils import track_parallel_progress, track_progress
 
 
 def parse_args(argv=None):

@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from projects.maxtron.models import ClipPrediction
 from projects.maxtron.models.heads import ClipShapes
 from projects.maxtron.models.trackers import QueryAssociation, iter_clips
-from tests.instance_results import compare_frames
+from tests.instance_results import compare_frames, compare_submission
 from tests.models import build, model_cfg
 from tests.parity import assert_norm_parity, load_case
 
 
-def test_near_online_equals_reference():
+def test_near_online_equals_reference(tmp_path):
     case = load_case('i_near_online')
     settings, out = case.settings, case.outputs
     cfg = model_cfg(
@@ -44,6 +44,13 @@ def test_near_online_equals_reference():
     assert_norm_parity(masks[..., ::4, ::4], out['masks_sub'])
     compare_frames(
         frames, case, settings['num_classes'], pixels=5, atol=1e-4)
+    compare_submission(
+        frames,
+        'i_near_online',
+        settings['num_classes'],
+        tmp_path,
+        pixels=5,
+        atol=1e-4)
 
 
 def moving_clips(num_clips=4, num_queries=6, num_frames=2):

@@ -8,11 +8,11 @@ from projects.maxtron.models.postprocess import (
     frame_instances,
     top_pairs,
 )
-from tests.instance_results import compare_frames
+from tests.instance_results import compare_frames, compare_submission
 from tests.parity import load_case
 
 
-def test_frames_equal_reference():
+def test_frames_equal_reference(tmp_path):
     case = load_case('j_postprocess')
     shapes = [case.settings[k] for k in ('image', 'img_shape', 'ori_shape')]
     num_classes = case.settings['num_classes']
@@ -25,6 +25,8 @@ def test_frames_equal_reference():
     ]
     # Same logits, but two interpolations: a pixel at 0 may flip.
     compare_frames(frames, case, num_classes, pixels=1, atol=1e-5)
+    compare_submission(
+        frames, 'j_postprocess', num_classes, tmp_path, pixels=1, atol=1e-5)
 
 
 def test_chunks_and_empty_masks():
