@@ -25,7 +25,7 @@ STAMP := $(VENV)/.maxtron-$(MMCV)
 RUN := $(VENV)/bin/python
 
 # The demo: a held-out synthetic video, or VIDEO=path.
-CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_tube-link_tiny_2xb2-5k_synthetic-vis.py
+CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_tube-link_tiny_2xb3-5k_synthetic-vis.py
 CHECKPOINT ?= demo/maxtron_tiny.pth
 DATA := data/synthetic
 OUT ?= demo/output

@@ -14,7 +14,8 @@ _base_ = [
     '{root}/configs/_base_/datasets/youtube_vis_2019.py',
     '{root}/configs/_base_/default_runtime.py'
 ]
-model = dict(head=dict(segmenter=dict(num_queries=4)))
+model = dict(
+    head=dict(segmenter=dict(num_queries=4), test_cfg=dict(clip_len=4)))
 test_dataloader = dict(
     dataset=dict(
         pipeline=[

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 import projects.maxtron  # noqa: F401, before MMDetection
-from tools.model_converters.reference_to_maxtron import convert_state_dict
+from tools.model_converters.reference_to_maxtron import (convert_state_dict,
+                                                         join_qkv)
 
 DATA = Path(__file__).parent / 'data' / 'parity'
 _ENCODER_LAYER = 'panoptic_head.pixel_decoder.encoder.layers.0.'
@@ -64,7 +65,8 @@ def load_case(name: str, folder: str = 'vis') -> Case:
 
     Args:
         name (str): Such as 'c_pixel_decoder'.
-        folder (str): Folder under tests/data/parity. Defaults to 'vis'.
+        folder (str): Folder under tests/data/parity, one for each part of
+            the reference. Defaults to 'vis'.
 
     Returns:
         :obj:`Case`: The case, on the CPU.
@@ -89,8 +91,10 @@ def load_case(name: str, folder: str = 'vis') -> Case:
     if path.with_suffix('.npz').exists():
         with np.load(path.with_suffix('.npz')) as arrays:
             outputs = {k: torch.from_numpy(arrays[k]) for k in arrays.files}
-    converted = convert_state_dict(state, PREFIXES.get(
-        name[0], '')) if state else {}
+    if folder == 'vis':
+        converted = convert_state_dict(state, PREFIXES.get(name[0], ''))
+    else:  # single layers, which only differ in having q, k and v apart
+        converted = join_qkv(state)
     return Case(info, info.get('settings', {}), state, converted, inputs,
                 outputs)
 

@@ -6,7 +6,10 @@ from argparse import ArgumentParser, Namespace
 
 from runner_cli import build_runner, make_parser, read_config
 
-from projects.maxtron.engine import load_checkpoint_checked
+from projects.maxtron.engine import (
+    explain_unknown_arguments,
+    load_checkpoint_checked,
+)
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmengine.evaluator import DumpResults
@@ -43,15 +46,16 @@ def main() -> None:
     cfg.load_from, cfg.resume = None, False  # loaded, and checked, below
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
-    runner: Runner = build_runner(cfg)
-    try:
-        load_checkpoint_checked(runner.model, args.checkpoint)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
-    runner.logger.info(f'Testing {args.checkpoint}')
-    if args.out:
-        runner.test_evaluator.metrics.append(DumpResults(args.out))
-    runner.test()
+    with explain_unknown_arguments(cfg):
+        runner: Runner = build_runner(cfg)
+        try:
+            load_checkpoint_checked(runner.model, args.checkpoint)
+        except (FileNotFoundError, ValueError) as error:
+            sys.exit(f'error: {error}')
+        runner.logger.info(f'Testing {args.checkpoint}')
+        if args.out:
+            runner.test_evaluator.metrics.append(DumpResults(args.out))
+        runner.test()
 
 
 if __name__ == '__main__':

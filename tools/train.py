@@ -5,6 +5,8 @@ from argparse import ArgumentParser, Namespace
 
 from runner_cli import build_runner, make_parser, read_config
 
+from projects.maxtron.engine import explain_unknown_arguments
+
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -82,9 +84,10 @@ def main() -> None:
     args = parse_args(parser)
     cfg = read_config(parser, args)
     apply_args(parser, args, cfg)
-    runner: Runner = build_runner(cfg)
-    runner.logger.info(batch_facts(cfg, runner.world_size))
-    runner.train()
+    with explain_unknown_arguments(cfg):
+        runner: Runner = build_runner(cfg)
+        runner.logger.info(batch_facts(cfg, runner.world_size))
+        runner.train()
 
 
 if __name__ == '__main__':

@@ -1,12 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import struct
 
+from projects.maxtron.apis import VideoError, open_frame_source
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from projects.maxtron.apis import VideoError, open_frame_source
 from tests.footage import footage, read_frames, write_frames
 
 

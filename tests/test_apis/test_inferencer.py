@@ -1,11 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from projects.maxtron.apis import MaXTronInferencer
+
 import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 
-from projects.maxtron.apis import MaXTronInferencer
 from tests.footage import (
     footage,
     read_frames,

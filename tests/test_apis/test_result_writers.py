@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
 
+from projects.maxtron.apis import IdMapWriter, VideoWriter, YouTubeVISWriter
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,6 @@ from mmengine.structures import InstanceData
 from PIL import Image
 from pycocotools import mask as mask_utils
 
-from projects.maxtron.apis import IdMapWriter, VideoWriter, YouTubeVISWriter
 from tests.footage import footage, read_frames
 
 SIZE = (24, 32)

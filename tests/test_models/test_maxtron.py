@@ -96,7 +96,7 @@ def test_stream_is_lazy_and_causal(model):
 
     stream = model.predict_stream(camera(99), ORI_SHAPE)
     first = next(stream)
-    assert [frame.frame_id for frame in first] == [0, 1, 2, 3]
+    assert [frame.frame_id for frame in first] == [0, 1, 2]
     # one clip is worked on, one is read ahead
     assert len(taken) <= 2 * model.head.clip_len
     stream.close()
@@ -106,7 +106,7 @@ def test_stream_is_lazy_and_causal(model):
     longer = [f for clip in model.predict_stream(camera(9), ORI_SHAPE)
               for f in clip]
     assert [f.frame_id for f in longer] == list(range(9))
-    for a, b in zip(short[:4], longer):
+    for a, b in zip(short, longer):
         equal_instances(a.pred_track_instances, b.pred_track_instances)
     for frame in longer:
         ids = frame.pred_track_instances.instances_id.tolist()
@@ -127,7 +127,7 @@ def test_holds_one_clip_at_a_time(model, monkeypatch):
     list(model.predict_stream(video, ORI_SHAPE))
     model.test_step(dict(inputs=[Frames(18)], data_samples=[sample(18)]))
     # when a clip enters the network, the clip before is gone
-    assert alive == [0] * 10
+    assert alive == [0] * 12
 
 
 def test_frames_of_different_sizes(model):

@@ -111,5 +111,5 @@ def test_two_processes_train_on_cpu(tmp_path, options):
         capture_output=True,
         text=True).stdout
     assert sorted(losses(tmp_path)) == [1, 2, 3, 4]
-    assert 'Batch size 4: 2 process(es) x 2 sample(s)' in log
+    assert 'Batch size 6: 2 process(es) x 3 sample(s)' in log
     assert 'youtube_vis/segm_mAP' in log

@@ -4,11 +4,9 @@ from argparse import Namespace
 import projects.maxtron  # noqa: F401, before MMDetection
 
 import cv2
+from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmengine.config import Config
 from mmengine.runner import Runner
-
-# isort: split
-from mmdet.engine.hooks.utils import trigger_visualization_hook
 
 from tests.footage import write_config
 from tests.test_datasets.tiny_videos import (

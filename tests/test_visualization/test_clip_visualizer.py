@@ -1,19 +1,15 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-import projects.maxtron  # noqa: F401, before MMDetection
+from projects.maxtron.visualization import draw_masks, id_colors, to_bitmap
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.structures import InstanceData
-from pycocotools import mask as mask_utils
-
-# isort: split
-from projects.maxtron.visualization import draw_masks, id_colors, to_bitmap
-
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
+from mmengine.structures import InstanceData
+from pycocotools import mask as mask_utils
 
 from tests.footage import footage, read_frames
 

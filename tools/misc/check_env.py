@@ -8,6 +8,7 @@ works where the project does not.
 import importlib
 import importlib.util
 import platform
+import re
 import sys
 from dataclasses import dataclass
 from importlib import metadata
@@ -66,15 +67,8 @@ class Finding:
 
 def release(version: str) -> Tuple[int, ...]:
     """Read the leading numbers of a version: "2.13.0+cpu" gives (2, 13, 0)."""
-    numbers = []
-    for part in version.split('+')[0].split('.'):
-        digits = ''.join(char for char in part if char.isdigit())
-        if not part[:1].isdigit():
-            break
-        numbers.append(int(digits))
-        if digits != part:
-            break
-    return tuple(numbers)
+    found = re.match(r'\d+(\.\d+)*', version)
+    return tuple(map(int, found[0].split('.'))) if found else ()
 
 
 def find_environment() -> Environment:

@@ -154,7 +154,7 @@ def convert_state_dict(
             'near-online checkpoint instead.')
     new_prefix = rename_key(prefix)
     return OrderedDict((key[len(new_prefix):], value)
-                       for key, value in _join_qkv(kept).items())
+                       for key, value in join_qkv(kept).items())
 
 
 def _describe_unknown(unknown: List[str]) -> str:
@@ -170,7 +170,7 @@ def _describe_unknown(unknown: List[str]) -> str:
             f'reference (MMDetection 2.x names):\n  {names}{more}{hint}')
 
 
-def _join_qkv(state_dict: Mapping[str, Tensor]) -> Dict[str, Tensor]:
+def join_qkv(state_dict: Mapping[str, Tensor]) -> Dict[str, Tensor]:
     """Concatenate separate q, k and v, which this project has as one."""
     joined = OrderedDict()
     parts: Dict[str, Dict[str, Tensor]] = dict()
@@ -261,10 +261,10 @@ def check_with_config(state_dict: Mapping[str, Tensor], config: str) -> None:
     Raises:
         RuntimeError: Names or shapes differ from those of the model.
     """
+    import projects.maxtron  # noqa: F401, must come before MMDetection
+
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
-
-    import projects.maxtron  # noqa: F401, must come before MMDetection
 
     from mmdet.registry import MODELS  # isort: skip
     cfg = Config.fromfile(config)

@@ -32,10 +32,10 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=2,
+    batch_size=3,
     dataset=dict(
         type='SyntheticVISDataset',
-        clip_len=4,
+        clip_len=3,
         data_root=data_root,
         ann_file='annotations/synthetic_vis_train.json',
         pipeline=train_pipeline))

@@ -2,11 +2,11 @@
 """What the MMEngine runner lacks: hooks, and checks of what users give it."""
 
 from .checkpoint import load_checkpoint_checked
-from .config import check_options, load_config
+from .config import check_options, explain_unknown_arguments, load_config
 from .hooks import RNGStateHook
 from .launch import prepare_cpu_launch
 
 __all__ = [
-    'RNGStateHook', 'check_options', 'load_checkpoint_checked', 'load_config',
-    'prepare_cpu_launch'
+    'RNGStateHook', 'check_options', 'explain_unknown_arguments',
+    'load_checkpoint_checked', 'load_config', 'prepare_cpu_launch'
 ]

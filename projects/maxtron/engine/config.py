@@ -3,8 +3,10 @@
 
 import difflib
 import inspect
+import re
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional, Tuple
 
 import mmdet.registry
 from mmengine.config import Config
@@ -154,11 +156,9 @@ def _unknown_key(tree: dict, node: dict, option: str, where: str,
         for key in difflib.get_close_matches(part, map(str, node), n=3)
     ]
     if not near:  # perhaps the right name at the wrong place
-        paths = list(_paths(tree))
         last = option.split('.')[-1]
-        near = [path for path in paths if path.split('.')[-1] == last][:3]
-        near = near or difflib.get_close_matches(option, paths, n=3)
-    hint = f' Did you mean {" or ".join(near)}?' if near else (
+        near = [path for path, _ in _walk(tree) if path.split('.')[-1] == last]
+    hint = f' Did you mean {" or ".join(near[:3])}?' if near else (
         f' "{where or "the config"}" has: {", ".join(map(str, node))}.')
     name = f' ({node["type"]})' if 'type' in node else ''
     return (
@@ -167,16 +167,61 @@ def _unknown_key(tree: dict, node: dict, option: str, where: str,
         f'{hint} To add a new key on purpose, write +{option}=VALUE.')
 
 
-def _paths(node: Any, prefix: str = '') -> Iterator[str]:
-    """List the dotted keys of a config."""
+def _walk(node: Any, prefix: str = '') -> Iterator[Tuple[str, Any]]:
+    """List the dotted keys of a config, with the dict or list they are in."""
     items: Iterator = iter(())
     if isinstance(node, dict):
         items = iter(node.items())
     elif isinstance(node, (list, tuple)):
         items = enumerate(node)
     for key, value in items:
-        yield f'{prefix}{key}'
-        yield from _paths(value, f'{prefix}{key}.')
+        yield f'{prefix}{key}', node
+        yield from _walk(value, f'{prefix}{key}.')
+
+
+@contextmanager
+def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
+    """Say where in the config an argument is that a class does not take.
+
+    What is built from the config is built here and there, and Python tells
+    the class that refused the argument, often a base class, and nothing else.
+
+    Args:
+        cfg (Config): The config that things are built from in this context.
+
+    Raises:
+        TypeError: As raised in the context, with the place in the config,
+            the class and its file added.
+    """
+    try:
+        yield
+    except TypeError as error:
+        text = _find_unknown_argument(cfg.to_dict(), str(error))
+        if text is None:
+            raise
+        raise TypeError(text) from error
+
+
+def _find_unknown_argument(tree: dict, error: str) -> Optional[str]:
+    """Find the argument of Python's error message in a config."""
+    match = re.search(r"unexpected keyword argument '(\w+)'", error)
+    if match is None:
+        return None
+    name = match[1]
+    for path, node in _walk(tree):
+        if path.split('.')[-1] != name or 'type' not in node:
+            continue
+        for reader in _find_classes(node['type']):
+            known = list(_parameters(reader))
+            if name in known:
+                continue
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f' Did you mean {" or ".join(near)}?' if near else ''
+            where = path.rpartition('.')[0] or 'the top level'
+            return (f'"{where}" in the config has the key "{name}", which '
+                    f'{reader.__name__} ({inspect.getsourcefile(reader)}) '
+                    f'does not take.{hint}')
+    return None
 
 
 def _similar_files(path: Path) -> str:

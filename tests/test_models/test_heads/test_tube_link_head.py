@@ -150,7 +150,7 @@ def random_clip(seed, num_frames=3, size=(32, 64)):
     feats = [
         torch.randn((num_frames, c, size[0] // s, size[1] // s),
                     generator=generator)
-        for c, s in zip((16, 32, 64, 128), (4, 8, 16, 32))
+        for c, s in zip((24, 48, 96, 192), (4, 8, 16, 32))
     ]
     return feats, sample
 

@@ -4,7 +4,7 @@
 Deformable attention looks around inside each frame, axial-trajectory
 attention connects the frames of the coarse levels.
 """
-from typing import List, Optional, Sequence
+from typing import Optional, Sequence
 
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
@@ -16,7 +16,6 @@ from mmdet.models.layers import Mask2FormerTransformerEncoder
 from mmdet.models.layers.transformer.deformable_detr_layers import (
     DeformableDetrTransformerEncoderLayer,
 )
-from mmengine.model import ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -228,12 +227,10 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
 
     def _init_layers(self) -> None:
         """Initialize the layers."""
-        layers: List[AxialTrajectoryDeformableEncoderLayer] = [
+        self.layers = nn.ModuleList(
             AxialTrajectoryDeformableEncoderLayer(self.temporal_cfg,
                                                   **self.layer_cfg)
-            for _ in range(self.num_layers)
-        ]
-        for layer in layers[:max(self.num_cp, 0)]:
+            for _ in range(self.num_layers))
+        for layer in self.layers[:max(self.num_cp, 0)]:
             layer.with_cp = True
-        self.layers = ModuleList(layers)
-        self.embed_dims = layers[0].embed_dims
+        self.embed_dims = self.layers[0].embed_dims

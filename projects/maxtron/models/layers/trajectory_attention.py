@@ -16,7 +16,7 @@ FOLD_MIN_FRAMES = 5
 # 16 MB measured best on the CPU: larger falls out of the cache, smaller leaves
 # too few queries for the attention kernel, of which it takes at least ...
 CHUNK_SIZE = 2**22
-MIN_CHUNK_QUERIES = 256
+MIN_CHUNK_QUERIES = 512
 # With gradients, all points are kept for the backward pass up to this size
 # (512 MB), and beyond it computed a second time, chunk by chunk.
 MAX_KEPT_SIZE = 2**27

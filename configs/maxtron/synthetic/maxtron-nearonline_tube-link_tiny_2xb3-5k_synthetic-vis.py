@@ -18,7 +18,12 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=201, by_epoch=False),
-    dict(type='MultiStepLR', milestones=[3750, 4600], by_epoch=False)
+    dict(
+        type='CosineAnnealingLR',
+        begin=200,
+        end=5000,
+        eta_min=1e-5,
+        by_epoch=False)
 ]
 train_cfg = dict(max_iters=5000, val_interval=1000)
-auto_scale_lr = dict(base_batch_size=4)
+auto_scale_lr = dict(base_batch_size=6)

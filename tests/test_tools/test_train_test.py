@@ -1,0 +1,184 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""tools/train.py, tools/test.py and the scripts that start them."""
+
+import os
+import pickle
+import re
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+CONFIG = Path(__file__).with_name('toy_config.py')
+
+
+def run(command, cwd, *arguments):
+    """Run a tool in another folder than the checkout."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    environment = dict(
+        os.environ,
+        PYTHONPATH=str(CONFIG.parent),
+        PYTHON=sys.executable,
+        PORT=str(port),
+        CUDA_VISIBLE_DEVICES='-1',
+        OMP_NUM_THREADS='1')
+    start = ['bash'] if command.endswith('.sh') else [sys.executable]
+    arguments = [str(argument) for argument in arguments]
+    return subprocess.run([*start, str(ROOT / 'tools' / command), *arguments],
+                          cwd=cwd,
+                          env=environment,
+                          capture_output=True,
+                          text=True)
+
+
+def losses(output):
+    return re.findall(r'Iter\(train\) \[ *(\d+)/6\].* loss: ([\d.]+)', output)
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A folder where the toy model was trained."""
+    folder = tmp_path_factory.mktemp('trained')
+    result = run('train.py', folder, CONFIG)
+    assert result.returncode == 0, result.stderr
+    return folder, result.stdout + result.stderr
+
+
+def test_train_says_batch_size_and_learning_rate(trained):
+    folder, output = trained
+    assert (folder / 'work_dirs/toy_config/iter_6.pth').is_file()
+    assert 'Batch size 2: 1 process(es) x 2 sample(s)' in output
+    assert 'Learning rate 0.01, meant for a batch size of 16.' in output
+    assert 'pass --auto-scale-lr' in output
+
+
+def test_resume_and_options(trained, tmp_path):
+    folder, output = trained
+    work_dir = folder / 'work_dirs/toy_config'
+    result = run('train.py', tmp_path, CONFIG, '--resume',
+                 work_dir / 'iter_3.pth', '--work-dir', tmp_path / 'out',
+                 '--cfg-options', 'default_hooks.checkpoint.max_keep_ckpts=1')
+    assert result.returncode == 0, result.stderr
+    again = losses(result.stdout + result.stderr)
+    assert again == losses(output)[3:] and len(again) == 3
+    assert (tmp_path / 'out/iter_6.pth').is_file()
+
+
+def test_two_cpu_processes_train_test_and_scale_the_rate(tmp_path):
+    result = run('dist_train.sh', tmp_path, CONFIG, 2, '--auto-scale-lr',
+                 '--work-dir', tmp_path)
+    output = result.stdout + result.stderr
+    assert result.returncode == 0, output
+    assert 'Batch size 4: 2 process(es) x 2 sample(s)' in output
+    assert 'Scaled by 0.25 to 0.0025.' in output
+    assert 'base_lr: 2.5000e-03' in output
+    result = run('dist_test.sh', tmp_path, CONFIG, tmp_path / 'iter_6.pth', 2)
+    output = result.stdout + result.stderr
+    assert result.returncode == 0, output
+    assert 'toy/count: 12.0000' in output
+
+
+def test_test_measures_and_dumps(trained, tmp_path):
+    folder, _ = trained
+    checkpoint = folder / 'work_dirs/toy_config/iter_6.pth'
+    result = run('test.py', tmp_path, CONFIG, checkpoint, '--out',
+                 tmp_path / 'out.pkl')
+    output = result.stdout + result.stderr
+    assert result.returncode == 0, output
+    mean = float(re.search(r'toy/mean: ([-\d.]+)', output)[1])
+    predictions = pickle.loads((tmp_path / 'out.pkl').read_bytes())
+    scores = [sample['score'].item() for sample in predictions]
+    weights = torch.load(checkpoint, weights_only=False)['state_dict']
+    inputs = (torch.arange(12.) / 12)[:, None].expand(12, 3)
+    hidden = inputs @ weights['backbone.weight'].T + weights['backbone.bias']
+    expected = hidden @ weights['head.weight'].T + weights['head.bias']
+    torch.testing.assert_close(torch.tensor(scores), expected[:, 0])
+    assert mean == pytest.approx(expected.mean().item(), abs=1e-4)
+
+
+@pytest.fixture
+def run_here(monkeypatch, tmp_path, capsys):
+    """Run a tool in this process; return what it ends with."""
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    monkeypatch.syspath_prepend(str(CONFIG.parent))
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.chdir(tmp_path)
+
+    def start(command, *arguments):
+        script = str(ROOT / 'tools' / command)
+        monkeypatch.setattr(sys, 'argv', [script, *map(str, arguments)])
+        with pytest.raises((SystemExit, TypeError)) as end:
+            runpy.run_path(script, run_name='__main__')
+        return end.value, capsys.readouterr().err
+
+    return start
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [(('no_config.py', ), 'Config not found: no_config.py'),
+     ((CONFIG, '--cfg-options', 'model.hiden_channels=8'),
+      'Did you mean model.hidden_channels?'),
+     ((CONFIG, '--amp'), '--amp needs a CUDA device'),
+     ((CONFIG, '--launcher', 'slurm'),
+      'launcher "slurm" needs accelerators')],
+    ids=['config', 'option', 'amp', 'launcher'])
+def test_wrong_arguments_end_with_a_sentence(run_here, arguments, message):
+    end, printed = run_here('train.py', *arguments)
+    assert end.code == 2
+    assert message in printed
+
+
+def test_unknown_argument_names_place_class_and_file(run_here, tmp_path):
+    config = tmp_path / 'misspelt.py'
+    config.write_text(f'_base_ = [{str(CONFIG)!r}]\n'
+                      'model = dict(hiden_channels=8)\n')
+    end, _ = run_here('train.py', config)
+    assert str(end).startswith(
+        '"model" in the config has the key "hiden_channels", which ToyModel')
+    assert 'toy_project.py' in str(end)
+    assert str(end).endswith('Did you mean hidden_channels?')
+
+
+def test_checkpoint_of_another_model_is_refused(run_here, tmp_path):
+    torch.save(
+        dict(state_dict={'backbone.conv1.weight': torch.rand(3, 3)}),
+        tmp_path / 'other.pth')
+    end, _ = run_here('test.py', CONFIG, 'other.pth')
+    assert end.code.startswith('error: other.pth does not fit ToyModel as')
+    assert '0 of 4 weights match' in end.code
+
+
+@pytest.mark.parametrize('script', [
+    'dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
+def test_scripts_tell_their_usage(tmp_path, script):
+    result = run(script, tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f'Usage: tools/{script} ')
+
+
+def test_slurm_script_passes_everything_on(tmp_path):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    srun.chmod(0o755)
+    environment = dict(
+        os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4')
+    result = subprocess.run(
+        ['bash', ROOT / 'tools/slurm_train.sh', 'gpu', 'job', 'a config.py',
+         'out', '--amp'],
+        env=environment,
+        capture_output=True,
+        text=True)
+    words = result.stdout.splitlines()
+    assert words[:3] == ['-p', 'gpu', '--job-name=job']
+    assert '--ntasks=4' in words
+    assert words[-6:] == [
+        'a config.py', '--work-dir', 'out', '--amp', '--launcher', 'slurm'
+    ]
