@@ -68,12 +68,12 @@ def batch_facts(cfg: Config, processes: int) -> str:
     if base is None:
         return f'{text}.'
     text += f', meant for a batch size of {base}.'
-    if base == real:
-        return text
     if scaling.get('enable', False):
         # MMEngine leaves accumulated steps out of the ratio.
         factor = processes * per_process / base
         return f'{text} Scaled by {factor:g} to {rate * factor:g}.'
+    if base == real:
+        return text
     return (f'{text} They differ: pass --auto-scale-lr to scale it, or set '
             'optim_wrapper.accumulative_counts to keep the batch size.')
 
