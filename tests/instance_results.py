@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 from typing import List
 
+from projects.maxtron.evaluation import ClipYouTubeVISMetric
+
 import numpy as np
+from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
-from tests.parity import DATA, Case
 
-from mmdet.structures import DetDataSample, TrackDataSample
-from projects.maxtron.evaluation import ClipYouTubeVISMetric
+from tests.parity import DATA, Case
 
 
 def compare_frames(frames: List[InstanceData], case: Case, num_classes: int,

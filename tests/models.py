@@ -2,11 +2,11 @@
 """Models of the configs in the sizes that the tests want."""
 from pathlib import Path
 
+import projects.maxtron  # noqa: F401, before MMDetection
+
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
-
-import projects.maxtron  # noqa: F401, before MMDetection
 
 ROOT = Path(__file__).parents[1]
 

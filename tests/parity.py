@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict
 
+import projects.maxtron  # noqa: F401, before MMDetection
+
 import numpy as np
 import torch
 from torch import Tensor
 
-import projects.maxtron  # noqa: F401, before MMDetection
-from tools.model_converters.reference_to_maxtron import (convert_state_dict,
-                                                         join_qkv)
+from tools.model_converters.reference_to_maxtron import (
+    convert_state_dict,
+    join_qkv,
+)
 
 DATA = Path(__file__).parent / 'data' / 'parity'
 _ENCODER_LAYER = 'panoptic_head.pixel_decoder.encoder.layers.0.'

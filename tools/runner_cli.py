@@ -73,6 +73,11 @@ def read_config(parser: argparse.ArgumentParser,
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
+    for name in ('val_evaluator', 'test_evaluator'):
+        evaluator = cfg.get(name) or {}
+        if evaluator.get('type') == 'ClipYouTubeVISMetric':
+            evaluator.setdefault('outfile_prefix',
+                                 os.path.join(cfg.work_dir, 'results'))
     return cfg
 
 

@@ -6,9 +6,21 @@ config needs one line:
 ``custom_imports = dict(imports=['projects.maxtron'])``.
 """
 
+import contextlib
+import importlib
+import io
+import warnings
+
 from ._mmcv_lite import register_placeholders
 
 register_placeholders()  # before MMDetection is imported by anything below
+
+# OneDL's MMDetection tells at import of optional packages that are not there
+# (a data platform, a faster COCO metric). This project uses neither.
+with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    warnings.filterwarnings('ignore', message='faster_coco_eval')
+    for name in ('datasets', 'evaluation'):
+        importlib.import_module(f'mmdet.{name}')
 
 from . import (  # noqa: E402
     datasets,

@@ -3,6 +3,8 @@ import pickle
 from copy import deepcopy
 from functools import partial
 
+import projects.maxtron  # noqa: F401
+
 import cv2
 import numpy as np
 import pytest
@@ -12,7 +14,6 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
-import projects.maxtron  # noqa: F401
 from tests.test_datasets.tiny_videos import CLASSES, write_dataset
 
 T = 4

@@ -1,13 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import gc
 
+from projects.maxtron.models import ClipPrediction
+
 import pytest
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 
-from projects.maxtron.models import ClipPrediction
 from tests.models import build, model_cfg
 
 ORI_SHAPE = (60, 80)

@@ -113,3 +113,21 @@ def test_two_processes_train_on_cpu(tmp_path, options):
     assert sorted(losses(tmp_path)) == [1, 2, 3, 4]
     assert 'Batch size 6: 2 process(es) x 3 sample(s)' in log
     assert 'youtube_vis/segm_mAP' in log
+
+
+def test_published_model_is_the_trained_one(unbroken, tmp_path):
+    out = tmp_path / 'model.pth'
+    subprocess.run([
+        sys.executable, ROOT / 'tools/model_converters/publish_model.py',
+        unbroken[0] / 'iter_4.pth', out, '--half'
+    ], check=True)  # yapf: disable
+    published = torch.load(out, weights_only=True)
+    trained = torch.load(unbroken[0] / 'iter_4.pth', weights_only=False)
+    assert published['meta']['dataset_meta'] == trained['meta']['dataset_meta']
+    assert published.keys() == {'meta', 'state_dict'}
+    for key, value in trained['state_dict'].items():
+        torch.testing.assert_close(
+            published['state_dict'][key].to(value.dtype),
+            value,
+            rtol=1e-3,
+            atol=1e-7)

@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import torch
@@ -190,19 +191,27 @@ def _resident(field: str) -> int:
 
 def median_times(workload: Workload, functions: List[Callable[[], Tensor]],
                  seconds: float) -> List[float]:
-    """Median time of each function in ms, their calls interleaved."""
-    times: List[List[float]] = [[] for _ in functions]
-    for function in functions:
-        function()  # warm up
+    """Median time of each function in ms, their calls interleaved.
+
+    The first round warms up, and counts only if it took longer than it is
+    worth to repeat.
+    """
+    times: List[List[float]] = []
     end = time.perf_counter() + seconds * len(functions)
-    while len(times[0]) < 3 or time.perf_counter() < end:
-        for record, function in zip(times, functions):
+    while len(times) < 4 or time.perf_counter() < end:
+        times.append([])
+        for function in functions:
             start = time.perf_counter()
             function()
             if workload.query.is_cuda:
                 torch.cuda.synchronize()
-            record.append(1e3 * (time.perf_counter() - start))
-    return [statistics.median(record) for record in times]
+            times[-1].append(1e3 * (time.perf_counter() - start))
+        if sum(times[0]) > 5e3 * seconds * len(functions):
+            break
+    return [
+        statistics.median(record)
+        for record in zip(*(times[1:] if len(times) > 1 else times))
+    ]
 
 
 def largest_difference(workload: Workload) -> float:
@@ -249,10 +258,11 @@ def benchmark_case(args: argparse.Namespace, case: Case,
     def run(task: str):
         # forked so that the peak of one measurement is not hidden by that of
         # another; this process itself never computes anything
-        with multiprocessing.get_context(
-                'fork' if args.device == 'cpu' else 'spawn').Pool(1) as pool:
-            return pool.apply(measure,
-                              (task, args, case, with_grad, with_literal))
+        context = multiprocessing.get_context(
+            'fork' if args.device == 'cpu' else 'spawn')
+        with ProcessPoolExecutor(1, context) as pool:
+            return pool.submit(measure, task, args, case, with_grad,
+                               with_literal).result()
 
     row = dict(
         case=case.name, mode='forward+backward' if with_grad else 'forward')

@@ -44,7 +44,8 @@ _MODULES = (
     r'backbone\.conv1\.',
     _RES_BLOCK + r'(conv\d|downsample\.0)\.',
     r'backbone\.patch_embed\.(projection|norm)\.',
-    _SWIN_BLOCK + r'(norm[12]|attn\.w_msa\.(qkv|proj)|ffn\.layers\.(0\.0|1))\.',
+    _SWIN_BLOCK + r'(norm[12]|attn\.w_msa\.(qkv|proj))\.',
+    _SWIN_BLOCK + r'ffn\.layers\.(0\.0|1)\.',
     r'backbone\.stages\.\d\.downsample\.(norm|reduction)\.',
     r'backbone\.norm\d\.',
 )
@@ -311,4 +312,7 @@ if __name__ == '__main__':
     sys.path.insert(
         0, os.path.dirname(os.path.dirname(os.path.dirname(
             os.path.abspath(__file__)))))
-    main()
+    try:
+        main()
+    except (OSError, RuntimeError, ValueError) as error:
+        sys.exit(f'Nothing was written. {error}')

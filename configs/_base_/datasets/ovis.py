@@ -35,6 +35,3 @@ val_dataloader = dict(
         ann_file='annotations/ovis_valid.json',
         data_prefix=dict(img_path='valid')))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(outfile_prefix='work_dirs/ovis/results')
-test_evaluator = val_evaluator

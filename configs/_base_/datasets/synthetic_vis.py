@@ -47,7 +47,3 @@ val_dataloader = dict(
         data_prefix=dict(img_path='val/JPEGImages'),
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
-
-# the annotations of the val split are there: report AP
-val_evaluator = dict(format_only=False)
-test_evaluator = val_evaluator

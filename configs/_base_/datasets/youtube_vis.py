@@ -56,8 +56,8 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-# The annotations of the validation sets are not public: write the submission
-# for the evaluation server. Where you have annotations, set
-# val_evaluator.format_only=False to get AP, AP50, AP75, AR1 and AR10.
-val_evaluator = dict(type='ClipYouTubeVISMetric', format_only=True)
+# The annotations of the official validation sets are not public: then this
+# writes the submission for the evaluation server and says so. Where there are
+# annotations, it also reports AP, AP50, AP75, AR1 and AR10.
+val_evaluator = dict(type='ClipYouTubeVISMetric')
 test_evaluator = val_evaluator

@@ -14,6 +14,3 @@ val_dataloader = dict(
         data_root=data_root,
         ann_file='annotations/youtube_vis_2021_valid.json'))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(outfile_prefix='work_dirs/youtube_vis_2021/results')
-test_evaluator = val_evaluator

@@ -12,8 +12,6 @@ val_dataloader = dict(
         ann_file='annotations/youtube_vis_2022_valid.json'))
 test_dataloader = val_dataloader
 
-# With annotations (format_only=False) give the list of long videos, or
+# With annotations, give val_evaluator the list long_videos, or
 # short_videos='data/youtube_vis_2021/annotations/youtube_vis_2021_valid.json',
 # to get the values of long and short videos and their mean.
-val_evaluator = dict(outfile_prefix='work_dirs/youtube_vis_2022/results')
-test_evaluator = val_evaluator

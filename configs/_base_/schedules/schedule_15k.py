@@ -16,7 +16,8 @@ param_scheduler = [
 ]
 
 # The ground truth of the validation sets is not public, so nothing is
-# validated in between; with your own, set train_cfg.val_interval.
+# validated in between; the validation at the end writes the submission. With
+# ground truth of your own, set train_cfg.val_interval.
 train_cfg = dict(
     type='IterBasedTrainLoop', max_iters=15000, val_interval=15001)
 val_cfg = dict(type='ValLoop')

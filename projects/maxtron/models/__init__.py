@@ -4,9 +4,11 @@ from .clip_prediction import ClipPrediction
 from .data_preprocessor import ClipDataPreprocessor
 from .heads import MaXTronHead, TubeLinkHead
 from .maxtron import MaXTron
+from .necks import AxialTrajectoryNeck
 from .pixel_decoders import AxialTrajectoryPixelDecoder
 
 __all__ = [
-    'AxialTrajectoryPixelDecoder', 'ClipDataPreprocessor', 'ClipPrediction',
-    'MaXTron', 'MaXTronHead', 'TubeLinkHead'
+    'AxialTrajectoryNeck', 'AxialTrajectoryPixelDecoder',
+    'ClipDataPreprocessor', 'ClipPrediction', 'MaXTron', 'MaXTronHead',
+    'TubeLinkHead'
 ]

@@ -1,11 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from projects.maxtron.models import ClipPrediction
+from projects.maxtron.models.heads import ClipShapes
+from projects.maxtron.models.trackers import QueryAssociation, iter_clips
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from projects.maxtron.models import ClipPrediction
-from projects.maxtron.models.heads import ClipShapes
-from projects.maxtron.models.trackers import QueryAssociation, iter_clips
 from tests.instance_results import compare_frames, compare_submission
 from tests.models import build, model_cfg
 from tests.parity import assert_norm_parity, load_case
@@ -86,12 +87,15 @@ def test_ids_follow_the_tracks():
             columns = frame.bboxes[:, 0] / 8
             torch.testing.assert_close(columns,
                                        query(frame.instances_id).float())
-    # One label per query, the best, with the same score as in the whole.
-    best = {int(i): s for i, s in zip(stream[-1].instances_id,
-                                      stream[-1].scores)}
-    for instance_id, score in zip(whole[-1].instances_id, whole[-1].scores):
-        query = (int(instance_id) - 1) // 3 + 1
-        assert score <= best.get(query, torch.tensor(1.)) + 1e-6
+    # One label per query, the best, with the score that the pair has.
+    head.max_per_frame = 18
+    whole = head.predict(moving_clips())
+    whole_scores = dict(
+        zip(whole[-1].instances_id.tolist(), whole[-1].scores.tolist()))
+    for query, label, score in zip(stream[-1].instances_id,
+                                   stream[-1].labels, stream[-1].scores):
+        pair = int(query - 1) * 3 + int(label) + 1
+        assert whole_scores[pair] == pytest.approx(float(score))
 
 
 def test_overlap_gives_each_frame_once():

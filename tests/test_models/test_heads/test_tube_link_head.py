@@ -213,3 +213,34 @@ def test_unknown_config_key_is_an_error():
     cfg = model_cfg(num_querys=7)
     with pytest.raises(TypeError, match=r"no argument \['num_querys'\]"):
         build(cfg.head.segmenter)
+
+
+def test_classes_that_do_not_fit():
+    cfg = model_cfg().head.segmenter
+    cfg.loss_cls.class_weight = [1.0] * 5
+    with pytest.raises(ValueError, match='class_weight has 5.*needs 6'):
+        build(cfg)
+    head = build(model_cfg().head.segmenter)
+    feats, sample = random_clip(0)
+    for frame in sample:
+        frame.gt_instances.labels += 2
+    with pytest.raises(ValueError, match='label 5.*num_classes is 5'):
+        head.loss(feats, [sample])
+
+
+def test_half_precision_keeps_the_matching_finite():
+    head = build(model_cfg().head.segmenter).train()
+    feats, sample = random_clip(0)
+    for frame in sample:
+        frame.gt_instances.masks.masks[:] = 1
+    with torch.no_grad():
+        # far from the truth everywhere: a cost of 12 at each of 12544 points
+        head.mask_embed[-1].weight.zero_()
+        head.mask_embed[-1].bias.fill_(-12 / head.mask_embed[-1].out_features)
+        head.pixel_decoder.mask_feature.weight.zero_()
+        head.pixel_decoder.mask_feature.bias.fill_(1)
+    head.num_points = 12544
+    with torch.autocast('cpu', torch.float16):
+        losses = head.loss(feats, [sample])
+    assert all(loss.isfinite() for loss in losses.values())
+    assert losses['loss_mask'] > 5 * 6  # half of the points are far off

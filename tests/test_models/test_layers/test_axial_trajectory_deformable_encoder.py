@@ -1,14 +1,18 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from copy import deepcopy
 
+from projects.maxtron.models.layers import (
+    AxialTrajectoryDeformableAttention,
+    AxialTrajectoryDeformableEncoder,
+    AxialTrajectoryDeformableEncoderLayer,
+)
+
 import pytest
 import torch
-from mmdet.models.layers.transformer.deformable_detr_layers import \
-    DeformableDetrTransformerEncoderLayer
+from mmdet.models.layers.transformer.deformable_detr_layers import (
+    DeformableDetrTransformerEncoderLayer,
+)
 
-from projects.maxtron.models.layers import (
-    AxialTrajectoryDeformableAttention, AxialTrajectoryDeformableEncoder,
-    AxialTrajectoryDeformableEncoderLayer)
 from tests.parity import assert_parity, load_case
 
 SIZES = [(2, 3), (4, 6), (8, 12)]

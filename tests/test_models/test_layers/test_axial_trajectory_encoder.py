@@ -1,10 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from projects.maxtron.models.layers import (
+    AxialTrajectoryEncoder,
+    AxialTrajectoryLayer,
+)
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from projects.maxtron.models.layers import (AxialTrajectoryEncoder,
-                                            AxialTrajectoryLayer)
 from tests.parity import assert_parity, load_case
 
 

@@ -1,14 +1,19 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import math
 
+from projects.maxtron.models.layers import (
+    SelfAttention,
+    TrajectoryAttention,
+    trajectory_attention,
+)
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from projects.maxtron.models.layers import (SelfAttention, TrajectoryAttention,
-                                            trajectory_attention)
-from tools.analysis_tools.benchmark_attention import \
-    literal_trajectory_attention
+from tools.analysis_tools.benchmark_attention import (
+    literal_trajectory_attention,
+)
 
 C, HEADS = 24, 4
 
@@ -97,8 +102,8 @@ def test_chunks_do_not_change_the_result(monkeypatch, batch_size):
         with torch.no_grad():
             out = attention(query, query_pos)
         assert_equal([out], expected)
-        assert sum(rows * queries for rows, queries in sizes) == 21 * batch_size
-        assert max(rows * queries for rows, queries in sizes) <= num_queries
+        chunks = [rows * queries for rows, queries in sizes]
+        assert sum(chunks) == 21 * batch_size and max(chunks) <= num_queries
 
         # with gradients nothing is chunked until it would take much memory
         sizes.clear()

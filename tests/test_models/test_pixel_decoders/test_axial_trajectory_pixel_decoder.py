@@ -1,12 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from projects.maxtron.models.layers import TrajectoryAttention
+from projects.maxtron.models.pixel_decoders import AxialTrajectoryPixelDecoder
+
 import pytest
 import torch
 from mmdet.models.layers import MSDeformAttnPixelDecoder
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
-from projects.maxtron.models.layers import TrajectoryAttention
-from projects.maxtron.models.pixel_decoders import AxialTrajectoryPixelDecoder
 from tests.parity import assert_parity, load_case
 
 IN_CHANNELS = [16, 24, 32, 40]
@@ -75,8 +76,7 @@ def test_golden_positions():
     """Sine encoding of the temporal levels, without the level's own."""
     case = load_case('a_pos3d')
     s = case.settings
-    decoder = build(
-        temporal_cfg=dict(num_levels=1))
+    decoder = build(temporal_cfg=dict(num_levels=1))
     decoder.positional_encoding_3d.num_feats = s['num_feats']
     decoder.level_3d_encoding = torch.nn.Embedding(1, 2 * s['num_feats'])
     torch.nn.init.zeros_(decoder.level_3d_encoding.weight)
@@ -135,6 +135,9 @@ def test_every_parameter_learns(position, attn_type):
             attn_type=attn_type,
             feedforward_channels=32,
             gamma_init=1.)).train()
+    # away from the start, where the deformable attention ignores its query
+    for parameter in decoder.parameters():
+        parameter.data.add_(0.02 * torch.randn_like(parameter))
     sum(out.square().sum()
         for out in flatten(decoder(features(4), 2))).backward()
     without = [

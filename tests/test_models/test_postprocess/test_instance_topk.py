@@ -1,13 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-import numpy as np
-import torch
-from mmengine.structures import InstanceData
-
 from projects.maxtron.models.postprocess import (
     encode_frame,
     frame_instances,
     top_pairs,
 )
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+
 from tests.instance_results import compare_frames, compare_submission
 from tests.parity import load_case
 

@@ -1,11 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-import pytest
-
 from projects.maxtron.models.trackers import (
     iter_clips,
     match_queries,
     split_video,
 )
+
+import pytest
+
 from tests.parity import load_case
 
 
@@ -53,3 +54,8 @@ def test_match_queries_equals_reference():
             index = match_queries(aligned, queries[k])
             assert index.equal(case.outputs[f'indices_{j}'][k - 1])
             aligned = queries[k][index]
+
+
+def test_video_without_frames():
+    with pytest.raises(ValueError, match='no frames'):
+        list(iter_clips(iter([]), 4))

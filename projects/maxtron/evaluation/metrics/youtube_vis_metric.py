@@ -47,9 +47,9 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         format_only (bool): Write the submission and do not evaluate.
             Defaults to False.
         outfile_prefix (str, optional): Where predictions are written, as
-            '{prefix}.json' and '{prefix}.submission_file.zip'. Needed with
-            ``format_only``, else only used when the annotations turn out to
-            be absent.
+            '{prefix}.json' and '{prefix}.submission_file.zip', before they
+            are evaluated. Needed with ``format_only``. Defaults to None;
+            tools/train.py and tools/test.py set it to WORK_DIR/results.
         **kwargs: See :class:`mmdet.evaluation.YouTubeVISMetric`.
 
     Raises:
@@ -184,11 +184,12 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         videos = [video for video, _, _ in results]
         gts = [gt for _, gts, _ in results for gt in gts]
         preds = [pred for _, _, preds in results for pred in preds]
-        if self.format_only:
+        if self.outfile_prefix is not None:
             self.save_pred_results(preds)
+        if self.format_only:
             return dict()
         if not gts:
-            self._explain_missing_gt(videos, preds)
+            self._explain_missing_gt(videos)
             return dict()
         for i, gt in enumerate(gts):
             gt['id'] = i + 1  # mmdet's evaluation takes 0 for unmatched
@@ -291,17 +292,15 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         return dict(long=others, short=listed)
 
     # -------------------------------------------------------------- output
-    def _explain_missing_gt(self, videos: List[dict],
-                            preds: List[dict]) -> None:
-        """Say that there is nothing to compare with; keep the predictions."""
-        if self.outfile_prefix is not None:
-            self.save_pred_results(preds)
+    def _explain_missing_gt(self, videos: List[dict]) -> None:
+        """Say that there is nothing to compare with."""
+        remedy = ('send the submission to the evaluation server'
+                  if self.outfile_prefix is not None else
+                  'set outfile_prefix to write a submission')
         MMLogger.get_current_instance().warning(
             f'No AP: the annotation file has no annotations for the '
             f'{len(videos)} evaluated videos (the official validation sets '
-            'come without). Set format_only=True and outfile_prefix to '
-            'write a submission for the evaluation server, or use an '
-            'annotation file with ground truth.')
+            f'come without). Use one with ground truth, or {remedy}.')
 
     def save_pred_results(self, pred_results: List[dict]) -> None:
         """Write the predictions and a zip for the evaluation server.

@@ -37,6 +37,7 @@ class TubeLinkHead(Mask2FormerTrackHead):
 
     Raises:
         TypeError: If there is an argument that it does not have.
+        ValueError: If ``loss_cls.class_weight`` does not fit the classes.
     """
 
     def __init__(self, point_loss: bool = True, **kwargs) -> None:
@@ -46,6 +47,12 @@ class TubeLinkHead(Mask2FormerTrackHead):
             raise TypeError(f'TubeLinkHead has no argument {sorted(unknown)}; '
                             'check the keys of model.head.segmenter.')
         super().__init__(**kwargs)
+        if len(self.class_weight) != self.num_classes + 1:
+            raise ValueError(
+                f'model.head.segmenter.loss_cls.class_weight has '
+                f'{len(self.class_weight)} entries, but num_classes='
+                f'{self.num_classes} needs {self.num_classes + 1}: one a '
+                'class and the last for "no object".')
         self.point_loss = point_loss
 
     def _decoder_inputs(self, memories: List[Tensor], batch_size: int
@@ -182,10 +189,14 @@ class TubeLinkHead(Mask2FormerTrackHead):
         gts = self.preprocess_gt(
             [[frame.gt_instances for frame in clip] for clip in data_samples])
         layers = pred.aux + [(pred.cls_logits, pred.mask_logits)]
-        # The long image: (B, Q, T, h, w) -> (B, Q, T * h, w)
-        return self.loss_by_feat([cls for cls, _ in layers],
-                                 [masks.flatten(2, 3) for _, masks in layers],
-                                 gts, [{}] * len(gts))
+        # In half precision the matching costs, sums over points, overflow.
+        with torch.autocast(x[0].device.type, enabled=False):
+            return self.loss_by_feat(
+                [cls_logits.float() for cls_logits, _ in layers],
+                # The long image: (B, Q, T, h, w) -> (B, Q, T * h, w)
+                [masks.float().flatten(2, 3) for _, masks in layers],
+                gts,
+                [{}] * len(gts))
 
     def preprocess_gt(self,
                       batch_gt_instances: List[InstanceList]) -> InstanceList:
@@ -202,7 +213,8 @@ class TubeLinkHead(Mask2FormerTrackHead):
             ids, zero where an instance is absent.
 
         Raises:
-            ValueError: If an instance changes its class within a clip.
+            ValueError: If an instance changes its class within a clip, or has
+                one that the head does not know.
         """
         tubes = []
         for frames in batch_gt_instances:
@@ -216,6 +228,11 @@ class TubeLinkHead(Mask2FormerTrackHead):
                     'An instance has different labels in the frames of one '
                     f'clip (instance ids {ids.tolist()}); check '
                     '"category_id" in the annotation file.')
+            if len(labels) and labels.max() >= self.num_classes:
+                raise ValueError(
+                    f'An instance has the label {labels.max()}, but '
+                    f'model.head.segmenter.num_classes is {self.num_classes}; '
+                    "set it to the number of the dataset's classes.")
             height, width = frames[0].masks.height, frames[0].masks.width
             masks = labels.new_zeros((len(ids), len(frames), height, width),
                                      dtype=torch.float)

@@ -114,14 +114,24 @@ class AxialTrajectoryDeformableAttention(TemporalMixin,
                 level_start_index: Optional[Tensor] = None,
                 temporal_pos: Sequence[Tensor] = (),
                 **kwargs) -> Tensor:
-        """Forward function.
+        """Forward function, with the arguments of MMCV's class.
 
         Args:
             query (Tensor): Tokens with shape (B * T, sum of h * w, C).
+            key (Tensor, optional): Not used, as in the parent class.
+            value (Tensor, optional): Tokens that are sampled, the shape of
+                ``query``. Defaults to ``query``.
+            identity (Tensor, optional): What the output is added to.
+                Defaults to ``query``.
+            query_pos (Tensor, optional): Added to the query.
+            key_padding_mask (Tensor, optional): True where there is nothing
+                to sample, shape (B * T, sum of h * w).
+            reference_points (Tensor): Points (x, y) from 0 to 1, shape
+                (B * T, sum of h * w, levels, 2).
+            spatial_shapes (Tensor): (h, w) of each level, shape (levels, 2).
+            level_start_index (Tensor): First token of each level, (levels, ).
             temporal_pos (Sequence[Tensor]): See :meth:`TemporalMixin.track`.
-
-        The other arguments are those of MMCV's class; only reference points
-        with two coordinates occur in a pixel decoder.
+            **kwargs: Not used; encoder layers pass more than is needed.
 
         Returns:
             Tensor: Output with the shape of ``query``.

@@ -96,14 +96,15 @@ def encode_frame(logits: Tensor,
         chunk = resize_mask_logits(chunk.float(), input_shape, img_shape,
                                    ori_shape)  # (q, H, W)
         masks = chunk > 0
-        inside = (chunk.sigmoid() * masks).flatten(1).sum(1)
-        scores.append(inside / (masks.flatten(1).sum(1) + 1e-6))
+        scores.append(chunk.sigmoid().mul_(masks).flatten(1).sum(1))
         # pycocotools reads column-major (H, W, q)
         columns = masks.transpose(1, 2).contiguous().cpu().numpy()
         rles += mask_utils.encode(columns.view(np.uint8).transpose(2, 1, 0))
-    bboxes = torch.as_tensor(np.stack(mask_utils.toBbox(rles)))
+    areas = torch.from_numpy(mask_utils.area(rles).astype(np.float32))
+    bboxes = torch.from_numpy(mask_utils.toBbox(rles))
     bboxes[:, 2:] += bboxes[:, :2]
-    return FrameMasks(rles, torch.cat(scores).cpu(), bboxes.float())
+    return FrameMasks(rles,
+                      torch.cat(scores).cpu() / (areas + 1e-6), bboxes.float())
 
 
 def frame_instances(masks: FrameMasks, scores: Tensor, queries: Tensor,

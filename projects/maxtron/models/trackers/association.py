@@ -72,11 +72,14 @@ def iter_clips(frames: Iterable,
     Yields:
         tuple[list, int]: The frames of a clip, and how many of its last
         frames are new.
+
+    Raises:
+        ValueError: If there is no frame at all.
     """
     ends = split_video(num_frames, clip_len, overlap) if num_frames else []
     start = ends[-1] if ends else overlap
     step = clip_len - overlap
-    clip, new = [], 0
+    clip, new, index = [], 0, 0
     ends = chain(ends, count(start + step, step))
     end = next(ends)
     for index, frame in enumerate(frames, 1):
@@ -88,6 +91,8 @@ def iter_clips(frames: Iterable,
             end = next(ends)
     if new:
         yield clip, new
+    if index == 0:
+        raise ValueError('The video has no frames: there is nothing to track.')
 
 
 @torch.no_grad()

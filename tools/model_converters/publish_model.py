@@ -1,0 +1,43 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Strip a training checkpoint down to what inference needs.
+
+    python tools/model_converters/publish_model.py IN_FILE OUT_FILE [--half]
+"""
+import argparse
+import os
+
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
+
+KEPT_META = ('dataset_meta', 'seed', 'iter', 'mmengine_version')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('in_file', help='checkpoint of a training')
+    parser.add_argument('out_file', help='checkpoint to write')
+    parser.add_argument(
+        '--half',
+        action='store_true',
+        help='store weights in half precision; a model loads them into its '
+        'own precision')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    checkpoint = CheckpointLoader.load_checkpoint(args.in_file, 'cpu')
+    state = {
+        key: value.half() if args.half and value.is_floating_point() else value
+        for key, value in checkpoint['state_dict'].items()
+    }
+    meta = {k: v for k, v in checkpoint['meta'].items() if k in KEPT_META}
+    part = f'{args.out_file}.part'
+    torch.save(dict(meta=meta, state_dict=state), part)
+    os.replace(part, args.out_file)
+    size = os.path.getsize(args.out_file) / 1e6
+    print(f'Wrote {args.out_file}: {size:.2f} MB, {len(state)} tensors')
+
+
+if __name__ == '__main__':
+    main()
