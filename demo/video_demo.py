@@ -228,12 +228,23 @@ def peak_memory() -> str:
     return text
 
 
+def build(args: argparse.Namespace) -> MaXTronInferencer:
+    """Build the model, or say why the config does not allow it."""
+    try:
+        return MaXTronInferencer(args.config, args.checkpoint, args.device,
+                                 args.cfg_options)
+    except (TypeError, KeyError, ImportError) as error:
+        # str() of a KeyError would quote the text
+        text = error.args[0] if error.args else error
+        sys.exit(f'error: {args.config} cannot be built: '
+                 f'{type(error).__name__}: {text}')
+
+
 def main() -> None:
     args = parse_args()
     try:
         source = open_frame_source(args.input)
-        inferencer = MaXTronInferencer(args.config, args.checkpoint,
-                                       args.device, args.cfg_options)
+        inferencer = build(args)
         outputs = Outputs(args, source, inferencer)
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')

@@ -9,7 +9,12 @@ from projects.maxtron.engine import explain_unknown_arguments
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
+
+AMP_OPTIONS = {
+    'optim_wrapper.type': 'AmpOptimWrapper',
+    'optim_wrapper.loss_scale': 'dynamic'
+}
 
 
 def parse_args(parser: ArgumentParser) -> Namespace:
@@ -25,16 +30,18 @@ def parse_args(parser: ArgumentParser) -> Namespace:
         nargs='?',
         const='auto',
         help='resume from a checkpoint; without a path, from the newest one '
-        'of the work folder')
-    return parser.parse_args()
+        'of the work folder, or start anew where there is none')
+    args = parser.parse_args()
+    if args.amp:
+        if not torch.cuda.is_available():
+            parser.error('--amp needs a CUDA device, and PyTorch finds none.')
+        # among the options, which may then set more of AmpOptimWrapper
+        args.cfg_options = {**AMP_OPTIONS, **(args.cfg_options or {})}
+    return args
 
 
 def apply_args(parser: ArgumentParser, args: Namespace, cfg: Config) -> None:
     """Apply the arguments of this tool to the config."""
-    if args.amp:
-        if not torch.cuda.is_available():
-            parser.error('--amp needs a CUDA device, and PyTorch finds none.')
-        cfg.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             parser.error(
@@ -42,9 +49,13 @@ def apply_args(parser: ArgumentParser, args: Namespace, cfg: Config) -> None:
                 'size its learning rate is for. Add to it: auto_scale_lr = '
                 'dict(enable=False, base_batch_size=N)')
         cfg.auto_scale_lr.enable = True
-    if args.resume is not None:
+    if args.resume == 'auto':
+        cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
+        if cfg.resume:
+            cfg.load_from = None  # MMEngine would resume from it instead
+    elif args.resume is not None:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        cfg.load_from = args.resume
 
 
 def batch_facts(cfg: Config, processes: int) -> str:
@@ -87,6 +98,10 @@ def main() -> None:
     with explain_unknown_arguments(cfg):
         runner: Runner = build_runner(cfg)
         runner.logger.info(batch_facts(cfg, runner.world_size))
+        if args.resume == 'auto' and not cfg.resume:
+            runner.logger.info(
+                f'Nothing to resume in {cfg.work_dir}: the run starts anew, '
+                f'from {cfg.get("load_from") or "random weights"}.')
         runner.train()
 
 

@@ -9,7 +9,11 @@ default_hooks = dict(
         type='CheckpointHook', by_epoch=False, interval=1000,
         max_keep_ckpts=3),
     visualization=dict(type='ClipVisualizationHook'))
-custom_hooks = [dict(type='RNGStateHook')]
+custom_hooks = [
+    dict(type='RNGStateHook'),
+    dict(type='InitialWeightsHook'),
+    dict(type='NumClassCheckHook')
+]
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
 log_level = 'INFO'
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -104,9 +105,12 @@ def test_killed_run_resumes_with_the_same_losses(unbroken, tmp_path, options):
 
 
 def test_two_processes_train_on_cpu(tmp_path, options):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
     log = subprocess.run(
         train_command(tmp_path, options, processes=2),
-        env=dict(ENV, PORT='29617'),
+        env=dict(ENV, PORT=str(port)),
         check=True,
         capture_output=True,
         text=True).stdout

@@ -12,16 +12,25 @@ import os
 import os.path as osp
 import sys
 from dataclasses import replace
+from pathlib import Path
 
-from projects.maxtron.datasets.synthetic import PRESETS, SCENARIOS, make_video
-from projects.maxtron.datasets.synthetic_writer import (
+import cv2
+from mmengine.utils import track_parallel_progress, track_progress
+
+# Before any other folder: the checkout that this script is in.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from projects.maxtron.datasets.synthetic import (  # noqa: E402
+    PRESETS,
+    SCENARIOS,
+    make_video,
+)
+from projects.maxtron.datasets.synthetic_writer import (  # noqa: E402
     FORMATS,
     SyntheticWriter,
     write_video,
 )
-
-import cv2
-from mmengine.utils import track_parallel_progress, track_progress
+from projects.maxtron.utils import atomic_path  # noqa: E402
 
 
 def parse_args(argv=None):
@@ -113,17 +122,18 @@ def make_set(args, spec):
 
 def write_mp4(path, frames, fps):
     """Write BGR frames (T, H, W, 3) as MPEG-4, beside and then in place."""
-    beside = f'{path[:-4]}.tmp.mp4'
     os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
     size = frames.shape[2], frames.shape[1]
-    video = cv2.VideoWriter(beside, cv2.VideoWriter_fourcc(*'mp4v'), fps, size)
-    if not video.isOpened():
-        raise OSError(f'OpenCV cannot write MPEG-4 to {path}: is the folder '
-                      'writable, and was OpenCV built with FFmpeg?')
-    for frame in frames:
-        video.write(frame)
-    video.release()  # completes the file
-    os.replace(beside, path)
+    with atomic_path(path) as part:
+        video = cv2.VideoWriter(part, cv2.VideoWriter_fourcc(*'mp4v'), fps,
+                                size)
+        if not video.isOpened():
+            raise OSError(
+                f'OpenCV cannot write MPEG-4 to {path}: is the folder '
+                'writable, and was OpenCV built with FFmpeg?')
+        for frame in frames:
+            video.write(frame)
+        video.release()  # completes the file
 
 
 def main(argv=None):

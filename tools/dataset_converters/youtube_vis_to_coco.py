@@ -10,12 +10,17 @@ it. Run from the root of the repository:
 """
 import argparse
 import json
-import os
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Dict, List
 
 from mmengine.utils import track_iter_progress
+
+# Before any other folder: the checkout that this script is in.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from projects.maxtron.utils import atomic_path  # noqa: E402
 
 SPLITS = ('train', 'valid', 'test')
 # where the original file of a split lies, and the name of the converted one
@@ -41,8 +46,12 @@ def convert(source: dict, with_annotations: bool) -> dict:
         over the whole file, from 1, in order of appearance.
 
     Raises:
-        ValueError: If an annotation fits no video, category or frame.
+        ValueError: If an annotation fits no video, category or frame, or a
+            video has no frames.
     """
+    for video in source['videos']:
+        if not video['file_names']:
+            raise ValueError(f'video {video["id"]} has no frames')
     target = dict(categories=source['categories'], videos=[], images=[])
     if with_annotations:
         target['annotations'] = []
@@ -78,25 +87,46 @@ def group_annotations(source: dict) -> Dict[int, List[dict]]:
     Raises:
         ValueError: See :func:`convert`.
     """
-    lengths = {v['id']: len(v['file_names']) for v in source['videos']}
+    videos = {video['id']: video for video in source['videos']}
     categories = {category['id'] for category in source['categories']}
     groups = defaultdict(list)
     for ann in source['annotations']:
-        length = lengths.get(ann['video_id'])
-        if length is None:
+        video = videos.get(ann['video_id'])
+        if video is None:
             raise ValueError(f'annotation {ann["id"]} belongs to video '
                              f'{ann["video_id"]}, which does not exist')
         if ann['category_id'] not in categories:
             raise ValueError(
                 f'annotation {ann["id"]} has the unknown category '
                 f'{ann["category_id"]}; known are {sorted(categories)}')
-        for key in ('bboxes', 'segmentations', 'areas'):
-            if len(ann[key]) != length:
-                raise ValueError(
-                    f'annotation {ann["id"]} has {len(ann[key])} {key}, but '
-                    f'video {ann["video_id"]} has {length} frames')
+        check_frames(ann, video)
         groups[ann['video_id']].append(ann)
     return groups
+
+
+def check_frames(ann: dict, video: dict) -> None:
+    """See that an annotation has one entry a frame, of the frame's size.
+
+    Args:
+        ann (dict): Original annotation.
+        video (dict): The video that it belongs to.
+
+    Raises:
+        ValueError: See :func:`convert`.
+    """
+    length = len(video['file_names'])
+    for key in ('bboxes', 'segmentations', 'areas'):
+        if len(ann[key]) != length:
+            raise ValueError(
+                f'annotation {ann["id"]} has {len(ann[key])} {key}, but '
+                f'video {video["id"]} has {length} frames')
+    size = [video['height'], video['width']]
+    for frame, mask in enumerate(ann['segmentations']):
+        if isinstance(mask, dict) and list(mask['size']) != size:
+            raise ValueError(
+                f'annotation {ann["id"]} has a mask of {mask["size"][0]} x '
+                f'{mask["size"][1]} (height x width) in frame {frame}, but '
+                f'video {video["id"]} is {size[0]} x {size[1]}')
 
 
 def add_annotations(target: List[dict], anns: List[dict], image: dict,
@@ -141,7 +171,11 @@ def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:
             annotations though they were asked for.
     """
     print(f'{source} -> {target}')
-    content = json.loads(source.read_text())
+    try:
+        content = json.loads(source.read_text())
+    except ValueError as error:  # no JSON, or no text at all
+        raise ValueError(f'{source} is not a JSON file ({error}). Was it '
+                         'downloaded completely?') from error
     if 'images' in content or 'videos' not in content:
         raise ValueError(f'{source} is not an original annotation file of '
                          'YouTube-VIS or OVIS; has it been converted before?')
@@ -155,12 +189,11 @@ def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:
     print(f'\n{len(converted["videos"])} videos, {len(converted["images"])} '
           f'frames, {len(converted.get("annotations", []))} annotations')
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix('.part')
-    part.write_text(json.dumps(converted))
-    os.replace(part, target)
+    with atomic_path(target) as part:
+        Path(part).write_text(json.dumps(converted))
 
 
-def parse_args() -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -186,11 +219,12 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         help='original file to read instead of the one of that name in ROOT; '
         'with exactly one split')
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
-    args = parse_args()
+    parser = make_parser()
+    args = parser.parse_args()
     source_name, target_name = LAYOUTS[args.version]
     sources = {
         split: args.root / source_name.format(split=split)
@@ -198,17 +232,21 @@ def main() -> None:
     }
     if args.source is not None:
         if len(sources) != 1:
-            raise SystemExit('--source needs --splits with one split.')
+            parser.error('--source needs --splits with one split.')
         sources = dict.fromkeys(sources, args.source)
     missing = [str(path) for path in sources.values() if not path.exists()]
     if missing and (args.splits or len(missing) == len(sources)):
-        raise SystemExit(f'No such file: {", ".join(missing)}. Is ROOT the '
-                         'folder of the original annotations?')
+        parser.error(f'No such file: {", ".join(missing)}. Is ROOT the '
+                     'folder of the original annotations?')
     out = args.out or args.root / 'annotations'
     for split, source in sources.items():
-        if source.exists():
+        if not source.exists():
+            continue
+        try:
             convert_file(source, out / target_name.format(split=split),
                          split == 'train' or args.with_gt)
+        except (OSError, ValueError) as error:
+            sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

@@ -5,9 +5,16 @@
 """
 import argparse
 import os
+import sys
+from pathlib import Path
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
+
+# Before any other folder: the checkout that this script is in.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from projects.maxtron.utils import atomic_path  # noqa: E402
 
 KEPT_META = ('dataset_meta', 'seed', 'iter', 'mmengine_version')
 
@@ -32,9 +39,8 @@ def main() -> None:
         for key, value in checkpoint['state_dict'].items()
     }
     meta = {k: v for k, v in checkpoint['meta'].items() if k in KEPT_META}
-    part = f'{args.out_file}.part'
-    torch.save(dict(meta=meta, state_dict=state), part)
-    os.replace(part, args.out_file)
+    with atomic_path(args.out_file) as part:
+        torch.save(dict(meta=meta, state_dict=state), part)
     size = os.path.getsize(args.out_file) / 1e6
     print(f'Wrote {args.out_file}: {size:.2f} MB, {len(state)} tensors')
 

@@ -301,9 +301,8 @@ def main(args: Optional[List[str]] = None) -> None:
         print(f'dropped {name}: {reason}')
     folder = os.path.dirname(os.path.abspath(args.dst))
     os.makedirs(folder, exist_ok=True)
-    partial = f'{args.dst}.partial'
-    torch.save(checkpoint, partial)
-    os.replace(partial, args.dst)
+    with atomic_path(args.dst) as part:
+        torch.save(checkpoint, part)
     print(f'{len(state_dict)} tensors written to {args.dst}.')
 
 

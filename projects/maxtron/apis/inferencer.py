@@ -20,7 +20,12 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
-from ..engine import check_options, load_checkpoint_checked, load_config
+from ..engine import (
+    check_options,
+    explain_unknown_arguments,
+    load_checkpoint_checked,
+    load_config,
+)
 from ..visualization import ClipLocalVisualizer
 from .frame_source import FrameSource, open_frame_source
 
@@ -44,6 +49,7 @@ class MaXTronInferencer:
         FileNotFoundError: If there is no such config or checkpoint.
         ValueError: If the checkpoint does not fit the config, or an option
             names a key that the config does not have.
+        TypeError: If the config has a key that nothing takes.
 
     Examples:
         >>> inferencer = MaXTronInferencer('config.py', 'weights.pth')
@@ -65,8 +71,10 @@ class MaXTronInferencer:
         if device is None:
             device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
         self.cfg = config
-        self.model = _build_model(config, checkpoint, device)
-        self.transforms = _frame_transforms(get_test_pipeline_cfg(config))
+        with explain_unknown_arguments(config):
+            self.model = _build_model(config, checkpoint, device)
+            self.transforms = _frame_transforms(
+                get_test_pipeline_cfg(config))
         # not through the registry, which has one visualizer for all
         look = config.get('visualizer', {})
         self.visualizer = ClipLocalVisualizer(**{

@@ -18,6 +18,7 @@ import numpy as np
 from mmengine.structures import InstanceData
 from PIL import Image
 
+from ..utils import atomic_path, part_path
 from ..visualization import id_colors, to_bitmap
 
 
@@ -35,7 +36,7 @@ class VideoWriter:
 
     def __init__(self, path: str, fps: float, size: Tuple[int, int]) -> None:
         self.path = path
-        self._part = _part_path(path)
+        self._part = part_path(path)
         self._writer = cv2.VideoWriter(self._part,
                                        cv2.VideoWriter_fourcc(*'mp4v'), fps,
                                        (size[1], size[0]))
@@ -74,7 +75,7 @@ class YouTubeVISWriter:
         self.path = path
         self.video_id = video_id
         self.num_frames = 0
-        self._part = _part_path(path)
+        self._part = part_path(path)
         self._tracks: Dict[int, _Track] = {}
         self._size = [0, 0]
         # beside the result, as the default folder may be in memory
@@ -199,17 +200,11 @@ class IdMapWriter:
         else:
             image = Image.fromarray(id_map)
         path = osp.join(self.path, f'{name}.png')
-        image.save(_part_path(path))
-        _publish(_part_path(path), path)
+        with atomic_path(path) as part:
+            image.save(part)
 
 
-def _part_path(path: str) -> str:
-    """``out.mp4`` -> ``out.part.mp4``: writers go by the suffix."""
-    stem, suffix = osp.splitext(path)
-    return f'{stem}.part{suffix}'
-
-
-def _publish(part: str, path: str, exc_type: Optional[type] = None) -> None:
+def _publish(part: str, path: str, exc_type: Optional[type]) -> None:
     """Give a finished file its name, unless an error cut it short."""
     if exc_type is None or issubclass(exc_type, KeyboardInterrupt):
         os.replace(part, path)

@@ -159,13 +159,23 @@ class ClipVideoDataset(BaseVideoDataset):
     def _check_mask(ann: dict, image: dict, where: str) -> None:
         """See that a run-length encoded mask has the size of its image."""
         mask = ann['segmentation']
+        if not isinstance(mask, dict):
+            return  # polygons fit any image
         size = [image['height'], image['width']]
-        if isinstance(mask, dict) and list(mask['size']) != size:
+        if list(mask['size']) != size:
             raise ValueError(
                 f'{where}: the mask is {mask["size"][0]} x {mask["size"][1]} '
                 f'(height x width), but image {image["id"]} '
                 f'({image["file_name"]}) is {size[0]} x {size[1]}. Correct '
                 'the size in the annotation file.')
+        counts = mask['counts']
+        # to sum up a compressed encoding would mean to decode it
+        if isinstance(counts, list) and sum(counts) != size[0] * size[1]:
+            raise ValueError(
+                f'{where}: the runs of the mask sum up to {sum(counts)} '
+                f'pixels, but image {image["id"]} ({image["file_name"]}) has '
+                f'{size[0]} x {size[1]}. Correct the counts in the '
+                'annotation file.')
 
     def _check_frames(self, video_id: int, images: List[dict]) -> None:
         """See that the frames of a video are distinct and of one size."""

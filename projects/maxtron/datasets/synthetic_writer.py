@@ -31,6 +31,7 @@ import shutil
 
 import cv2
 
+from ..utils import atomic_path
 from .synthetic import PRESETS, make_video
 from .synthetic_formats import (
     encode_instances,
@@ -60,10 +61,8 @@ _SPLIT_FILES = (f'{_PROGRESS}/{{0}}', 'youtube-vis/{0}',
 def _write_text(text, path):
     """Write a file beside ``path``, then rename it into place."""
     os.makedirs(osp.dirname(path), exist_ok=True)
-    beside = f'{path}.tmp'
-    with open(beside, 'w') as file:
+    with atomic_path(path) as part, open(part, 'w') as file:
         file.write(text)
-    os.replace(beside, path)
 
 
 def _dump_json(content, path):

@@ -3,10 +3,11 @@
 
 from .checkpoint import load_checkpoint_checked
 from .config import check_options, explain_unknown_arguments, load_config
-from .hooks import RNGStateHook
+from .hooks import InitialWeightsHook, RNGStateHook
 from .launch import prepare_cpu_launch
 
 __all__ = [
-    'RNGStateHook', 'check_options', 'explain_unknown_arguments',
-    'load_checkpoint_checked', 'load_config', 'prepare_cpu_launch'
+    'InitialWeightsHook', 'RNGStateHook', 'check_options',
+    'explain_unknown_arguments', 'load_checkpoint_checked', 'load_config',
+    'prepare_cpu_launch'
 ]

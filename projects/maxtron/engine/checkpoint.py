@@ -1,24 +1,29 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Loads a checkpoint for inference, or says why it does not fit."""
+"""Loads a checkpoint, or says why it does not fit."""
 
 import pickle
 import re
 from pathlib import Path
-from typing import Dict, List, Mapping, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
+Origins = Tuple[Tuple[str, str], ...]
+
 _CONVERTER = 'tools/model_converters/reference_to_maxtron.py'
 # The first pattern found in a key of the checkpoint tells where it is from.
-_ORIGINS = (
+_FOREIGN = (
     (r'^panoptic_head\.pixel_decoder\.encoder\.layers\.\d+\.attentions\.',
      'a checkpoint of the reference code (MMDetection 2.x); convert it: '
      f'python {_CONVERTER} SRC DST'),
     (r'^sem_seg_head\.', 'a Detectron2 checkpoint (Mask2Former, DVIS, '
      'Axial-VS), which this project does not read'),
+)
+_ORIGINS = (
+    *_FOREIGN,
     (r'^(panoptic_head|track_head)\.pixel_decoder\.',
      'a Mask2Former of MMDetection 3.x, which initialises a training (set '
      'load_from in the config) and cannot be tested by itself'),
@@ -65,6 +70,34 @@ def load_checkpoint_checked(model: nn.Module,
     return checkpoint.get('meta') or {}
 
 
+def check_initial_weights(model: nn.Module, checkpoint: dict,
+                          path: str) -> None:
+    """Check that a training does not start from nearly nothing.
+
+    A checkpoint to start from may lack new layers and be of other classes. One
+    of another code base fits by chance only, in its backbone.
+
+    Args:
+        model (nn.Module): The model, also a distributed wrapper of it; takes
+            the weights that fit.
+        checkpoint (dict): Content of the checkpoint.
+        path (str): Where it is from, for the error message.
+
+    Raises:
+        ValueError: Less than half of the model's weights are in the
+            checkpoint, or it is one of another code base.
+    """
+    if is_model_wrapper(model):
+        model = model.module
+    weights = _weights(checkpoint, path)
+    missing, unexpected, misfits = _load(model, weights)
+    too_few = 2 * (len(missing) + len(misfits)) > len(model.state_dict())
+    if too_few or _origin(weights, _FOREIGN):
+        raise ValueError(
+            _explain(model, path, weights, missing, unexpected, misfits,
+                     _FOREIGN))
+
+
 def _read(path: str, map_location: str) -> dict:
     """Read a checkpoint file into memory."""
     if '://' not in str(path) and not Path(path).expanduser().is_file():
@@ -102,8 +135,8 @@ def _load(model: nn.Module, weights: Dict[str, Tensor]
           ) -> Tuple[List[str], List[str], List[str]]:
     """Load what fits, and list what does not.
 
-    ``nn.Module.load_state_dict`` stops at the first weight of another shape;
-    a user is better told everything at once.
+    Like ``nn.Module.load_state_dict``, which raises an error where a shape
+    differs, and then does not return the keys that are missing or unexpected.
 
     Args:
         model (nn.Module): The model. Its modules may rename keys themselves.
@@ -128,8 +161,8 @@ def _load(model: nn.Module, weights: Dict[str, Tensor]
 
 
 def _explain(model: nn.Module, path: str, weights: Dict[str, Tensor],
-             missing: List[str], unexpected: List[str],
-             misfits: List[str]) -> str:
+             missing: List[str], unexpected: List[str], misfits: List[str],
+             origins: Origins = _ORIGINS) -> str:
     """Say in how far a checkpoint does not fit, and what to do."""
     total = len(model.state_dict())
     lines = [
@@ -140,16 +173,22 @@ def _explain(model: nn.Module, path: str, weights: Dict[str, Tensor],
                         ('unexpected', unexpected)):
         if keys:
             lines.append(f'  {len(keys)} {title}, first: {keys[0].strip()}')
-    for pattern, origin in _ORIGINS:
-        if any(re.match(pattern, key) for key in weights):
-            lines.append(f'This looks like {origin}.')
-            break
+    origin = _origin(weights, origins)
+    if origin is not None:
+        lines.append(f'This looks like {origin}.')
+    elif len(missing) + len(misfits) > total / 2:
+        parts = sorted(set(key.split('.')[0] for key in weights))
+        lines.append('This looks like a checkpoint of another architecture, '
+                     f'with the parts {", ".join(parts)}.')
     else:
-        if len(missing) + len(misfits) > total / 2:
-            parts = sorted(set(key.split('.')[0] for key in weights))
-            lines.append('This looks like a checkpoint of another '
-                         f'architecture, with the parts {", ".join(parts)}.')
-        else:
-            lines.append('Was it trained with another config (backbone, '
-                         'number of classes or layers)?')
+        lines.append('Was it trained with another config (backbone, number '
+                     'of classes or layers)?')
     return '\n'.join(lines)
+
+
+def _origin(weights: Dict[str, Tensor], origins: Origins) -> Optional[str]:
+    """Say where weights are from, going by their keys."""
+    for pattern, origin in origins:
+        if any(re.match(pattern, key) for key in weights):
+            return origin
+    return None

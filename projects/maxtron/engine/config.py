@@ -6,7 +6,7 @@ import inspect
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional, Tuple
+from typing import Any, Iterable, Iterator, Mapping, Optional, Tuple
 
 import mmdet.registry
 from mmengine.config import Config
@@ -24,6 +24,9 @@ _READERS = {
     'val_dataloader': DataLoader,
     'test_dataloader': DataLoader,
 }
+# How alike two keys of one dict must be for one to be taken for a misspelt
+# other; num_layers and num_levels, or max_per_video and max_per_frame, are not.
+_MISSPELT = 0.8
 # Read from the config by MMEngine's runner, not among its arguments.
 _TOP_LEVEL = ('runner_type', 'model_wrapper_cfg', 'find_unused_parameters',
               'sync_bn', 'compile', 'custom_imports')
@@ -59,7 +62,9 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> dict:
     """Check that every option changes something that is read.
 
     A key is right if the config has it, or if the class that is built there
-    takes it.
+    takes it; an option may choose another class by the key ``type``. What
+    reads a dict without ``type`` is mostly not known before it is built, and
+    then complains itself: there a key is right unless it is nearly another.
 
     Args:
         cfg (Config): Config before the options are merged.
@@ -71,11 +76,26 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> dict:
     Raises:
         ValueError: Neither is so. The message names the closest keys.
     """
+    tree = Config(cfg.to_dict())
+    types = {
+        option: value
+        for option, value in options.items()
+        if option.split('.')[-1] == 'type' and isinstance(value, str)
+    }
+    # Types first: which keys there are depends on them.
+    _check_options(tree, types)
+    tree.merge_from_dict(
+        {option.lstrip('+'): value for option, value in types.items()})
+    _check_options(tree, options)
+    return {option.lstrip('+'): value for option, value in options.items()}
+
+
+def _check_options(cfg: Config, options: Iterable[str]) -> None:
+    """Check options that are not added on purpose."""
     tree = cfg.to_dict()
     for option in options:
         if not option.startswith('+'):
             _check_option(tree, option)
-    return {option.lstrip('+'): value for option, value in options.items()}
 
 
 def _check_option(tree: dict, option: str) -> None:
@@ -113,12 +133,22 @@ def _is_read(node: dict, where: str, key: str) -> bool:
     if name is None:
         readers = [_READERS[where]] if where in _READERS else []
     else:
-        readers = _find_classes(name)
-    return any(key in _parameters(reader) for reader in readers)
+        readers = find_classes(name)
+    if readers:
+        return any(key in argument_names(reader) for reader in readers)
+    return not difflib.get_close_matches(
+        key, map(str, node), cutoff=_MISSPELT)
 
 
-def _find_classes(name: Any) -> list:
-    """Find the classes that a ``type`` may mean, in all registries."""
+def find_classes(name: Any) -> list:
+    """Find the classes that a ``type`` may mean, in all registries.
+
+    Args:
+        name (Any): The ``type``: a registered name, or the class itself.
+
+    Returns:
+        list: Classes or functions; empty if the name is not registered.
+    """
     if not isinstance(name, str):
         return [name]
     registries = [
@@ -129,10 +159,16 @@ def _find_classes(name: Any) -> list:
     return [item for item in found if item is not None]
 
 
-def _parameters(reader: Any) -> Iterator[str]:
+def argument_names(reader: Any) -> Iterator[str]:
     """List the argument names of a callable, up its base classes.
 
     A base class counts as long as the class below it takes ``**kwargs``.
+
+    Args:
+        reader (Any): A class or another callable.
+
+    Yields:
+        str: Name of an argument; one may come more than once.
     """
     if not inspect.isclass(reader):
         yield from inspect.signature(reader).parameters
@@ -203,25 +239,36 @@ def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
 
 
 def _find_unknown_argument(tree: dict, error: str) -> Optional[str]:
-    """Find the argument of Python's error message in a config."""
+    """Find the argument of Python's error message in a config.
+
+    Where dicts without ``type`` have it, which are handed on to somewhere,
+    only the place can be told, and what Python said.
+    """
     match = re.search(r"unexpected keyword argument '(\w+)'", error)
     if match is None:
         return None
     name = match[1]
+    places = []
     for path, node in _walk(tree):
-        if path.split('.')[-1] != name or 'type' not in node:
+        where, _, key = path.rpartition('.')
+        if key != name or not where:
             continue
-        for reader in _find_classes(node['type']):
-            known = list(_parameters(reader))
+        if 'type' not in node:
+            places.append(f'"{where}"')
+            continue
+        for reader in find_classes(node['type']):
+            known = list(argument_names(reader))
             if name in known:
                 continue
             near = difflib.get_close_matches(name, known, n=3)
             hint = f' Did you mean {" or ".join(near)}?' if near else ''
-            where = path.rpartition('.')[0] or 'the top level'
             return (f'"{where}" in the config has the key "{name}", which '
                     f'{reader.__name__} ({inspect.getsourcefile(reader)}) '
                     f'does not take.{hint}')
-    return None
+    if not places:
+        return None
+    return (f'{" or ".join(places[:3])} in the config has the key "{name}", '
+            f'which is not known there: {error}')
 
 
 def _similar_files(path: Path) -> str:

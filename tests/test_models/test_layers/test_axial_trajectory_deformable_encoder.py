@@ -2,7 +2,6 @@
 from copy import deepcopy
 
 from projects.maxtron.models.layers import (
-    AxialTrajectoryDeformableAttention,
     AxialTrajectoryDeformableEncoder,
     AxialTrajectoryDeformableEncoderLayer,
 )
@@ -181,7 +180,5 @@ def test_checkpointing_gives_the_same_gradients():
 def test_wrong_settings():
     with pytest.raises(ValueError, match="position='before'.*'after'"):
         build_layer(position='before')
-    with pytest.raises(ValueError, match='batch_first=True'):
-        AxialTrajectoryDeformableAttention(dict(), batch_first=False)
     with pytest.raises(TypeError, match='num_layer'):
         build_layer(num_layer=1)

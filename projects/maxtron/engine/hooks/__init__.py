@@ -2,6 +2,7 @@
 """Hooks of the MMEngine runner."""
 
 from .clip_visualization_hook import ClipVisualizationHook
+from .initial_weights_hook import InitialWeightsHook
 from .rng_state_hook import RNGStateHook
 
-__all__ = ['ClipVisualizationHook', 'RNGStateHook']
+__all__ = ['ClipVisualizationHook', 'InitialWeightsHook', 'RNGStateHook']

@@ -313,12 +313,11 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         json_file = f'{self.outfile_prefix}.json'
         zip_file = f'{self.outfile_prefix}.submission_file.zip'
         mmengine.mkdir_or_exist(osp.dirname(osp.abspath(json_file)))
-        mmengine.dump(pred_results, json_file + '.part', file_format='json')
-        os.replace(json_file + '.part', json_file)
-        with zipfile.ZipFile(zip_file + '.part', 'w',
-                             zipfile.ZIP_DEFLATED) as archive:
+        with atomic_path(json_file) as part:
+            mmengine.dump(pred_results, part)
+        with atomic_path(zip_file) as part, zipfile.ZipFile(
+                part, 'w', zipfile.ZIP_DEFLATED) as archive:
             archive.write(json_file, 'results.json')
-        os.replace(zip_file + '.part', zip_file)
         MMLogger.get_current_instance().info(
             f'Wrote {len(pred_results)} tracks to {json_file} and the '
             f'submission for the evaluation server to {zip_file}')

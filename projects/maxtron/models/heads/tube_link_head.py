@@ -16,6 +16,11 @@ from torch import Tensor
 from ..clip_prediction import ClipPrediction
 from ..pixel_decoders import AxialTrajectoryPixelDecoder
 
+_TRAIN_KEYS = {
+    'num_points', 'oversample_ratio', 'importance_sample_ratio', 'assigner',
+    'sampler'
+}
+
 
 @MODELS.register_module()
 class TubeLinkHead(Mask2FormerTrackHead):
@@ -36,7 +41,8 @@ class TubeLinkHead(Mask2FormerTrackHead):
             makes the head track within the clip.
 
     Raises:
-        TypeError: If there is an argument that it does not have.
+        TypeError: If there is an argument that it does not have, or a key of
+            ``train_cfg`` that it does not read.
         ValueError: If ``loss_cls.class_weight`` does not fit the classes.
     """
 
@@ -46,6 +52,11 @@ class TubeLinkHead(Mask2FormerTrackHead):
         if unknown:
             raise TypeError(f'TubeLinkHead has no argument {sorted(unknown)}; '
                             'check the keys of model.head.segmenter.')
+        unknown = (kwargs.get('train_cfg') or {}).keys() - _TRAIN_KEYS
+        if unknown:
+            raise TypeError(
+                f'TubeLinkHead reads no {sorted(unknown)}; check the keys of '
+                'model.head.segmenter.train_cfg.')
         super().__init__(**kwargs)
         if len(self.class_weight) != self.num_classes + 1:
             raise ValueError(

@@ -4,14 +4,10 @@
 Deformable attention looks around inside each frame, axial-trajectory
 attention connects the frames of the coarse levels.
 """
-from typing import Optional, Sequence
+from typing import Sequence
 
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
-from mmcv.ops.multi_scale_deform_attn import (
-    MultiScaleDeformableAttnFunction,
-    multi_scale_deformable_attn_pytorch,
-)
 from mmdet.models.layers import Mask2FormerTransformerEncoder
 from mmdet.models.layers.transformer.deformable_detr_layers import (
     DeformableDetrTransformerEncoderLayer,
@@ -19,7 +15,6 @@ from mmdet.models.layers.transformer.deformable_detr_layers import (
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..._mmcv_lite import has_compiled_operators
 from .axial_trajectory_encoder import AxialTrajectoryEncoder
 
 
@@ -91,77 +86,31 @@ class AxialTrajectoryDeformableAttention(TemporalMixin,
 
     Args:
         temporal_cfg (dict): Arguments of :meth:`TemporalMixin.init_temporal`.
-        **kwargs: Arguments of :class:`MultiScaleDeformableAttention`;
-            ``batch_first`` must be True.
+        **kwargs: Arguments of :class:`MultiScaleDeformableAttention`.
     """
 
     def __init__(self, temporal_cfg: dict, **kwargs) -> None:
         super().__init__(**kwargs)
-        if not self.batch_first:
-            raise ValueError('AxialTrajectoryDeformableAttention needs '
-                             'batch_first=True.')
         self.init_temporal(num_heads=self.num_heads, **temporal_cfg)
 
     def forward(self,
-                query: Tensor,
-                key: Optional[Tensor] = None,
-                value: Optional[Tensor] = None,
-                identity: Optional[Tensor] = None,
-                query_pos: Optional[Tensor] = None,
-                key_padding_mask: Optional[Tensor] = None,
-                reference_points: Optional[Tensor] = None,
-                spatial_shapes: Optional[Tensor] = None,
-                level_start_index: Optional[Tensor] = None,
+                *args,
                 temporal_pos: Sequence[Tensor] = (),
                 **kwargs) -> Tensor:
         """Forward function, with the arguments of MMCV's class.
 
         Args:
-            query (Tensor): Tokens with shape (B * T, sum of h * w, C).
-            key (Tensor, optional): Not used, as in the parent class.
-            value (Tensor, optional): Tokens that are sampled, the shape of
-                ``query``. Defaults to ``query``.
-            identity (Tensor, optional): What the output is added to.
-                Defaults to ``query``.
-            query_pos (Tensor, optional): Added to the query.
-            key_padding_mask (Tensor, optional): True where there is nothing
-                to sample, shape (B * T, sum of h * w).
-            reference_points (Tensor): Points (x, y) from 0 to 1, shape
-                (B * T, sum of h * w, levels, 2).
-            spatial_shapes (Tensor): (h, w) of each level, shape (levels, 2).
-            level_start_index (Tensor): First token of each level, (levels, ).
+            *args: As for the parent class.
             temporal_pos (Sequence[Tensor]): See :meth:`TemporalMixin.track`.
-            **kwargs: Not used; encoder layers pass more than is needed.
+            **kwargs: As for the parent class.
 
         Returns:
-            Tensor: Output with the shape of ``query``.
+            Tensor: Output with the shape of the query.
         """
-        value = self.value_proj(query if value is None else value)
-        if key_padding_mask is not None:
-            value = value.masked_fill(key_padding_mask[..., None], 0.)
-        identity = query if identity is None else identity
-        if query_pos is not None:
-            query = query + query_pos
-
-        heads, levels, points = (self.num_heads, self.num_levels,
-                                 self.num_points)
-        weights = self.attention_weights(query).unflatten(
-            -1, (heads, levels * points)).softmax(-1)
-        offsets = self.sampling_offsets(query).unflatten(
-            -1, (heads, levels, points, 2))
-        size_wh = spatial_shapes.flip(-1)[:, None]  # (levels, 1, 2)
-        locations = reference_points[:, :, None, :, None] + offsets / size_wh
-        inputs = (locations, weights.unflatten(-1, (levels, points)))
-        value = value.unflatten(-1, (heads, -1))
-        if value.is_cuda and has_compiled_operators():
-            out = MultiScaleDeformableAttnFunction.apply(
-                value, spatial_shapes, level_start_index, *inputs,
-                self.im2col_step)
-        else:
-            out = multi_scale_deformable_attn_pytorch(value, spatial_shapes,
-                                                      *inputs)
-        out = self.output_proj(self.track(out, temporal_pos))
-        return self.dropout(out) + identity
+        # The parent leaves no other way in between sampling and projection.
+        with self.output_proj.register_forward_pre_hook(
+                lambda _, inputs: (self.track(*inputs, temporal_pos), )):
+            return super().forward(*args, **kwargs)
 
 
 class AxialTrajectoryDeformableEncoderLayer(

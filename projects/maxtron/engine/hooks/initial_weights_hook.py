@@ -1,0 +1,31 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Stops a run whose initial weights are not those of its model."""
+
+from mmdet.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ..checkpoint import check_initial_weights
+
+
+@HOOKS.register_module()
+class InitialWeightsHook(Hook):
+    """Refuses a checkpoint that leaves most of the model untrained.
+
+    MMEngine loads what fits of ``load_from`` and warns of the rest; a run
+    that began with a wrong file would be noticed by its results only.
+    """
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check what was read, before it is loaded.
+
+        Args:
+            runner (:obj:`Runner`): The runner.
+            checkpoint (dict): Content of the file.
+
+        Raises:
+            ValueError: See :func:`check_initial_weights`.
+        """
+        path = runner.cfg.get('load_from') or (
+            f'The last checkpoint of {runner.work_dir}')
+        check_initial_weights(runner.model, checkpoint, path)
