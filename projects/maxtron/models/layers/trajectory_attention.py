@@ -276,7 +276,8 @@ class TrajectoryAttention(_FusedProjectionAttention):
             Tensor: Attended values with shape (B, n, C).
         """
         heads = (self.num_heads, self.head_dims)
-        own = points[:, frames, torch.arange(len(frames))]  # (B, n, C)
+        queries = torch.arange(len(frames), device=frames.device)
+        own = points[:, frames, queries]  # (B, n, C)
         q2 = (self.proj_q(own) * self.head_dims**-0.5).unflatten(-1, heads)
         if points.shape[1] < FOLD_MIN_FRAMES:
             k2, v2 = self.proj_kv(points).unflatten(
