@@ -130,3 +130,10 @@ def test_checkpoint_that_does_not_fit(small, tmp_path):
         MaXTronInferencer(config, str(checkpoint), device='cpu')
     with pytest.raises(FileNotFoundError):
         MaXTronInferencer(config, str(tmp_path / 'nowhere.pth'), device='cpu')
+
+
+def test_unknown_key_of_the_config(small):
+    with pytest.raises(TypeError, match='"model.backbone" in the config has '
+                       'the key "deph", which ResNet .* mean depth'):
+        MaXTronInferencer(
+            small[0], device='cpu', cfg_options={'+model.backbone.deph': 50})

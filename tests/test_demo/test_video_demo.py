@@ -169,6 +169,10 @@ def test_broken_frame_in_the_middle(small, tmp_path, monkeypatch):
     (['VIDEO', '--out', 'o.docx'], 'name that ends in .mp4'),
     (['VIDEO', '--out-png', 'full'], 'full is not empty'),
     (['VIDEO', '--out', 'o.mp4', '--checkpoint', 'no.pth'], 'no.pth'),
+    (['VIDEO', '--out', 'o.mp4', '--cfg-options', '+model.backbone.deph=50'],
+     '"model.backbone" in the config has the key "deph"'),
+    (['VIDEO', '--out', 'o.mp4', '--cfg-options',
+      'model.backbone.type=Missing'], 'cannot be built: KeyError: '),
 ])
 def test_bad_input(small, tmp_path, monkeypatch, args, message):
     monkeypatch.chdir(tmp_path)

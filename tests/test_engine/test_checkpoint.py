@@ -1,7 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Checkpoints that do not fill the model are refused, with the reason."""
 
-from projects.maxtron.engine import load_checkpoint_checked
+from types import SimpleNamespace
+
+from projects.maxtron.engine import InitialWeightsHook, load_checkpoint_checked
 
 import pytest
 import torch
@@ -101,3 +103,31 @@ def test_files_that_are_no_checkpoint(save, tmp_path):
         load_checkpoint_checked(model, save(dict(state_dict={})))
     with pytest.raises(ValueError, match='holds a list'):
         load_checkpoint_checked(model, save([1, 2]))
+
+
+def start_from(weights):
+    """What a training does before it loads the weights."""
+    runner = SimpleNamespace(
+        model=Renaming(), cfg=dict(load_from='start.pth'), work_dir='out')
+    InitialWeightsHook().after_load_checkpoint(runner,
+                                               dict(state_dict=weights))
+
+
+def test_initial_weights_may_be_of_other_classes():
+    weights = Renaming(classes=5).state_dict()
+    start_from(renamed(weights, 'head.', 'track_head.pixel_decoder.'))
+    start_from(weights)
+
+
+@pytest.mark.parametrize('weights, words', [
+    ({'stem.weight': torch.rand(2)}, 'another architecture, with the parts'),
+    # fits, but for a part that would be left out without a word
+    ({**Renaming().state_dict(), 'panoptic_head.pixel_decoder.encoder.layers.'
+      '0.attentions.0.gamma': torch.rand(2)}, 'reference_to_maxtron.py'),
+    ({'track_head.pixel_decoder.weight': torch.rand(2)},
+     'another architecture, with the parts track_head'),
+])
+def test_initial_weights_of_another_model(weights, words):
+    with pytest.raises(ValueError, match='start.pth does not fit') as error:
+        start_from(weights)
+    assert words in str(error.value)

@@ -1,11 +1,20 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Options that nothing would read are refused."""
 
-from projects.maxtron.engine import check_options, load_config
+from pathlib import Path
+
+from projects.maxtron.engine import (
+    check_options,
+    explain_unknown_arguments,
+    load_config,
+)
 
 import pytest
+from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
+ROOT = Path(__file__).parents[2]
 TEXT = """
 default_scope = 'mmdet'
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=10)
@@ -13,18 +22,32 @@ model = dict(
     type='MaskRCNN',
     backbone=dict(type='ResNet', depth=50, norm_cfg=dict(type='BN')),
     neck=None,
-    rpn_head=dict(num_classes=80))
+    rpn_head=dict(num_classes=80),
+    encoder=dict(num_layers=6))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(640, 360))]
+    dict(type='Resize', scale=(640, 360)),
+    dict(type='RandomChoiceResize', scales=[(640, 360)], keep_ratio=True)]
 train_dataloader = dict(batch_size=2)
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.1),
+    paramwise_cfg=dict(norm_decay_mult=0.0),
+    clip_grad=dict(max_norm=0.01))
 """
 
 
 @pytest.fixture
 def cfg():
     return Config.fromstring(TEXT, '.py')
+
+
+@pytest.fixture
+def tiny():
+    """The config of the tiny model."""
+    init_default_scope('mmdet')
+    path, = (ROOT / 'configs/maxtron/synthetic').glob('*_tiny_*.py')
+    return load_config(str(path))
 
 
 @pytest.mark.parametrize('option', [
@@ -36,9 +59,14 @@ def cfg():
     'optim_wrapper.accumulative_counts',  # of the base class
     'train_dataloader.persistent_workers',  # of DataLoader
     'train_pipeline.1.keep_ratio',
+    'train_pipeline.2.clip_object_border',  # handed on to Resize
     'randomness.seed',  # of the runner
     'find_unused_parameters',
     'model.neck.type',  # None may become a module
+    'model.encoder.num_cp',  # of a dict that is read by no one knows what
+    'model.encoder.num_levels',  # alike, but another
+    'optim_wrapper.paramwise_cfg.bias_decay_mult',
+    'optim_wrapper.clip_grad.error_if_nonfinite',
     '+model.backbone.anything',  # on purpose
 ])
 def test_options_that_something_reads(cfg, option):
@@ -52,18 +80,58 @@ def test_options_that_something_reads(cfg, option):
                              'Did you mean model.backbone.depth?']),
     ('optim_wraper.optimizer.lr', ['the top level of the config',
                                    'Did you mean optim_wrapper']),
-    ('model.rpn_head.max_iters', ['Did you mean train_cfg.max_iters?']),
+    ('model.backbone.max_iters', ['Did you mean train_cfg.max_iters?']),
+    ('model.encoder.num_layer', ['"model.encoder" has no "num_layer"',
+                                 'Did you mean model.encoder.num_layers?']),
+    ('optim_wrapper.dtype', ['(OptimWrapper) has no "dtype"']),
     ('train_dataloader.batchsize', ['train_dataloader.batch_size?']),
-    ('train_pipeline.2.scale', ['"2"', 'a list with 2 entries: 0 to 1']),
+    ('train_pipeline.3.scale', ['"3"', 'a list with 3 entries: 0 to 2']),
+    ('train_pipeline.2.keep_ration', ['Did you mean train_pipeline.2.keep_']),
     ('model.backbone.depth.x', ['which is 50 in the config']),
-    ('model.rpn_head.zzz', ['"model.rpn_head" has: num_classes.',
-                            'write +model.rpn_head.zzz=VALUE']),
+    ('train_cfg.zzz', ['"train_cfg" has: type, max_iters.',
+                       'write +train_cfg.zzz=VALUE']),
 ])
 def test_options_that_nothing_reads(cfg, option, words):
     with pytest.raises(ValueError) as error:
         check_options(cfg, {'train_cfg.max_iters': 2, option: 1})
     for part in words:
         assert part in str(error.value)
+
+
+def test_keys_are_those_of_the_type_that_options_choose(cfg):
+    """Whatever their order."""
+    options = {
+        'optim_wrapper.dtype': 'bfloat16',
+        'optim_wrapper.type': 'AmpOptimWrapper',
+        'model.rpn_head.feat_channels': 8,
+        'model.rpn_head.type': 'RPNHead'
+    }
+    assert check_options(cfg, options) == options
+    assert cfg.optim_wrapper.type == 'OptimWrapper'  # is not changed
+    with pytest.raises(ValueError, match=r'\(RPNHead\) has no "feat_chanel"'):
+        check_options(cfg, {**options, 'model.rpn_head.feat_chanel': 8})
+
+
+@pytest.mark.parametrize('place, key', [
+    ('segmenter.pixel_decoder.encoder', 'num_layer'),
+    ('segmenter.pixel_decoder.temporal_cfg', 'positon'),
+    ('test_cfg', 'clip_length'),
+])
+def test_unknown_argument_of_a_dict_without_type(tiny, place, key):
+    """The place in the config is told, and what Python said."""
+    tiny.merge_from_dict({f'model.head.{place}.{key}': 3})
+    with pytest.raises(TypeError) as error, explain_unknown_arguments(tiny):
+        MODELS.build(tiny.model)
+    assert str(error.value).startswith(
+        f'"model.head.{place}" in the config has the key "{key}", which is '
+        'not known there: ')
+    assert f"unexpected keyword argument '{key}'" in str(error.value)
+
+
+def test_key_that_the_head_would_not_read(tiny):
+    tiny.merge_from_dict({'model.head.segmenter.train_cfg.num_point': 3})
+    with pytest.raises(TypeError, match=r"\['num_point'\].*train_cfg"):
+        MODELS.build(tiny.model)
 
 
 def test_load_config_merges_and_names_near_files(tmp_path):
@@ -73,5 +141,7 @@ def test_load_config_merges_and_names_near_files(tmp_path):
     path = str(folder / 'maxtron_r50_ovis.py')
     cfg = load_config(path, {'train_cfg.max_iters': 3, '+new': 4})
     assert (cfg.train_cfg.max_iters, cfg.new) == (3, 4)
+    with pytest.raises(ValueError, match='neck=.* cannot inherit from base'):
+        load_config(path, {'model.neck.type': 'FPN'})
     with pytest.raises(FileNotFoundError, match='Did you mean .*_r50_ovis'):
         load_config(str(folder / 'maxtron_r50_ovs.py'))

@@ -71,6 +71,24 @@ def test_resume_and_options(trained, tmp_path):
     assert (tmp_path / 'out/iter_6.pth').is_file()
 
 
+def test_resume_with_nothing_to_resume_starts_from_load_from(
+        trained, tmp_path):
+    folder, _ = trained
+    start = folder / 'work_dirs/toy_config/iter_3.pth'
+    command = ('train.py', tmp_path, CONFIG, '--resume', '--work-dir',
+               tmp_path / 'out', '--cfg-options', f'load_from={start}')
+    result = run(*command)
+    output = result.stdout + result.stderr
+    assert result.returncode == 0, output
+    assert f'the run starts anew, from {start}.' in output
+    assert f'Load checkpoint from {start}' in output
+    assert len(losses(output)) == 6
+    result = run(*command, 'train_cfg.max_iters=7')  # now there is one
+    output = result.stdout + result.stderr
+    assert f'Load checkpoint from {start}' not in output
+    assert 'resumed epoch: 0, iter: 6' in output
+
+
 def test_two_cpu_processes_train_test_and_scale_the_rate(tmp_path):
     result = run('dist_train.sh', tmp_path, CONFIG, 2, '--auto-scale-lr',
                  '--work-dir', tmp_path)

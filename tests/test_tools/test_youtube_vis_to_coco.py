@@ -73,11 +73,17 @@ def test_ground_truth_of_valid(tmp_path):
 
 def test_missing_and_converted_files(tmp_path):
     result = run(tmp_path, '--version', '2019')
-    assert result.returncode != 0 and 'No such file' in result.stderr
+    assert result.returncode == 2 and 'error: No such file' in result.stderr
+    (tmp_path / 'train.json').write_text(TRAIN[:100])
+    result = run(tmp_path, '--version', '2019')
+    assert result.returncode == 1
+    assert result.stderr.startswith(f'error: {tmp_path}/train.json is not a '
+                                    'JSON file')
     write(tmp_path / 'train.json', json.dumps(GOLDEN['train']))
     result = run(tmp_path, '--version', '2019')
     assert result.returncode != 0
     assert 'is not an original annotation file' in result.stderr
+    assert 'Traceback' not in result.stderr
     assert not (tmp_path / 'annotations').exists()
 
 
@@ -89,5 +95,21 @@ def test_missing_and_converted_files(tmp_path):
 def test_bad_annotations(key, value, message):
     source = json.loads(TRAIN)
     source['annotations'][0][key] = value
+    with pytest.raises(ValueError, match=message):
+        convert(source, True)
+
+
+def test_videos_without_frames_and_masks_of_another_size():
+    source = json.loads(VALID)
+    source['videos'][0]['file_names'] = []
+    with pytest.raises(ValueError, match=r'video \d+ has no frames'):
+        convert(source, False)
+    source = json.loads(TRAIN)
+    ann = source['annotations'][0]
+    frame, mask = next((frame, mask)
+                       for frame, mask in enumerate(ann['segmentations'])
+                       if mask is not None)
+    mask['size'] = [2, 3]
+    message = f'annotation {ann["id"]} has a mask of 2 x 3 .* frame {frame},'
     with pytest.raises(ValueError, match=message):
         convert(source, True)

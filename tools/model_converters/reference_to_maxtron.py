@@ -299,6 +299,8 @@ def main(args: Optional[List[str]] = None) -> None:
         print(f'All weights fit the model of {args.config}.')
     for name, reason in dropped.items():
         print(f'dropped {name}: {reason}')
+    from projects.maxtron.utils import atomic_path
+
     folder = os.path.dirname(os.path.abspath(args.dst))
     os.makedirs(folder, exist_ok=True)
     with atomic_path(args.dst) as part:

@@ -25,7 +25,8 @@ _READERS = {
     'test_dataloader': DataLoader,
 }
 # How alike two keys of one dict must be for one to be taken for a misspelt
-# other; num_layers and num_levels, or max_per_video and max_per_frame, are not.
+# other. num_layers and num_levels, or max_per_video and max_per_frame, differ
+# more.
 _MISSPELT = 0.8
 # Read from the config by MMEngine's runner, not among its arguments.
 _TOP_LEVEL = ('runner_type', 'model_wrapper_cfg', 'find_unused_parameters',
@@ -47,14 +48,18 @@ def load_config(path: str, options: Optional[Mapping[str, Any]] = None
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: An option has a key that the config does not have.
+        ValueError: An option has a key that the config does not have, or
+            cannot be merged into what is there.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'Config not found: {path}'
                                 f'{_similar_files(Path(path))}')
     cfg = Config.fromfile(path)
     if options:
-        cfg.merge_from_dict(check_options(cfg, options))
+        try:
+            cfg.merge_from_dict(check_options(cfg, options))
+        except TypeError as error:  # as MMEngine says it
+            raise ValueError(f'--cfg-options: {error}') from error
     return cfg
 
 
@@ -63,8 +68,9 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> dict:
 
     A key is right if the config has it, or if the class that is built there
     takes it; an option may choose another class by the key ``type``. What
-    reads a dict without ``type`` is mostly not known before it is built, and
-    then complains itself: there a key is right unless it is nearly another.
+    reads a dict without ``type``, or the ``**kwargs`` of a class, is mostly
+    not known before it is built, and then complains itself: there a key is
+    right unless it is nearly another.
 
     Args:
         cfg (Config): Config before the options are merged.
@@ -134,8 +140,9 @@ def _is_read(node: dict, where: str, key: str) -> bool:
         readers = [_READERS[where]] if where in _READERS else []
     else:
         readers = find_classes(name)
-    if readers:
-        return any(key in argument_names(reader) for reader in readers)
+    known = {name for reader in readers for name in argument_names(reader)}
+    if key in known or (readers and '**' not in known):
+        return key in known
     return not difflib.get_close_matches(
         key, map(str, node), cutoff=_MISSPELT)
 
@@ -168,19 +175,25 @@ def argument_names(reader: Any) -> Iterator[str]:
         reader (Any): A class or another callable.
 
     Yields:
-        str: Name of an argument; one may come more than once.
+        str: Name of an argument; one may come more than once. ``'**'`` at
+        last, where other names are taken too, and handed on to who knows.
     """
-    if not inspect.isclass(reader):
-        yield from inspect.signature(reader).parameters
-        return
-    for base in reader.__mro__:
-        if '__init__' not in vars(base):
-            continue
-        parameters = inspect.signature(base.__init__).parameters
+    readers = [reader]
+    if inspect.isclass(reader):
+        readers = [
+            vars(base)['__init__'] for base in reader.__mro__[:-1]
+            if '__init__' in vars(base)
+        ]
+    is_open = False
+    for function in readers:
+        parameters = inspect.signature(function).parameters
         yield from parameters
-        if all(item.kind is not item.VAR_KEYWORD
-               for item in parameters.values()):
+        is_open = any(item.kind is item.VAR_KEYWORD
+                      for item in parameters.values())
+        if not is_open:
             return
+    if is_open:
+        yield '**'
 
 
 def _unknown_key(tree: dict, node: dict, option: str, where: str,
@@ -241,8 +254,8 @@ def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
 def _find_unknown_argument(tree: dict, error: str) -> Optional[str]:
     """Find the argument of Python's error message in a config.
 
-    Where dicts without ``type`` have it, which are handed on to somewhere,
-    only the place can be told, and what Python said.
+    Of a dict without ``type``, which is handed on to somewhere, only the place
+    can be told, and what Python said.
     """
     match = re.search(r"unexpected keyword argument '(\w+)'", error)
     if match is None:
@@ -258,7 +271,7 @@ def _find_unknown_argument(tree: dict, error: str) -> Optional[str]:
             continue
         for reader in find_classes(node['type']):
             known = list(argument_names(reader))
-            if name in known:
+            if name in known or '**' in known:
                 continue
             near = difflib.get_close_matches(name, known, n=3)
             hint = f' Did you mean {" or ".join(near)}?' if near else ''

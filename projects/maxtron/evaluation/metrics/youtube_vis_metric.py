@@ -2,7 +2,6 @@
 """Track AP of video instance segmentation."""
 
 import io
-import os
 import os.path as osp
 import zipfile
 from collections import OrderedDict, defaultdict
@@ -17,6 +16,8 @@ from mmdet.registry import METRICS
 from mmdet.structures.mask import encode_mask_results
 from mmengine.logging import MMLogger
 from pycocotools import mask as mask_utils
+
+from ...utils import atomic_path
 
 VideoList = Union[str, Sequence[Union[int, str]]]
 
