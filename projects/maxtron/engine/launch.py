@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Distributed runs on machines without accelerators."""
 
+import atexit
+
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -35,6 +37,9 @@ def prepare_cpu_launch(cfg: Config) -> bool:
             'tools/dist_test.sh.')
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
+        # Left to the end of the interpreter, gloo's threads now and then
+        # abort a process that has done its work.
+        atexit.register(_close_process_group)
     wrapper = dict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,
@@ -42,3 +47,9 @@ def prepare_cpu_launch(cfg: Config) -> bool:
     wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
     cfg.model_wrapper_cfg = wrapper
     return True
+
+
+def _close_process_group() -> None:
+    """Close the process group, unless that was done."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-# From this many frames on, folding W_k and W_v around the softmax over frames
-# beats forming k2 and v2 (CPU time of forward and of forward+backward: equal
-# at 3 and 4 frames, 1.3 times faster at 6, 1.6 at 12).
+# From this many frames on, folding the matrices out of the sums over frames
+# is quicker (CPU time, forward and forward+backward: 0.8 times as fast at 2
+# frames, about equal at 3 and 4, 1.1 to 1.2 times at 5, 1.3 at 6, 1.6 to
+# 2.1 at 12). At 4 it would only take more memory.
 FOLD_MIN_FRAMES = 5
 # How many trajectory points (queries x frames x channels) are made at once.
 # 16 MB measured best on the CPU: larger falls out of the cache, smaller leaves
@@ -66,16 +67,15 @@ class _FusedProjectionAttention(nn.Module):
             tuple[Tensor]: q, k and v, each with shape (..., heads, C / heads).
         """
         if query_pos is None:
-            q, k, v = self.qkv(query).chunk(3, dim=-1)
+            tokens = self.qkv(query).chunk(3, dim=-1)
         else:
-            split = 2 * self.embed_dims
-            weight, bias = self.qkv.weight, self.qkv.bias
-            q, k = F.linear(query + query_pos, weight[:split],
-                            bias[:split]).chunk(2, dim=-1)
-            v = F.linear(query, weight[split:], bias[split:])
-        heads = (self.num_heads, self.head_dims)
-        return q.unflatten(-1, heads), k.unflatten(-1, heads), v.unflatten(
-            -1, heads)
+            positioned = query + query_pos
+            tokens = (F.linear(x, weight, bias) for x, weight, bias in zip(
+                (positioned, positioned, query), self.qkv.weight.chunk(3),
+                self.qkv.bias.chunk(3)))
+        q, k, v = (
+            x.unflatten(-1, (self.num_heads, self.head_dims)) for x in tokens)
+        return q, k, v
 
     def init_weights(self) -> None:
         """Xavier-normal for every matrix, as if q, k and v were separate."""
@@ -261,12 +261,16 @@ class TrajectoryAttention(_FusedProjectionAttention):
     def _follow(self, points: Tensor, frames: Tensor) -> Tensor:
         """Step two: attend along the trajectories.
 
-        With y_t the point in frame t and h the head,
-        ``q2 . (W_k y_t)`` equals ``(W_k' q2) . y_t``, and the sum over t of
-        ``a_t (W_v y_t)`` equals ``W_v`` times the sum of ``a_t y_t``. The
-        folded form on the right multiplies with the matrices once a query
-        instead of once a point. The bias of W_k shifts all logits of a query
-        alike, so the softmax does not see it.
+        The softmax over the frames does not see what shifts all logits of a
+        query alike, and its weights sum to one. So with y_t the point in
+        frame t, o the own frame of the query and s_t = y_t - y_o its step to
+        frame t, logits are needed for the steps only, and
+        ``sum_t a_t (W_v y_t) = W_v y_o + sum_t a_t (W_v s_t)``. This form is
+        for few frames. For many, the matrices are folded out of the sums, so
+        that they are applied once a query instead of once a point:
+        ``q2 . (W_k y_t) = (W_k' q2) . y_t`` and
+        ``sum_t a_t (W_v y_t) = W_v (sum_t a_t y_t)``. The bias of W_k drops
+        out of both.
 
         Args:
             points (Tensor): Trajectory points with shape (B, T, n, C).
@@ -275,19 +279,26 @@ class TrajectoryAttention(_FusedProjectionAttention):
         Returns:
             Tensor: Attended values with shape (B, n, C).
         """
+        num_frames, num_queries = points.shape[1:3]
         heads = (self.num_heads, self.head_dims)
-        queries = torch.arange(len(frames), device=frames.device)
+        w_k, w_v = self.proj_kv.weight.chunk(2)
+        bias = self.proj_kv.bias[self.embed_dims:]
+        queries = torch.arange(num_queries, device=points.device)
         own = points[:, frames, queries]  # (B, n, C)
         q2 = (self.proj_q(own) * self.head_dims**-0.5).unflatten(-1, heads)
-        if points.shape[1] < FOLD_MIN_FRAMES:
-            k2, v2 = self.proj_kv(points).unflatten(
-                -1, (2, *heads)).unbind(-3)  # (B, T, n, h, d)
-            attention = (q2[:, None] * k2).sum(-1, keepdim=True).softmax(1)
-            return (attention * v2).sum(1).flatten(-2)
+        if num_frames < FOLD_MIN_FRAMES:
+            ahead = torch.arange(1, num_frames, device=points.device)
+            others = (frames + ahead[:, None]) % num_frames  # (T - 1, n)
+            steps = points[:, others, queries] - own[:, None]
+            k2 = F.linear(steps, w_k).unflatten(-1, heads)
+            v2 = F.linear(steps, w_v).unflatten(-1, heads)
+            logits = (q2[:, None] * k2).sum(-1)  # (B, T - 1, n, h)
+            attention = F.pad(logits, (0, 0, 0, 0, 1, 0)).softmax(1)[:, 1:]
+            moved = (attention[..., None] * v2).sum(1)  # (B, n, h, d)
+            return F.linear(own, w_v, bias) + moved.flatten(-2)
 
-        w_k, w_v = self.proj_kv.weight.unflatten(0, (2, *heads))  # (h, d, C)
+        w_k, w_v = (w.unflatten(0, heads) for w in (w_k, w_v))  # (h, d, C)
         folded = torch.einsum('bnhd,hdc->bnhc', q2, w_k)
         logits = torch.einsum('bnhc,btnc->bnht', folded, points)
         mean = torch.einsum('bnht,btnc->bnhc', logits.softmax(-1), points)
-        out = torch.einsum('bnhc,hdc->bnhd', mean, w_v).flatten(-2)
-        return out + self.proj_kv.bias[self.embed_dims:]
+        return torch.einsum('bnhc,hdc->bnhd', mean, w_v).flatten(-2) + bias
