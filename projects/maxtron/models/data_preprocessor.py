@@ -1,7 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from typing import List
+from typing import List, Tuple
 
 import torch
+import torch.nn.functional as F
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.registry import MODELS
 from torch import Tensor
@@ -31,6 +32,10 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
             return super().forward(data, training)
         return data
 
+    def img_shape(self, shape: Tuple[int, int]) -> Tuple[int, int]:
+        """Height and width that frames of a shape have before padding."""
+        return tuple(shape)
+
     def preprocess_clip(self, frames: List[Tensor]) -> Tensor:
         """Preprocess the frames of one clip.
 
@@ -52,3 +57,97 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
                 f'{" and ".join(map(str, sizes))}; resize the video first.')
         data = dict(inputs=[torch.stack(frames)], data_samples=None)
         return super().forward(data)['inputs']
+
+
+@MODELS.register_module()
+class PanopticClipPreprocessor(ClipDataPreprocessor):
+    """Brings clips to one canvas, as kMaX-DeepLab wants them.
+
+    Training clips come on the canvas from the pipeline; what is padding in
+    them is set to zero after the normalisation. At test time frames are
+    normalised, made smaller (never larger) to fit the canvas, and padded with
+    zeros at the right and the bottom.
+
+    Args:
+        input_size (tuple[int, int]): Height and width of the canvas.
+        kwargs: As for :class:`ClipDataPreprocessor`.
+    """
+
+    def __init__(self, input_size: Tuple[int, int], **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.input_size = tuple(input_size)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Preprocess a batch.
+
+        Args:
+            data (dict): ``inputs``, tensors of shape (T, 3, H, W), and
+                ``data_samples``, each frame with ``valid_pixels`` of shape
+                (1, H, W). At test time videos of any kind, or images.
+            training (bool): Whether it is for training.
+
+        Returns:
+            dict: ``inputs`` of shape (N, T, 3, H, W) in training; else the
+            videos (sequences of frames) as they are: their frames are read
+            and preprocessed clip by clip.
+        """
+        if not training:
+            data['inputs'] = [
+                list(x) if isinstance(x, Tensor) and x.dim() == 4 else x
+                for x in data['inputs']
+            ]
+            return data
+        data = super().forward(data, training)
+        valid = torch.stack([
+            torch.stack([frame.valid_pixels.sem_seg for frame in sample])
+            for sample in data['data_samples']
+        ])  # (N, T, 1, H, W)
+        if valid.shape[-2:] != data['inputs'].shape[-2:]:
+            raise ValueError(
+                f'Clips of {tuple(data["inputs"].shape[-2:])} (height, width) '
+                f'have valid_pixels of {tuple(valid.shape[-2:])}; let '
+                'PackPanopticClip make both.')
+        data['inputs'].mul_(valid)
+        return data
+
+    def img_shape(self, shape: Tuple[int, int]) -> Tuple[int, int]:
+        """Height and width that frames of a shape have before padding.
+
+        Args:
+            shape (tuple[int, int]): Height and width of a frame.
+
+        Returns:
+            tuple[int, int]: The same, or what fits the canvas at the same
+            aspect ratio.
+        """
+        (height, width), (max_height, max_width) = shape, self.input_size
+        scale = min(max_height / height, max_width / width)
+        if scale >= 1:
+            return tuple(shape)
+        if max_width / width <= max_height / height:
+            return max(round(height * scale), 1), max_width
+        return max_height, max(round(width * scale), 1)
+
+    def preprocess_clip(self, frames: List[Tensor]) -> Tensor:
+        """Preprocess the frames of one clip.
+
+        Args:
+            frames (list[Tensor]): T frames of shape (3, h, w), uint8 or
+                float in the range 0 to 255.
+
+        Returns:
+            Tensor: Shape (1, T, 3, *input_size) on the model's device.
+
+        Raises:
+            ValueError: If the frames differ in size.
+        """
+        clip = super().preprocess_clip(frames)[0]  # (T, 3, h, w)
+        shape = self.img_shape(clip.shape[-2:])
+        if clip.shape[-2:] != shape:
+            clip = F.interpolate(
+                clip,
+                shape,
+                mode='bilinear',
+                align_corners=bool(self.input_size[1] % 2))
+        height, width = self.input_size
+        return F.pad(clip, (0, width - shape[1], 0, height - shape[0]))[None]

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from .clip_prediction import ClipPrediction
 from .heads import ClipShapes
-from .trackers import iter_clips
 
 
 @MODELS.register_module()
@@ -90,18 +89,20 @@ class MaXTron(BaseMOTModel):
     @torch.no_grad()
     def predict(self, inputs: Iterable,
                 data_samples: TrackSampleList) -> TrackSampleList:
-        """Track the instances of whole videos.
+        """Track and segment whole videos.
 
         Args:
             inputs (Iterable): Per video either preprocessed frames with shape
-                (T, 3, H, W) or :obj:`VideoFrames`.
+                (T, 3, H, W) or :obj:`VideoFrames` or another sequence of
+                frames (3, h, w) in the range 0 to 255.
             data_samples (list[:obj:`TrackDataSample`]): One per video, with
                 ``ori_shape`` in every frame.
 
         Returns:
-            list[:obj:`TrackDataSample`]: The samples, each frame with
-            ``pred_track_instances``: ``instances_id``, ``labels``,
-            ``scores``, ``bboxes`` and ``masks`` (COCO RLE) at ``ori_shape``.
+            list[:obj:`TrackDataSample`]: The samples, each frame with what
+            the head predicts, at ``ori_shape``: ``pred_track_instances``
+            (:class:`MaXTronHead`) or ``pred_panoptic_map``
+            (:class:`MaXTronPanopticHead`).
         """
         for video, sample in zip(inputs, data_samples):
             ori_shape = sample[0].ori_shape[:2]
@@ -111,8 +112,8 @@ class MaXTron(BaseMOTModel):
             else:
                 frames = (video[t] for t in range(len(video)))
                 clips = self._read_clips(frames, ori_shape, len(video))
-            for frame, instances in zip(sample, self.head.predict(clips)):
-                frame.pred_track_instances = instances
+            for frame, result in zip(sample, self.head.predict(clips)):
+                frame.set_field(result, self.head.result_field)
         return data_samples
 
     @torch.no_grad()
@@ -121,7 +122,7 @@ class MaXTron(BaseMOTModel):
                        ori_shape: Tuple[int, int],
                        num_frames: Optional[int] = None
                        ) -> Iterator[List[DetDataSample]]:
-        """Track instances in a stream of frames, clip by clip.
+        """Track and segment a stream of frames, clip by clip.
 
         Args:
             frames (Iterable[Tensor]): Frames of shape (3, h, w), BGR, in the
@@ -133,19 +134,19 @@ class MaXTron(BaseMOTModel):
 
         Yields:
             list[:obj:`DetDataSample`]: The frames of a clip, in order, each
-            with ``frame_id`` and ``pred_track_instances`` as in
-            :meth:`predict`, but for one label per query and ids that stay as
-            they are when more of the video is seen.
+            with ``frame_id`` and the result as in :meth:`predict`, but with
+            ids that stay as they are when more of the video is seen; see
+            ``predict_stream`` of the head.
         """
         clips = self._read_clips(frames, ori_shape, num_frames)
         frame_id = 0
-        for instances in self.head.predict_stream(clips):
+        for results in self.head.predict_stream(clips):
             samples = []
-            for pred in instances:
-                samples.append(
-                    DetDataSample(
-                        metainfo=dict(frame_id=frame_id, ori_shape=ori_shape),
-                        pred_track_instances=pred))
+            for result in results:
+                sample = DetDataSample(
+                    metainfo=dict(frame_id=frame_id, ori_shape=ori_shape))
+                sample.set_field(result, self.head.result_field)
+                samples.append(sample)
                 frame_id += 1
             yield samples
 
@@ -156,24 +157,23 @@ class MaXTron(BaseMOTModel):
         num_frames: Optional[int] = None
     ) -> Iterator[Tuple[ClipPrediction, ClipShapes]]:
         """Predict clip by clip; read one clip ahead in a thread."""
-        clips = iter_clips(frames, self.head.clip_len, num_frames,
-                           self.head.overlap)
+        clips = self.head.split(frames, num_frames)
         with ThreadPoolExecutor(max_workers=1) as reader:
             pending = reader.submit(next, clips, None)
             while (clip := pending.result()) is not None:
                 pending = reader.submit(next, clips, None)
                 frames, num_new = clip
-                inputs = self.data_preprocessor.preprocess_clip(frames)
+                preprocess = self.data_preprocessor
+                inputs = preprocess.preprocess_clip(frames)
+                img_shape = preprocess.img_shape(frames[0].shape[-2:])
                 yield self._forward(inputs), ClipShapes(
-                    inputs.shape[-2:], frames[0].shape[-2:], ori_shape,
-                    num_new)
+                    inputs.shape[-2:], img_shape, ori_shape, num_new)
 
     def _split_tensor(
         self, frames: Tensor, img_shape: Tuple[int, int],
         ori_shape: Tuple[int, int]
     ) -> Iterator[Tuple[ClipPrediction, ClipShapes]]:
         """Predict the clips of preprocessed frames, shape (T, 3, H, W)."""
-        for clip, num_new in iter_clips(frames, self.head.clip_len,
-                                        len(frames), self.head.overlap):
+        for clip, num_new in self.head.split(frames, len(frames)):
             yield self._forward(torch.stack(clip)[None]), ClipShapes(
                 frames.shape[-2:], img_shape, ori_shape, num_new)

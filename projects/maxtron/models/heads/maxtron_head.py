@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import torch
 from mmdet.registry import MODELS
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..clip_prediction import ClipPrediction
 from ..postprocess import encode_frame, frame_instances, top_pairs
-from ..trackers import QueryAssociation
+from ..trackers import QueryAssociation, iter_clips
 
 
 class ClipShapes(NamedTuple):
@@ -53,6 +53,8 @@ class MaXTronHead(BaseModule):
     Raises:
         ValueError: If ``clip_len`` is below 2.
     """
+    # Where the result of a frame is put in its DetDataSample.
+    result_field = 'pred_track_instances'
 
     def __init__(self,
                  segmenter: ConfigType,
@@ -67,15 +69,32 @@ class MaXTronHead(BaseModule):
                        overlap: int = 0,
                        max_per_video: int = 100,
                        max_per_frame: int = 30) -> None:
+        self._set_clip_len(clip_len)
+        self.overlap = overlap
+        self.max_per_video = max_per_video
+        self.max_per_frame = max_per_frame
+
+    def _set_clip_len(self, clip_len: int) -> None:
         if clip_len < 2:
             raise ValueError(
                 f'model.head.test_cfg.clip_len is {clip_len}, but a clip '
                 'needs at least 2 frames to be tracked through; set it to 2 '
                 'or more.')
         self.clip_len = clip_len
-        self.overlap = overlap
-        self.max_per_video = max_per_video
-        self.max_per_frame = max_per_frame
+
+    def split(self,
+              frames: Iterable,
+              num_frames: Optional[int] = None) -> Iterator[Tuple[list, int]]:
+        """Cut a stream of frames into the clips of this head.
+
+        Args:
+            frames (Iterable): The frames.
+            num_frames (int, optional): Their number where it is known.
+
+        Returns:
+            Iterator[tuple[list, int]]: See :func:`iter_clips`.
+        """
+        return iter_clips(frames, self.clip_len, num_frames, self.overlap)
 
     @property
     def num_classes(self) -> int:

@@ -57,7 +57,8 @@ def split_video(num_frames: int,
 def iter_clips(frames: Iterable,
                clip_len: int,
                num_frames: Optional[int] = None,
-               overlap: int = 0) -> Iterator[Tuple[list, int]]:
+               overlap: int = 0,
+               repeat_last: bool = False) -> Iterator[Tuple[list, int]]:
     """Group a stream of frames into clips, holding one clip at a time.
 
     Args:
@@ -68,15 +69,20 @@ def iter_clips(frames: Iterable,
             clips but the last have ``clip_len`` frames. A stream that turns
             out shorter or longer is still given out whole.
         overlap (int): Frames shared by neighbouring clips. Defaults to 0.
+        repeat_last (bool): Whether all clips are of one length, the last
+            frame of the video being repeated (rule of Video-kMaX); asks for
+            ``overlap`` 0 and does not use ``num_frames``. Defaults to False.
 
     Yields:
-        tuple[list, int]: The frames of a clip, and how many of its last
-        frames are new.
+        tuple[list, int]: The frames of a clip, and how many of them are new:
+        the last ones, or with ``repeat_last`` the first ones.
 
     Raises:
         ValueError: If there is no frame at all.
     """
-    ends = split_video(num_frames, clip_len, overlap) if num_frames else []
+    ends = []
+    if num_frames and not repeat_last:
+        ends = split_video(num_frames, clip_len, overlap)
     start = ends[-1] if ends else overlap
     step = clip_len - overlap
     clip, new, index = [], 0, 0
@@ -90,7 +96,8 @@ def iter_clips(frames: Iterable,
             clip, new = clip[len(clip) - overlap:], 0
             end = next(ends)
     if new:
-        yield clip, new
+        missing = clip_len - len(clip) if repeat_last else 0
+        yield clip + clip[-1:] * missing, new
     if index == 0:
         raise ValueError('The video has no frames: there is nothing to track.')
 

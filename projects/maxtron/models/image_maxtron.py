@@ -1,0 +1,54 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from typing import List
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import SampleList
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from .heads import ClipShapes
+from .maxtron import MaXTron
+
+
+@MODELS.register_module()
+class ImageMaXTron(MaXTron):
+    """Clip segmenter on images: clips of one frame.
+
+    With :class:`VideoKMaXHead` it is `kMaX-DeepLab
+    <https://arxiv.org/abs/2207.04044>`_, which video models start from: its
+    weights have the names that they have in :class:`MaXTron`. Training is
+    that of :class:`MaXTron`; at test time images come in and
+    ``pred_panoptic_seg`` goes out, as MMDetection's panoptic segmenters and
+    :class:`mmdet.evaluation.CocoPanopticMetric` have it.
+
+    Args:
+        kwargs: As for :class:`MaXTron`.
+    """
+
+    @torch.no_grad()
+    def predict(self, inputs: List[Tensor],
+                data_samples: SampleList) -> SampleList:
+        """Segment images.
+
+        Args:
+            inputs (list[Tensor]): Images of shape (3, h, w), BGR, in the
+                range 0 to 255.
+            data_samples (list[:obj:`DetDataSample`]): One per image, with
+                ``ori_shape``.
+
+        Returns:
+            list[:obj:`DetDataSample`]: The samples with
+            ``pred_panoptic_seg.sem_seg`` of shape (1, *ori_shape), int32.
+        """
+        for image, sample in zip(inputs, data_samples):
+            clip = self.data_preprocessor.preprocess_clip([image])
+            shapes = ClipShapes(
+                clip.shape[-2:],
+                self.data_preprocessor.img_shape(image.shape[-2:]),
+                sample.ori_shape[:2],
+                num_new=1)
+            result, = self.head.predict([(self._forward(clip), shapes)])
+            sample.pred_panoptic_seg = PixelData(
+                sem_seg=torch.from_numpy(result.decode())[None])
+        return data_samples
