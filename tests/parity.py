@@ -13,22 +13,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tools.model_converters.reference_to_maxtron import (
-    convert_state_dict,
-    join_qkv,
-)
+from tools.model_converters.reference_to_maxtron import convert_state_dict
 
 DATA = Path(__file__).parent / 'data' / 'parity'
 _ENCODER_LAYER = 'panoptic_head.pixel_decoder.encoder.layers.0.'
+_WITHIN_CLIP = 'sem_seg_head.wc_module.within_clip_tracking_module.'
+_TEMPORAL_LAYER = (f'{_WITHIN_CLIP}transformer.encoder.temporal_layers.0.'
+                   'temporal_layers.0.')
 # The module of the reference that the keys of a case are relative to, by the
-# first letter of the case.
+# beginning of the case's name; '' where they are those of the whole model.
 PREFIXES = dict(
-    a=f'{_ENCODER_LAYER}attentions.0.temporal_layer.',
-    b=_ENCODER_LAYER,
-    c='panoptic_head.pixel_decoder.',
-    d='panoptic_head.',
-    e='panoptic_head.',
-    i='panoptic_head.')
+    vis=dict(
+        a_=f'{_ENCODER_LAYER}attentions.0.temporal_layer.',
+        b_=_ENCODER_LAYER,
+        c_='panoptic_head.pixel_decoder.',
+        d_='panoptic_head.',
+        e_='panoptic_head.',
+        i_='panoptic_head.'),
+    vps=dict(
+        axial_trajectory_layer=_TEMPORAL_LAYER,
+        trajectory_layer=_TEMPORAL_LAYER,
+        msdeform_layer=f'{_WITHIN_CLIP}transformer.encoder.spatial_layers.0.',
+        within_clip_module='sem_seg_head.wc_module.',
+        convnext='backbone.',
+        kmax_pixel_decoder='sem_seg_head.pixel_decoder.',
+        transformer_decoder='sem_seg_head.predictor.'))
 
 
 def _import_weights():
@@ -50,7 +59,9 @@ class Case:
         info (dict): The whole json file of the case.
         settings (dict): Its settings.
         reference_state (dict[str, Tensor]): Weights by the reference's names.
-        state (dict[str, Tensor]): The same through the project's converter.
+        state (dict[str, Tensor]): The same through the project's converter,
+            by names relative to the same module; for ``transformer_decoder``
+            to ``head.segmenter``.
         inputs (dict[str, Tensor]): Generated inputs.
         outputs (dict[str, Tensor]): Stored arrays: what is expected, and
             inputs that are stored rather than generated.
@@ -79,7 +90,15 @@ def load_case(name: str, folder: str = 'vis') -> Case:
     """
     path = DATA / folder / name
     info = json.loads(path.with_suffix('.json').read_text())
+    outputs = {}
+    if path.with_suffix('.npz').exists():
+        with np.load(path.with_suffix('.npz')) as arrays:
+            outputs = {k: torch.from_numpy(arrays[k]) for k in arrays.files}
     state = _make_state(info) if 'keys' in info else {}
+    for key in [key for key in outputs if key.startswith('override.')]:
+        value, key = outputs.pop(key), key.removeprefix('override.')
+        if key in state:  # a case may refer to another one's weights
+            state[key] = value
     inputs = {}
     for key, spec in info.get('inputs', {}).items():
         options = {
@@ -90,14 +109,9 @@ def load_case(name: str, folder: str = 'vis') -> Case:
         if zlib.crc32(np.ascontiguousarray(array).tobytes()) != spec['crc32']:
             raise ValueError(f'Input {key} of {name} is not as recorded.')
         inputs[key] = torch.from_numpy(array)
-    outputs = {}
-    if path.with_suffix('.npz').exists():
-        with np.load(path.with_suffix('.npz')) as arrays:
-            outputs = {k: torch.from_numpy(arrays[k]) for k in arrays.files}
-    if folder == 'vis':
-        converted = convert_state_dict(state, PREFIXES.get(name[0], ''))
-    else:  # single layers, which only differ in having q, k and v apart
-        converted = join_qkv(state)
+    prefix = next((prefix for start, prefix in PREFIXES[folder].items()
+                   if name.startswith(start)), '')
+    converted = convert_state_dict(state, prefix)
     return Case(info, info.get('settings', {}), state, converted, inputs,
                 outputs)
 

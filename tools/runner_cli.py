@@ -74,10 +74,13 @@ def read_config(parser: argparse.ArgumentParser,
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
     for name in ('val_evaluator', 'test_evaluator'):
-        evaluator = cfg.get(name) or {}
-        if evaluator.get('type') == 'ClipYouTubeVISMetric':
-            evaluator.setdefault('outfile_prefix',
-                                 os.path.join(cfg.work_dir, 'results'))
+        evaluators = cfg.get(name) or []
+        if not isinstance(evaluators, list):
+            evaluators = [evaluators]
+        for evaluator in evaluators:
+            if evaluator.get('type') == 'ClipYouTubeVISMetric':
+                evaluator.setdefault('outfile_prefix',
+                                     os.path.join(cfg.work_dir, 'results'))
     return cfg
 
 

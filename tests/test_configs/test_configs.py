@@ -2,6 +2,7 @@
 """Every config loads, says nothing in vain, and agrees with itself."""
 import re
 from functools import cache
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,18 +15,37 @@ from mmdet.engine.hooks import NumClassCheckHook
 from mmdet.registry import DATASETS, METRICS
 from mmengine.config import Config
 
+try:
+    import panopticapi
+except ImportError:
+    panopticapi = None
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
     str(path.relative_to(ROOT)) for path in ROOT.glob('configs/**/*.py'))
 LEAVES = [path for path in FILES if '/_base_/' not in path]
 # leaves whose names promise a backbone, GPUs, batch and iterations
-ZOO = [path for path in LEAVES if re.search(r'_(8|16)xb1-', path)]
+ZOO = [path for path in LEAVES if re.search(r'_(8|16)xb\d-', path)]
 DATASET_CLASSES = {
     'youtube-vis-2019': 40,
     'youtube-vis-2021': 40,
     'youtube-vis-2022': 40,
-    'ovis': 25
+    'ovis': 25,
+    'vipseg': 124,
+    'coco-panoptic': 133
 }
+BACKBONES = {
+    'r50': 'ResNet',
+    'swin-l': 'SwinTransformer',
+    'convnext-l': 'ConvNeXt',
+    'convnextv2-l': 'ConvNeXt'
+}
+FOLDERS = ('kmax', 'maxtron', 'tube_link', 'video_kmax')
+# To dump a config takes seconds: one of each kind.
+DUMPED = [
+    path for path in LEAVES if 'maxtron' in path
+    and not re.search('/ytvis|/ablations/|_convnext-l|vipseg.*_swin-l', path)
+]
 
 
 @cache
@@ -69,8 +89,7 @@ def test_no_key_is_ignored(path):
             assert '**' in known or node.keys() <= known, where
 
 
-@pytest.mark.parametrize(  # which takes seconds: one of each kind
-    'path', [p for p in LEAVES if 'maxtron' in p and '/ytvis' not in p])
+@pytest.mark.parametrize('path', DUMPED)
 def test_dump_and_reload(path, tmp_path):
     cfg = load(path)
     cfg.dump(tmp_path / 'dumped.py')
@@ -83,15 +102,19 @@ def test_parts_agree(path, build_meta):
     """Model, data and evaluation speak of the same classes and clips."""
     cfg = load(path)
     model = build_meta(cfg.model)
-    train = cfg.train_dataloader.dataset
-    assert train.clip_len == model.head.clip_len
     segmenter = model.head.segmenter
-    assert len(segmenter.class_weight) == segmenter.num_classes + 1
+    if cfg.model.type == 'MaXTron':
+        clip_len = cfg.train_dataloader.dataset.clip_len
+        assert clip_len == model.head.clip_len
     for loader in (cfg.train_dataloader, cfg.val_dataloader,
                    cfg.test_dataloader):
         dataset = DATASETS.build({**loader.dataset, 'lazy_init': True})
         assert len(dataset.metainfo['classes']) == segmenter.num_classes
         Compose(loader.dataset.pipeline)
+    if 'TubeLink' in cfg.model.head.segmenter.type:
+        assert len(segmenter.class_weight) == segmenter.num_classes + 1
+    else:
+        check_panoptic_parts(cfg, model, dataset.metainfo)
     assert dict(type='NumClassCheckHook') in cfg.custom_hooks
     runner = SimpleNamespace(
         model=model, train_dataloader=SimpleNamespace(dataset=dataset))
@@ -99,41 +122,116 @@ def test_parts_agree(path, build_meta):
     segmenter.num_classes += 1
     with pytest.raises(AssertionError, match='does not matches the length'):
         NumClassCheckHook().before_train_epoch(runner)
-    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
-        METRICS.build(evaluator)
+    for evaluators in (cfg.val_evaluator, cfg.test_evaluator):
+        for evaluator in ([evaluators] if isinstance(evaluators, dict) else
+                          evaluators):
+            if evaluator.type != 'CocoPanopticMetric' or panopticapi:
+                METRICS.build(evaluator)
+
+
+def check_panoptic_parts(cfg, model, metainfo):
+    """Things, canvas, channels and the branch that only training has."""
+    things = [
+        label for label, name in enumerate(metainfo['classes'])
+        if name in metainfo['thing_classes']
+    ]
+    assert list(model.head.merge_cfg['thing_labels']) == things
+    assert cfg.canvas == model.data_preprocessor.input_size[::-1]
+    canvases = {
+        tuple(value)
+        for where, value in walk(cfg.train_dataloader.dataset.pipeline)
+        if where.endswith(('.canvas', '.crop_size'))
+    }
+    assert canvases == {cfg.canvas}
+    segmenter = model.head.segmenter
+    channels = cfg.model.head.segmenter.in_channels
+    if model.neck is not None:
+        assert cfg.model.neck.in_channels == channels
+    if cfg.model.backbone.type == 'ConvNeXt':
+        assert list(model.backbone.channels) == channels
+    assert segmenter.criterion.loss_semantic and segmenter.semantic_head
 
 
 @pytest.mark.parametrize('path', ZOO)
 def test_name_tells_the_truth(path):
     cfg = load(path)
-    gpus, batch, kilo, dataset = re.search(r'_(\d+)xb(\d+)-(\d+)k_(.*)\.py$',
-                                           path).groups()
+    backbone, gpus, batch, kilo, dataset = re.search(
+        r'_([^_]+?)(?:_msda[^_]+)?_(\d+)xb(\d+)-(\d+)k_(.*)\.py$',
+        path).groups()
     assert cfg.auto_scale_lr.base_batch_size == int(gpus) * int(batch)
     assert not cfg.auto_scale_lr.enable
     assert cfg.train_dataloader.batch_size == int(batch)
     assert cfg.train_cfg.max_iters == 1000 * int(kilo)
-    assert max(cfg.param_scheduler[1].milestones) < cfg.train_cfg.max_iters
+    assert cfg.model.backbone.type == BACKBONES[backbone]
+    assert cfg.model.backbone.get('use_grn',
+                                  False) == (backbone == 'convnextv2-l')
     segmenter = cfg.model.head.segmenter
     assert segmenter.num_classes == DATASET_CLASSES[dataset]
-    assert dataset.replace('-', '_') in cfg.test_dataloader.dataset.data_root
-    backbone = 'SwinTransformer' if '_swin-l_' in path else 'ResNet'
-    assert cfg.model.backbone.type == backbone
-    decoder = ('AxialTrajectoryPixelDecoder'
-               if 'maxtron' in path else 'MSDeformAttnPixelDecoder')
-    assert segmenter.pixel_decoder.type == decoder
+    if 'tube-link' in path:
+        assert max(
+            cfg.param_scheduler[1].milestones) < cfg.train_cfg.max_iters
+        assert dataset.replace('-',
+                               '_') in cfg.test_dataloader.dataset.data_root
+        decoder = ('AxialTrajectoryPixelDecoder'
+                   if 'maxtron' in path else 'MSDeformAttnPixelDecoder')
+        assert segmenter.pixel_decoder.type == decoder
+    else:
+        check_kmax_name(path, cfg)
 
 
-def test_matrix_is_complete():
-    """{R50, Swin-L} x 4 datasets x {baseline, near-online}."""
-    for method in ('tube-link', 'maxtron-nearonline_tube-link'):
-        for backbone in ('r50_8xb1', 'swin-l_16xb1'):
-            for dataset in DATASET_CLASSES:
-                pattern = rf'/{method}_{backbone}-\d+k_{dataset}\.py$'
-                assert sum(
-                    bool(re.search(pattern, path)) for path in ZOO) == 1
+def check_kmax_name(path, cfg):
+    """The same for what only configs of kMaX have."""
+    name = Path(path).stem
+    assert cfg.sync_bn == 'torch'
+    scheduler, = cfg.param_scheduler
+    assert scheduler.type == 'WarmupPolyLR' and 'end' not in scheduler
+    assert scheduler.warmup_iters < cfg.train_cfg.max_iters / 10
+    neck = cfg.model.get('neck')
+    assert (neck is None) == name.startswith(('kmax_', 'video-kmax_'))
+    image = 'coco' in path
+    assert cfg.model.type == ('ImageMaXTron' if image else 'MaXTron')
+    if image:
+        assert cfg.load_from is None
+        assert 'checkpoint' in cfg.model.backbone.init_cfg
+        assert neck is None or neck.temporal_cfg is None
+        return
+    # starts where the config of the same modules ends
+    source = 'kmax' if neck is None else 'kmax-msda'
+    backbone = re.search(r'_([^_]+)_(msda|8xb4)', name).group(1)
+    assert cfg.load_from == f'checkpoints/{source}_{backbone}_coco-panoptic.pth'
+    assert any(f'/{source}_{backbone}_8xb8' in leaf for leaf in ZOO)
+    variant = re.search(r'_msda(\d)-(traj|axial)(\d)-nw(\d)_', name)
+    if variant:
+        spatial, kind, temporal, blocks = variant.groups()
+        assert neck.num_blocks == int(blocks)
+        assert neck.num_spatial_layers == int(spatial)
+        assert neck.temporal_cfg.num_layers == int(temporal)
+        assert neck.temporal_cfg.attn_type.startswith(kind)
 
 
-@pytest.mark.parametrize('folder', ['tube_link', 'maxtron'])
+@pytest.mark.parametrize('methods, backbones, datasets', [
+    (('tube-link', 'maxtron-nearonline_tube-link'),
+     ('r50_8xb1', 'swin-l_16xb1'), tuple(DATASET_CLASSES)[:4]),
+    (('video-kmax', 'maxtron-nearonline_video-kmax'),
+     tuple(f'{name}_8xb4' for name in BACKBONES), ('vipseg', )),
+    (('kmax', 'kmax-msda'),
+     tuple(f'{name}_8xb8' for name in BACKBONES), ('coco-panoptic', )),
+])
+def test_matrix_is_complete(methods, backbones, datasets):
+    for names in product(methods, backbones, datasets):
+        pattern = r'/{}_{}-\d+k_{}\.py$'.format(*names)
+        assert sum(bool(re.search(pattern, path)) for path in ZOO) == 1
+
+
+def test_model_index_names_every_metafile():
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    assert index['Import'] == [
+        f'configs/{folder}/metafile.yml' for folder in FOLDERS
+    ]
+    assert {path.split('/')[1] for path in LEAVES} == set(FOLDERS)
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
 def test_metafile_lists_every_leaf(folder):
     text = (ROOT / 'configs' / folder / 'metafile.yml').read_text()
     content = yaml.safe_load(text)

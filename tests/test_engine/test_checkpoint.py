@@ -80,7 +80,10 @@ def test_other_architecture(save):
 @pytest.mark.parametrize('key, words', [
     ('panoptic_head.pixel_decoder.encoder.layers.0.attentions.0.gamma',
      'tools/model_converters/reference_to_maxtron.py'),
+    ('sem_seg_head.predictor._cluster_centers.weight',
+     'tools/model_converters/reference_to_maxtron.py'),
     ('sem_seg_head.predictor.query_embed.weight', 'Detectron2 checkpoint'),
+    ('downsample_layers.0.0.weight', 'init_cfg of model.backbone'),
     ('panoptic_head.pixel_decoder.encoder.layers.0.self_attn.gamma',
      'initialises a training'),
 ])

@@ -86,7 +86,7 @@ class MaXTronInferencer:
     def __call__(self,
                  inputs: VideoInput,
                  max_frames: Optional[int] = None) -> Iterator[DetDataSample]:
-        """Track the instances of a video.
+        """Track and segment a video.
 
         Results come clip by clip while the video is read, so a camera works
         as well as a file.
@@ -100,9 +100,11 @@ class MaXTronInferencer:
 
         Returns:
             Iterator[DetDataSample]: One sample a frame, in order, with
-            ``frame_id``, ``ori_shape`` and ``pred_track_instances``:
-            ``instances_id`` (constant over the video), ``labels``,
-            ``scores``, ``bboxes`` and ``masks`` (COCO RLE).
+            ``frame_id``, ``ori_shape`` and ``pred_track_instances``
+            (``instances_id``, constant over the video, ``labels``,
+            ``scores``, ``bboxes`` and ``masks`` as COCO RLE) or, of a
+            panoptic model, ``pred_panoptic_map`` (see
+            :class:`~projects.maxtron.models.postprocess.PanopticMap`).
 
         Raises:
             FileNotFoundError: If there is nothing at the path.
@@ -154,7 +156,7 @@ class MaXTronInferencer:
              frame: np.ndarray,
              sample: DetDataSample,
              score_thr: float = 0.3) -> np.ndarray:
-        """Draw the instances of a frame.
+        """Draw the instances or the panoptic map of a frame.
 
         Args:
             frame (np.ndarray): BGR, uint8, shape (H, W, 3).
@@ -165,9 +167,8 @@ class MaXTronInferencer:
         Returns:
             np.ndarray: The drawn frame, BGR, uint8, shape (H, W, 3).
         """
-        drawn = self.visualizer.draw_instances(
-            cv2.cvtColor(frame, cv2.COLOR_BGR2RGB),
-            sample.pred_track_instances, score_thr)
+        drawn = self.visualizer.draw_prediction(
+            cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), sample, score_thr)
         return cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
 
 

@@ -19,8 +19,13 @@ _FOREIGN = (
     (r'^panoptic_head\.pixel_decoder\.encoder\.layers\.\d+\.attentions\.',
      'a checkpoint of the reference code (MMDetection 2.x); convert it: '
      f'python {_CONVERTER} SRC DST'),
+    (r'^sem_seg_head\.(pixel_decoder|predictor)\._',
+     'a (Video-)kMaX of the reference code or its COCO training (Detectron2); '
+     f'convert it: python {_CONVERTER} SRC DST'),
     (r'^sem_seg_head\.', 'a Detectron2 checkpoint (Mask2Former, DVIS, '
      'Axial-VS), which this project does not read'),
+    (r'^(stem\.conv1|res\d|downsample_layers)\.', 'a backbone alone; give it, '
+     f'after python {_CONVERTER} SRC DST, to init_cfg of model.backbone'),
 )
 _ORIGINS = (
     *_FOREIGN,

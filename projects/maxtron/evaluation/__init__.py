@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Metrics of tracked video segmentation."""
 
-from .metrics import ClipYouTubeVISMetric
+from .metrics import ClipYouTubeVISMetric, STQMetric, VPQMetric
 
-__all__ = ['ClipYouTubeVISMetric']
+__all__ = ['ClipYouTubeVISMetric', 'STQMetric', 'VPQMetric']

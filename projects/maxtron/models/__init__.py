@@ -1,15 +1,36 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Model components: everything between frames and tracked masks."""
+from .backbones import ConvNeXt
 from .clip_prediction import ClipPrediction
 from .data_preprocessor import ClipDataPreprocessor, PanopticClipPreprocessor
-from .heads import MaXTronHead, TubeLinkHead
+from .heads import (
+    KMaXSemanticHead,
+    MaXTronHead,
+    MaXTronPanopticHead,
+    TubeLinkHead,
+    VideoKMaXHead,
+)
 from .image_maxtron import ImageMaXTron
+from .losses import (
+    AuxiliarySemanticLoss,
+    KMaXCriterion,
+    PixelInstanceLoss,
+    PQClassLoss,
+    TubeCrossEntropyLoss,
+    TubeDiceLoss,
+)
 from .maxtron import MaXTron
 from .necks import AxialTrajectoryNeck
 from .pixel_decoders import AxialTrajectoryPixelDecoder
+from .task_modules import GumbelPixelSampler, SimilarityMatcher
+from .transformer_decoders import KMaXTransformerDecoder
 
 __all__ = [
-    'AxialTrajectoryNeck', 'AxialTrajectoryPixelDecoder',
-    'ClipDataPreprocessor', 'ClipPrediction', 'ImageMaXTron', 'MaXTron',
-    'MaXTronHead', 'PanopticClipPreprocessor', 'TubeLinkHead'
+    'AuxiliarySemanticLoss', 'AxialTrajectoryNeck',
+    'AxialTrajectoryPixelDecoder', 'ClipDataPreprocessor',
+    'ClipPrediction', 'ConvNeXt', 'GumbelPixelSampler', 'ImageMaXTron',
+    'KMaXCriterion', 'KMaXSemanticHead', 'KMaXTransformerDecoder',
+    'MaXTron', 'MaXTronHead', 'MaXTronPanopticHead', 'PQClassLoss',
+    'PanopticClipPreprocessor', 'PixelInstanceLoss', 'SimilarityMatcher',
+    'TubeCrossEntropyLoss', 'TubeDiceLoss', 'TubeLinkHead', 'VideoKMaXHead'
 ]

@@ -21,16 +21,17 @@ class ClipPrediction:
         embeds (Tensor): What association compares, (B, Q, E).
         mask_feats (Tensor, optional): Pixel embeddings that a refined query
             is multiplied with, (B, E, T, h, w).
-        aux (list[tuple[Tensor, Tensor]]): ``cls_logits`` and
-            ``mask_logits`` of the earlier layers, first to last, for deep
-            supervision. Empty at test time.
+        aux (list[tuple[Tensor]]): ``cls_logits`` and ``mask_logits`` of the
+            earlier layers, first to last, for deep supervision, and, where
+            each layer has its own, ``mask_feats``. Maps may have a lower
+            resolution than those of the last layer. Empty at test time.
     """
     cls_logits: Tensor
     mask_logits: Tensor
     queries: Tensor
     embeds: Tensor
     mask_feats: Optional[Tensor] = None
-    aux: List[Tuple[Tensor, Tensor]] = field(default_factory=list)
+    aux: List[Tuple[Tensor, ...]] = field(default_factory=list)
 
     def reorder(self, index: Tensor) -> 'ClipPrediction':
         """Permute the queries of all clips alike.

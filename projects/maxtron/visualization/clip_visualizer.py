@@ -4,6 +4,7 @@ from typing import List, Optional
 
 import mmcv
 import numpy as np
+from mmdet.evaluation.functional import INSTANCE_OFFSET
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
 from mmdet.visualization import TrackLocalVisualizer
@@ -17,8 +18,9 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
     """Draws tracked instances with masks as run-length encodings.
 
     It stands in for MMDet's TrackLocalVisualizer, which needs decoded masks
-    and ground truth and draws through matplotlib. An instance keeps the
-    colour of its id over the video.
+    and ground truth, draws through matplotlib and knows no panoptic videos.
+    An instance keeps the colour of its id over the video; stuff has the
+    colour of its class.
 
     Args:
         name (str): Name of the instance. Defaults to 'visualizer'.
@@ -78,6 +80,71 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
     # the name by which MMDet's visualizers call it
     _draw_instances = draw_instances
 
+    def draw_panoptic(self, image: np.ndarray,
+                      panoptic_map: np.ndarray) -> np.ndarray:
+        """Draw the panoptic segmentation of one frame.
+
+        Args:
+            image (np.ndarray): RGB, uint8, shape (H, W, 3).
+            panoptic_map (np.ndarray): MMDetection's panoptic ids, shape
+                (H, W): the label for stuff, label + 1000 * number for things;
+                what is no class is void and not drawn.
+
+        Returns:
+            np.ndarray: The drawn image, RGB, uint8, shape (H, W, 3).
+        """
+        meta = self.dataset_meta or {}
+        classes, palette = meta.get('classes'), meta.get('palette')
+        ids = np.unique(panoptic_map)
+        labels, numbers = ids % INSTANCE_OFFSET, ids // INSTANCE_OFFSET
+        if classes:
+            keep = labels < len(classes)
+            ids, labels, numbers = ids[keep], labels[keep], numbers[keep]
+        # things first: they are drawn last, with their outlines on top
+        order = np.argsort(numbers == 0, kind='stable')
+        ids, labels, numbers = ids[order], labels[order], numbers[order]
+        colors = id_colors(ids + 1)
+        if palette:
+            stuff = numbers == 0
+            colors[stuff] = np.asarray(palette, np.uint8)[labels[stuff]]
+        texts = [
+            (classes[label] if classes else f'class {label}') +
+            (f' {number}' if number else '')
+            for label, number in zip(labels.tolist(), numbers.tolist())
+        ]
+        return draw_masks(
+            np.ascontiguousarray(image), [panoptic_map == i for i in ids],
+            colors,
+            texts,
+            alpha=self.alpha,
+            line_width=int(self.line_width))
+
+    def draw_prediction(self,
+                        image: np.ndarray,
+                        data_sample: DetDataSample,
+                        score_thr: float = 0.3) -> Optional[np.ndarray]:
+        """Draw what a model predicted for one frame, of whatever kind.
+
+        Args:
+            image (np.ndarray): RGB, uint8, shape (H, W, 3).
+            data_sample (DetDataSample): With ``pred_track_instances`` or
+                ``pred_panoptic_map``.
+            score_thr (float): Instances of a lower score are left out.
+                Defaults to 0.3.
+
+        Returns:
+            np.ndarray | None: The drawn image; None if there is no
+            prediction.
+        """
+        if 'pred_panoptic_map' in data_sample:
+            return self.draw_panoptic(image,
+                                      data_sample.pred_panoptic_map.decode())
+        if 'pred_track_instances' in data_sample:
+            return self.draw_instances(image,
+                                       data_sample.pred_track_instances,
+                                       score_thr)
+        return None
+
     def _texts(self, instances: InstanceData) -> List[str]:
         """Labels such as ``'person 3 0.87'``."""
         classes = (self.dataset_meta or {}).get('classes')
@@ -116,8 +183,9 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             name (str): Name of the image.
             image (np.ndarray): RGB, uint8, shape (H, W, 3).
             data_sample (DetDataSample, optional): One frame with
-                ``pred_track_instances``, ``gt_instances`` or, in its
-                metainfo, ``instances``. Defaults to None.
+                ``pred_track_instances``, ``pred_panoptic_map``,
+                ``gt_instances`` or, in its metainfo, ``instances``. Defaults
+                to None.
             draw_gt (bool): Draw the ground truth. Defaults to True.
             draw_pred (bool): Draw the prediction. Defaults to True.
             show (bool): Open a window. Defaults to False.
@@ -135,11 +203,11 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             ground_truth = _ground_truth(data_sample) if draw_gt else None
             if ground_truth is not None:
                 images.append(self.draw_instances(image, ground_truth))
-            if draw_pred and 'pred_track_instances' in data_sample:
-                images.append(
-                    self.draw_instances(image,
-                                        data_sample.pred_track_instances,
-                                        pred_score_thr))
+            if draw_pred:
+                prediction = self.draw_prediction(image, data_sample,
+                                                  pred_score_thr)
+                if prediction is not None:
+                    images.append(prediction)
         drawn = np.concatenate(images, axis=1) if images else image
         self.set_image(drawn)
         if show:

@@ -1,9 +1,18 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from .canvas import PadToCanvas, ScaleJitter, SSDColorJitter
 from .clip import ClipCrop, ClipSampler, RejectEmpty
+from .copy_paste import VideoCopyPaste
 from .lazy_video import PackLazyVideo, VideoFrames
 from .loading import LoadVideoFrame
+from .panoptic_clip import (
+    LoadPanopticMap,
+    PackPanopticClip,
+    RandomClipSampler,
+)
 
 __all__ = [
-    'ClipCrop', 'ClipSampler', 'LoadVideoFrame', 'PackLazyVideo',
-    'RejectEmpty', 'VideoFrames'
+    'ClipCrop', 'ClipSampler', 'LoadPanopticMap', 'LoadVideoFrame',
+    'PackLazyVideo', 'PackPanopticClip', 'PadToCanvas', 'RandomClipSampler',
+    'RejectEmpty', 'SSDColorJitter', 'ScaleJitter', 'VideoCopyPaste',
+    'VideoFrames'
 ]

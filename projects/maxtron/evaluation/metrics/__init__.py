@@ -1,4 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from .stq_metric import STQMetric
+from .vpq_metric import VPQMetric
 from .youtube_vis_metric import ClipYouTubeVISMetric
 
-__all__ = ['ClipYouTubeVISMetric']
+__all__ = ['ClipYouTubeVISMetric', 'STQMetric', 'VPQMetric']

@@ -9,10 +9,31 @@ from .axial_trajectory_encoder import (
     AxialTrajectoryEncoder,
     AxialTrajectoryLayer,
 )
+from .kmax_axial_attention import AxialAttention, SingleAxisAttention
+from .kmax_decoder_layer import (
+    KMaXDecoderLayer,
+    KMaXPrediction,
+    KMaXPredictor,
+    KMaXSelfAttention,
+    KMeansCrossAttention,
+    kmeans_update,
+)
+from .kmax_layers import (
+    KMAX_NORM_CFG,
+    ConvNormAct,
+    LayerNorm2d,
+    build_kmax_norm,
+    truncated_normal_init,
+)
 from .trajectory_attention import SelfAttention, TrajectoryAttention
 
 __all__ = [
-    'AxialTrajectoryDeformableAttention', 'AxialTrajectoryDeformableEncoder',
+    'AxialAttention', 'AxialTrajectoryDeformableAttention',
+    'AxialTrajectoryDeformableEncoder',
     'AxialTrajectoryDeformableEncoderLayer', 'AxialTrajectoryEncoder',
-    'AxialTrajectoryLayer', 'SelfAttention', 'TrajectoryAttention'
+    'AxialTrajectoryLayer', 'ConvNormAct', 'KMAX_NORM_CFG', 'KMaXDecoderLayer',
+    'KMaXPrediction', 'KMaXPredictor', 'KMaXSelfAttention',
+    'KMeansCrossAttention', 'LayerNorm2d', 'SelfAttention',
+    'SingleAxisAttention', 'TrajectoryAttention', 'build_kmax_norm',
+    'kmeans_update', 'truncated_normal_init'
 ]

@@ -4,7 +4,7 @@
 Deformable attention looks around inside each frame, axial-trajectory
 attention connects the frames of the coarse levels.
 """
-from typing import Sequence
+from typing import Optional, Sequence
 
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
@@ -113,26 +113,45 @@ class AxialTrajectoryDeformableAttention(TemporalMixin,
             return super().forward(*args, **kwargs)
 
 
+class _CheckpointedLayer:
+    """Computes itself again in the backward pass if ``with_cp`` is set."""
+    with_cp = False
+
+    def forward(self, *args, **kwargs) -> Tensor:
+        """Forward function, with the arguments of :meth:`_forward`."""
+        if self.with_cp and self.training and torch.is_grad_enabled():
+            return checkpoint(
+                self._forward, *args, use_reentrant=False, **kwargs)
+        return self._forward(*args, **kwargs)
+
+    def _forward(self, *args, **kwargs) -> Tensor:
+        """Forward function of the layer that this is mixed into."""
+        return super().forward(*args, **kwargs)
+
+
 class AxialTrajectoryDeformableEncoderLayer(
-        TemporalMixin, DeformableDetrTransformerEncoderLayer):
+        _CheckpointedLayer, TemporalMixin,
+        DeformableDetrTransformerEncoderLayer):
     """Encoder layer of deformable attention that tracks within a clip.
 
     Args:
-        temporal_cfg (dict): Arguments of :meth:`TemporalMixin.init_temporal`
-            and ``position``: 'inside' (as in the reference code: in the
-            deformable attention, before its output projection; the default)
-            or 'after' (as in the paper: after the whole layer).
+        temporal_cfg (dict, optional): Arguments of
+            :meth:`TemporalMixin.init_temporal` and ``position``: 'inside' (as
+            in the reference code for instances: in the deformable attention,
+            before its output projection; the default) or 'after' (as in the
+            paper: after the whole layer). None: a layer that does not track.
         **kwargs: Arguments of MMDetection's encoder layer.
 
     Raises:
         ValueError: ``position`` is neither of these.
     """
 
-    def __init__(self, temporal_cfg: dict, **kwargs) -> None:
+    def __init__(self, temporal_cfg: Optional[dict], **kwargs) -> None:
+        if temporal_cfg is None:
+            temporal_cfg = dict(position=None)
         self.temporal_cfg = dict(temporal_cfg)
         self.position = self.temporal_cfg.pop('position', 'inside')
-        self.with_cp = False
-        if self.position not in ('inside', 'after'):
+        if self.position not in ('inside', 'after', None):
             raise ValueError(f'position={self.position!r} of the temporal '
                              "layers is unknown. Choose 'inside' or 'after'.")
         super().__init__(**kwargs)
@@ -143,53 +162,101 @@ class AxialTrajectoryDeformableEncoderLayer(
         if self.position == 'after':
             self.init_temporal(
                 num_heads=self.self_attn.num_heads, **self.temporal_cfg)
-        else:
+        elif self.position == 'inside':
             self.self_attn = AxialTrajectoryDeformableAttention(
                 self.temporal_cfg, **self.self_attn_cfg)
-
-    def forward(self, *args, **kwargs) -> Tensor:
-        """Forward function, with the arguments of the parent class.
-
-        ``temporal_pos`` is described in :meth:`TemporalMixin.track`.
-        """
-        if self.with_cp and self.training and torch.is_grad_enabled():
-            return checkpoint(
-                self._forward, *args, use_reentrant=False, **kwargs)
-        return self._forward(*args, **kwargs)
 
     def _forward(self,
                  *args,
                  temporal_pos: Sequence[Tensor] = (),
                  **kwargs) -> Tensor:
+        """Forward function, with the arguments of the parent class.
+
+        ``temporal_pos`` is described in :meth:`TemporalMixin.track`.
+        """
         if self.position == 'inside':
-            return super().forward(*args, temporal_pos=temporal_pos, **kwargs)
-        return self.track(super().forward(*args, **kwargs), temporal_pos)
+            return super()._forward(
+                *args, temporal_pos=temporal_pos, **kwargs)
+        out = super()._forward(*args, **kwargs)
+        return out if self.position is None else self.track(out, temporal_pos)
+
+
+class TemporalEncoderLayer(_CheckpointedLayer, TemporalMixin, nn.Module):
+    """Encoder layer that only tracks, without deformable attention.
+
+    Args:
+        temporal_cfg (dict): Arguments of :meth:`TemporalMixin.init_temporal`;
+            its ``position`` says nothing here.
+        embed_dims (int): Number of channels C.
+        num_heads (int): Number of attention heads. Defaults to 8.
+    """
+
+    def __init__(self,
+                 temporal_cfg: dict,
+                 embed_dims: int,
+                 num_heads: int = 8) -> None:
+        super().__init__()
+        self.embed_dims = embed_dims
+        temporal_cfg = dict(temporal_cfg)
+        temporal_cfg.pop('position', None)
+        self.init_temporal(num_heads=num_heads, **temporal_cfg)
+
+    def _forward(self, query: Tensor, temporal_pos: Sequence[Tensor],
+                 **kwargs) -> Tensor:
+        """Forward function; all else that encoder layers take is unused."""
+        return self.track(query, temporal_pos)
 
 
 class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
     """Mask2Former's encoder with layers that track within a clip.
 
-    Its forward function takes ``temporal_pos`` besides the arguments of the
-    parent class, which passes it on to the layers. ``num_cp`` layers are
-    checkpointed (with PyTorch's own checkpointing, so fairscale is not
-    needed).
+    It has ``num_layers`` blocks of ``num_spatial_layers`` layers of
+    deformable attention, of which the last one tracks as well. Its forward
+    function takes ``temporal_pos`` besides the arguments of the parent class,
+    which passes it on to the layers. ``num_cp`` blocks are checkpointed (with
+    PyTorch's own checkpointing, so fairscale is not needed).
 
     Args:
-        temporal_cfg (dict): See
+        temporal_cfg (dict, optional): See
             :class:`AxialTrajectoryDeformableEncoderLayer`.
+        num_spatial_layers (int): Layers of deformable attention in a block.
+            With 0 a block only tracks. Defaults to 1.
         **kwargs: Arguments of :class:`Mask2FormerTransformerEncoder`.
+
+    Raises:
+        ValueError: A block would have no layer at all.
     """
 
-    def __init__(self, temporal_cfg: dict, **kwargs) -> None:
+    def __init__(self,
+                 temporal_cfg: Optional[dict],
+                 num_spatial_layers: int = 1,
+                 **kwargs) -> None:
+        if num_spatial_layers < (temporal_cfg is None):
+            raise ValueError(
+                f'With num_spatial_layers={num_spatial_layers} and no '
+                'temporal layers the encoder has nothing to do.')
         self.temporal_cfg = temporal_cfg
+        self.num_spatial_layers = num_spatial_layers
         super().__init__(**kwargs)
 
     def _init_layers(self) -> None:
         """Initialize the layers."""
-        self.layers = nn.ModuleList(
-            AxialTrajectoryDeformableEncoderLayer(self.temporal_cfg,
-                                                  **self.layer_cfg)
-            for _ in range(self.num_layers))
-        for layer in self.layers[:max(self.num_cp, 0)]:
+        self.layers = nn.ModuleList()
+        for _ in range(self.num_layers):
+            self.layers.extend(
+                AxialTrajectoryDeformableEncoderLayer(None, **self.layer_cfg)
+                for _ in range(self.num_spatial_layers - 1))
+            self.layers.append(self._last_of_block())
+        block_size = max(self.num_spatial_layers, 1)
+        for layer in self.layers[:max(self.num_cp, 0) * block_size]:
             layer.with_cp = True
         self.embed_dims = self.layers[0].embed_dims
+
+    def _last_of_block(self) -> nn.Module:
+        """The layer that tracks."""
+        if self.num_spatial_layers > 0:
+            return AxialTrajectoryDeformableEncoderLayer(
+                self.temporal_cfg, **self.layer_cfg)
+        attn_cfg = self.layer_cfg.self_attn_cfg
+        return TemporalEncoderLayer(self.temporal_cfg, attn_cfg.embed_dims,
+                                    attn_cfg.get('num_heads', 8))

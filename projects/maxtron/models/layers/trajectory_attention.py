@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Trajectory attention (Eq. 2-4 of the MaXTron paper) and plain attention."""
 import math
-from typing import Optional, Tuple, Union
+from typing import Callable, Optional, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -77,12 +77,20 @@ class _FusedProjectionAttention(nn.Module):
             x.unflatten(-1, (self.num_heads, self.head_dims)) for x in tokens)
         return q, k, v
 
-    def init_weights(self) -> None:
-        """Xavier-normal for every matrix, as if q, k and v were separate."""
+    def init_weights(
+            self,
+            init: Callable[[Tensor],
+                           Tensor] = nn.init.xavier_normal_) -> None:
+        """Initialize every matrix, as if q, k and v were separate.
+
+        Args:
+            init (Callable): Initializes a matrix in place. Defaults to
+                :func:`torch.nn.init.xavier_normal_`.
+        """
         for weight in (p for p in self.parameters() if p.dim() > 1):
-            nn.init.xavier_normal_(weight)
+            init(weight)
         for weight in self.qkv.weight.chunk(3):
-            nn.init.xavier_normal_(weight)
+            init(weight)
 
     def extra_repr(self) -> str:
         """str: What the sub-modules do not show."""

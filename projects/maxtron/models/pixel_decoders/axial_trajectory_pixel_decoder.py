@@ -1,8 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Pixel decoder of Tube-Link with within-clip tracking."""
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import torch
+from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.models.layers import (
     MSDeformAttnPixelDecoder,
     SinePositionalEncoding3D,
@@ -34,7 +35,8 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
             or 'after'), ``skip_connect``, ``num_layers``,
             ``feedforward_channels``, ``drop``, ``attn_type``. Defaults to
             None.
-        encoder (dict): Config of the encoder.
+        encoder (dict): Arguments of
+            :class:`AxialTrajectoryDeformableEncoder`.
         positional_encoding (dict): Config of both sine encodings, 2D and 3D.
         **kwargs: Arguments of :class:`MSDeformAttnPixelDecoder`.
 
@@ -50,7 +52,8 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
                  **kwargs) -> None:
         encoder = ConfigDict(encoder)
         super().__init__(
-            encoder=encoder,
+            # its encoder gives way to ours
+            encoder=ConfigDict(num_layers=1, layer_cfg=encoder.layer_cfg),
             positional_encoding=positional_encoding,
             **kwargs)
         temporal_cfg = dict(temporal_cfg or dict(num_levels=0))
@@ -60,9 +63,9 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
             raise ValueError(
                 f'temporal_cfg.num_levels={num_levels} is not between 0 and '
                 f'the number of encoder levels, {self.num_encoder_levels}.')
+        self.encoder = AxialTrajectoryDeformableEncoder(
+            temporal_cfg if num_levels > 0 else None, **encoder)
         if num_levels > 0:
-            self.encoder = AxialTrajectoryDeformableEncoder(
-                temporal_cfg, **encoder)
             self.positional_encoding_3d = SinePositionalEncoding3D(
                 **positional_encoding)
             self.level_3d_encoding = nn.Embedding(num_levels,
@@ -78,12 +81,19 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
         a pre-trained checkpoint hides.)
         """
         super().init_weights()
-        if self.num_temporal_levels == 0:
-            return
-        normal_init(self.level_3d_encoding, mean=0, std=1)
+        if self.num_temporal_levels > 0:
+            normal_init(self.level_3d_encoding, mean=0, std=1)
+        self._init_encoder(nn.init.xavier_normal_)
+
+    def _init_encoder(self, init: Callable[[Tensor], Tensor]) -> None:
+        """Initialize all that is in the encoder, its matrices with ``init``."""
+        for weight in (p for p in self.encoder.parameters() if p.dim() > 1):
+            init(weight)
         for module in self.encoder.modules():
-            # their fused weights are several matrices for Xavier
+            # their fused weights are several matrices
             if isinstance(module, (SelfAttention, TrajectoryAttention)):
+                module.init_weights(init)
+            elif isinstance(module, MultiScaleDeformableAttention):
                 module.init_weights()
 
     def forward(self, feats: List[Tensor],

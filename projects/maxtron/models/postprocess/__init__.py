@@ -6,8 +6,11 @@ from .instance_topk import (
                             resize_mask_logits,
                             top_pairs,
 )
+from .panoptic_map import INSTANCE_OFFSET, PanopticMap, thing_id
+from .panoptic_merge import PanopticMerger, PanopticResult, PanopticSegment
 
 __all__ = [
-    'FrameMasks', 'encode_frame', 'frame_instances', 'resize_mask_logits',
-    'top_pairs'
+    'INSTANCE_OFFSET', 'FrameMasks', 'PanopticMap', 'PanopticMerger',
+    'PanopticResult', 'PanopticSegment', 'encode_frame', 'frame_instances',
+    'resize_mask_logits', 'thing_id', 'top_pairs'
 ]

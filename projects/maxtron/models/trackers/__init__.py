@@ -5,5 +5,9 @@ from .association import (
                           match_queries,
                           split_video,
 )
+from .segment_linker import SegmentLinker
 
-__all__ = ['QueryAssociation', 'iter_clips', 'match_queries', 'split_video']
+__all__ = [
+    'QueryAssociation', 'SegmentLinker', 'iter_clips', 'match_queries',
+    'split_video'
+]

@@ -1,0 +1,57 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# python tools/dataset_converters/make_synthetic.py data/synthetic --size demo
+_base_ = './vipseg.py'
+
+data_root = 'data/synthetic/vipseg/VIPSeg_720P/'
+canvas = (161, 97)  # a pixel more than the frames: sizes are 32 k + 1
+place = [
+    dict(type='RandomCrop', crop_size=canvas, allow_negative_crop=True),
+    dict(type='RandomFlip', prob=0.5)
+]
+finish = dict(
+    type='TransformBroadcaster',
+    transforms=[
+        dict(type='SSDColorJitter'),
+        dict(type='PadToCanvas', canvas=canvas)
+    ])
+train_pipeline = [
+    dict(
+        type='VideoCopyPaste',
+        transforms=[
+            dict(type='RandomClipSampler', include_last=True),
+            dict(
+                type='TransformBroadcaster',
+                share_random_params=True,
+                transforms=[
+                    *_base_.load,
+                    dict(
+                        type='ScaleJitter',
+                        canvas=canvas,
+                        ratio_range=(0.8, 1.25)), *place
+                ]), finish
+        ],
+        paste_transforms=[
+            dict(type='RandomClipSampler', include_last=True),
+            dict(
+                type='TransformBroadcaster',
+                share_random_params=True,
+                transforms=[
+                    *_base_.load,
+                    dict(
+                        type='ScaleJitter',
+                        canvas=canvas,
+                        ratio_range=(0.4, 0.625)), *place
+                ]), finish
+        ]),
+    dict(type='PackPanopticClip')
+]
+
+train_dataloader = dict(
+    num_workers=2,
+    dataset=dict(
+        type='SyntheticVPSDataset',
+        data_root=data_root,
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    dataset=dict(type='SyntheticVPSDataset', data_root=data_root))
+test_dataloader = val_dataloader

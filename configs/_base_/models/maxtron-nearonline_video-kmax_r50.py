@@ -1,0 +1,17 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+_base_ = './video-kmax_r50.py'
+
+# N_w = 2 blocks of one MSDeformAttn and two axial-trajectory layers. The
+# reference's "ATTN_DROP" is drop here: of what is added, not of the attention.
+model = dict(
+    neck=dict(
+        type='AxialTrajectoryNeck',
+        in_channels=_base_.model.head.segmenter.in_channels,
+        num_blocks=2,
+        num_spatial_layers=1,
+        temporal_cfg=dict(
+            num_layers=2, attn_type='axial_trajectory', drop=0.0)))
+
+# kMaX-DeepLab with the MSDeformAttn layers, see ./video-kmax_r50.py; temporal
+# layers and their level encoding start anew.
+load_from = 'checkpoints/kmax-msda_r50_coco-panoptic.pth'

@@ -1,0 +1,10 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+_base_ = './adamw_video-kmax.py'
+
+# The reference does not know the norms of ConvNeXt V2 for norms.
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'backbone.downsample_layers.*.weight': dict(decay_mult=1.0),
+            'backbone.stages.*.norm.weight': dict(decay_mult=1.0)
+        }))

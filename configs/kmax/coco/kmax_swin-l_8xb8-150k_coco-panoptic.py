@@ -1,0 +1,9 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Not in the reference: as for ConvNeXt-L.
+_base_ = [
+    '../../_base_/models/kmax_swin-l.py',
+    '../../_base_/datasets/coco_panoptic_kmax.py',
+    '../../_base_/schedules/schedule_kmax_150k.py',
+    '../../_base_/schedules/adamw_kmax.py',
+    '../../_base_/kmax_runtime.py'
+]

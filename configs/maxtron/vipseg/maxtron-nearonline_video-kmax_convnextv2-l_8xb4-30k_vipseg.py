@@ -1,0 +1,8 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+_base_ = [
+    '../../_base_/models/maxtron-nearonline_video-kmax_convnextv2-l.py',
+    '../../_base_/datasets/vipseg.py',
+    '../../_base_/schedules/schedule_kmax_30k.py',
+    '../../_base_/schedules/adamw_video-kmax_convnextv2-l.py',
+    '../../_base_/kmax_runtime.py'
+]

@@ -1,0 +1,32 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""The synthetic benchmark as a video panoptic segmentation dataset."""
+import os.path as osp
+
+from mmdet.registry import DATASETS
+
+from .synthetic_formats import vipseg_categories
+from .vipseg import VIPSegDataset, category_metainfo
+
+
+@DATASETS.register_module()
+class SyntheticVPSDataset(VIPSegDataset):
+    """Things and stuff of the synthetic benchmark, in VIPSeg's format.
+
+    ``tools/dataset_converters/make_synthetic.py OUT_DIR`` writes both layouts
+    into ``OUT_DIR/vipseg``; see :class:`VIPSegDataset` for the arguments.
+
+    Raises:
+        FileNotFoundError: If the benchmark has not been made.
+    """
+
+    METAINFO = category_metainfo(vipseg_categories())
+
+    def load_data_list(self):
+        """Read the videos, see the base class."""
+        if not osp.exists(self.ann_file):
+            raise FileNotFoundError(
+                f'{self.ann_file} does not exist. Make the synthetic '
+                'benchmark with tools/dataset_converters/make_synthetic.py '
+                'OUT_DIR --formats vipseg, or set data_root to '
+                'OUT_DIR/vipseg/VIPSeg_720P.')
+        return super().load_data_list()

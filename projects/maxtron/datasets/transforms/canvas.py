@@ -1,0 +1,230 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Bringing frames onto a canvas of fixed size, and their colours."""
+
+from typing import Tuple
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmdet.datasets.transforms import Pad
+from mmdet.registry import TRANSFORMS
+from PIL import Image
+
+
+@TRANSFORMS.register_module()
+class ScaleJitter(BaseTransform):
+    """Resize a frame to a random size relative to a canvas.
+
+    The frame is made to fit the canvas, and that size multiplied by a random
+    number. Images are interpolated by Pillow, whose bilinear filter averages
+    over all pixels when it makes them smaller; maps take the nearest pixel
+    under the same alignment.
+
+    Required Keys:
+
+    - img (uint8)
+    - gt_seg_map (optional)
+
+    Modified Keys:
+
+    - img, img_shape
+    - gt_seg_map
+
+    Added Keys:
+
+    - scale_factor (tuple[float, float]): In x and y.
+
+    Args:
+        canvas (tuple[int, int]): Width and height in pixels.
+        ratio_range (tuple[float, float]): Range of the random number.
+
+    Raises:
+        ValueError: If a value is not positive, or the range empty.
+    """
+
+    def __init__(self, canvas: Tuple[int, int],
+                 ratio_range: Tuple[float, float]) -> None:
+        if min(canvas) < 1 or not 0 < ratio_range[0] <= ratio_range[1]:
+            raise ValueError(
+                f'ScaleJitter(canvas={canvas}, ratio_range={ratio_range}): '
+                'the canvas is (width, height) in pixels, the range (low, '
+                'high) of positive factors.')
+        self.canvas = tuple(canvas)
+        self.ratio_range = tuple(ratio_range)
+
+    @cache_randomness
+    def _random_ratio(self) -> float:
+        """Draw the factor, once a clip where the clip shares it."""
+        return np.random.uniform(*self.ratio_range)
+
+    def transform(self, results: dict) -> dict:
+        """Resize one frame.
+
+        Args:
+            results (dict): The frame.
+
+        Returns:
+            dict: The same, resized.
+        """
+        height, width = results['img'].shape[:2]
+        ratio = self._random_ratio()
+        ratio = min(self.canvas[0] * ratio / width,
+                    self.canvas[1] * ratio / height)
+        size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+        for key, method in (('img', Image.Resampling.BILINEAR),
+                            ('gt_seg_map', Image.Resampling.NEAREST)):
+            if key in results:
+                results[key] = np.array(
+                    Image.fromarray(results[key]).resize(size, method))
+        results['img_shape'] = size[::-1]
+        results['scale_factor'] = (size[0] / width, size[1] / height)
+        return results
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}(canvas={self.canvas}, '
+                f'ratio_range={self.ratio_range})')
+
+
+@TRANSFORMS.register_module()
+class PadToCanvas(Pad):
+    """Pad a frame with zeros at the right and the bottom.
+
+    Required Keys:
+
+    - img
+    - gt_seg_map (optional)
+
+    Modified Keys: those of :class:`mmdet.datasets.transforms.Pad`.
+
+    Added Keys:
+
+    - valid_pixels (np.ndarray): Shape (height, width) of the canvas, bool,
+      False on the padding.
+
+    Args:
+        canvas (tuple[int, int]): Width and height in pixels.
+    """
+
+    def __init__(self, canvas: Tuple[int, int]) -> None:
+        super().__init__(size=tuple(canvas), pad_val=dict(img=0, seg=0))
+
+    def transform(self, results: dict) -> dict:
+        """Pad one frame.
+
+        Args:
+            results (dict): The frame, not larger than the canvas.
+
+        Returns:
+            dict: The same on the canvas.
+        """
+        height, width = results['img'].shape[:2]
+        results = super().transform(results)
+        valid = np.zeros(results['img'].shape[:2], bool)
+        valid[:height, :width] = True
+        results['valid_pixels'] = valid
+        return results
+
+
+@TRANSFORMS.register_module()
+class SSDColorJitter(BaseTransform):
+    """Change the colours of a frame as SSD does, on bytes.
+
+    Brightness first; then contrast, saturation and hue, or saturation, hue
+    and contrast. Each of the four is left out with probability 0.5, and the
+    result of each is clipped to 0 to 255 and truncated to bytes.
+
+    MMDetection's ``PhotoMetricDistortion`` calculates in floats that may
+    leave this range, shifts the hue by degrees, which is half as far, and
+    swaps channels; so it is not what the reference trains with.
+
+    Required Keys:
+
+    - img (uint8, BGR)
+
+    Modified Keys:
+
+    - img
+
+    Args:
+        brightness_delta (float): Largest summand. Defaults to 32.
+        contrast_range (tuple[float, float]): Defaults to (0.5, 1.5).
+        saturation_range (tuple[float, float]): Defaults to (0.5, 1.5).
+        hue_delta (int): Largest shift, in OpenCV's units of two degrees.
+            Defaults to 18.
+    """
+
+    def __init__(self,
+                 brightness_delta: float = 32,
+                 contrast_range: Tuple[float, float] = (0.5, 1.5),
+                 saturation_range: Tuple[float, float] = (0.5, 1.5),
+                 hue_delta: int = 18) -> None:
+        self.brightness_delta = brightness_delta
+        self.contrast_range = tuple(contrast_range)
+        self.saturation_range = tuple(saturation_range)
+        self.hue_delta = hue_delta
+
+    @cache_randomness
+    def _random_changes(self) -> dict:
+        """Draw all changes; None stands for one that is left out."""
+        changes = dict(
+            contrast_first=np.random.rand() < 0.5,
+            brightness=np.random.uniform(-self.brightness_delta,
+                                         self.brightness_delta),
+            contrast=np.random.uniform(*self.contrast_range),
+            saturation=np.random.uniform(*self.saturation_range),
+            hue=np.random.randint(-self.hue_delta, self.hue_delta + 1))
+        for key in ('brightness', 'contrast', 'saturation', 'hue'):
+            if np.random.rand() < 0.5:
+                changes[key] = None
+        return changes
+
+    def transform(self, results: dict) -> dict:
+        """Change the colours of one frame.
+
+        Args:
+            results (dict): The frame.
+
+        Returns:
+            dict: The same with other colours.
+        """
+        changes = self._random_changes()
+        img = np.ascontiguousarray(results['img'])
+        if changes['brightness'] is not None:
+            img = cv2.LUT(img, _byte_table(1, changes['brightness']))
+        for first in (True, False):
+            if not first:
+                img = self._change_hsv(img, changes)
+            if (changes['contrast'] is not None
+                    and changes['contrast_first'] == first):
+                img = cv2.LUT(img, _byte_table(changes['contrast'], 0))
+        results['img'] = img
+        return results
+
+    @staticmethod
+    def _change_hsv(img: np.ndarray, changes: dict) -> np.ndarray:
+        """Change saturation and hue of an image."""
+        if changes['saturation'] is not None:
+            hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
+            table = _byte_table(changes['saturation'], 0)
+            hsv[..., 1] = cv2.LUT(hsv[..., 1], table)
+            img = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+        if changes['hue'] is not None:
+            hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
+            table = ((np.arange(256) + changes['hue']) % 180).astype(np.uint8)
+            hsv[..., 0] = cv2.LUT(hsv[..., 0], table)
+            img = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+        return img
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}('
+                f'brightness_delta={self.brightness_delta}, '
+                f'contrast_range={self.contrast_range}, '
+                f'saturation_range={self.saturation_range}, '
+                f'hue_delta={self.hue_delta})')
+
+
+def _byte_table(factor: float, summand: float) -> np.ndarray:
+    """What becomes of every byte that is multiplied and added to."""
+    values = np.arange(256, dtype=np.float32) * factor + summand
+    return values.clip(0, 255).astype(np.uint8)

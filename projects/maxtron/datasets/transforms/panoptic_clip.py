@@ -1,0 +1,259 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Sampling, loading and packing of clips with panoptic annotations.
+
+In these pipelines ``gt_seg_map`` of a frame holds, for every pixel, 1 + the
+position of its segment in ``segments_info``, and 0 for void.
+"""
+
+from typing import Dict, List, Optional, Sequence
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmdet.datasets.transforms import BaseFrameSample
+from mmdet.registry import TRANSFORMS
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.structures import InstanceData, PixelData
+
+from ..panoptic_maps import index_map, read_id_map, read_raw_segments
+
+UNLABELLED = 255
+
+
+@TRANSFORMS.register_module()
+class RandomClipSampler(BaseFrameSample):
+    """Draw consecutive frames anywhere in the video.
+
+    Of a video with L frames the reference draws the first one from 0 to
+    L - clip_len - 1, which never is the last window; the published numbers
+    were made so, and it is the default. A video that is not longer than the
+    clip is taken as a whole, and its last frame repeated.
+
+    Required Keys:
+
+    - images, video_id, video_length
+    - clip_len (set by the dataset)
+
+    Added Keys: those of a frame, each a list over frames.
+
+    Args:
+        include_last (bool): Whether the last window may be drawn, too.
+            Defaults to False.
+        reverse_prob (float): Probability to play the clip backwards.
+            Defaults to 0.
+        **kwargs: See :class:`mmdet.datasets.BaseFrameSample`.
+
+    Raises:
+        ValueError: If ``reverse_prob`` is no probability.
+    """
+
+    def __init__(self,
+                 include_last: bool = False,
+                 reverse_prob: float = 0.,
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= reverse_prob <= 1:
+            raise ValueError(
+                f'reverse_prob of RandomClipSampler is {reverse_prob}; it '
+                'must be between 0 and 1.')
+        self.include_last = include_last
+        self.reverse_prob = reverse_prob
+
+    def transform(self, video_infos: dict) -> Dict[str, List]:
+        """Sample a clip.
+
+        Args:
+            video_infos (dict): The whole video.
+
+        Returns:
+            dict[str, list]: The frames of the clip.
+        """
+        clip_len = video_infos['clip_len']
+        length = video_infos['video_length']
+        start = 0
+        if length > clip_len:
+            start = np.random.randint(length - clip_len + self.include_last)
+        frames = [min(start + i, length - 1) for i in range(clip_len)]
+        if self.reverse_prob and np.random.rand() < self.reverse_prob:
+            frames.reverse()
+        return self.prepare_data(video_infos, frames)
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}('
+                f'include_last={self.include_last}, '
+                f'reverse_prob={self.reverse_prob}, '
+                f'collect_video_keys={self.collect_video_keys})')
+
+
+@TRANSFORMS.register_module()
+class LoadPanopticMap(BaseTransform):
+    """Load the panoptic map of a frame and compare it with its annotations.
+
+    Required Keys:
+
+    - img, seg_map_path
+    - segments_info (list[dict] with id, category, is_thing and iscrowd; None
+      if the map is a raw one of VIPSeg, which needs no list)
+    - label_is_thing (of raw maps: list[bool])
+    - video_id, frame_id (optional, for messages)
+
+    Added Keys:
+
+    - gt_seg_map (np.ndarray): Shape (h, w), see this module.
+
+    Modified Keys:
+
+    - segments_info (of raw maps)
+
+    Args:
+        backend_args (dict, optional): See :func:`mmengine.fileio.get`.
+    """
+
+    def __init__(self, backend_args: Optional[dict] = None) -> None:
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        """Load the map of one frame.
+
+        Args:
+            results (dict): The frame with its image.
+
+        Returns:
+            dict: The same with the map.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If map, image and list do not fit each other.
+        """
+        path = results['seg_map_path']
+        where = (f'Frame {results.get("frame_id")} of video '
+                 f'{results.get("video_id")}')
+        raw = results['segments_info'] is None
+        ids = read_id_map(path, where, raw, self.backend_args)
+        where = f'{where}, {path}'
+        if ids.shape != results['img'].shape[:2]:
+            size, other = ids.shape, results['img'].shape
+            raise ValueError(
+                f'{where}: the panoptic map is {size[0]} x {size[1]} (height '
+                f'x width), but the image {results["img_path"]} is '
+                f'{other[0]} x {other[1]}. Convert the dataset anew.')
+        if raw:
+            ids, results['segments_info'] = read_raw_segments(
+                ids, results['label_is_thing'], where)
+        results['gt_seg_map'] = index_map(ids, results['segments_info'], where)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}(backend_args={self.backend_args})'
+
+
+@TRANSFORMS.register_module()
+class PackPanopticClip(BaseTransform):
+    """Pack a clip with panoptic targets for training.
+
+    Targets are taken at every ``stride``-th pixel of row and column. Crowd
+    regions are left unlabelled. Each frame's :class:`DetDataSample` has
+
+    - ``gt_panoptic_seg`` (PixelData): ``sem_seg`` of shape (1, h, w), int32,
+      the id of the tube, 0 for void;
+    - ``gt_sem_seg`` (PixelData): ``sem_seg`` of shape (1, h, w), uint8, the
+      label, 255 where there is none;
+    - ``gt_instances`` (InstanceData): ``instances_ids`` and ``labels``, (n, ),
+      of the tubes that are seen in this frame. If a tube has several labels
+      in the clip, it has the largest, as in the reference;
+    - ``valid_pixels`` (PixelData): ``sem_seg`` of shape (1, H, W), bool, False
+      on padding.
+
+    Required Keys, each a list over frames:
+
+    - img, gt_seg_map, segments_info, valid_pixels
+
+    Args:
+        stride (int): Defaults to 4.
+        min_labelled (int, optional): Reject the sample unless more pixels
+            than that are labelled at this stride, and any tube is seen. It is
+            not rejected by default.
+        meta_keys (Sequence[str]): Keys that become metainfo of the frame.
+    """
+
+    def __init__(
+        self,
+        stride: int = 4,
+        min_labelled: Optional[int] = None,
+        meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape',
+                                    'img_shape', 'scale_factor', 'flip',
+                                    'frame_id', 'video_id', 'video_length')
+    ) -> None:
+        self.stride = stride
+        self.min_labelled = min_labelled
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: Dict[str, list]) -> Optional[dict]:
+        """Pack a clip.
+
+        Args:
+            results (dict[str, list]): The clip.
+
+        Returns:
+            dict | None: ``inputs``, uint8 of shape (T, 3, H, W), BGR, and
+            ``data_samples`` (:class:`TrackDataSample`); None if the sample is
+            rejected.
+        """
+        frames = [
+            dict(zip(results, values)) for values in zip(*results.values())
+        ]
+        maps = [self._targets(frame) for frame in frames]
+        if self.min_labelled is not None:
+            labelled = sum((label != UNLABELLED).sum() for _, label in maps)
+            seen = any(tube.any() for tube, _ in maps)
+            if labelled <= self.min_labelled or not seen:
+                return None
+        labels = {}
+        for frame in frames:
+            for seg in frame['segments_info']:
+                labels[seg['id']] = max(
+                    seg['category'], labels.get(seg['id'], 0))
+        sample = TrackDataSample()
+        # Set while they are empty: MMDetection's setter prints the first one
+        # into a string, with all its tensors, which takes longer than loading.
+        sample.video_data_samples = [DetDataSample() for _ in frames]
+        for packed, frame, targets in zip(sample, frames, maps):
+            self._pack_frame(packed, frame, *targets, labels)
+        imgs = np.stack(results['img']).transpose(0, 3, 1, 2)
+        imgs = torch.from_numpy(np.ascontiguousarray(imgs))
+        return dict(inputs=imgs, data_samples=sample)
+
+    def _targets(self, frame: dict):
+        """Ids of tubes and labels of a frame, two arrays of shape (h, w)."""
+        ids, labels = [0], [UNLABELLED]
+        for seg in frame['segments_info']:
+            crowd = seg['iscrowd']
+            ids.append(0 if crowd else seg['id'])
+            labels.append(UNLABELLED if crowd else seg['category'])
+        index = frame['gt_seg_map'][::self.stride, ::self.stride]
+        return np.array(ids, np.int32)[index], np.array(labels,
+                                                        np.uint8)[index]
+
+    def _pack_frame(self, sample: DetDataSample, frame: dict,
+                    tubes: np.ndarray, semantic: np.ndarray,
+                    labels: Dict[int, int]) -> None:
+        """Fill the data sample of a frame."""
+
+        def pixels(array):
+            return PixelData(sem_seg=torch.from_numpy(array[None]))
+
+        sample.set_metainfo(
+            {k: frame[k]
+             for k in self.meta_keys if k in frame})
+        sample.gt_panoptic_seg = pixels(tubes)
+        sample.gt_sem_seg = pixels(semantic)
+        sample.valid_pixels = pixels(frame['valid_pixels'])
+        seen = np.setdiff1d(tubes, [0]).tolist()
+        sample.gt_instances = InstanceData(
+            instances_ids=torch.tensor(seen, dtype=torch.long),
+            labels=torch.tensor([labels[i] for i in seen], dtype=torch.long))
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}(stride={self.stride}, '
+                f'min_labelled={self.min_labelled}, '
+                f'meta_keys={self.meta_keys})')

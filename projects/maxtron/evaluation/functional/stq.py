@@ -1,0 +1,142 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Segmentation and tracking quality (Weber et al., "STEP", 2021).
+
+As VIPSeg's tool measures it, with its two peculiarities: the first listed
+segment of a video is taken for a crowd if it is a thing, and a tube that
+changes its category counts as two.
+"""
+
+from dataclasses import dataclass
+from typing import Dict, List, Sequence
+
+import numpy as np
+
+from .video_counts import Segments, VideoCounts
+
+_FIRST_TUBE = 1  # has the instance number that means crowd
+
+
+@dataclass
+class STQStats:
+    """What STQ sums up of a video.
+
+    Attributes:
+        name (str): Name of the video.
+        num_frames (int): Its length.
+        association (float): Sum of the association quality of its tubes.
+        num_tubes (int): Thing tubes of the ground truth.
+        pixels (np.ndarray): (3, C + 1), int64: labelled pixels of each class
+            that are predicted right, that it has, and that it is predicted
+            for; the last column is void.
+    """
+    name: str
+    num_frames: int
+    association: float
+    num_tubes: int
+    pixels: np.ndarray
+
+    @property
+    def association_quality(self) -> float:
+        """float: AQ of the video, 0 without tubes."""
+        return self.association / max(self.num_tubes, 1)
+
+
+def count_associations(video: VideoCounts,
+                       is_thing: Sequence[bool]) -> STQStats:
+    """Compare the tubes and classes of a video.
+
+    Args:
+        video (:obj:`VideoCounts`): The video.
+        is_thing (Sequence[bool]): Whether a class is a thing, (C,).
+
+    Returns:
+        :obj:`STQStats`: Stats of the video.
+    """
+    # an index of -1, void, reads what is put at the end
+    is_thing = np.append(np.asarray(is_thing, bool), False)
+    void = len(is_thing) - 1
+    gt_labels = np.append(video.gt.labels, void)[video.gt_rows]
+    pred_labels = np.append(video.pred.labels, void)[video.pred_rows]
+    gt_things, pred_things = is_thing[gt_labels], is_thing[pred_labels]
+    is_crowd = np.append(video.gt.tubes == _FIRST_TUBE, False)[video.gt_rows]
+    is_crowd &= gt_things
+    gt_things, pred_things = gt_things & ~is_crowd, pred_things & ~is_crowd
+
+    gt_tubes = _number_tubes(video.gt)[video.gt_rows]
+    pred_tubes = _number_tubes(video.pred)[video.pred_rows]
+    # every tube has pixels, which are counted in pairs
+    gt_sizes = np.bincount(gt_tubes[gt_things], video.counts[gt_things])
+    pred_sizes = np.bincount(pred_tubes[pred_things],
+                             video.counts[pred_things])
+    both = gt_things & pred_things
+    stride = pred_tubes.max(initial=0) + 1
+    keys, pairs = np.unique(
+        gt_tubes[both] * stride + pred_tubes[both], return_inverse=True)
+    shared = np.bincount(pairs, video.counts[both], len(keys))
+    gt_size, pred_size = gt_sizes[keys // stride], pred_sizes[keys % stride]
+    iou = shared / (gt_size + pred_size - shared)
+
+    is_labelled = gt_labels != void
+    counts = video.counts[is_labelled]
+    gt_labels, pred_labels = gt_labels[is_labelled], pred_labels[is_labelled]
+    right = gt_labels == pred_labels
+    pixels = [
+        np.bincount(gt_labels[right], counts[right], len(is_thing)),
+        np.bincount(gt_labels, counts, len(is_thing)),
+        np.bincount(pred_labels, counts, len(is_thing))
+    ]
+    return STQStats(video.name, video.num_frames,
+                    float((shared * iou / gt_size).sum()),
+                    int((gt_sizes > 0).sum()), np.int64(pixels))
+
+
+def _number_tubes(segments: Segments) -> np.ndarray:
+    """Number the tubes by id and category, (n + 1,); void reads the last."""
+    stride = segments.labels.max(initial=0) + 1
+    keys = segments.tubes * stride + segments.labels
+    return np.append(np.unique(keys, return_inverse=True)[1], 0)
+
+
+def _mean_iou(pixels: np.ndarray) -> float:
+    """Mean IoU over the classes that are annotated or predicted; else 0.
+
+    Void counts as a class of IoU 0 where it is predicted for a label.
+    """
+    right, annotated, predicted = pixels
+    union = annotated + predicted - right
+    return float(
+        (right / np.maximum(union, 1)).sum() / max(np.count_nonzero(union), 1))
+
+
+def summarize_stq(stats: Sequence[STQStats]) -> Dict[str, object]:
+    """Average over videos.
+
+    Args:
+        stats (Sequence[:obj:`STQStats`]): One item a video.
+
+    Returns:
+        dict[str, object]: ``STQ``, ``AQ`` and ``IoU`` in [0, 1];
+        ``per_class``, the IoU of each class, None for one that is neither
+        annotated nor predicted; ``per_video``, a list of dicts with
+        ``video_id``, ``length`` and the three values.
+    """
+    num_tubes = sum(video.num_tubes for video in stats)
+    association = sum(video.association for video in stats)
+    pixels = sum(video.pixels for video in stats)
+    per_video: List[dict] = []
+    for video in stats:
+        values = _values(video.association_quality, _mean_iou(video.pixels))
+        per_video.append(
+            dict(video_id=video.name, length=video.num_frames, **values))
+    right, annotated, predicted = pixels[:, :-1]
+    union = annotated + predicted - right
+    return dict(
+        _values(association / max(num_tubes, 1), _mean_iou(pixels)),
+        per_class=[
+            float(r / u) if u else None for r, u in zip(right, union)
+        ],
+        per_video=per_video)
+
+
+def _values(association: float, iou: float) -> Dict[str, float]:
+    return dict(STQ=(association * iou)**0.5, AQ=association, IoU=iou)

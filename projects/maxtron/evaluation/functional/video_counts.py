@@ -1,0 +1,268 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""What VPQ and STQ need of a video: pixel pairs, each frame counted once."""
+
+from typing import Dict, Iterable, List, NamedTuple, Optional
+
+import numpy as np
+
+VOID = 0
+
+
+class FramePairs(NamedTuple):
+    """How many pixels of a frame have which two ids.
+
+    Attributes:
+        gt_ids (np.ndarray): Ground truth ids, (m,), int64, 0 is void.
+        pred_ids (np.ndarray): Predicted ids, (m,), int64, 0 is void.
+        counts (np.ndarray): Pixels, (m,), int64, above 0.
+    """
+    gt_ids: np.ndarray
+    pred_ids: np.ndarray
+    counts: np.ndarray
+
+
+def count_pairs(gt_map: np.ndarray, pred_map: np.ndarray,
+                where: str) -> FramePairs:
+    """Count the pixels of a frame by (ground truth id, predicted id).
+
+    Segments are connected, so the pairs are counted by their runs along the
+    rows: some ten thousand instead of a million pixels have to be sorted.
+
+    Args:
+        gt_map (np.ndarray): Ids of the ground truth, (H, W), integers from 0
+            to 2**31 - 1.
+        pred_map (np.ndarray): Predicted ids, likewise.
+        where (str): Names the frame in messages.
+
+    Returns:
+        :obj:`FramePairs`: The pairs, each once.
+
+    Raises:
+        ValueError: If the maps differ in size.
+    """
+    if gt_map.shape != pred_map.shape:
+        raise ValueError(
+            f'{where}: the prediction is {_size(pred_map)} (height x width), '
+            f'but the ground truth {_size(gt_map)}.')
+    gt, pred = gt_map.ravel(), pred_map.ravel()
+    is_start = np.ones(gt.size, bool)
+    np.not_equal(gt[1:], gt[:-1], out=is_start[1:])
+    is_start[1:] |= pred[1:] != pred[:-1]
+    starts = np.flatnonzero(is_start)
+    keys = gt[starts].astype(np.int64) << 32 | pred[starts].astype(np.int64)
+    keys, runs = np.unique(keys, return_inverse=True)
+    counts = np.bincount(runs, np.diff(starts, append=gt.size))
+    return FramePairs(keys >> 32, keys & 0xFFFFFFFF, counts.astype(np.int64))
+
+
+def _size(array: np.ndarray) -> str:
+    return ' x '.join(map(str, array.shape))
+
+
+class Segments(NamedTuple):
+    """The segments of all frames of a video, in temporal order.
+
+    Row by row: frame by frame, and within a frame as they were listed.
+
+    Attributes:
+        frames (np.ndarray): Position of the frame in the video, (n,).
+        tubes (np.ndarray): Number of the tube, (n,), from 1, in order of
+            first appearance in the rows; 0 is left for void.
+        labels (np.ndarray): Label of the category, (n,). Frames of one tube
+            may differ.
+        is_crowd (np.ndarray): Whether it stands for many things, (n,), bool.
+        areas (np.ndarray): Pixels, (n,): those that the annotation states,
+            else as counted.
+        ids (np.ndarray): The id of the tube in the maps, (n,).
+    """
+    frames: np.ndarray
+    tubes: np.ndarray
+    labels: np.ndarray
+    is_crowd: np.ndarray
+    areas: np.ndarray
+    ids: np.ndarray
+
+
+class VideoCounts(NamedTuple):
+    """A video as VPQ and STQ see it: a few kilobytes, whatever its size.
+
+    Attributes:
+        name (str): Name of the video.
+        num_frames (int): Number of frames.
+        gt (:obj:`Segments`): Segments of the ground truth.
+        pred (:obj:`Segments`): Predicted segments.
+        gt_rows (np.ndarray): Row in ``gt`` of each pair, (m,), -1 is void.
+        pred_rows (np.ndarray): Row in ``pred`` of each pair, (m,), -1 is
+            void. Both rows are of one frame, and not both void.
+        counts (np.ndarray): Pixels of each pair, (m,).
+    """
+    name: str
+    num_frames: int
+    gt: Segments
+    pred: Segments
+    gt_rows: np.ndarray
+    pred_rows: np.ndarray
+    counts: np.ndarray
+
+
+class VideoCounter:
+    """Collects the pixel pairs of a video, frame by frame.
+
+    Args:
+        name (str): Name of the video, for messages.
+        labels (dict[int, int]): Label of each category id.
+    """
+
+    def __init__(self, name: str, labels: Dict[int, int]) -> None:
+        self.name = name
+        self.num_frames = 0
+        self._gt = _SegmentRows(labels, 'ground truth')
+        self._pred = _SegmentRows(labels, 'prediction')
+        self._pairs: List[np.ndarray] = []
+
+    def add(self, frame_name: str, pairs: FramePairs,
+            gt_segments: Iterable[dict],
+            pred_segments: Iterable[dict]) -> None:
+        """Add the next frame.
+
+        Args:
+            frame_name (str): Name of the frame, for messages.
+            pairs (:obj:`FramePairs`): Pixels of the frame.
+            gt_segments (Iterable[dict]): Segments of the ground truth as
+                they are annotated: ``id``, ``category_id`` and optionally
+                ``iscrowd`` (0) and ``area`` (counted). Areas of an id that
+                is listed twice add up.
+            pred_segments (Iterable[dict]): Predicted segments: ``id`` and
+                ``category_id``; areas are counted.
+
+        Raises:
+            ValueError: If the listed ids are not just those of the pixels,
+                or a category is unknown.
+        """
+        sides = ((self._gt, pairs.gt_ids, gt_segments, True),
+                 (self._pred, pairs.pred_ids, pred_segments, False))
+        columns = []
+        try:
+            for side, ids, segments, use_area in sides:
+                rows = side.add(self.num_frames, segments,
+                                _areas(ids, pairs.counts), use_area)
+                columns.append(
+                    np.array([rows[i] for i in ids.tolist()], np.int64))
+        except ValueError as error:
+            raise ValueError(f'video {self.name}, frame {frame_name}: '
+                             f'{error}.') from error
+        frame = np.stack([*columns, pairs.counts])
+        self._pairs.append(frame[:, (frame[:2] >= 0).any(0)])
+        self.num_frames += 1
+
+    def result(self) -> VideoCounts:
+        """All that was added.
+
+        Returns:
+            :obj:`VideoCounts`: The counts of the video.
+        """
+        pairs = np.concatenate([np.zeros((3, 0), np.int64), *self._pairs], 1)
+        return VideoCounts(self.name, self.num_frames, self._gt.result(),
+                           self._pred.result(), *pairs)
+
+
+def _areas(ids: np.ndarray, counts: np.ndarray) -> Dict[int, int]:
+    """Pixels of every id but void."""
+    unique, inverse = np.unique(ids, return_inverse=True)
+    areas = np.bincount(inverse, counts).astype(np.int64)
+    return {
+        i: area
+        for i, area in zip(unique.tolist(), areas.tolist()) if i != VOID
+    }
+
+
+class _SegmentRows:
+    """Rows of :class:`Segments`, in the making.
+
+    Args:
+        labels (dict[int, int]): Label of each category id.
+        kind (str): What is segmented, for messages.
+    """
+
+    def __init__(self, labels: Dict[int, int], kind: str) -> None:
+        self.labels = labels
+        self.kind = kind
+        self.tubes: Dict[int, int] = {}
+        self.rows: List[tuple] = []
+
+    def add(self, frame: int, segments: Iterable[dict],
+            counted: Dict[int, int], use_area: bool) -> Dict[int, int]:
+        """Add the segments of a frame.
+
+        Args:
+            frame (int): Position of the frame.
+            segments (Iterable[dict]): The listed segments.
+            counted (dict[int, int]): Pixels of every id in the map.
+            use_area (bool): Whether a listed area counts.
+
+        Returns:
+            dict[int, int]: Row of every id; -1 for void.
+        """
+        merged: Dict[int, dict] = {}
+        for segment in segments:
+            self._check(segment, merged.get(segment['id']))
+            area: Optional[int] = segment.get('area') if use_area else None
+            if segment['id'] not in merged:
+                merged[segment['id']] = dict(segment, area=area)
+            elif area is not None:
+                merged[segment['id']]['area'] += area
+        self._compare(merged.keys(), counted.keys())
+        rows = {VOID: -1}
+        for segment_id, segment in merged.items():
+            area = segment['area']
+            rows[segment_id] = len(self.rows)
+            self.rows.append(
+                (frame, self.tubes.setdefault(segment_id,
+                                              len(self.tubes) + 1),
+                 self.labels[segment['category_id']],
+                 segment.get('iscrowd', 0),
+                 counted[segment_id] if area is None else area, segment_id))
+        return rows
+
+    def _check(self, segment: dict, other: Optional[dict]) -> None:
+        """See that a segment is complete and in accord with itself."""
+        missing = {'id', 'category_id'} - segment.keys()
+        if missing:
+            raise ValueError(f'a segment of the {self.kind} has no '
+                             f'{" and no ".join(sorted(missing))}')
+        if segment['id'] == VOID:
+            raise ValueError(f'the {self.kind} lists a segment of id 0, '
+                             'which means void')
+        category = segment['category_id']
+        if category not in self.labels:
+            raise ValueError(f'segment {segment["id"]} of the {self.kind} '
+                             f'has the unknown category {category}')
+        if other is not None and other['category_id'] != category:
+            raise ValueError(
+                f'the {self.kind} lists segment {segment["id"]} twice, with '
+                f'the categories {other["category_id"]} and {category}')
+
+    def _compare(self, listed: Iterable[int], found: Iterable[int]) -> None:
+        """See that the map has the listed ids and no others."""
+        unknown = sorted(set(found) - set(listed))
+        if unknown:
+            raise ValueError(
+                f'the mask of the {self.kind} has ids that its list of '
+                f'segments does not have: {_some(unknown)}')
+        absent = sorted(set(listed) - set(found))
+        if absent:
+            raise ValueError(
+                f'the list of segments of the {self.kind} has ids that its '
+                f'mask does not have: {_some(absent)}')
+
+    def result(self) -> Segments:
+        """The rows as arrays."""
+        columns = np.array(self.rows, np.int64).reshape(-1, 6).T
+        frames, tubes, labels, is_crowd, areas, ids = columns
+        return Segments(frames, tubes, labels, is_crowd == 1, areas, ids)
+
+
+def _some(ids: List[int]) -> str:
+    """The first few of some ids."""
+    more = f' and {len(ids) - 5} more' if len(ids) > 5 else ''
+    return ', '.join(map(str, ids[:5])) + more

@@ -1,0 +1,90 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from typing import Dict, List, Sequence
+
+from mmdet.registry import METRICS
+from mmengine.logging import MMLogger
+
+from ..functional import (
+    WINDOWS,
+    TubeStats,
+    VideoCounts,
+    count_tubes,
+    summarize_vpq,
+)
+from ..reports import vpq_report
+from .panoptic_video_metric import PanopticVideoMetric
+
+_SUFFIXES = dict(All='', Things='_Th', Stuff='_St')
+
+
+@METRICS.register_module()
+class VPQMetric(PanopticVideoMetric):
+    """Video panoptic quality of VIPSeg.
+
+    Reports, in percent, 'VPQ', 'VPQ_Th' and 'VPQ_St' and for each window
+    'VPQ_{k}', 'VPQ_{k}_Th' and 'VPQ_{k}_St'. A value is nan where there is
+    nothing to measure it by, such as no video of k frames; the means leave
+    such a window out, which is warned of.
+
+    Args:
+        windows (Sequence[int]): Lengths of the windows, in frames. Defaults
+            to (1, 2, 4, 6).
+        **kwargs: See :class:`PanopticVideoMetric`.
+
+    Raises:
+        ValueError: If a window has less than a frame, or there is none.
+    """
+
+    def __init__(self, windows: Sequence[int] = WINDOWS, **kwargs) -> None:
+        if not windows or min(windows) < 1:
+            raise ValueError('windows must be numbers of frames, 1 or more: '
+                             f'got {windows}.')
+        super().__init__(**kwargs)
+        self.windows = tuple(windows)
+
+    def measure(self, video: VideoCounts) -> Dict[int, TubeStats]:
+        """Match the tubes of a video.
+
+        Args:
+            video (:obj:`VideoCounts`): Its pixels.
+
+        Returns:
+            dict[int, :obj:`TubeStats`]: Stats by window.
+        """
+        num_classes = len(self.dataset_meta['classes'])
+        return {k: count_tubes(video, k, num_classes) for k in self.windows}
+
+    def report(self, stats: List[Dict[int, TubeStats]]) -> Dict[str, float]:
+        """Sum up and log.
+
+        Args:
+            stats (list[dict[int, :obj:`TubeStats`]]): Stats of each video.
+
+        Returns:
+            dict[str, float]: Values by name.
+        """
+        zero = TubeStats.zeros(len(self.dataset_meta['classes']))
+        summary = summarize_vpq(
+            {k: sum((video[k] for video in stats), zero)
+             for k in self.windows}, self.is_thing)
+        logger = MMLogger.get_current_instance()
+        logger.info(f'VPQ of {len(stats)} videos\n'
+                    f'{vpq_report(summary, self.table_names)}')
+        empty = [k for k in self.windows
+                 if not summary['windows'][k]['windows']]
+        if empty:
+            logger.warning(
+                f'No video has {min(empty)} frames or more: VPQ is the mean '
+                f'without the windows {empty}.')
+        values = {
+            f'VPQ{suffix}': summary['VPQ'][group]
+            for group, suffix in _SUFFIXES.items()
+        }
+        values.update({
+            f'VPQ_{k}{suffix}': summary['windows'][k][group]['pq']
+            for k in self.windows for group, suffix in _SUFFIXES.items()
+        })
+        return {
+            key: float('nan') if value is None else value
+            for key, value in values.items()
+        }

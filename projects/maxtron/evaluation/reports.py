@@ -1,0 +1,69 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Tables of VPQ and STQ."""
+
+from typing import Dict, List, Optional, Sequence
+
+from terminaltables import AsciiTable
+
+
+def vpq_report(summary: Dict[str, dict],
+               names: Optional[Sequence[str]] = None) -> str:
+    """Tables of VPQ.
+
+    Args:
+        summary (dict): From :func:`summarize_vpq`.
+        names (Sequence[str], optional): Names of the classes, for a table
+            of the classes that have tubes. Defaults to None.
+
+    Returns:
+        str: The tables, in percent; '-' where there is nothing to measure.
+    """
+    windows = summary['windows']
+    header = ['', 'VPQ', *(f'VPQ^{k}' for k in windows)]
+    rows = [[
+        group, summary['VPQ'][group],
+        *(windows[k][group]['pq'] for k in windows),
+        max(windows[k][group]['n'] for k in windows)
+    ] for group in ('All', 'Things', 'Stuff')]
+    text = _table([*header, 'classes'], rows, 3)
+    if names is None:
+        return text
+    rows = [[
+        name, summary['VPQ']['per_class'][label],
+        *(windows[k]['per_class'][label]['pq'] for k in windows)
+    ] for label, name in enumerate(names)]
+    return f'{text}\n{_table(["class", *header[1:]], rows, 3)}'
+
+
+def stq_report(summary: Dict[str, object],
+               names: Optional[Sequence[str]] = None) -> str:
+    """Tables of STQ.
+
+    Args:
+        summary (dict): From :func:`summarize_stq`.
+        names (Sequence[str], optional): Names of the classes, for a table
+            of the classes that were seen. Defaults to None.
+
+    Returns:
+        str: The tables, values in [0, 1].
+    """
+    keys = ['STQ', 'AQ', 'IoU']
+    text = _table(['', *keys], [['All', *(summary[k] for k in keys)]], 5)
+    if names is None:
+        return text
+    return f'{text}\n' + _table(
+        ['class', 'IoU'],
+        [[name, iou] for name, iou in zip(names, summary['per_class'])], 5)
+
+
+def _table(header: List[str], rows: List[list], digits: int) -> str:
+    """Format a table; rows without any value are left out."""
+    rows = [row for row in rows if any(cell is not None for cell in row[1:])]
+    cells = [[
+        '-' if cell is None else
+        f'{cell:.{digits}f}' if isinstance(cell, float) else str(cell)
+        for cell in row
+    ] for row in rows]
+    table = AsciiTable([header, *cells])
+    table.justify_columns = dict.fromkeys(range(1, len(header)), 'right')
+    return table.table

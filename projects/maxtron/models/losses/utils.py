@@ -1,0 +1,32 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""What the losses of kMaX share."""
+import torch
+from torch import Tensor
+
+# Reference: keeps denominators and weights above zero.
+EPS = 1e-5
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision to single, the others as they are.
+
+    Args:
+        x (Tensor): Of any shape.
+
+    Returns:
+        Tensor: Same shape, float32 or float64.
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def mean_of_nonzero(loss: Tensor) -> Tensor:
+    """Mean of what is not zero, clip by clip, then over the clips.
+
+    Args:
+        loss (Tensor): Loss of each of n entries of B clips, shape (B, n).
+
+    Returns:
+        Tensor: Scalar; 0 where a clip has only zeros.
+    """
+    num = loss.count_nonzero(1).clamp(min=1)
+    return (loss.sum(1) / num).mean()

@@ -1,0 +1,267 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Which queries exceed a probability at which pixel, tile by tile."""
+import math
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import (
+                    Callable,
+                    Iterable,
+                    Iterator,
+                    List,
+                    NamedTuple,
+                    Optional,
+                    Tuple,
+)
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Candidates(NamedTuple):
+    """Pairs of a pixel and a query whose probability exceeds the threshold.
+
+    The pairs of one pixel come with ascending query.
+
+    Attributes:
+        pixels (np.ndarray): Pixel, row-major, shape (n, ), int64.
+        queries (np.ndarray): Query, shape (n, ), int64.
+        probs (np.ndarray): Probability of the query at the pixel, shape
+            (n, ), float32.
+    """
+    pixels: np.ndarray
+    queries: np.ndarray
+    probs: np.ndarray
+
+
+class Span(NamedTuple):
+    """Some rows (or columns) of the output and what they are made of.
+
+    Attributes:
+        start (int): First of them.
+        source (slice): Rows of the logits that they depend on.
+        weights (Tensor): Their weights, shape (rows, source rows).
+    """
+    start: int
+    source: slice
+    weights: Tensor
+
+
+class Tile(NamedTuple):
+    """A tile of the output and which queries matter there.
+
+    Attributes:
+        row (:obj:`Span`): Its rows.
+        column (:obj:`Span`): Its columns.
+        queries (Tensor): Queries that add to the softmax; the first of them
+            can be candidates.
+        num_wanted (int): How many of them.
+        least (float): Bound of the log of the sum over the queries, after
+            the shift of :meth:`CandidateFinder.find`.
+    """
+    row: Span
+    column: Span
+    queries: Tensor
+    num_wanted: int
+    least: float
+
+
+def resize_spans(size: int, padded: int, cropped: int, final: int,
+                 length: int, device: torch.device) -> List[Span]:
+    """Upsampling, cropping and resizing along one axis as a matrix.
+
+    Both resizes are linear, so resizing the identity gives their matrix. It
+    is cut into spans that only see a few rows of the input.
+
+    Args:
+        size (int): Length of the axis in the logits.
+        padded (int): Length of the padded network input.
+        cropped (int): Length without the padding.
+        final (int): Length in the original image.
+        length (int): Rows of a span.
+        device (torch.device): Where the matrices are put.
+
+    Returns:
+        list[:obj:`Span`]: They cover ``range(final)``.
+    """
+    matrix = torch.eye(size)[None]
+    for begin, end in ((size, padded), (cropped, final)):
+        matrix = matrix[..., :begin]
+        if begin != end:
+            matrix = F.interpolate(
+                matrix, end, mode='linear', align_corners=True)
+    matrix = matrix[0].T  # (final, size)
+    spans = []
+    for start in range(0, final, length):
+        weights = matrix[start:start + length]
+        used = weights.any(0).nonzero()
+        source = slice(int(used[0]), int(used[-1]) + 1)
+        spans.append(Span(start, source, weights[:, source].to(device)))
+    return spans
+
+
+class CandidateFinder:
+    """Finds the candidate queries of a frame.
+
+    A tile of the output depends on a small window of the logits, which bounds
+    every query from both sides, for resized values lie between the resized
+    ones. So queries that cannot change the softmax of the tile by a rounding
+    error are left out, and only those that can reach the threshold are
+    compared with it.
+
+    Args:
+        num_queries (int): Number of queries N.
+        mask_shape (tuple[int, int]): Height and width of the logits.
+        input_shape (tuple[int, int]): Height and width of the padded input.
+        img_shape (tuple[int, int]): Height and width before padding.
+        ori_shape (tuple[int, int]): Height and width of the original image.
+        threshold (float): Probability that candidates exceed.
+        device (torch.device): Device of the logits.
+        tile_shape (tuple[int, int], optional): Pixels of a tile; it bounds
+            the memory and does not change the result. By default what suits
+            the caches of a CPU, and larger on a GPU.
+    """
+
+    def __init__(self,
+                 num_queries: int,
+                 mask_shape: Tuple[int, int],
+                 input_shape: Tuple[int, int],
+                 img_shape: Tuple[int, int],
+                 ori_shape: Tuple[int, int],
+                 threshold: float,
+                 device: torch.device,
+                 tile_shape: Optional[Tuple[int, int]] = None) -> None:
+        if tile_shape is None:
+            width, floats = (64, 2**18) if device.type == 'cpu' else (512,
+                                                                      2**25)
+            tile_shape = (max(floats // (width * num_queries), 1), width)
+        self.ori_shape = ori_shape
+        self.threshold = threshold
+        self.rows, self.columns = (
+            resize_spans(*sizes, device) for sizes in zip(
+                mask_shape, input_shape, img_shape, ori_shape, tile_shape))
+        # all queries left out of a sum change it by less than its rounding
+        self.negligible = math.log(num_queries) - math.log(2**-25)
+
+    def find(self, logits: Tensor) -> Candidates:
+        """Find the candidates of one frame.
+
+        Args:
+            logits (Tensor): Mask logits with shape (N, h, w), float32.
+
+        Returns:
+            :obj:`Candidates`: Of all pixels of ``ori_shape``.
+
+        Raises:
+            ValueError: If a logit is not finite.
+        """
+        # The softmax does not see a shift, and resizing keeps it one. After
+        # this one no value is positive, here and after resizing.
+        peak = logits.amax(0)
+        if not peak.isfinite().all():
+            raise ValueError('The mask logits hold nan or inf: the model has '
+                             'diverged or its weights do not fit.')
+        logits = logits - peak
+        tiles = self._tiles(logits)
+
+        def search(tile: Tile) -> Candidates:
+            return self._search(logits, tile)
+
+        with _exact_matmul(logits.device):
+            if logits.device.type == 'cpu':
+                found = _map_in_threads(search, tiles)
+            else:
+                found = list(map(search, tiles))
+        if not found:
+            return Candidates(*np.zeros((3, 0), np.int64))
+        return Candidates(*(np.concatenate(part) for part in zip(*found)))
+
+    def _tiles(self, logits: Tensor) -> List[Tile]:
+        """The tiles that have candidates."""
+        lower, upper = self._bounds(logits)
+        # log of the least possible sum over the queries
+        least = lower.logsumexp(0)  # (rows, columns)
+        active = upper > least - self.negligible
+        wanted = upper > least + (math.log(self.threshold) - 1e-3)
+        # wanted ones first, both in ascending order
+        order = (active.byte() + wanted.byte()).sort(
+            dim=0, descending=True, stable=True).indices
+        counts = torch.stack((active.sum(0), wanted.sum(0)), -1).tolist()
+        least = least.tolist()
+        return [
+            Tile(row, column, order[:counts[i][j][0], i, j], counts[i][j][1],
+                 least[i][j]) for i, row in enumerate(self.rows)
+            for j, column in enumerate(self.columns) if counts[i][j][1]
+        ]
+
+    def _bounds(self, logits: Tensor) -> Tuple[Tensor, Tensor]:
+        """Bounds of each query in each tile, shape (N, rows, columns)."""
+        bounds = []
+        for bound in (torch.amin, torch.amax):
+            rows = torch.stack([
+                bound(logits[:, row.source], 1) for row in self.rows
+            ], 1)  # (N, rows, w)
+            bounds.append(
+                torch.stack([
+                    bound(rows[..., column.source], 2)
+                    for column in self.columns
+                ], 2))
+        return tuple(bounds)
+
+    def _search(self, logits: Tensor, tile: Tile) -> Candidates:
+        """Find the candidates of one tile of logits (N, h, w)."""
+        row, column, queries = tile.row, tile.column, tile.queries
+        values = logits[:, row.source, column.source][queries]
+        values = row.weights @ values @ column.weights.T  # (n, r, c)
+        if tile.least < -40:  # the sum could underflow
+            values -= values.amax(0)
+        width = values.shape[2]
+        values = values.exp_().flatten(1)  # (n, r * c)
+        total = values.sum(0)
+        hit = values[:tile.num_wanted] > self.threshold * total
+        index = _true_indices(hit.flatten())
+        query = index.div(hit.shape[1], rounding_mode='floor')
+        pixel = index - query * hit.shape[1]
+        probs = values.flatten()[index] / total[pixel]
+        # row * width + column of the tile to those of the image
+        pixel += pixel.div(
+            width, rounding_mode='floor') * (self.ori_shape[1] - width) + (
+                row.start * self.ori_shape[1] + column.start)
+        return Candidates(*(part.cpu().numpy()
+                            for part in (pixel, queries[query], probs)))
+
+
+def _true_indices(mask: Tensor) -> Tensor:
+    """Indices of the true elements, shape (n, ), ascending."""
+    if mask.is_cuda:
+        return mask.nonzero()[:, 0]
+    # much faster than PyTorch's on the CPU
+    return torch.from_numpy(np.flatnonzero(mask.numpy()))
+
+
+@contextmanager
+def _exact_matmul(device: torch.device) -> Iterator[None]:
+    """Lets no setting for speed round the factors of a float32 product."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def _map_in_threads(function: Callable, items: Iterable) -> list:
+    """Apply a function to items in as many threads as PyTorch would use.
+
+    Its operators are then single-threaded: they are so short that waiting for
+    each other would take longer, above all on a busy machine.
+    """
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # new threads inherit it
+    try:
+        with ThreadPoolExecutor(num_threads) as pool:
+            return list(pool.map(function, items))
+    finally:
+        torch.set_num_threads(num_threads)

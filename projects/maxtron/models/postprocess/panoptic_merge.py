@@ -1,0 +1,297 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Mask and class logits of a video to panoptic maps."""
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .mask_candidates import CandidateFinder, Candidates
+from .panoptic_map import IndexMap, PanopticMap, thing_id
+
+
+class PanopticSegment(NamedTuple):
+    """A segment of a video.
+
+    Attributes:
+        id (int): Its panoptic id, see :class:`PanopticMap`.
+        label (int): Its class.
+        query (int): The query it came from; where several became one stuff
+            segment, the first.
+        score (float): Class score times mask score of that query.
+        isthing (bool): Whether it is an instance.
+    """
+    id: int
+    label: int
+    query: int
+    score: float
+    isthing: bool
+
+
+class PanopticResult(NamedTuple):
+    """What :meth:`PanopticMerger.merge` returns.
+
+    Attributes:
+        maps (list[:obj:`PanopticMap`]): One for each frame.
+        segments (list[:obj:`PanopticSegment`]): Accepted segments, best
+            first; the numbers of the instances of a class ascend.
+    """
+    maps: List[PanopticMap]
+    segments: List[PanopticSegment]
+
+
+class QuerySets:
+    """Numbers the sets of queries that occur, from 0 for the empty one.
+
+    They are the nodes of a trie: a set is the set without its last query,
+    and that query.
+
+    Args:
+        num_queries (int): Number of queries N; set q + 1 is query q alone.
+    """
+
+    def __init__(self, num_queries: int) -> None:
+        self.num_queries = num_queries
+        self._parents = [0] * (num_queries + 1)
+        self._last = [-1, *range(num_queries)]
+        self._children: Dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def number(self, candidates: Candidates, num_pixels: int) -> np.ndarray:
+        """The set of each pixel.
+
+        Args:
+            candidates (:obj:`Candidates`): Members of the sets.
+            num_pixels (int): Number of pixels P.
+
+        Returns:
+            np.ndarray: Number of each pixel's set, shape (P, ), int32.
+        """
+        pixels, queries = candidates.pixels, candidates.queries
+        sets = np.zeros(num_pixels, np.int32)
+        first = np.empty(num_pixels, np.int32)
+        while len(pixels):
+            # of equal indices the last assignment stays, so reversed the first
+            first[pixels[::-1]] = queries[::-1]
+            chosen = first[pixels] == queries
+            sets[pixels[chosen]] = self._extend(sets[pixels[chosen]],
+                                                queries[chosen])
+            pixels, queries = pixels[~chosen], queries[~chosen]
+        return sets
+
+    def _extend(self, sets: np.ndarray, queries: np.ndarray) -> np.ndarray:
+        """Numbers of the sets with one more query each, shape (n, )."""
+        if not sets.any():
+            return queries + 1
+        keys, inverse = np.unique(
+            sets.astype(np.int64) * self.num_queries + queries,
+            return_inverse=True)
+        numbers = np.empty(len(keys), np.int32)
+        for i, key in enumerate(keys.tolist()):
+            number = self._children.setdefault(key, len(self))
+            if number == len(self):
+                parent, query = divmod(key, self.num_queries)
+                self._parents.append(parent)
+                self._last.append(query)
+            numbers[i] = number
+        return numbers[inverse]
+
+    def sets_of_queries(self) -> List[np.ndarray]:
+        """The numbers of the sets that contain each query."""
+        parents, last = np.array(self._parents), np.array(self._last)
+        node = np.arange(len(self))
+        pairs = []
+        top = node
+        while top.any():
+            node, top = node[top > 0], top[top > 0]
+            pairs.append((last[top], node))
+            top = parents[top]
+        queries, nodes = (np.concatenate(part) for part in zip(*pairs))
+        order = queries.argsort(kind='stable')
+        ends = np.bincount(queries, minlength=self.num_queries).cumsum()
+        return np.split(nodes[order], ends[:-1])
+
+
+class PanopticMerger:
+    """Merges the masks of all queries into panoptic maps.
+
+    The queries compete for the pixels of a whole video, best first. That is
+    decided by two things that are summed up frame by frame: how many pixels
+    have which set of candidate queries, and each query's sum of
+    probabilities. Only the number of each pixel's set is kept, compressed.
+
+    Args:
+        thing_labels (Iterable[int]): The labels that are things.
+        num_classes (int): Number of classes; also the id of void pixels.
+        pixel_thr (float): A query can only get pixels where its probability
+            exceeds this, between 0 and 1.
+        thing_thr (float): A thing needs a class score above this.
+        stuff_thr (float): A stuff region needs a class score above this.
+        overlap_thr (float): A query must get more than this share of the
+            pixels that it is a candidate of.
+        tile_shape (tuple[int, int], optional): Pixels that are processed at
+            a time, see :class:`CandidateFinder`.
+
+    Raises:
+        ValueError: If ``pixel_thr`` is no probability between 0 and 1 or a
+            thing label is no class.
+    """
+
+    def __init__(self,
+                 thing_labels: Iterable[int],
+                 num_classes: int,
+                 pixel_thr: float,
+                 thing_thr: float,
+                 stuff_thr: float,
+                 overlap_thr: float,
+                 tile_shape: Optional[Tuple[int, int]] = None) -> None:
+        self.thing_labels = frozenset(thing_labels)
+        self.num_classes = num_classes
+        if not 0 < pixel_thr < 1:
+            raise ValueError(
+                f'pixel_thr={pixel_thr} must lie between 0 and 1: it is the '
+                'probability that a query needs at a pixel.')
+        foreign = sorted(self.thing_labels - set(range(num_classes)))
+        if foreign:
+            raise ValueError(f'thing_labels holds {foreign}, but there are '
+                             f'only the labels 0 to {num_classes - 1}.')
+        self.pixel_thr = pixel_thr
+        self.thing_thr = thing_thr
+        self.stuff_thr = stuff_thr
+        self.overlap_thr = overlap_thr
+        self.tile_shape = tile_shape
+        self._finder_args = self._finder = None
+        self._sets: Optional[QuerySets] = None
+        self._counts = np.zeros(0, np.int64)  # pixels of each set
+        self._prob_sums = np.zeros(0)
+        self._frames: List[Tuple[IndexMap, np.ndarray]] = []
+
+    @torch.no_grad()
+    def update(self, mask_logits: Tensor, input_shape: Tuple[int, int],
+               img_shape: Tuple[int, int], ori_shape: Tuple[int, int]) -> None:
+        """Take in the next frames of the video.
+
+        Args:
+            mask_logits (Tensor): Mask logits with shape (N, T, h, w), whose
+                queries are in the same order for the whole video.
+            input_shape (tuple[int, int]): Height and width of the padded
+                network input.
+            img_shape (tuple[int, int]): Height and width before padding.
+            ori_shape (tuple[int, int]): Height and width of the original
+                image, and of the maps.
+
+        Raises:
+            ValueError: If the logits do not fit those before, are not
+                finite, or ``img_shape`` is larger than ``input_shape``.
+        """
+        num_queries = len(mask_logits)
+        if self._sets is None:
+            self._sets = QuerySets(num_queries)
+            self._prob_sums = np.zeros(num_queries)
+        if num_queries != self._sets.num_queries:
+            raise ValueError(
+                f'These mask logits have {num_queries} queries, those of the '
+                f'frames before {self._sets.num_queries}; start a new '
+                'PanopticMerger for another video.')
+        if any(i > p for i, p in zip(img_shape, input_shape)):
+            raise ValueError(f'img_shape={tuple(img_shape)} must fit into '
+                             f'input_shape={tuple(input_shape)}.')
+        args = (num_queries, tuple(mask_logits.shape[-2:]), tuple(input_shape),
+                tuple(img_shape), tuple(ori_shape), self.pixel_thr,
+                mask_logits.device, self.tile_shape)
+        if args != self._finder_args:
+            self._finder_args, self._finder = args, CandidateFinder(*args)
+        for logits in mask_logits.unbind(1):
+            self._add_frame(logits.float())
+
+    def _add_frame(self, logits: Tensor) -> None:
+        """Take in one frame of shape (N, h, w)."""
+        candidates = self._finder.find(logits)
+        shape = self._finder.ori_shape
+        sets = self._sets.number(candidates, shape[0] * shape[1])
+        counts = np.bincount(sets, minlength=len(self._sets))
+        self._counts = counts + np.pad(self._counts,
+                                       (0, len(counts) - len(self._counts)))
+        self._prob_sums += np.bincount(
+            candidates.queries,
+            candidates.probs,
+            minlength=self._sets.num_queries)
+        present = counts.nonzero()[0]
+        local = np.zeros(len(counts), np.min_scalar_type(len(present)))
+        local[present] = range(len(present))
+        self._frames.append((IndexMap.encode(local[sets].reshape(shape)),
+                             present))
+
+    def merge(self, cls_logits: Tensor) -> PanopticResult:
+        """Decide which query gets which pixels.
+
+        Args:
+            cls_logits (Tensor): Class logits with shape (N, num_classes + 1),
+                void last.
+
+        Returns:
+            :obj:`PanopticResult`: Maps of all frames so far, and their
+            segments.
+
+        Raises:
+            ValueError: If there was no frame or the shape is another.
+        """
+        if self._sets is None:
+            raise ValueError('There is no frame to merge: call update first.')
+        expected = (self._sets.num_queries, self.num_classes + 1)
+        if cls_logits.shape != expected:
+            raise ValueError(f'cls_logits has shape {tuple(cls_logits.shape)} '
+                             f'instead of {expected}.')
+        scores, labels = cls_logits.detach().float().softmax(
+            -1)[:, :-1].max(-1)
+        segments, table = self._decide(scores.cpu().double().numpy(),
+                                       labels.tolist())
+        maps = [
+            PanopticMap(indices, table[present], self.num_classes)
+            for indices, present in self._frames
+        ]
+        return PanopticResult(maps, segments)
+
+    def _decide(self, scores: np.ndarray, labels: List[int]
+                ) -> Tuple[List[PanopticSegment], np.ndarray]:
+        """The greedy decision, on sets instead of pixels.
+
+        Args:
+            scores (np.ndarray): Class score of each query, shape (N, ).
+            labels (list[int]): Class of each query.
+
+        Returns:
+            tuple[list[:obj:`PanopticSegment`], np.ndarray]: The segments,
+            and the panoptic id of each set, int32.
+        """
+        sets_of = self._sets.sets_of_queries()
+        areas = np.array([self._counts[sets].sum() for sets in sets_of])
+        ranks = scores * (self._prob_sums / np.maximum(areas, 1))
+        table = np.full(len(self._sets), self.num_classes, np.int32)
+        taken = np.zeros(len(self._sets), bool)
+        segments: List[PanopticSegment] = []
+        stuff, num_things = set(), {}
+        for query in (-ranks).argsort(kind='stable').tolist():
+            label = labels[query]
+            isthing = label in self.thing_labels
+            if scores[query] <= (self.thing_thr
+                                 if isthing else self.stuff_thr):
+                continue
+            new = sets_of[query][~taken[sets_of[query]]]
+            if self._counts[new].sum() <= self.overlap_thr * areas[query]:
+                continue
+            taken[new] = True
+            segment_id = label
+            if isthing:
+                index = num_things.get(label, 0)
+                num_things[label] = index + 1
+                segment_id = thing_id(label, index)
+            table[new] = segment_id
+            if isthing or label not in stuff:
+                segments.append(
+                    PanopticSegment(segment_id, label, query,
+                                    float(ranks[query]), isthing))
+                stuff.add(label)
+        return segments, table

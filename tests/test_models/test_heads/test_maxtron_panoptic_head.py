@@ -1,0 +1,122 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from projects.maxtron.models.postprocess import INSTANCE_OFFSET
+from projects.maxtron.models.trackers import QueryAssociation
+
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.config import Config
+
+from tests.models import ROOT, build
+from tests.parity import assert_norm_parity, load_case
+
+NUM_CLASSES = 124
+
+
+@pytest.fixture(scope='module')
+def model():
+    """The whole reference network, in float64: see assert_norm_parity."""
+    cfg = Config.fromfile(
+        ROOT / 'configs/_base_/models/maxtron-nearonline_video-kmax_r50.py')
+    cfg.model.data_preprocessor.input_size = (65, 97)
+    cfg.model.head.segmenter.criterion = None
+    model = build(cfg.model).double()
+    model.load_state_dict(load_case('maxtron_wc_r50_clip', 'vps').state)
+    return model
+
+
+def frames_of(case):
+    """Frames of a case as a dataset gives them, BGR."""
+    return list(case.outputs['video'].flip(1).double())
+
+
+def video_sample(num_frames, shape):
+    sample = TrackDataSample()
+    sample.video_data_samples = [
+        DetDataSample(metainfo=dict(ori_shape=shape, img_shape=shape))
+        for _ in range(num_frames)
+    ]
+    return sample
+
+
+def reference_ids(panoptic_map):
+    """MMDetection's panoptic ids as the reference writes them."""
+    ids = panoptic_map.decode()
+    labels, numbers = ids % INSTANCE_OFFSET, ids // INSTANCE_OFFSET
+    ids = np.where(numbers > 0, labels * 100 + numbers - 1, labels)
+    return np.where(labels == NUM_CLASSES, -1, ids)
+
+
+def predict(model, case, mode):
+    model.head.mode = mode
+    frames = frames_of(case)
+    sample, = model.predict(
+        [frames], [video_sample(len(frames), frames[0].shape[-2:])])
+    return np.stack([reference_ids(f.pred_panoptic_map) for f in sample])
+
+
+def test_video_wise_inference_equals_reference(model):
+    case = load_case('near_online_video_wise_7frames', 'vps')
+    expected = case.outputs['panoptic'].numpy()[:7]  # the 8th is repeated
+    panoptic = predict(model, case, 'video')
+    # no pixel is nearer to the threshold than 9.8e-5
+    np.testing.assert_array_equal(panoptic, expected)
+
+
+def test_queries_are_linked_as_in_the_reference(model):
+    case = load_case('near_online_video_wise_7frames', 'vps')
+    association, index, masks = QueryAssociation(), [], []
+    clips = model._read_clips(frames_of(case), (61, 90))
+    for clip, _ in clips:
+        # so that the order after the update tells the permutation
+        clip.queries = torch.arange(128)[None, :, None]
+        clip = association.update(clip)
+        index.append(clip.queries[0, :, 0])
+        masks.append(clip.mask_logits[0, ::16])
+    torch.testing.assert_close(
+        torch.stack(index[1:]).int(), case.outputs['matching'])
+    assert_norm_parity(association.cls_logits,
+                       case.outputs['mean_class_logits'])
+    assert_norm_parity(torch.cat(masks, 1), case.outputs['aligned_masks'])
+
+
+def test_clip_wise_inference_equals_reference(model):
+    case = load_case('near_online_clip_wise_7frames', 'vps')
+    expected = case.outputs['linked_panoptic'].numpy()
+    np.testing.assert_array_equal(predict(model, case, 'clip'), expected)
+    # and the same comes out of a stream that does not tell its length
+    streamed = [
+        reference_ids(sample.pred_panoptic_map)
+        for clip in model.predict_stream(iter(frames_of(case)), (61, 90))
+        for sample in clip
+    ]
+    np.testing.assert_array_equal(np.stack(streamed), expected)
+
+
+def tiny_cfg():
+    return Config.fromfile(
+        ROOT / 'configs/_base_/models/maxtron-nearonline_video-kmax_tiny.py')
+
+
+@pytest.mark.parametrize('mode', ['video', 'clip'])
+def test_video_shorter_than_a_clip_and_odd_last_clip(mode):
+    torch.manual_seed(0)
+    model = build(tiny_cfg().model)
+    model.head.mode = mode
+    video = torch.randint(0, 256, (3, 3, 40, 64), dtype=torch.uint8)
+    for num_frames in (1, 3):
+        sample, = model.predict([list(video[:num_frames])],
+                                [video_sample(num_frames, (20, 32))])
+        shapes = [frame.pred_panoptic_map.shape for frame in sample]
+        assert shapes == [(20, 32)] * num_frames
+
+
+def test_bad_test_cfg_is_an_error():
+    for key, value, message in (('mode', 'frame', "'video' or 'clip'"),
+                                ('clip_len', 1, 'at least 2 frames'),
+                                ('thing_labels', [10], 'labels outside')):
+        bad = tiny_cfg().model
+        bad.head.test_cfg[key] = value
+        with pytest.raises(ValueError, match=message):
+            build(bad)

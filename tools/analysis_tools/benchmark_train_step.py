@@ -1,0 +1,191 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Time and peak memory of one training step of a panoptic config.
+
+    python tools/analysis_tools/benchmark_train_step.py CONFIG [--batch-size N]
+        [--frames T] [--device D] [--amp] [--steps S] [--json FILE]
+
+The clips are random, on the canvas of the config, with --segments tubes each,
+so that no dataset is needed. Prints a table.
+"""
+import argparse
+import json
+import os
+import sys
+import time
+from typing import Dict, List, Tuple
+
+import torch
+from torch import Tensor
+
+sys.path.insert(
+    0,
+    os.path.dirname(
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
+from mmdet.registry import MODELS  # noqa: E402
+from mmdet.structures import DetDataSample, TrackDataSample  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.optim import build_optim_wrapper  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+from mmengine.structures import InstanceData, PixelData  # noqa: E402
+
+MIB = 2**20
+
+
+def make_sample(size: Tuple[int, int], frames: int, segments: int,
+                num_classes: int) -> TrackDataSample:
+    """Ground truth of a clip whose tubes are the cells of a moving grid.
+
+    Args:
+        size (tuple[int, int]): Height and width of the canvas.
+        frames (int): Number of frames.
+        segments (int): Number of tubes.
+        num_classes (int): Number of classes.
+
+    Returns:
+        :obj:`TrackDataSample`: As ``PackPanopticClip`` makes it.
+    """
+    rows = torch.arange(size[0])[::4, None]
+    columns = torch.arange(size[1])[None, ::4]
+    samples = []
+    for t in range(frames):
+        cells = rows // 160 * 9 + (columns + 8 * t) // 160
+        ids = cells % segments + 1
+        sample = DetDataSample()
+        sample.gt_panoptic_seg = PixelData(sem_seg=ids[None].int())
+        sample.gt_sem_seg = PixelData(sem_seg=(ids[None] % num_classes))
+        sample.valid_pixels = PixelData(
+            sem_seg=torch.ones(1, *size, dtype=torch.bool))
+        present = ids.unique()
+        sample.gt_instances = InstanceData(
+            instances_ids=present, labels=present % num_classes)
+        samples.append(sample)
+    track = TrackDataSample()
+    track.video_data_samples = samples
+    return track
+
+
+def make_batch(cfg: Config, args: argparse.Namespace) -> dict:
+    """A batch of random clips as the dataloader gives it."""
+    size = tuple(cfg.model.data_preprocessor.input_size)
+    num_classes = cfg.model.head.segmenter.num_classes
+    clips = torch.randint(
+        0, 256, (args.batch_size, args.frames, 3, *size), dtype=torch.uint8)
+    return dict(
+        inputs=list(clips),
+        data_samples=[
+            make_sample(size, args.frames, args.segments, num_classes)
+            for _ in clips
+        ])
+
+
+class Stopwatch:
+    """Measures the parts of a step in seconds."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.seconds: Dict[str, List[float]] = {}
+        self._last = 0.
+
+    def start(self) -> None:
+        """Begin a step."""
+        self._last = self._now()
+
+    def lap(self, name: str) -> None:
+        """End a part of the step."""
+        now = self._now()
+        self.seconds.setdefault(name, []).append(now - self._last)
+        self._last = now
+
+    def _now(self) -> float:
+        if self.device.startswith('cuda'):
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+
+def peak_memory(device: str) -> float:
+    """Peak memory so far in MiB: of the GPU, or the resident set."""
+    if device.startswith('cuda'):
+        return torch.cuda.max_memory_allocated() / MIB
+    import resource  # not on Windows
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def run(cfg: Config, args: argparse.Namespace) -> dict:
+    """Run the steps.
+
+    Returns:
+        dict: Seconds of the parts (best of the steps), peak memory in MiB
+        and the losses of the last step.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model).to(args.device).train()
+    cfg.optim_wrapper.type = 'AmpOptimWrapper' if args.amp else 'OptimWrapper'
+    optim = build_optim_wrapper(model, cfg.optim_wrapper)
+    before = peak_memory(args.device)
+    batch = make_batch(cfg, args)
+    watch = Stopwatch(args.device)
+    for _ in range(args.steps):
+        watch.start()
+        data = model.data_preprocessor(dict(batch), training=True)
+        with optim.optim_context(model):
+            losses = model(**data, mode='loss')
+            loss, values = model.parse_losses(losses)
+        watch.lap('forward and losses')
+        optim.backward(loss)
+        watch.lap('backward')
+        optim.step()
+        optim.zero_grad()
+        watch.lap('optimizer')
+    if not all(value.isfinite() for value in values.values()):
+        raise RuntimeError(f'The step has losses that are not finite: '
+                           f'{values}.')
+    return dict(
+        seconds={name: min(times)
+                 for name, times in watch.seconds.items()},
+        memory_of_model=before,
+        peak_memory=peak_memory(args.device),
+        losses={name: float(value)
+                for name, value in values.items() if isinstance(value, Tensor)
+                })
+
+
+def report(result: dict, args: argparse.Namespace) -> None:
+    """Print the table."""
+    print(f'{args.config}: {args.batch_size} clip(s) of {args.frames} frames, '
+          f'{args.device}, {"fp16 AMP" if args.amp else "fp32"}, '
+          f'{torch.get_num_threads()} CPU threads, best of {args.steps}')
+    print(f'| {"Part":<22} | {"Seconds":>8} |\n| :{"-" * 21} | {"-" * 7}: |')
+    for name, seconds in result['seconds'].items():
+        print(f'| {name:<22} | {seconds:8.2f} |')
+    print(f'| {"whole step":<22} | {sum(result["seconds"].values()):8.2f} |')
+    print(f'Peak memory {result["peak_memory"]:.0f} MiB, '
+          f'{result["memory_of_model"]:.0f} MiB before the first step.')
+    print(f'Loss {result["losses"]["loss"]:.4f}, all of the '
+          f'{len(result["losses"]) - 1} losses are finite.')
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--batch-size', type=int, default=1)
+    parser.add_argument('--frames', type=int, default=2, help='of a clip')
+    parser.add_argument(
+        '--segments', type=int, default=30, help='tubes of a clip')
+    parser.add_argument('--steps', type=int, default=1)
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument(
+        '--amp', action='store_true', help='mixed precision, on a GPU')
+    parser.add_argument('--json', help='file to write the result to')
+    args = parser.parse_args()
+    result = run(Config.fromfile(args.config), args)
+    report(result, args)
+    if args.json:
+        with open(args.json, 'w') as file:
+            json.dump(result, file, indent=1)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,136 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""What eval_vpq.py and eval_stq.py have in common."""
+import argparse
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Callable, List, Optional, Tuple
+
+from mmengine.utils import track_parallel_progress, track_progress
+
+# Before any other folder: the checkout that this script is in.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import projects.maxtron  # noqa: E402, F401, before MMDetection
+from projects.maxtron.evaluation.functional import WINDOWS  # noqa: E402
+from projects.maxtron.evaluation.panoptic_folders import (  # noqa: E402
+    list_videos,
+)
+from projects.maxtron.utils import atomic_path  # noqa: E402
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """Arguments of both tools.
+
+    Args:
+        description (str): What the tool does.
+
+    Returns:
+        ArgumentParser: The parser.
+    """
+    parser = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        '--pred-dir',
+        required=True,
+        help='folder of predicted masks: VIDEO/FRAME.png, or the one above '
+        'it, if that is called pan_pred')
+    parser.add_argument(
+        '--pred-json', required=True, help='predicted segments: pred.json')
+    parser.add_argument(
+        '--gt-dir',
+        required=True,
+        help='folder of annotated masks: VIPSeg_720P/panomasksRGB')
+    parser.add_argument(
+        '--gt-json',
+        required=True,
+        help='annotated segments: VIPSeg_720P/panoptic_gt_VIPSeg_val.json')
+    parser.add_argument(
+        '--windows',
+        type=int,
+        nargs='+',
+        default=list(WINDOWS),
+        help='lengths of the windows of VPQ in frames (default: 1 2 4 6); STQ '
+        'has none')
+    parser.add_argument(
+        '--nproc', type=int, default=1, help='number of processes')
+    parser.add_argument('--out', help='also write the results to this .json')
+    return parser
+
+
+def parse_args(parser: argparse.ArgumentParser,
+               args: Optional[List[str]]) -> argparse.Namespace:
+    """Parse and check the command line.
+
+    Args:
+        parser (ArgumentParser): From :func:`make_parser`.
+        args (list[str], optional): The arguments; None for those of the
+            command line.
+
+    Returns:
+        Namespace: The parsed arguments.
+    """
+    args = parser.parse_args(args)
+    if min(args.windows) < 1:
+        parser.error('--windows are numbers of frames, 1 or more')
+    if args.nproc < 1:
+        parser.error(f'--nproc must be 1 or more, got {args.nproc}')
+    if args.out is not None and not args.out.endswith('.json'):
+        parser.error(f'--out must end in .json, not "{args.out}"')
+    return args
+
+
+def measure_videos(args: argparse.Namespace,
+                   measure: Callable) -> Tuple[List[dict], list]:
+    """Measure all videos, with a progress bar.
+
+    Args:
+        args (Namespace): From :func:`parse_args`.
+        measure (callable): Takes a video (:obj:`VideoFiles`) and the
+            arguments; a function of a module, for other processes.
+
+    Returns:
+        tuple: Categories, and what ``measure`` returned for each video.
+    """
+    categories, videos = list_videos(args.pred_dir, args.pred_json,
+                                     args.gt_dir, args.gt_json)
+    measure = partial(measure, args=args)
+    if args.nproc == 1:
+        results = track_progress(measure, videos)
+    else:
+        results = track_parallel_progress(measure, videos, args.nproc)
+    print()
+    return categories, results
+
+
+def write_json(path: Optional[str], content: dict) -> None:
+    """Write results beside their place, then rename; nothing without path.
+
+    Args:
+        path (str, optional): File to write.
+        content (dict): Results.
+    """
+    if path is None:
+        return
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with atomic_path(path) as part:
+        Path(part).write_text(json.dumps(content, indent=2))
+    print(f'Wrote {path}')
+
+
+def run_tool(name: str, main: Callable[[argparse.Namespace], None],
+             args: argparse.Namespace) -> None:
+    """Run a tool, and end it by one line if the input is wrong.
+
+    Args:
+        name (str): Name of the tool.
+        main (callable): The tool.
+        args (Namespace): From :func:`parse_args`.
+    """
+    try:
+        main(args)
+    except (OSError, ValueError) as error:
+        sys.exit(f'{name}: {error}')

@@ -1,0 +1,48 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""What the rules of all code bases have in common."""
+import re
+from dataclasses import dataclass
+from typing import Callable, Iterable, Optional, Pattern, Tuple
+
+Renames = Tuple[Tuple[str, str], ...]
+
+# Ends of names in modules with weights, and in batch normalisation.
+WEIGHT = 'weight'
+AFFINE = '(weight|bias)'
+STATISTICS = '(weight|bias|running_mean|running_var|num_batches_tracked)'
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one code base and what they are in this project.
+
+    Attributes:
+        title (str): What has these names, for messages.
+        known (Pattern): Matches each full name that exists there.
+        rename (Callable): Translates a full name, or the beginning of one up
+            to a dot.
+        dropped (tuple): Pairs of a pattern for the beginning of names that
+            are left out, and the reason.
+        refused (tuple): The same for names that make a checkpoint one that
+            cannot be converted.
+        explain (Callable, optional): Gives a hint on a list of unknown
+            names. Defaults to None.
+    """
+    title: str
+    known: Pattern
+    rename: Callable[[str], str]
+    dropped: Tuple[Tuple[Pattern, str], ...] = ()
+    refused: Tuple[Tuple[Pattern, str], ...] = ()
+    explain: Optional[Callable[[Iterable[str]], str]] = None
+
+
+def any_of(*patterns: str) -> Pattern:
+    """Join patterns of whole names."""
+    return re.compile('|'.join(f'(?:{pattern})' for pattern in patterns))
+
+
+def replace(renames: Renames, key: str) -> str:
+    """Apply regular expressions in their order to a name."""
+    for pattern, new in renames:
+        key = re.sub(pattern, new, key)
+    return key
