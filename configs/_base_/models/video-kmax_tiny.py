@@ -41,7 +41,11 @@ model = dict(
                 dilations=(2, 4),
                 norm_cfg=norm_cfg),
             criterion=dict(
+                # of what does not wait for good classes or good masks
+                loss_mask=dict(loss_weight=1.0),
                 loss_pixel=dict(sampler=dict(num_points=512)),
-                loss_semantic=dict(sampler=dict(num_points=512)))),
+                # more stuff pixels than of the temperature 2.4
+                loss_semantic=dict(
+                    sampler=dict(num_points=512, temperature=1.0)))),
         test_cfg=dict(thing_labels=[4, 5, 6, 7, 8, 9])))
 load_from = None

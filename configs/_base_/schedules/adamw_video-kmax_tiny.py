@@ -4,6 +4,11 @@ _base_ = './adamw_kmax.py'
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(lr=1e-3),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
+    optimizer=dict(lr=2e-3),
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            backbone=dict(lr_mult=1.0),
+            # the scale of the mask logits, which starts at 0.1, has to grow
+            # by two orders of magnitude in few steps
+            mask_norm=dict(lr_mult=20.0))))
 auto_scale_lr = dict(base_batch_size=8)

@@ -2,6 +2,6 @@
 _base_ = './schedule_kmax_40k.py'
 
 param_scheduler = [
-    dict(type='WarmupPolyLR', warmup_iters=200, by_epoch=False)
+    dict(type='WarmupPolyLR', warmup_iters=50, by_epoch=False)
 ]
-train_cfg = dict(max_iters=5000, val_interval=1000)
+train_cfg = dict(max_iters=600, val_interval=300)
