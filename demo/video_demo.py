@@ -1,11 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Track and segment the things in a video.
+"""Track and segment a video: its instances, or things and stuff.
 
     python demo/video_demo.py INPUT CONFIG --checkpoint CKPT --out OUT.mp4
 
-INPUT is a video file, a folder of frames, or the number of a camera. The video
-is read, processed and written clip by clip, in memory that does not grow with
-its length. Ctrl-C ends it; what was done until then is kept.
+INPUT is a video file, a folder of frames, or the number of a camera. CONFIG is
+that of a model for instances or of a panoptic one. The video is read,
+processed and written clip by clip, in memory that does not grow with its
+length. Ctrl-C ends it; what was done until then is kept.
 """
 import argparse
 import os
@@ -36,15 +37,20 @@ sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
 
 from projects.maxtron.apis import (  # noqa: E402
     FrameSource,
-    IdMapWriter,
     MaXTronInferencer,
     VideoError,
     VideoWriter,
-    YouTubeVISWriter,
     open_frame_source,
+    open_results,
 )
 
 DEFAULT_FPS = 10.0
+DEFAULT_SCORE_THR = 0.3
+PANOPTIC_SCORE_THR = (
+    'note: --score-thr has no effect on a panoptic model, which gives every '
+    'pixel to at most one segment. What becomes a segment is decided by '
+    'pixel_thr, thing_thr, stuff_thr and overlap_thr of model.head.test_cfg, '
+    'which --cfg-options can set.')
 WINDOW = 'MaXTron (q or Esc to stop)'
 
 
@@ -56,10 +62,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='drawn video to write (.mp4)')
     parser.add_argument(
-        '--out-json', help='masks to write, as a YouTube-VIS submission')
+        '--out-json',
+        help='masks to write, as a YouTube-VIS submission; of a panoptic '
+        'model the segments of --out-png, as pred.json of a VIPSeg submission')
     parser.add_argument(
         '--out-png',
-        help='folder for masks, one PNG of instance ids a frame')
+        help='folder for masks, one PNG of instance ids a frame; of a '
+        'panoptic model one of segment ids R + 256 G + 65536 B, and '
+        'segments.json, which says what they are')
     parser.add_argument('--show', action='store_true', help='open a window')
     parser.add_argument(
         '--wait-time',
@@ -73,9 +83,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--score-thr',
         type=float,
-        default=0.3,
-        help='least score to be drawn and to be in the PNG '
-        '(default: %(default)s)')
+        help='least score to be drawn and to be in the PNG, of instances '
+        f'(default: {DEFAULT_SCORE_THR:g})')
     parser.add_argument(
         '--fps',
         type=float,
@@ -133,21 +142,20 @@ class Outputs:
         self.args = args
         self.source = source
         self.inferencer = inferencer
+        self.score_thr = (
+            DEFAULT_SCORE_THR if args.score_thr is None else args.score_thr)
         self.num_frames = 0
-        self.track_ids = set()
-        self.video = self.json = self.png = None
+        self.video = None
         for path in filter(None, (args.out, args.out_json)):
             os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
         with ExitStack() as stack:
-            if args.out_png:
-                self.png = IdMapWriter(args.out_png, args.score_thr)
             if args.out:
                 fps = args.fps or source.fps or DEFAULT_FPS
                 self.video = stack.enter_context(
                     VideoWriter(args.out, fps, source.size))
-            if args.out_json:
-                self.json = stack.enter_context(
-                    YouTubeVISWriter(args.out_json))
+            self.results = stack.enter_context(
+                open_results(inferencer, source, args.out_png, args.out_json,
+                             self.score_thr))
             self._stack = stack.pop_all()
 
     def __enter__(self) -> 'Outputs':
@@ -155,17 +163,10 @@ class Outputs:
 
     def write(self, frame, sample) -> bool:
         """Write a frame; False if the user closed the window."""
-        instances = sample.pred_track_instances
-        seen = instances.scores >= self.args.score_thr
-        self.track_ids.update(instances.instances_id[seen].tolist())
-        if self.json:
-            self.json.write(instances)
-        if self.png:
-            self.png.write(instances, self.source.size,
-                           self.source.frame_name(self.num_frames))
+        self.results.write(sample, self.source.frame_name(self.num_frames))
         go_on = True
         if self.video or self.args.show:
-            drawn = self.inferencer.draw(frame, sample, self.args.score_thr)
+            drawn = self.inferencer.draw(frame, sample, self.score_thr)
             if self.video:
                 self.video.write(drawn)
             if self.args.show:
@@ -246,6 +247,8 @@ def main() -> None:
         source = open_frame_source(args.input)
         inferencer = build(args)
         outputs = Outputs(args, source, inferencer)
+        if inferencer.is_panoptic and args.score_thr is not None:
+            print(PANOPTIC_SCORE_THR, file=sys.stderr)
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     start = time.perf_counter()
@@ -262,8 +265,7 @@ def main() -> None:
         print(f'Wrote {path}')
     print(f'{outputs.num_frames} frames of {source.size[1]}x{source.size[0]} '
           f'in {seconds:.1f} s ({outputs.num_frames / seconds:.2f} frames/s), '
-          f'{len(outputs.track_ids)} tracks of score >= {args.score_thr:g}, '
-          f'peak memory {peak_memory()}')
+          f'{outputs.results.tracks}, peak memory {peak_memory()}')
 
 
 if __name__ == '__main__':

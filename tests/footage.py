@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Real footage, and a small model that runs on it in a moment."""
+"""Real footage, and small models that run on it in a moment."""
 from importlib.metadata import files
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import torch
 
 from tests.models import ROOT, build
 
-CONFIG = """
+INSTANCE_CONFIG = """
 _base_ = [
     '{root}/configs/_base_/models/maxtron-nearonline_tube-link_tiny.py',
     '{root}/configs/_base_/datasets/youtube_vis_2019.py',
@@ -26,6 +26,18 @@ test_dataloader = dict(
                     dict(type='Resize', scale=(128, 64), keep_ratio=True)
                 ])
         ]))
+"""
+# thresholds that let random weights find things and stuff
+PANOPTIC_CONFIG = """
+_base_ = [
+    '{root}/configs/_base_/models/maxtron-nearonline_video-kmax_tiny.py',
+    '{root}/configs/_base_/datasets/synthetic_vps.py',
+    '{root}/configs/_base_/default_runtime.py'
+]
+model = dict(
+    head=dict(
+        test_cfg=dict(
+            pixel_thr=0.045, thing_thr=0, stuff_thr=0, overlap_thr=0.2)))
 """
 
 
@@ -62,10 +74,10 @@ def write_frames(folder: Path, frames: list) -> Path:
     return folder
 
 
-def write_config(folder: Path) -> Path:
-    """Write the config of the small model."""
+def write_config(folder: Path, content: str = INSTANCE_CONFIG) -> Path:
+    """Write the config of a small model."""
     path = folder / 'small.py'
-    path.write_text(CONFIG.format(root=ROOT.as_posix()))
+    path.write_text(content.format(root=ROOT.as_posix()))
     return path
 
 

@@ -312,7 +312,8 @@ def first_segment(content):
     (lambda c: first_segment(c).update(id=1 << 24), 'no id of a segment'),
     (lambda c: first_segment(c).pop('area'), 'a segment has no area'),
     (lambda c: c['annotations'][0]['annotations'][0]['segments_info'].append(
-        first_segment(c)), '00000.png: segment .* listed 2 times'),
+        dict(first_segment(c), category_id=3)),
+     '00000.png: segment .* listed with two categories'),
     (lambda c: c['annotations'][0]['annotations'].pop(2),
      'landscape: frame 00002.png has no annotations'),
     (lambda c: c['videos'][0]['images'].pop(2),
@@ -461,3 +462,17 @@ def test_synthetic(tmp_path):
         assert len(pairs[1].unique()) == len(pairs[1])
     with pytest.raises(FileNotFoundError, match='make_synthetic.py'):
         make('VIPSeg_720P', 'panoptic_gt_VIPSeg_train.json')
+
+
+def test_segment_listed_in_parts_is_one(own_root):
+    content = json.loads(json.dumps(annotations()))
+    segment = first_segment(content)
+    whole = segment['area']
+    segment['area'] = 1
+    content['annotations'][0]['annotations'][0]['segments_info'].append(
+        dict(segment, area=whole - 1))
+    (own_root / 'train.json').write_text(json.dumps(content))
+    infos = build(own_root).get_data_info(0)['images'][0]['segments_info']
+    ids = [info['id'] for info in infos]
+    assert len(set(ids)) == len(ids)
+    assert infos[ids.index(segment['id'])]['area'] == whole

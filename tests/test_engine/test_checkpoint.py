@@ -116,6 +116,16 @@ def start_from(weights):
                                                dict(state_dict=weights))
 
 
+def test_initial_weights_that_are_not_there(tmp_path):
+    cfg = dict(load_from=str(tmp_path / 'start.pth'))
+    with pytest.raises(FileNotFoundError, match='start.pth.*README'):
+        InitialWeightsHook().before_run(SimpleNamespace(cfg=cfg))
+    tmp_path.joinpath('start.pth').touch()
+    for path in (cfg['load_from'], None, 'https://example.com/start.pth'):
+        InitialWeightsHook().before_run(
+            SimpleNamespace(cfg=dict(load_from=path)))
+
+
 def test_initial_weights_may_be_of_other_classes():
     weights = Renaming(classes=5).state_dict()
     start_from(renamed(weights, 'head.', 'track_head.pixel_decoder.'))

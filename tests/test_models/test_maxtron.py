@@ -138,8 +138,18 @@ def test_frames_of_different_sizes(model):
         list(model.predict_stream(frames, ORI_SHAPE))
 
 
-def test_training_step_reaches_every_parameter(model):
-    model = build(model_cfg()).train()
+@pytest.mark.parametrize('neck', [
+    None,
+    dict(
+        type='AxialTrajectoryNeck',
+        in_channels=[24, 48, 96, 192],
+        feat_channels=32,
+        norm_cfg=dict(type='GN', num_groups=8))
+])
+def test_training_step_reaches_every_parameter(neck):
+    cfg = model_cfg()
+    cfg.neck = neck
+    model = build(cfg).train()
     for name, weight in model.named_parameters():
         if 'sampling_offsets.weight' in name:  # starts at zero
             torch.nn.init.normal_(weight, std=0.01)

@@ -8,12 +8,8 @@ their ratios and the largest difference of outputs and gradients.
 """
 import argparse
 import json
-import multiprocessing
 import os
-import statistics
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import torch
@@ -25,7 +21,11 @@ sys.path.insert(
         os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 from projects.maxtron.models.layers import TrajectoryAttention  # noqa: E402
 
-MIB = 2**20
+from tools.analysis_tools.measuring import (  # noqa: E402
+    in_new_process,
+    median_times,
+    peak_memory,
+)
 
 
 class Case(NamedTuple):
@@ -162,58 +162,6 @@ class Workload:
         return results
 
 
-def peak_memory(workload: Workload, function: Callable[[], Tensor]) -> float:
-    """Memory that one call needs beyond its inputs, in MiB.
-
-    On the CPU this is the peak of the resident set, so it must run in a
-    process of its own in which nothing large has been freed before.
-    """
-    if workload.query.is_cuda:
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        function()
-        torch.cuda.synchronize()
-        return (torch.cuda.max_memory_allocated() - before) / MIB
-    with open('/proc/self/clear_refs', 'w') as f:
-        f.write('5')  # restarts the record of the peak, man 5 proc
-    before = _resident('VmRSS')
-    function()
-    return (_resident('VmHWM') - before) / MIB
-
-
-def _resident(field: str) -> int:
-    """A size from /proc/self/status in bytes."""
-    with open('/proc/self/status') as f:
-        line = next(line for line in f if line.startswith(field))
-    return int(line.split()[1]) * 1024
-
-
-def median_times(workload: Workload, functions: List[Callable[[], Tensor]],
-                 seconds: float) -> List[float]:
-    """Median time of each function in ms, their calls interleaved.
-
-    The first round warms up, and counts only if it took longer than it is
-    worth to repeat.
-    """
-    times: List[List[float]] = []
-    end = time.perf_counter() + seconds * len(functions)
-    while len(times) < 4 or time.perf_counter() < end:
-        times.append([])
-        for function in functions:
-            start = time.perf_counter()
-            function()
-            if workload.query.is_cuda:
-                torch.cuda.synchronize()
-            times[-1].append(1e3 * (time.perf_counter() - start))
-        if sum(times[0]) > 5e3 * seconds * len(functions):
-            break
-    return [
-        statistics.median(record)
-        for record in zip(*(times[1:] if len(times) > 1 else times))
-    ]
-
-
 def largest_difference(workload: Workload) -> float:
     """Largest difference of outputs and gradients, relative to their scale.
 
@@ -238,15 +186,15 @@ def measure(task: str, args: argparse.Namespace, case: Case, with_grad: bool,
     small.ours(), small.literal()
     workload = Workload(case, *sizes)
     if task == 'memory of ours':
-        return peak_memory(workload, workload.ours)
+        return peak_memory(workload.ours, workload.query.is_cuda)
     if task == 'memory of literal':
-        return peak_memory(workload, workload.literal)
+        return peak_memory(workload.literal, workload.query.is_cuda)
     if task == 'difference':
         return largest_difference(workload)
     functions = [workload.ours]
     if with_literal:
         functions.append(workload.literal)
-    return median_times(workload, functions, args.seconds)
+    return median_times(functions, args.seconds, workload.query.is_cuda)
 
 
 def benchmark_case(args: argparse.Namespace, case: Case,
@@ -256,13 +204,14 @@ def benchmark_case(args: argparse.Namespace, case: Case,
     with_literal = size < args.max_literal_gib * 2**30
 
     def run(task: str):
-        # forked so that the peak of one measurement is not hidden by that of
-        # another; this process itself never computes anything
-        context = multiprocessing.get_context(
-            'fork' if args.device == 'cpu' else 'spawn')
-        with ProcessPoolExecutor(1, context) as pool:
-            return pool.submit(measure, task, args, case, with_grad,
-                               with_literal).result()
+        return in_new_process(
+            measure,
+            task,
+            args,
+            case,
+            with_grad,
+            with_literal,
+            device=args.device)
 
     row = dict(
         case=case.name, mode='forward+backward' if with_grad else 'forward')

@@ -5,7 +5,8 @@
         [--frames T] [--device D] [--amp] [--steps S] [--json FILE]
 
 The clips are random, on the canvas of the config, with --segments tubes each,
-so that no dataset is needed. Prints a table.
+so that no dataset is needed. Prints a table. CPU seconds, of all threads,
+tell more than seconds on a machine that does other work, too.
 """
 import argparse
 import json
@@ -25,6 +26,7 @@ import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
 from mmdet.registry import MODELS  # noqa: E402
 from mmdet.structures import DetDataSample, TrackDataSample  # noqa: E402
 from mmengine.config import Config  # noqa: E402
+from mmengine.logging import MMLogger  # noqa: E402
 from mmengine.optim import build_optim_wrapper  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from mmengine.structures import InstanceData, PixelData  # noqa: E402
@@ -80,12 +82,12 @@ def make_batch(cfg: Config, args: argparse.Namespace) -> dict:
 
 
 class Stopwatch:
-    """Measures the parts of a step in seconds."""
+    """Measures the parts of a step in seconds and in CPU seconds."""
 
     def __init__(self, device: str) -> None:
         self.device = device
-        self.seconds: Dict[str, List[float]] = {}
-        self._last = 0.
+        self.laps: Dict[str, List[Tuple[float, float]]] = {}
+        self._last = (0., 0.)
 
     def start(self) -> None:
         """Begin a step."""
@@ -94,13 +96,21 @@ class Stopwatch:
     def lap(self, name: str) -> None:
         """End a part of the step."""
         now = self._now()
-        self.seconds.setdefault(name, []).append(now - self._last)
+        self.laps.setdefault(name, []).append(
+            (now[0] - self._last[0], now[1] - self._last[1]))
         self._last = now
 
-    def _now(self) -> float:
+    def best(self) -> Dict[str, Tuple[float, float]]:
+        """dict[str, tuple[float, float]]: Least of all steps, by part."""
+        return {
+            name: tuple(map(min, zip(*laps)))
+            for name, laps in self.laps.items()
+        }
+
+    def _now(self) -> Tuple[float, float]:
         if self.device.startswith('cuda'):
             torch.cuda.synchronize()
-        return time.perf_counter()
+        return time.perf_counter(), time.process_time()
 
 
 def peak_memory(device: str) -> float:
@@ -115,9 +125,11 @@ def run(cfg: Config, args: argparse.Namespace) -> dict:
     """Run the steps.
 
     Returns:
-        dict: Seconds of the parts (best of the steps), peak memory in MiB
-        and the losses of the last step.
+        dict: Seconds and CPU seconds of the parts (best of the steps), peak
+        memory in MiB and the losses of the last step.
     """
+    # not a line for each parameter, of what the optimizer does with it
+    MMLogger.get_instance('benchmark', log_level='WARNING')
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).to(args.device).train()
@@ -141,14 +153,16 @@ def run(cfg: Config, args: argparse.Namespace) -> dict:
     if not all(value.isfinite() for value in values.values()):
         raise RuntimeError(f'The step has losses that are not finite: '
                            f'{values}.')
+    best = watch.best()
     return dict(
-        seconds={name: min(times)
-                 for name, times in watch.seconds.items()},
+        seconds={name: times[0] for name, times in best.items()},
+        cpu_seconds={name: times[1] for name, times in best.items()},
         memory_of_model=before,
         peak_memory=peak_memory(args.device),
-        losses={name: float(value)
-                for name, value in values.items() if isinstance(value, Tensor)
-                })
+        losses={
+            name: value.detach().item()
+            for name, value in values.items() if isinstance(value, Tensor)
+        })
 
 
 def report(result: dict, args: argparse.Namespace) -> None:
@@ -156,10 +170,14 @@ def report(result: dict, args: argparse.Namespace) -> None:
     print(f'{args.config}: {args.batch_size} clip(s) of {args.frames} frames, '
           f'{args.device}, {"fp16 AMP" if args.amp else "fp32"}, '
           f'{torch.get_num_threads()} CPU threads, best of {args.steps}')
-    print(f'| {"Part":<22} | {"Seconds":>8} |\n| :{"-" * 21} | {"-" * 7}: |')
-    for name, seconds in result['seconds'].items():
-        print(f'| {name:<22} | {seconds:8.2f} |')
-    print(f'| {"whole step":<22} | {sum(result["seconds"].values()):8.2f} |')
+    seconds, cpu_seconds = result['seconds'], result['cpu_seconds']
+    print(f'| {"Part":<22} | {"Seconds":>8} | {"CPU s":>8} |')
+    print(f'| :{"-" * 21} | {"-" * 7}: | {"-" * 7}: |')
+    for name in seconds:
+        print(f'| {name:<22} | {seconds[name]:8.2f} | '
+              f'{cpu_seconds[name]:8.2f} |')
+    print(f'| {"whole step":<22} | {sum(seconds.values()):8.2f} | '
+          f'{sum(cpu_seconds.values()):8.2f} |')
     print(f'Peak memory {result["peak_memory"]:.0f} MiB, '
           f'{result["memory_of_model"]:.0f} MiB before the first step.')
     print(f'Loss {result["losses"]["loss"]:.4f}, all of the '

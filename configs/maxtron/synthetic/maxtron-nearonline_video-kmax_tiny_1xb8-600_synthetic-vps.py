@@ -7,3 +7,7 @@ _base_ = [
     '../../_base_/schedules/adamw_video-kmax_tiny.py',
     '../../_base_/default_runtime.py'
 ]
+
+# The post-norm layers of the neck are lost at the rate of all else.
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys=dict(neck=dict(lr_mult=0.25))))

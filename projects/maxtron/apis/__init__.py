@@ -10,10 +10,22 @@ from .frame_source import (
     open_frame_source,
 )
 from .inferencer import MaXTronInferencer
-from .result_writers import IdMapWriter, VideoWriter, YouTubeVISWriter
+from .result_writers import (
+    IdMapWriter,
+    PanopticWriter,
+    VideoWriter,
+    YouTubeVISWriter,
+)
+from .video_results import (
+    InstanceResults,
+    PanopticResults,
+    VideoResults,
+    open_results,
+)
 
 __all__ = [
     'ArraySource', 'CameraSource', 'FolderSource', 'FrameSource',
-    'IdMapWriter', 'MaXTronInferencer', 'VideoError', 'VideoFileSource',
-    'VideoWriter', 'YouTubeVISWriter', 'open_frame_source'
+    'IdMapWriter', 'InstanceResults', 'MaXTronInferencer', 'PanopticResults',
+    'PanopticWriter', 'VideoError', 'VideoFileSource', 'VideoResults',
+    'VideoWriter', 'YouTubeVISWriter', 'open_frame_source', 'open_results'
 ]

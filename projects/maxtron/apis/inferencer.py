@@ -83,6 +83,11 @@ class MaXTronInferencer:
         })
         self.visualizer.dataset_meta = self.model.dataset_meta
 
+    @property
+    def is_panoptic(self) -> bool:
+        """bool: Whether samples have panoptic maps instead of instances."""
+        return self.model.head.result_field == 'pred_panoptic_map'
+
     def __call__(self,
                  inputs: VideoInput,
                  max_frames: Optional[int] = None) -> Iterator[DetDataSample]:

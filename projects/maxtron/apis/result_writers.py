@@ -11,13 +11,15 @@ import os.path as osp
 import tempfile
 from array import array
 from collections import Counter
-from typing import Dict, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import cv2
 import numpy as np
 from mmengine.structures import InstanceData
 from PIL import Image
 
+from ..evaluation.submission import SegmentWriter, submission_categories
+from ..models.postprocess import INSTANCE_OFFSET, PanopticMap
 from ..utils import atomic_path, part_path
 from ..visualization import id_colors, to_bitmap
 
@@ -170,11 +172,7 @@ class IdMapWriter:
     """
 
     def __init__(self, folder: str, score_thr: float = 0.0) -> None:
-        if osp.isdir(folder) and os.listdir(folder):
-            raise FileExistsError(
-                f'The folder {folder} is not empty, and its files would mix '
-                'with the new ones. Empty it or give another folder.')
-        os.makedirs(folder, exist_ok=True)
+        _make_empty_folder(folder)
         self.path = folder
         self.score_thr = score_thr
         self._palette = id_colors(range(256)).tobytes()
@@ -202,6 +200,104 @@ class IdMapWriter:
         path = osp.join(self.path, f'{name}.png')
         with atomic_path(path) as part:
             image.save(part)
+
+
+class PanopticWriter:
+    """Writes one PNG of segment ids a frame, and what the ids mean.
+
+    The PNG files are those of a VIPSeg submission: a pixel of colour R, G, B
+    has the id R + 256 G + 65536 B, which a segment keeps over the video, and
+    0 is void. ``segments.json`` beside them lists all segments: ``id``,
+    ``color``, ``category_id`` (the label, from 0), ``category`` (its name),
+    ``isthing`` and, of things, ``number``: that in the drawn video.
+
+    Args:
+        folder (str): Where the files go; must be empty or not there yet.
+        dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
+        json_path (str, optional): File for the segments of every frame, as
+            pred.json of a VIPSeg submission; it grows frame by frame.
+            Defaults to None.
+        name (str): Name of the video, its ``video_id`` in there. Defaults to
+            'video'.
+
+    Raises:
+        FileExistsError: If the folder has files, which would mix with the
+            new ones.
+        ValueError: If there is not a colour for every class.
+    """
+
+    def __init__(self,
+                 folder: str,
+                 dataset_meta: dict,
+                 json_path: Optional[str] = None,
+                 name: str = 'video') -> None:
+        categories = submission_categories(dataset_meta)
+        _make_empty_folder(folder)
+        self.path = folder
+        self.json_path = json_path
+        self._table = osp.join(folder, 'segments.json')
+        self._classes = dataset_meta['classes']
+        self._masks = SegmentWriter(folder, name, categories)
+        self._file = None
+        self._separator = '\n'
+        if json_path is not None:
+            self._file = open(part_path(json_path), 'w')
+            self._file.write('{"annotations": [{"video_id": '
+                             f'{json.dumps(name)}, "annotations": [')
+
+    def __enter__(self) -> 'PanopticWriter':
+        return self
+
+    def write(self, panoptic_map: PanopticMap, name: str) -> None:
+        """Write a frame.
+
+        Args:
+            panoptic_map (:obj:`PanopticMap`): The segments.
+            name (str): Name of the file, without suffix.
+        """
+        entry = self._masks.add(
+            panoptic_map.decode(),
+            {i: i % INSTANCE_OFFSET
+             for i in panoptic_map.segment_ids}, f'{name}.png')
+        if self._file is not None:
+            self._file.write(self._separator + json.dumps(entry))
+            self._separator = ',\n'
+
+    def __exit__(self, exc_type, exc_value, traceback) -> None:
+        part = part_path(self._table)
+        with open(part, 'w') as file:
+            lines = ',\n'.join(map(json.dumps, self._segments()))
+            file.write(f'[\n{lines}\n]\n')
+        _publish(part, self._table, exc_type)
+        if self._file is not None:
+            self._file.write(']}]}\n')
+            self._file.close()
+            _publish(self._file.name, self.json_path, exc_type)
+
+    def _segments(self) -> List[dict]:
+        """The table of segments, in the order of their appearance."""
+        table = []
+        for panoptic_id, color_id in self._masks.ids.items():
+            number, label = divmod(panoptic_id, INSTANCE_OFFSET)
+            segment = dict(
+                id=color_id,
+                color=[color_id >> shift & 255 for shift in (0, 8, 16)],
+                category_id=label,
+                category=self._classes[label],
+                isthing=int(number > 0))
+            if number:
+                segment['number'] = number
+            table.append(segment)
+        return table
+
+
+def _make_empty_folder(folder: str) -> None:
+    """Make a folder, or see that it has no files."""
+    if osp.isdir(folder) and os.listdir(folder):
+        raise FileExistsError(
+            f'The folder {folder} is not empty, and its files would mix with '
+            'the new ones. Empty it or give another folder.')
+    os.makedirs(folder, exist_ok=True)
 
 
 def _publish(part: str, path: str, exc_type: Optional[type]) -> None:

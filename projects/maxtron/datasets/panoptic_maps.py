@@ -16,6 +16,19 @@ from mmengine.fileio import get
 FIRST_THING_VALUE = 125  # of raw maps
 
 
+def thing_flags(metainfo: dict) -> List[bool]:
+    """Which classes are things.
+
+    Args:
+        metainfo (dict): Of a dataset: ``classes`` and ``thing_classes``.
+
+    Returns:
+        list[bool]: For every label.
+    """
+    things = set(metainfo['thing_classes'])
+    return [name in things for name in metainfo['classes']]
+
+
 def rgb_to_ids(img: np.ndarray) -> np.ndarray:
     """Ids of an RGB map.
 

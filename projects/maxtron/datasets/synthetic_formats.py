@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as mask_utils
 
+from .segment_colors import SegmentColors
 from .synthetic import (
     SYNTHETIC_STUFF_CLASSES,
     SYNTHETIC_STUFF_PALETTE,
@@ -92,26 +93,6 @@ def raw_to_category(raw_id):
     return raw_id - 1 if raw_id < 125 else raw_id // 100 - 1
 
 
-def _tube_colors(raw_ids):
-    """One colour a raw value, as panopticapi's generator assigns them.
-
-    Stuff has its class's colour, and so has the first thing of a class; its
-    further things have a random colour nearby.
-    """
-    palette = SYNTHETIC_STUFF_PALETTE + SYNTHETIC_THING_PALETTE
-    rng = np.random.Generator(np.random.PCG64([int(i) for i in raw_ids]))
-    taken = {(0, 0, 0), *SYNTHETIC_STUFF_PALETTE}
-    colors = {}
-    for raw_id in raw_ids:
-        base = color = palette[raw_to_category(raw_id)]
-        while raw_id >= 125 and color in taken:
-            near = np.array(base) + rng.integers(-30, 31, size=3)
-            color = tuple(np.clip(near, 0, 255).tolist())
-        taken.add(color)
-        colors[int(raw_id)] = color
-    return colors
-
-
 def encode_segments(video):
     """Panoptic segments of every frame.
 
@@ -122,18 +103,24 @@ def encode_segments(video):
         tuple: List of ``segments_info`` per frame, and the RGB colour of
         every raw value; id = R + 256 G + 65536 B.
     """
-    colors = _tube_colors(np.setdiff1d(video.ids, [0]).tolist())
+    raw_ids = np.setdiff1d(video.ids, [0]).tolist()
+    colors = SegmentColors(vipseg_categories(), raw_ids)
+    ids = {raw: colors.next_id(raw_to_category(raw)) for raw in raw_ids}
     frames = []
     for frame in video.ids:
         values, areas = np.unique(frame, return_counts=True)
         frames.append([
             dict(
-                id=int(np.dot(colors[int(value)], [1, 256, 65536])),
-                category_id=int(raw_to_category(value)),
+                id=ids[value],
+                category_id=raw_to_category(value),
                 iscrowd=0,
-                area=int(area)) for value, area in zip(values, areas) if value
+                area=area)
+            for value, area in zip(values.tolist(), areas.tolist()) if value
         ])
-    return frames, colors
+    return frames, {
+        raw: (i & 255, i >> 8 & 255, i >> 16)
+        for raw, i in ids.items()
+    }
 
 
 def thing_categories():

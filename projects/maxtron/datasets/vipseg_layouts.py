@@ -211,8 +211,12 @@ class Layout720P:
                 f'{image["width"]}. Resize them to one size.')
 
     def _read_segments(self, annotation: dict, where: str) -> List[dict]:
-        """Read the segments of a frame."""
-        segments = []
+        """Read the segments of a frame.
+
+        A segment may be listed in parts, whose areas are added up, as the
+        reference does.
+        """
+        segments = {}
         for info in self._field(annotation, 'segments_info', where):
             for key in ('id', 'category_id', 'iscrowd', 'area'):
                 self._field(info, key, f'{where}: a segment')
@@ -226,15 +230,20 @@ class Layout720P:
                     f'{info["category_id"]}; the categories of the file are '
                     f'{min(self.labels)} to {max(self.labels)}.')
             label = self.labels[info['category_id']]
-            segments.append(
+            segment = segments.setdefault(
+                info['id'],
                 dict(
                     id=info['id'],
                     category=label,
                     is_thing=self.is_thing[label],
                     iscrowd=int(info['iscrowd']),
-                    area=info['area']))
-        _check_unique([seg['id'] for seg in segments], 'segment', where)
-        return segments
+                    area=0))
+            if segment['category'] != label:
+                raise ValueError(
+                    f'{where}: segment {info["id"]} is listed with two '
+                    'categories. Keep one of them.')
+            segment['area'] += info['area']
+        return list(segments.values())
 
 
 class LayoutRaw:

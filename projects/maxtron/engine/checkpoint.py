@@ -79,8 +79,9 @@ def check_initial_weights(model: nn.Module, checkpoint: dict,
                           path: str) -> None:
     """Check that a training does not start from nearly nothing.
 
-    A checkpoint to start from may lack new layers and be of other classes. One
-    of another code base fits by chance only, in its backbone.
+    A checkpoint to start from may lack new layers and be of other classes,
+    which is logged. One of another code base fits by chance only, in its
+    backbone.
 
     Args:
         model (nn.Module): The model, also a distributed wrapper of it; takes
@@ -101,6 +102,13 @@ def check_initial_weights(model: nn.Module, checkpoint: dict,
         raise ValueError(
             _explain(model, path, weights, missing, unexpected, misfits,
                      _FOREIGN))
+    new = _new_modules(model, missing, misfits)
+    if new:
+        print_log(
+            f'{path} initialises all weights of {type(model).__name__} but '
+            f'{len(missing)} that it lacks and {len(misfits)} that have '
+            f'another shape in it. These start anew: {", ".join(new)}',
+            logger='current')
 
 
 def _read(path: str, map_location: str) -> dict:
@@ -163,6 +171,26 @@ def _load(model: nn.Module, weights: Dict[str, Tensor]
     # Counters of batch normalisation, which old checkpoints do not have.
     missing = [key for key in missing if 'num_batches_tracked' not in key]
     return missing, unexpected, misfits
+
+
+def _new_modules(model: nn.Module, missing: List[str],
+                 misfits: List[str]) -> List[str]:
+    """Name the largest modules of which no weight was loaded."""
+    shapes = [re.search(r'size mismatch for (\S+):', m) for m in misfits]
+    new = {*missing, *(match[1] for match in shapes if match)}
+    loaded = {
+        '.'.join(key.split('.')[:depth])
+        for key in model.state_dict().keys() - new
+        if 'num_batches_tracked' not in key
+        for depth in range(1, key.count('.') + 2)
+    }
+    names = {}
+    for key in filter(new.__contains__, model.state_dict()):
+        name, *rest = key.split('.')
+        while name in loaded:
+            name = f'{name}.{rest.pop(0)}'
+        names[name] = None
+    return list(names)
 
 
 def _explain(model: nn.Module, path: str, weights: Dict[str, Tensor],

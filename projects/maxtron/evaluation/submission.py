@@ -10,31 +10,58 @@ from typing import Dict, List, Sequence
 import numpy as np
 from scipy import ndimage
 
+from ..datasets.panoptic_maps import thing_flags
 from ..datasets.segment_colors import SegmentColors, write_id_map
 from ..utils import atomic_path
 from .panoptic_folders import PRED_FOLDER
 
 
-class VideoSubmission:
+def submission_categories(dataset_meta: dict) -> List[dict]:
+    """Categories as in VIPSeg's files.
+
+    Args:
+        dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
+
+    Returns:
+        list[dict]: ``id``, which is the label, ``name``, ``isthing`` and
+        ``color`` of every category.
+
+    Raises:
+        ValueError: If there is not a colour for every class.
+    """
+    names, palette = dataset_meta['classes'], dataset_meta.get('palette')
+    if palette is None or len(palette) != len(names):
+        raise ValueError(
+            'A submission needs a colour for every class: the palette of '
+            f'the dataset must have {len(names)} colours.')
+    return [
+        dict(id=i, name=name, isthing=int(is_thing), color=list(color))
+        for i, (name, is_thing, color) in enumerate(
+            zip(names, thing_flags(dataset_meta), palette))
+    ]
+
+
+class SegmentWriter:
     """Writes the predicted masks of a video while they come.
 
     Args:
-        folder (str): Where to write pan_pred/VIDEO/FRAME.png.
+        folder (str): Where to write FRAME.png.
         name (str): Name of the video.
-        categories (Sequence[dict]): ``id``, ``name``, ``isthing`` and
-            ``color`` of every category.
+        categories (Sequence[dict]): See :func:`submission_categories`.
+
+    Attributes:
+        ids (dict[int, int]): The id in the files of each id in the maps.
     """
 
     def __init__(self, folder: str, name: str,
                  categories: Sequence[dict]) -> None:
+        self.folder = folder
         self.name = name
-        self.folder = osp.join(folder, PRED_FOLDER, name)
         self.colors = SegmentColors(categories, zlib.crc32(name.encode()))
         self.ids: Dict[int, int] = {}
-        self.frames: List[dict] = []
 
     def add(self, pred_map: np.ndarray, category_of: Dict[int, int],
-            img_path: str) -> None:
+            img_path: str) -> dict:
         """Write the mask of the next frame.
 
         Args:
@@ -43,6 +70,10 @@ class VideoSubmission:
             category_of (dict[int, int]): Category of every id in the map;
                 other ids are void.
             img_path (str): Path of the frame, which gives its name.
+
+        Returns:
+            dict: The entry of the frame in pred.json, ``file_name`` and
+            ``segments_info``.
 
         Raises:
             OSError: If the mask cannot be written.
@@ -61,8 +92,9 @@ class VideoSubmission:
             write_id_map(part, colors[index])
         areas = np.bincount(index.ravel(), minlength=len(colors))
         boxes = ndimage.find_objects(index, len(category_of))
-        self.frames.append(
-            dict(file_name=img_path, segments_info=[
+        return dict(
+            file_name=img_path,
+            segments_info=[
                 dict(
                     id=int(colors[i]),
                     category_id=category,
@@ -70,7 +102,28 @@ class VideoSubmission:
                     bbox=_bbox(*boxes[i - 1]),
                     area=int(areas[i]))
                 for i, category in enumerate(category_of.values(), 1)
-            ]))
+            ])
+
+
+class VideoSubmission(SegmentWriter):
+    """Writes the predicted masks of a video and keeps its segments.
+
+    Args:
+        folder (str): Where to write pan_pred/VIDEO/FRAME.png.
+        name (str): Name of the video.
+        categories (Sequence[dict]): See :func:`submission_categories`.
+    """
+
+    def __init__(self, folder: str, name: str,
+                 categories: Sequence[dict]) -> None:
+        super().__init__(
+            osp.join(folder, PRED_FOLDER, name), name, categories)
+        self.frames: List[dict] = []
+
+    def add(self, *args, **kwargs) -> dict:
+        """Write the mask of the next frame, see the base class."""
+        self.frames.append(super().add(*args, **kwargs))
+        return self.frames[-1]
 
     def annotation(self) -> dict:
         """The entry of the video in pred.json.

@@ -1,16 +1,20 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """MMDetection visualizer for tracked masks."""
-from typing import List, Optional
+from typing import Iterable, List, Optional
 
 import mmcv
 import numpy as np
-from mmdet.evaluation.functional import INSTANCE_OFFSET
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
 from mmdet.visualization import TrackLocalVisualizer
 from mmengine.structures import InstanceData
 
+from ..models.postprocess import INSTANCE_OFFSET, PanopticMap
 from .mask_drawing import draw_masks, id_colors, to_bitmap
+
+# Between the colours of two classes. It keeps those of the first instances of
+# a dozen classes apart.
+_CLASS_OFFSET = 98
 
 
 @VISUALIZERS.register_module()
@@ -81,39 +85,40 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
     _draw_instances = draw_instances
 
     def draw_panoptic(self, image: np.ndarray,
-                      panoptic_map: np.ndarray) -> np.ndarray:
-        """Draw the panoptic segmentation of one frame.
+                      panoptic_map: PanopticMap) -> np.ndarray:
+        """Draw the panoptic segmentation of one frame; void stays as it is.
 
         Args:
             image (np.ndarray): RGB, uint8, shape (H, W, 3).
-            panoptic_map (np.ndarray): MMDetection's panoptic ids, shape
-                (H, W): the label for stuff, label + 1000 * number for things;
-                what is no class is void and not drawn.
+            panoptic_map (:obj:`PanopticMap`): The segments, of that size.
 
         Returns:
             np.ndarray: The drawn image, RGB, uint8, shape (H, W, 3).
+
+        Raises:
+            ValueError: If the map is of another size than the image.
         """
-        meta = self.dataset_meta or {}
-        classes, palette = meta.get('classes'), meta.get('palette')
-        ids = np.unique(panoptic_map)
-        labels, numbers = ids % INSTANCE_OFFSET, ids // INSTANCE_OFFSET
-        if classes:
-            keep = labels < len(classes)
-            ids, labels, numbers = ids[keep], labels[keep], numbers[keep]
+        numbers, labels = np.divmod(
+            np.array(panoptic_map.segment_ids, np.int64), INSTANCE_OFFSET)
         # things first: they are drawn last, with their outlines on top
         order = np.argsort(numbers == 0, kind='stable')
-        ids, labels, numbers = ids[order], labels[order], numbers[order]
-        colors = id_colors(ids + 1)
-        if palette:
+        numbers, labels = numbers[order], labels[order]
+        colors = id_colors(numbers + _CLASS_OFFSET * labels)
+        meta = self.dataset_meta or {}
+        if meta.get('palette'):
             stuff = numbers == 0
-            colors[stuff] = np.asarray(palette, np.uint8)[labels[stuff]]
+            colors[stuff] = np.asarray(meta['palette'],
+                                       np.uint8)[labels[stuff]]
         texts = [
-            (classes[label] if classes else f'class {label}') +
-            (f' {number}' if number else '')
-            for label, number in zip(labels.tolist(), numbers.tolist())
+            f'{name} {number}' if number else name
+            for name, number in zip(self._names(labels), numbers.tolist())
         ]
+        ids = panoptic_map.decode()
         return draw_masks(
-            np.ascontiguousarray(image), [panoptic_map == i for i in ids],
+            np.ascontiguousarray(image), [
+                to_bitmap(ids == i, image.shape[:2])
+                for i in labels + INSTANCE_OFFSET * numbers
+            ],
             colors,
             texts,
             alpha=self.alpha,
@@ -137,24 +142,38 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             prediction.
         """
         if 'pred_panoptic_map' in data_sample:
-            return self.draw_panoptic(image,
-                                      data_sample.pred_panoptic_map.decode())
+            return self.draw_panoptic(image, data_sample.pred_panoptic_map)
         if 'pred_track_instances' in data_sample:
             return self.draw_instances(image,
                                        data_sample.pred_track_instances,
                                        score_thr)
         return None
 
+    def _draw_ground_truth(self, image: np.ndarray,
+                           data_sample: DetDataSample) -> Optional[np.ndarray]:
+        """Draw what is annotated; None where nothing is."""
+        if 'gt_panoptic_map' in data_sample:
+            return self.draw_panoptic(image, data_sample.gt_panoptic_map)
+        instances = _annotated_instances(data_sample)
+        if instances is None:
+            return None
+        return self.draw_instances(image, instances)
+
+    def _names(self, labels: Iterable[int]) -> List[str]:
+        """Names of classes."""
+        classes = (self.dataset_meta or {}).get('classes')
+        return [
+            classes[label] if classes else f'class {label}'
+            for label in labels
+        ]
+
     def _texts(self, instances: InstanceData) -> List[str]:
         """Labels such as ``'person 3 0.87'``."""
-        classes = (self.dataset_meta or {}).get('classes')
-        names = [
-            classes[label] if classes else f'class {label}'
-            for label in instances.labels.tolist()
-        ]
         texts = [
-            f'{name} {instance_id}' for name, instance_id in zip(
-                names, instances.instances_id.tolist())
+            f'{name} {instance_id}'
+            for name, instance_id in zip(
+                self._names(instances.labels.tolist()),
+                instances.instances_id.tolist())
         ]
         if 'scores' in instances:
             texts = [
@@ -183,9 +202,9 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             name (str): Name of the image.
             image (np.ndarray): RGB, uint8, shape (H, W, 3).
             data_sample (DetDataSample, optional): One frame with
-                ``pred_track_instances``, ``pred_panoptic_map``,
-                ``gt_instances`` or, in its metainfo, ``instances``. Defaults
-                to None.
+                ``pred_track_instances`` or ``pred_panoptic_map``, and
+                ``gt_panoptic_map``, ``gt_instances`` or, in its metainfo,
+                ``instances``. Defaults to None.
             draw_gt (bool): Draw the ground truth. Defaults to True.
             draw_pred (bool): Draw the prediction. Defaults to True.
             show (bool): Open a window. Defaults to False.
@@ -200,14 +219,12 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
         images = []
         if data_sample is not None:
             data_sample = data_sample.cpu()
-            ground_truth = _ground_truth(data_sample) if draw_gt else None
-            if ground_truth is not None:
-                images.append(self.draw_instances(image, ground_truth))
+            if draw_gt:
+                images.append(self._draw_ground_truth(image, data_sample))
             if draw_pred:
-                prediction = self.draw_prediction(image, data_sample,
-                                                  pred_score_thr)
-                if prediction is not None:
-                    images.append(prediction)
+                images.append(
+                    self.draw_prediction(image, data_sample, pred_score_thr))
+        images = [image for image in images if image is not None]
         drawn = np.concatenate(images, axis=1) if images else image
         self.set_image(drawn)
         if show:
@@ -218,7 +235,7 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             self.add_image(name, drawn, step)
 
 
-def _ground_truth(data_sample: DetDataSample) -> Optional[InstanceData]:
+def _annotated_instances(data_sample: DetDataSample) -> Optional[InstanceData]:
     """Annotated instances of a frame; None where it is not annotated.
 
     A lazily loaded test video has its annotations as they were parsed, in

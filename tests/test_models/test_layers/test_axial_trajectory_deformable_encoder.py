@@ -84,6 +84,21 @@ def test_golden_encoder_layer(name):
     assert_parity(seen[0], case.outputs['attn_out'])
 
 
+def test_golden_vps_layer():
+    """The layer of the neck, which has nothing inside its attention."""
+    case = load_case('msdeform_layer', 'vps')
+    s, arrays = case.settings, case.outputs
+    cfg = layer_cfg(s['d_model'], s['ffn_dim'])
+    cfg['self_attn_cfg'].update(num_heads=s['heads'], num_points=s['points'])
+    layer = AxialTrajectoryDeformableEncoderLayer(None, **cfg).eval()
+    layer.load_state_dict(case.state)
+    inputs, _ = encoder_inputs(s['levels'], 1, len(arrays['src']), 64)
+    torch.testing.assert_close(inputs['reference_points'],
+                               arrays['reference_points'])
+    inputs.update(query=arrays['src'], query_pos=arrays['pos'])
+    assert_parity(layer(**inputs), arrays['out'])
+
+
 def build_layer(seed=0, **temporal_cfg):
     torch.manual_seed(seed)
     cfg = dict(feedforward_channels=48, gamma_init=0.5)

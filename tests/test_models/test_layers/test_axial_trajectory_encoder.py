@@ -39,6 +39,7 @@ def test_golden_vis_layer_with_its_intermediate_results():
 
 
 @pytest.mark.parametrize('name, attn_type', [
+    ('axial_trajectory_layer_T2', 'axial_trajectory'),
     ('axial_trajectory_layer_T4', 'axial_trajectory'),
     ('trajectory_layer', 'trajectory'),
 ])

@@ -34,6 +34,18 @@ def features(num_images):
     ]
 
 
+def test_golden_positions():
+    """Both sine encodings, which MMDetection brings."""
+    case = load_case('sine_positions', 'vps')
+    neck = build_neck(feat_channels=2 * case.settings['num_pos_feats'])
+    for name, encoding in (('pos_2d', neck.postional_encoding),
+                           ('pos_3d', neck.positional_encoding_3d)):
+        expected = case.outputs[name]
+        no_padding = torch.zeros(
+            (*expected.shape[:-3], *expected.shape[-2:]), dtype=torch.bool)
+        assert_parity(encoding(no_padding), expected)
+
+
 @pytest.mark.parametrize('name', [
     'within_clip_module', 'within_clip_module_trajectory',
     'within_clip_module_msda_only', 'within_clip_module_1stage_3axial_T3'
@@ -120,9 +132,10 @@ def test_variants(blocks, spatial, temporal, attn_type):
     sum((x * torch.randn_like(x)).sum() for x in outputs).backward()
     without = [
         name for name, p in neck.named_parameters()
-        if p.grad is None or not p.grad.any()
+        if p.requires_grad and (p.grad is None or not p.grad.any())
     ]
-    assert without == ([] if spatial else ['level_encoding.weight'])
+    assert without == []
+    assert neck.level_encoding.weight.requires_grad == (spatial > 0)
 
 
 def test_spatial_layers_are_named_as_without_temporal_ones():

@@ -9,6 +9,8 @@ from mmdet.structures import DetDataSample
 from mmengine.fileio import get
 from mmengine.runner import Runner
 
+from ...visualization import PanopticTruth
+
 
 @HOOKS.register_module()
 class ClipVisualizationHook(TrackVisualizationHook):
@@ -25,6 +27,7 @@ class ClipVisualizationHook(TrackVisualizationHook):
 
     def __init__(self, frame_interval: int = 1, **kwargs) -> None:
         super().__init__(frame_interval=frame_interval, **kwargs)
+        self._truth = PanopticTruth(self.backend_args)
 
     def before_test(self, runner: Runner) -> None:
         """Settle where the images go.
@@ -47,11 +50,19 @@ class ClipVisualizationHook(TrackVisualizationHook):
             img_data_sample (DetDataSample): Prediction and, in the metainfo,
                 the annotations of the frame.
             step (int): Index of the frame in the test.
+
+        Raises:
+            FileNotFoundError: If the annotated map does not exist.
+            ValueError: If the annotations of the frame are inconsistent.
         """
         img_path = img_data_sample.img_path
         image = mmcv.imfrombytes(
             get(img_path, backend_args=self.backend_args),
             channel_order='rgb')
+        truth = self._truth.read(img_data_sample,
+                                 self._visualizer.dataset_meta)
+        if truth is not None:
+            img_data_sample.set_field(truth, 'gt_panoptic_map')
         video, file = img_path.replace('\\', '/').split('/')[-2:]
         out_file = None
         if self.test_out_dir is not None:

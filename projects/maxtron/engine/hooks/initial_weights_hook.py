@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Stops a run whose initial weights are not those of its model."""
 
+from pathlib import Path
+
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -15,6 +17,23 @@ class InitialWeightsHook(Hook):
     MMEngine loads what fits of ``load_from`` and warns of the rest; a run
     that began with a wrong file would be noticed by its results only.
     """
+
+    def before_run(self, runner: Runner) -> None:
+        """Check that the file is there.
+
+        Args:
+            runner (:obj:`Runner`): The runner.
+
+        Raises:
+            FileNotFoundError: ``load_from`` is no URL and no file.
+        """
+        path = runner.cfg.get('load_from')
+        if path and '://' not in path and not Path(path).is_file():
+            raise FileNotFoundError(
+                f'load_from of the config is {path}, which does not exist. '
+                'The README next to the config says how to get initial '
+                'weights; --cfg-options load_from=FILE takes others, and '
+                'load_from=None begins without.')
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check what was read, before it is loaded.

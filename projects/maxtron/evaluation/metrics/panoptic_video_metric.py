@@ -11,9 +11,17 @@ from mmdet.evaluation.metrics.base_video_metric import BaseVideoMetric
 from mmdet.structures import DetDataSample
 from mmengine.logging import MMLogger
 
-from ...datasets.panoptic_maps import read_id_map, read_raw_segments
+from ...datasets.panoptic_maps import (
+    read_id_map,
+    read_raw_segments,
+    thing_flags,
+)
 from ..functional import VideoCounter, VideoCounts, count_pairs
-from ..submission import VideoSubmission, write_pred_json
+from ..submission import (
+    VideoSubmission,
+    submission_categories,
+    write_pred_json,
+)
 
 # Under this key the metrics of an evaluator find what one of them has read.
 _SHARED = 'panoptic_video'
@@ -99,8 +107,9 @@ class PanopticVideoMetric(BaseVideoMetric):
                 labels = range(len(self.dataset_meta['classes']))
                 counter = VideoCounter(name, dict(zip(labels, labels)))
         if self.outfile_prefix not in (None, *shared):
-            submission = VideoSubmission(self.outfile_prefix, name,
-                                         self._categories())
+            submission = VideoSubmission(
+                self.outfile_prefix, name,
+                submission_categories(self.dataset_meta))
         if counter is submission is None:
             return
         for frame in frames:
@@ -146,22 +155,7 @@ class PanopticVideoMetric(BaseVideoMetric):
     @property
     def is_thing(self) -> List[bool]:
         """list[bool]: Whether a class is a thing."""
-        things = set(self.dataset_meta['thing_classes'])
-        return [name in things for name in self.dataset_meta['classes']]
-
-    def _categories(self) -> List[dict]:
-        """Categories as in VIPSeg's files."""
-        palette = self.dataset_meta.get('palette')
-        names = self.dataset_meta['classes']
-        if palette is None or len(palette) != len(names):
-            raise ValueError(
-                'A submission needs a colour for every class: the palette of '
-                f'the dataset must have {len(names)} colours.')
-        return [
-            dict(id=i, name=name, isthing=int(is_thing), color=list(color))
-            for i, (name, is_thing, color) in enumerate(
-                zip(names, self.is_thing, palette))
-        ]
+        return thing_flags(self.dataset_meta)
 
     # ---------------------------------------------------------- evaluation
     def compute_metrics(self, results: List[tuple]) -> Dict[str, float]:

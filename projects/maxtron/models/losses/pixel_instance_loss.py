@@ -1,4 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from itertools import combinations_with_replacement
 from typing import Iterator, Tuple
 
 import torch
@@ -9,48 +10,59 @@ from torch.autograd.function import once_differentiable
 
 from .utils import at_least_float32, mean_of_nonzero
 
-# Similarities that are worked on at a time.
-_PIECE = 2**22
+# Vectors whose similarities to as many others are worked on at a time.
+_BLOCK = 1024
 
 
 class _SimilarityLogSumExp(Function):
     """log sum_i exp(<f_i, f_j>) of vectors f, shape (B, D, K) to (B, K).
 
-    Similarities are symmetric, so their gradient takes one matrix product,
-    and computing them again is cheaper than keeping K x K numbers a clip.
+    K x K similarities of a clip take 67 MB at the usual K, and autograd would
+    keep several such tensors of each output of the network. Here they are
+    computed block by block and again in the backward pass; as they are
+    symmetric, only the blocks on and above the diagonal.
     """
 
     @staticmethod
     def forward(ctx, feats: Tensor) -> Tensor:
-        result = torch.empty_like(feats[:, 0])
-        for columns, similarity in _similarities(feats):
-            peak = similarity.amax(2, keepdim=True)
-            total = similarity.sub_(peak).exp_().sum(2)
-            result[:, columns] = total.log_() + peak[..., 0]
-        ctx.save_for_backward(feats, result)
-        return result
+        # No similarity is above the largest squared length.
+        peak = feats.square().sum(1).amax(1)[:, None, None]
+        sums = torch.zeros_like(feats[:, 0])
+        for rows, columns in _blocks(feats.shape[2]):
+            block = _exp_similarities(feats, rows, columns, peak)
+            sums[:, rows] += block.sum(2)
+            if rows != columns:
+                sums[:, columns] += block.sum(1)
+        sums.clamp_(min=torch.finfo(sums.dtype).tiny)
+        ctx.save_for_backward(feats, peak, sums)
+        return sums.log() + peak[:, 0]
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> Tensor:
-        feats, result = ctx.saved_tensors
-        grad_feats = torch.empty_like(feats)
-        for columns, similarity in _similarities(feats):
-            weights = (similarity - result[:, columns, None]).exp_()
-            weights *= grad[:, columns, None]
-            similarity -= result[:, None]
-            weights += similarity.exp_().mul_(grad[:, None])
-            grad_feats[:, :, columns] = feats @ weights.transpose(1, 2)
+        feats, peak, sums = ctx.saved_tensors
+        scale = grad / sums
+        grad_feats = torch.zeros_like(feats)
+        for rows, columns in _blocks(feats.shape[2]):
+            block = _exp_similarities(feats, rows, columns, peak)
+            block *= scale[:, rows, None] + scale[:, None, columns]
+            grad_feats[:, :, rows] += feats[:, :, columns] @ block.mT
+            if rows != columns:
+                grad_feats[:, :, columns] += feats[:, :, rows] @ block
         return grad_feats
 
 
-def _similarities(feats: Tensor) -> Iterator[Tuple[slice, Tensor]]:
-    """Products of some vectors with all, shape (B, k, K), piece by piece."""
-    batch_size, _, num = feats.shape
-    step = max(1, _PIECE // (batch_size * num))
-    for start in range(0, num, step):
-        columns = slice(start, start + step)
-        yield columns, feats[:, :, columns].transpose(1, 2) @ feats
+def _blocks(num: int) -> Iterator[Tuple[slice, slice]]:
+    """Rows and columns of the blocks on and above the diagonal."""
+    parts = [slice(i, i + _BLOCK) for i in range(0, num, _BLOCK)]
+    return combinations_with_replacement(parts, 2)
+
+
+def _exp_similarities(feats: Tensor, rows: slice, columns: slice,
+                      peak: Tensor) -> Tensor:
+    """exp(<f_i, f_j> - peak) of a block, shape (B, k, k)."""
+    block = feats[:, :, rows].mT @ feats[:, :, columns]
+    return block.sub_(peak).exp_()
 
 
 @MODELS.register_module()

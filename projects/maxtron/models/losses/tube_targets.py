@@ -73,18 +73,17 @@ def semantic_targets(data_samples: TrackSampleList, num_classes: int,
         ValueError: Maps are missing or not of this size, or a label is
             neither below ``num_classes`` nor 255.
     """
-    labels = torch.stack(
-        [_clip_map(clip, 'gt_sem_seg', size) for clip in data_samples])
-    is_void = labels == _UNLABELLED
-    labels = labels.long().masked_fill_(is_void, num_classes)
-    if ((labels > num_classes) | (labels == num_classes) & ~is_void |
-            (labels < 0)).any():
+    labels = torch.stack([
+        _clip_map(clip, 'gt_sem_seg', size) for clip in data_samples
+    ]).long()
+    labelled = labels[labels != _UNLABELLED]
+    if ((labelled < 0) | (labelled >= num_classes)).any():
         raise ValueError(
-            f'gt_sem_seg has labels up to {labels.max()}, but the model has '
-            f'num_classes={num_classes}: labels are 0 to {num_classes - 1}, '
-            f'and {_UNLABELLED} where there is none. Check num_classes and '
-            'the categories of the dataset.')
-    return labels
+            f'gt_sem_seg has labels from {labelled.min()} to '
+            f'{labelled.max()}, but with num_classes={num_classes} they are '
+            f'0 to {num_classes - 1}, and {_UNLABELLED} where there is none. '
+            'Check num_classes and the categories of the dataset.')
+    return labels.masked_fill_(labels == _UNLABELLED, num_classes)
 
 
 def _clip_tubes(clip: TrackDataSample, num_classes: int,

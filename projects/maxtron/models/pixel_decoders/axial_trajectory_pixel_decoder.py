@@ -86,7 +86,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
         self._init_encoder(nn.init.xavier_normal_)
 
     def _init_encoder(self, init: Callable[[Tensor], Tensor]) -> None:
-        """Initialize all that is in the encoder, its matrices with ``init``."""
+        """Initialize the encoder, its matrices with ``init``."""
         for weight in (p for p in self.encoder.parameters() if p.dim() > 1):
             init(weight)
         for module in self.encoder.modules():

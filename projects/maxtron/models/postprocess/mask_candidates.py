@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import (
                     Callable,
-                    Iterable,
                     Iterator,
                     List,
                     NamedTuple,
@@ -91,12 +90,12 @@ def resize_spans(size: int, padded: int, cropped: int, final: int,
         if begin != end:
             matrix = F.interpolate(
                 matrix, end, mode='linear', align_corners=True)
-    matrix = matrix[0].T  # (final, size)
+    matrix = matrix[0].T.contiguous()  # (final, size)
     spans = []
     for start in range(0, final, length):
         weights = matrix[start:start + length]
-        used = weights.any(0).nonzero()
-        source = slice(int(used[0]), int(used[-1]) + 1)
+        used = np.flatnonzero(weights.numpy().any(0)).tolist()
+        source = slice(used[0], used[-1] + 1)
         spans.append(Span(start, source, weights[:, source].to(device)))
     return spans
 
@@ -133,8 +132,8 @@ class CandidateFinder:
                  device: torch.device,
                  tile_shape: Optional[Tuple[int, int]] = None) -> None:
         if tile_shape is None:
-            width, floats = (64, 2**18) if device.type == 'cpu' else (512,
-                                                                      2**25)
+            width, floats = (128, 2**20) if device.type == 'cpu' else (512,
+                                                                       2**25)
             tile_shape = (max(floats // (width * num_queries), 1), width)
         self.ori_shape = ori_shape
         self.threshold = threshold
@@ -144,11 +143,13 @@ class CandidateFinder:
         # all queries left out of a sum change it by less than its rounding
         self.negligible = math.log(num_queries) - math.log(2**-25)
 
-    def find(self, logits: Tensor) -> Candidates:
+    def find(self, logits: Tensor, map_tiles: Callable = map) -> Candidates:
         """Find the candidates of one frame.
 
         Args:
             logits (Tensor): Mask logits with shape (N, h, w), float32.
+            map_tiles (Callable): Used like ``map``, see
+                :func:`parallel_map`.
 
         Returns:
             :obj:`Candidates`: Of all pixels of ``ori_shape``.
@@ -164,15 +165,9 @@ class CandidateFinder:
                              'diverged or its weights do not fit.')
         logits = logits - peak
         tiles = self._tiles(logits)
-
-        def search(tile: Tile) -> Candidates:
-            return self._search(logits, tile)
-
         with _exact_matmul(logits.device):
-            if logits.device.type == 'cpu':
-                found = _map_in_threads(search, tiles)
-            else:
-                found = list(map(search, tiles))
+            found = list(
+                map_tiles(lambda tile: self._search(logits, tile), tiles))
         if not found:
             return Candidates(*np.zeros((3, 0), np.int64))
         return Candidates(*(np.concatenate(part) for part in zip(*found)))
@@ -252,16 +247,21 @@ def _exact_matmul(device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
 
 
-def _map_in_threads(function: Callable, items: Iterable) -> list:
-    """Apply a function to items in as many threads as PyTorch would use.
+@contextmanager
+def parallel_map(device: torch.device) -> Iterator[Callable]:
+    """Give a function like ``map`` that uses as many threads as PyTorch.
 
-    Its operators are then single-threaded: they are so short that waiting for
-    each other would take longer, above all on a busy machine.
+    On the CPU, where PyTorch's operators are single-threaded meanwhile: those
+    on a tile are so short that waiting for each other would take longer,
+    above all on a busy machine. On a GPU it is ``map``.
     """
+    if device.type != 'cpu':
+        yield map
+        return
     num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # new threads inherit it
+    torch.set_num_threads(1)  # the threads of the pool inherit it
     try:
         with ThreadPoolExecutor(num_threads) as pool:
-            return list(pool.map(function, items))
+            yield pool.map
     finally:
         torch.set_num_threads(num_threads)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .mask_candidates import CandidateFinder, Candidates
+from .mask_candidates import CandidateFinder, Candidates, parallel_map
 from .panoptic_map import IndexMap, PanopticMap, thing_id
 
 
@@ -203,12 +203,12 @@ class PanopticMerger:
                 mask_logits.device, self.tile_shape)
         if args != self._finder_args:
             self._finder_args, self._finder = args, CandidateFinder(*args)
-        for logits in mask_logits.unbind(1):
-            self._add_frame(logits.float())
+        with parallel_map(mask_logits.device) as map_tiles:
+            for logits in mask_logits.unbind(1):
+                self._add_frame(self._finder.find(logits.float(), map_tiles))
 
-    def _add_frame(self, logits: Tensor) -> None:
-        """Take in one frame of shape (N, h, w)."""
-        candidates = self._finder.find(logits)
+    def _add_frame(self, candidates: Candidates) -> None:
+        """Take in the candidates of one frame."""
         shape = self._finder.ori_shape
         sets = self._sets.number(candidates, shape[0] * shape[1])
         counts = np.bincount(sets, minlength=len(self._sets))

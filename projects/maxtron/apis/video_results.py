@@ -1,0 +1,149 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""The files of masks of a video, for either kind of model."""
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
+from typing import ContextManager, Optional, Set
+
+from mmdet.structures import DetDataSample
+
+from ..models.postprocess import INSTANCE_OFFSET
+from .frame_source import FrameSource
+from .inferencer import MaXTronInferencer
+from .result_writers import IdMapWriter, PanopticWriter, YouTubeVISWriter
+
+
+class VideoResults(ABC):
+    """Writes the masks of a video frame by frame and counts its tracks.
+
+    A context manager; see :mod:`.result_writers` for when its files appear.
+
+    Attributes:
+        track_ids (set[int]): Ids of the tracks so far.
+    """
+
+    def __init__(self) -> None:
+        self.track_ids: Set[int] = set()
+        self._writers = ExitStack()
+
+    def __enter__(self) -> 'VideoResults':
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self._writers.__exit__(*exc)
+
+    def _open(self, writer: ContextManager) -> ContextManager:
+        """Have a writer closed at the end."""
+        return self._writers.enter_context(writer)
+
+    @abstractmethod
+    def write(self, sample: DetDataSample, name: str) -> None:
+        """Write a frame.
+
+        Args:
+            sample (DetDataSample): What was found in it.
+            name (str): Name of its PNG file, without suffix.
+        """
+
+    @property
+    @abstractmethod
+    def tracks(self) -> str:
+        """str: Says how many tracks there are."""
+
+
+class InstanceResults(VideoResults):
+    """Tracked instances: PNG files of ids, and a YouTube-VIS submission.
+
+    Args:
+        png (str, optional): Folder of :class:`IdMapWriter`.
+        json (str, optional): File of :class:`YouTubeVISWriter`.
+        score_thr (float): Instances of a lower score are neither in the PNG
+            files nor counted.
+    """
+
+    def __init__(self, png: Optional[str], json: Optional[str],
+                 score_thr: float) -> None:
+        super().__init__()
+        self.score_thr = score_thr
+        self._png = IdMapWriter(png, score_thr) if png else None
+        self._json = self._open(YouTubeVISWriter(json)) if json else None
+
+    def write(self, sample: DetDataSample, name: str) -> None:
+        """Write a frame, see the base class."""
+        instances = sample.pred_track_instances
+        seen = instances.scores >= self.score_thr
+        self.track_ids.update(instances.instances_id[seen].tolist())
+        if self._json:
+            self._json.write(instances)
+        if self._png:
+            self._png.write(instances, sample.ori_shape, name)
+
+    @property
+    def tracks(self) -> str:
+        """str: Says how many tracks there are."""
+        return f'{len(self.track_ids)} tracks of score >= {self.score_thr:g}'
+
+
+class PanopticResults(VideoResults):
+    """Panoptic maps: PNG files and segments of a VIPSeg submission.
+
+    Args:
+        png (str, optional): Folder of :class:`PanopticWriter`.
+        json (str, optional): Its file of segments.
+        name (str): Name of the video.
+        dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
+
+    Raises:
+        ValueError: If there is a file of segments without masks.
+    """
+
+    def __init__(self, png: Optional[str], json: Optional[str], name: str,
+                 dataset_meta: dict) -> None:
+        super().__init__()
+        if json and not png:
+            raise ValueError(
+                'The JSON file of a panoptic model only says what the ids in '
+                'the PNG files mean: give a folder for these as well '
+                '(--out-png).')
+        self._writer = self._open(
+            PanopticWriter(png, dataset_meta, json, name)) if png else None
+
+    def write(self, sample: DetDataSample, name: str) -> None:
+        """Write a frame, see the base class."""
+        panoptic_map = sample.pred_panoptic_map
+        self.track_ids.update(
+            i for i in panoptic_map.segment_ids if i >= INSTANCE_OFFSET)
+        if self._writer:
+            self._writer.write(panoptic_map, name)
+
+    @property
+    def tracks(self) -> str:
+        """str: Says how many tracks there are."""
+        return f'things tracked: {len(self.track_ids)}'
+
+
+def open_results(inferencer: MaXTronInferencer,
+                 source: FrameSource,
+                 png: Optional[str] = None,
+                 json: Optional[str] = None,
+                 score_thr: float = 0.3) -> VideoResults:
+    """Open the files of masks that fit a model.
+
+    Args:
+        inferencer (MaXTronInferencer): Has the model.
+        source (FrameSource): The video.
+        png (str, optional): Folder for one PNG a frame. Defaults to None.
+        json (str, optional): File for a submission. Defaults to None.
+        score_thr (float): See :class:`InstanceResults`; panoptic maps have no
+            scores. Defaults to 0.3.
+
+    Returns:
+        VideoResults: A context manager to write the frames to.
+
+    Raises:
+        FileExistsError: If the folder has files.
+        ValueError: If the model has no such result.
+    """
+    if inferencer.is_panoptic:
+        return PanopticResults(png, json, source.name,
+                               inferencer.model.dataset_meta)
+    return InstanceResults(png, json, score_thr)

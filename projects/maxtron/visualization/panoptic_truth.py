@@ -1,0 +1,85 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Annotated panoptic maps in the form of the predicted ones."""
+from collections import Counter
+from typing import Dict, Optional, Sequence
+
+import numpy as np
+from mmdet.structures import DetDataSample
+
+from ..datasets.panoptic_maps import (
+    index_map,
+    read_id_map,
+    read_raw_segments,
+    thing_flags,
+)
+from ..models.postprocess import PanopticMap
+from ..models.postprocess.panoptic_map import IndexMap, thing_id
+
+
+class PanopticTruth:
+    """Reads the annotated maps of videos, frame after frame.
+
+    The things of a class are numbered in the order in which they appear in
+    the frames that are read, as in a prediction.
+
+    Args:
+        backend_args (dict, optional): How maps are read, see
+            :func:`mmengine.fileio.get`. Defaults to None.
+    """
+
+    def __init__(self, backend_args: Optional[dict] = None) -> None:
+        self.backend_args = backend_args
+        self._video_id = None
+        self._ids: Dict[int, int] = {}
+        self._num_things = Counter()
+
+    def read(self, sample: DetDataSample,
+             dataset_meta: dict) -> Optional[PanopticMap]:
+        """Read the map of a frame.
+
+        Args:
+            sample (DetDataSample): A frame. Of its metainfo, ``img_path``,
+                ``video_id``, ``seg_map_path`` and ``segments_info`` are used;
+                see :class:`~projects.maxtron.evaluation.metrics.VPQMetric`.
+            dataset_meta (dict): ``classes`` and, where there is a map,
+                ``thing_classes``.
+
+        Returns:
+            PanopticMap | None: The annotation; None if there is none.
+
+        Raises:
+            FileNotFoundError: If the map does not exist.
+            ValueError: If map and segments do not fit together.
+        """
+        if not sample.get('seg_map_path'):
+            return None
+        if sample.get('video_id') != self._video_id:
+            self._video_id = sample.get('video_id')
+            self._ids.clear()
+            self._num_things.clear()
+        segments = sample.get('segments_info')
+        is_raw = segments is None
+        is_thing = thing_flags(dataset_meta)
+        where = sample.img_path
+        ids = read_id_map(sample.seg_map_path, where, is_raw,
+                          self.backend_args)
+        if is_raw:
+            ids, segments = read_raw_segments(ids, is_thing, where)
+        void = len(is_thing)
+        table = [void] + [
+            self._panoptic_id(segment, is_thing) for segment in segments
+        ]
+        return PanopticMap(
+            IndexMap.encode(index_map(ids, segments, where)),
+            np.array(table, np.int32), void)
+
+    def _panoptic_id(self, segment: dict, is_thing: Sequence[bool]) -> int:
+        """The id that a prediction would have for an annotated segment."""
+        label = segment['category']
+        if not is_thing[label]:
+            return label
+        if segment['id'] not in self._ids:
+            self._ids[segment['id']] = thing_id(label,
+                                                self._num_things[label])
+            self._num_things[label] += 1
+        return self._ids[segment['id']]

@@ -1,0 +1,180 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Optimizer, schedule and weights of the configs of (Video-)kMaX."""
+import copy
+import gzip
+import json
+import re
+
+from projects.maxtron.engine import WarmupPolyLR
+from projects.maxtron.engine.checkpoint import check_initial_weights
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import PARAM_SCHEDULERS
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+
+from tests.models import ROOT
+from tests.parity import DATA
+from tools.model_converters.reference_to_maxtron import convert_state_dict
+from tools.model_converters.rules import vps
+
+MAXTRON = 'maxtron/vipseg/maxtron-nearonline_video-kmax_{}_vipseg.py'
+KMAX = 'kmax/coco/{}_8xb8-150k_coco-panoptic.py'
+REFERENCE = {
+    'r50': 'r50',
+    'convnext-l': 'convnext_large',
+    'convnextv2-l': 'convnextv2_large'
+}
+
+
+def load(path):
+    return Config.fromfile(ROOT / 'configs' / path)
+
+
+def load_maxtron(backbone):
+    iters = '40k' if backbone == 'r50' else '30k'
+    return load(MAXTRON.format(f'{backbone}_8xb4-{iters}'))
+
+
+def golden(name):
+    path = DATA / f'vps/keys/{name}.json.gz'
+    return json.loads(gzip.decompress(path.read_bytes()))
+
+
+def param_rules(model, optim_wrapper):
+    """(learning rate, weight decay) of each parameter by its name."""
+    cfg = copy.deepcopy(optim_wrapper)
+    assert cfg.pop('type') == 'AmpOptimWrapper'  # which wants a GPU
+    optimizer = build_optim_wrapper(model, cfg).optimizer
+    assert all(group['betas'] == (0.9, 0.999) and group['eps'] == 1e-8
+               for group in optimizer.param_groups)
+    names = {param: name for name, param in model.named_parameters()}
+    return {
+        names[param]: (group['lr'], group['weight_decay'])
+        for group in optimizer.param_groups for param in group['params']
+    }
+
+
+@pytest.mark.parametrize('backbone', REFERENCE)
+def test_optimizer_is_that_of_the_reference(backbone, build_meta):
+    """Of every parameter, by names through the converter."""
+    cfg = load_maxtron(backbone)
+    expected = golden(f'optimizer_maxtron_wc_{REFERENCE[backbone]}')
+    lr = expected['base_lr']
+    rules = {}
+    for name, mult, decay in expected['groups_[name,lr_multiplier,'
+                                      'weight_decay]']:
+        name = re.sub(r'_attn\.[qkv]\.', '_attn.qkv.', vps.rename(name))
+        # q, k and v, which are one here, agree
+        assert rules.setdefault(name, (lr * mult, decay)) == (lr * mult,
+                                                              decay)
+    actual = param_rules(build_meta(cfg.model), cfg.optim_wrapper)
+    assert actual.keys() == rules.keys()
+    for name, rule in rules.items():
+        assert actual[name] == pytest.approx(rule, rel=1e-12), name
+
+
+def test_optimizer_of_images_and_of_swin(build_meta):
+    cfg = load(KMAX.format('kmax-msda_swin-l'))
+    rules = param_rules(build_meta(cfg.model), cfg.optim_wrapper)
+    for name, (lr, decay) in rules.items():
+        assert lr == pytest.approx(
+            5e-5 if name.startswith('backbone') else 5e-4), name
+        plain = re.search(r'bias|norm|bn\.|\.gn\.|_rpe|cluster_centers', name)
+        assert decay == (0 if plain else 0.05), name
+
+
+@pytest.mark.parametrize('backbone', REFERENCE)
+def test_learning_rate_of_every_iteration(backbone):
+    """Against the formula and the values of the reference's scheduler."""
+    cfg = load_maxtron(backbone)
+    expected = golden(f'optimizer_maxtron_wc_{REFERENCE[backbone]}')
+    n, warm_up = expected['max_iter'], expected['warmup_iters']
+    assert cfg.train_cfg.max_iters == n
+    factors = learning_rates(cfg.param_scheduler[0], n)
+    t = np.arange(n)
+    formula = np.where(t < warm_up,
+                       0.001 * (1 - t / warm_up) + t / warm_up,
+                       (1 - t / n)**0.9)
+    np.testing.assert_allclose(factors, formula, rtol=1e-12)
+    for step, factor in expected['schedule_factor'].items():
+        assert factors[int(step)] == pytest.approx(factor, rel=1e-12)
+
+
+def learning_rates(scheduler_cfg, num_steps):
+    """Rates of a schedule as MMEngine's runner builds and steps it."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.)
+    scheduler = PARAM_SCHEDULERS.build(
+        dict(scheduler_cfg, optimizer=optimizer, end=num_steps))
+    rates = []
+    for _ in range(num_steps):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def test_schedule_goes_on_after_a_resume():
+    """In the middle of the warm-up, with two parameter groups."""
+
+    def make():
+        optimizer = torch.optim.SGD(
+            [dict(params=[torch.zeros(1)], lr=lr) for lr in (1., 0.1)])
+        return optimizer, WarmupPolyLR(
+            optimizer, end=40, warmup_iters=10, by_epoch=False)
+
+    def run(optimizer, scheduler, steps):
+        rates = []
+        for _ in range(steps):
+            optimizer.step()
+            scheduler.step()
+            rates.append([g['lr'] for g in optimizer.param_groups])
+        return rates
+
+    first = make()
+    rates = run(*first, 5)
+    second = make()
+    for new, old in zip(second, first):
+        new.load_state_dict(old.state_dict())
+    rates += run(*second, 40)
+    np.testing.assert_array_equal(rates, run(*make(), 45))
+    assert rates[-1] == rates[38]  # stays where the schedule ends
+    np.testing.assert_allclose(*np.transpose(rates) * [[0.1], [1]])
+
+
+def test_wrong_warm_up():
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.)
+    with pytest.raises(ValueError, match='warmup_iters=5 .* 5 steps'):
+        WarmupPolyLR(optimizer, end=5, warmup_iters=5)
+
+
+@pytest.mark.parametrize('config, name', [
+    ('kmax_r50', 'kmax_r50'),
+    ('kmax-msda_r50', 'kmax_wc_r50'),
+    ('kmax-msda_convnext-l', 'kmax_wc_convnext_large'),
+    ('kmax-msda_convnextv2-l', 'kmax_wc_convnextv2_large'),
+])
+def test_image_models_are_those_that_video_models_start_from(
+        config, name, build_meta):
+    """Names and shapes, and what of them a video model takes over."""
+    state = {
+        key: torch.empty(shape, device='meta')
+        for key, shape, _ in golden(name)['keys']
+    }
+    image = {k: v.shape for k, v in convert_state_dict(state).items()}
+    model = build_meta(load(KMAX.format(config)).model)
+    assert {k: v.shape for k, v in model.state_dict().items()} == image
+    if '_wc_' not in name:
+        return
+    video = build_meta(load_maxtron(config.split('_')[1]).model)
+    check_initial_weights(video, dict(state_dict=model.state_dict()), config)
+    shapes = {k: v.shape for k, v in video.state_dict().items()}
+    assert image.keys() <= shapes.keys()
+    assert all(
+        re.match(r'neck\.(level_3d|encoder\.layers\.\d\.temporal)', key)
+        for key in shapes.keys() - image.keys())
+    unfit = {key for key in image if image[key] != shapes[key]}
+    assert unfit and all(
+        re.search(r'\.(cls_embed|conv_seg)\.conv\.', key) for key in unfit)
