@@ -24,21 +24,28 @@ VENV ?= $(if $(filter $(MMCV_DEFAULT),$(MMCV)),.venv,.venv-$(MMCV))
 STAMP := $(VENV)/.maxtron-$(MMCV)
 RUN := $(VENV)/bin/python
 
-# The demo: a held-out synthetic video, or VIDEO=path.
+# The demo: a held-out synthetic video, or VIDEO=path, through both kinds of
+# models.
 CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_tube-link_tiny_2xb3-5k_synthetic-vis.py
 CHECKPOINT ?= demo/maxtron_tiny.pth
+PANOPTIC_CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_video-kmax_tiny_1xb8-600_synthetic-vps.py
+PANOPTIC_CHECKPOINT ?= demo/maxtron_tiny_panoptic.pth
 DATA := data/synthetic
 OUT ?= demo/output
 SPLIT := $(DATA)/youtube-vis/annotations/synthetic_vis_val.json
+PANOPTIC_SPLIT := $(DATA)/vipseg/VIPSeg_720P/panoptic_gt_VIPSeg_val.json
 HELD_OUT := data/held-out.mp4
 INPUT := $(if $(VIDEO),$(VIDEO),$(HELD_OUT))
-DEMO_VIDEO := $(OUT)/$(basename $(notdir $(INPUT)))_maxtron.mp4
+# and what is drawn, by kind
+DEMO_VIDEO = $(OUT)/$(basename $(notdir $(INPUT)))_$(1).mp4
 
-.PHONY: help setup demo test lint check clean-setup
+.PHONY: help setup demo demo-instances demo-panoptic test lint check clean-setup
 
 help:
-	@echo 'make demo             tracked masks on a held-out synthetic video, and its AP'
-	@echo 'make demo VIDEO=path  tracked masks on a video of yours'
+	@echo 'make demo             tracked instances, and things and stuff, on a held-out'
+	@echo '                      synthetic video; AP, and VPQ, on the held-out split'
+	@echo 'make demo VIDEO=path  the same on a video of yours, without measuring'
+	@echo 'make demo-instances, make demo-panoptic (also with VIDEO=): half of that'
 	@echo 'make test             the test suite'
 	@echo 'make lint             style of the code'
 	@echo 'make check            versions, MMCV, device, and remedies'
@@ -54,31 +61,60 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py tools/misc/setup_venv.sh
 	@HAS_CUDA='$(HAS_CUDA)' TORCH='$(TORCH)' TORCH_INDEX='$(TORCH_INDEX)' \
 	    bash tools/misc/setup_venv.sh '$(PYTHON)' '$(VENV)' '$(MMCV)' '$(STAMP)'
 
-demo: $(STAMP) $(if $(VIDEO),,$(HELD_OUT) $(SPLIT))
-	@test -e '$(INPUT)' || { echo 'No such video: $(INPUT)' >&2; exit 2; }
-	@mkdir -p '$(OUT)'
-	@echo '== Tracking the things in $(INPUT)'
-	@$(RUN) demo/video_demo.py '$(INPUT)' '$(CONFIG)' \
-	    --checkpoint '$(CHECKPOINT)' --out '$(DEMO_VIDEO)'
-ifndef VIDEO
-	@echo '== AP of $(CHECKPOINT) on the held-out split of $(DATA)'
-	@# without MMEngine's pages on the machine and the config
-	@$(RUN) tools/test.py '$(CONFIG)' '$(CHECKPOINT)' --work-dir '$(OUT)/test' \
-	    --cfg-options default_hooks.logger.interval=4 \
-	    | sed -un '/ - Testing /,$$p'
-endif
+# $(call track,WHAT,CONFIG,CHECKPOINT,KIND)
+define track
+@test -e '$(INPUT)' || { echo 'No such video: $(INPUT)' >&2; exit 2; }
+@mkdir -p '$(OUT)'
+@echo '== Tracking $(1) in $(INPUT)'
+@$(RUN) demo/video_demo.py '$(INPUT)' '$(2)' \
+    --checkpoint '$(3)' --out '$(call DEMO_VIDEO,$(4))'
+endef
+
+# $(call measure,METRIC,CONFIG,CHECKPOINT), without MMEngine's pages on the
+# machine and the config
+define measure
+@echo '== $(1) of $(3) on the held-out split of $(DATA)'
+@$(RUN) tools/test.py '$(2)' '$(3)' --work-dir '$(OUT)/test' \
+    --cfg-options default_hooks.logger.interval=4 \
+    | sed -un '/ - Testing /,$$p'
+endef
+
+demo: demo-instances demo-panoptic
 	@echo
-	@echo 'Done. Look at $(DEMO_VIDEO)'
+	@echo 'Done. Look at $(call DEMO_VIDEO,instances)'
+	@echo '         and $(call DEMO_VIDEO,panoptic)'
+
+# a warning of MMDetection's own code, on each run
+demo-%: export PYTHONWARNINGS = ignore:torch.meshgrid
+
+demo-instances: $(STAMP) $(if $(VIDEO),,$(HELD_OUT) $(SPLIT))
+	$(call track,the things,$(CONFIG),$(CHECKPOINT),instances)
+	$(if $(VIDEO),,$(call measure,AP,$(CONFIG),$(CHECKPOINT)))
+
+demo-panoptic: $(STAMP) $(if $(VIDEO),,$(HELD_OUT) $(PANOPTIC_SPLIT))
+	$(call track,things and stuff,$(PANOPTIC_CONFIG),$(PANOPTIC_CHECKPOINT),panoptic)
+	$(if $(VIDEO),,$(call measure,VPQ and STQ,$(PANOPTIC_CONFIG),$(PANOPTIC_CHECKPOINT)))
+
+# one part after the other, with make -j too
+.NOTPARALLEL:
 
 $(HELD_OUT): | $(STAMP)
 	@echo '== Making a held-out synthetic video ($@)'
 	@$(RUN) tools/dataset_converters/make_synthetic.py \
 	    --video-out '$@' --height 384 --width 640
 
+# $(call make_split,FORMAT)
+define make_split
+@echo '== Making the held-out split of the synthetic benchmark ($(DATA), $(1))'
+@$(RUN) tools/dataset_converters/make_synthetic.py '$(DATA)' \
+    --size demo --splits val --formats $(1)
+endef
+
 $(SPLIT): | $(STAMP)
-	@echo '== Making the held-out split of the synthetic benchmark ($(DATA))'
-	@$(RUN) tools/dataset_converters/make_synthetic.py '$(DATA)' \
-	    --size demo --splits val --formats youtube-vis
+	$(call make_split,youtube-vis)
+
+$(PANOPTIC_SPLIT): | $(STAMP)
+	$(call make_split,vipseg)
 
 test: $(STAMP)
 	@$(RUN) -m pytest -q --durations=15 $(TESTS)

@@ -36,8 +36,7 @@ _base_ = [
 ]
 model = dict(
     head=dict(
-        test_cfg=dict(
-            pixel_thr=0.045, thing_thr=0, stuff_thr=0, overlap_thr=0.2)))
+        test_cfg=dict(thing_thr=0, stuff_thr=0, overlap_thr=0.1)))
 """
 
 
@@ -82,8 +81,15 @@ def write_config(folder: Path, content: str = INSTANCE_CONFIG) -> Path:
 
 
 def write_checkpoint(path: Path, model_cfg, **meta) -> Path:
-    """Write random weights of a model as the runner would."""
+    """Write random weights of a model as the runner would.
+
+    The scale of a panoptic model's mask logits, which starts near zero, is
+    made large, or no pixel would have a segment.
+    """
     torch.manual_seed(0)
     model = build(model_cfg)
+    for name, weight in model.named_parameters():
+        if name.endswith('mask_norm.weight'):
+            torch.nn.init.constant_(weight, 1000)
     torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
     return path

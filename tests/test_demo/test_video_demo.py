@@ -16,6 +16,8 @@ from PIL import Image
 from pycocotools import mask as mask_utils
 
 from tests.footage import (
+    INSTANCE_CONFIG,
+    PANOPTIC_CONFIG,
     footage,
     read_frames,
     write_checkpoint,
@@ -28,14 +30,28 @@ DEMO = str(ROOT / 'demo/video_demo.py')
 SIZE = (272, 640)
 
 
-@pytest.fixture(scope='module')
-def small(tmp_path_factory):
-    """Config and checkpoint of the small model."""
-    folder = tmp_path_factory.mktemp('small')
-    config = write_config(folder)
+def make_model(folder, content):
+    """Config and checkpoint of a small model."""
+    config = write_config(folder, content)
     checkpoint = write_checkpoint(folder / 'small.pth',
                                   Config.fromfile(config).model)
     return [str(config), '--checkpoint', str(checkpoint), '--device', 'cpu']
+
+
+@pytest.fixture(scope='module')
+def models(tmp_path_factory):
+    return {
+        'instances':
+        make_model(tmp_path_factory.mktemp('instances'), INSTANCE_CONFIG) +
+        ['--score-thr', '0.01'],
+        'panoptic':
+        make_model(tmp_path_factory.mktemp('panoptic'), PANOPTIC_CONFIG)
+    }
+
+
+@pytest.fixture
+def small(models):
+    return models['instances']
 
 
 @pytest.fixture(scope='module')
@@ -54,7 +70,7 @@ def long_video(tmp_path_factory):
 def outputs(folder):
     return [
         '--out', f'{folder}/new/out.mp4', '--out-json', f'{folder}/out.json',
-        '--out-png', f'{folder}/ids', '--score-thr', '0.01'
+        '--out-png', f'{folder}/ids'
     ]
 
 
@@ -73,20 +89,26 @@ def finish(process):
     return out
 
 
-def check_outputs(folder, num_frames, size, names):
+def check_outputs(kind, folder, num_frames, size, names):
     """All outputs have all frames, and agree."""
     written = read_frames(folder / 'new' / 'out.mp4')
     assert {frame.shape for frame in written} == {(*size, 3)}
     assert len(written) == num_frames
+    pngs = {path.stem for path in (folder / 'ids').glob('*.png')}
+    assert pngs == set(names) and len(names) == num_frames
+    assert not list(folder.rglob('*.part*'))
+    CHECKS[kind](folder, size, names)
+
+
+def check_tracks(folder, size, names):
+    """The PNG files of ids show the masks of the YouTube-VIS submission."""
     tracks = json.loads((folder / 'out.json').read_text())
     assert tracks and all(
-        len(track['segmentations']) == num_frames for track in tracks)
+        len(track['segmentations']) == len(names) for track in tracks)
     masks = {track['instance_id']: track['segmentations'] for track in tracks}
-    pngs = sorted(path.name for path in (folder / 'ids').iterdir())
-    assert pngs == sorted(names)
     seen = set()
-    for t in np.linspace(0, num_frames - 1, 5).astype(int):
-        ids = np.array(Image.open(folder / 'ids' / names[t]))
+    for t in np.linspace(0, len(names) - 1, 5).astype(int):
+        ids = np.array(Image.open(folder / 'ids' / f'{names[t]}.png'))
         assert ids.shape == size
         for i in set(np.unique(ids)) - {0}:
             mask = mask_utils.decode(masks[i][t])
@@ -94,29 +116,58 @@ def check_outputs(folder, num_frames, size, names):
             assert mask[ids == i].all()  # the rest is under other masks
             seen.add(i)
     assert len(seen) > 1
-    assert not list(folder.rglob('*.part*'))
 
 
-def test_memory_does_not_grow_with_the_video(small, long_video, tmp_path):
+def check_segments(folder, size, names):
+    """The PNG files, their table and the VIPSeg submission agree."""
+    table = json.loads((folder / 'ids' / 'segments.json').read_text())
+    categories = {entry['id']: entry['category_id'] for entry in table}
+    assert len(categories) == len(table)
+    assert {entry['isthing'] for entry in table} == {0, 1}
+    video, = json.loads((folder / 'out.json').read_text())['annotations']
+    frames = video['annotations']
+    assert [frame['file_name'] for frame in frames
+            ] == [f'{name}.png' for name in names]
+    for t in np.linspace(0, len(names) - 1, 5).astype(int):
+        rgb = np.array(Image.open(folder / 'ids' / f'{names[t]}.png'))
+        assert rgb.shape == (*size, 3)
+        ids, areas = np.unique(rgb @ [1, 256, 65536], return_counts=True)
+        found = dict(zip(ids.tolist(), areas.tolist()))
+        found.pop(0, None)  # void
+        segments = frames[t]['segments_info']
+        assert found == {s['id']: s['area'] for s in segments}
+        for segment in segments:
+            assert segment['category_id'] == categories[segment['id']]
+
+
+CHECKS = dict(instances=check_tracks, panoptic=check_segments)
+KINDS = pytest.mark.parametrize('kind', sorted(CHECKS))
+
+
+@KINDS
+def test_memory_does_not_grow_with_the_video(models, kind, long_video,
+                                             tmp_path):
     runs = {
-        count: start(long_video, *small, *outputs(tmp_path / str(count)),
-                     '--max-frames', str(count))
+        count: start(long_video, *models[kind],
+                     *outputs(tmp_path / str(count)), '--max-frames',
+                     str(count))
         for count in (60, 300)
     }
     peaks = {}
     for count, process in runs.items():
         folder = tmp_path / str(count)
         out = finish(process)
-        check_outputs(folder, count, SIZE,
-                      [f'{i:06d}.png' for i in range(count)])
+        check_outputs(kind, folder, count, SIZE,
+                      [f'{i:06d}' for i in range(count)])
         assert re.search(rf'\n{count} frames of 640x272 in ', out)
         assert f'Wrote {folder}/out.json' in out
         peaks[count] = int(re.search(r'peak memory (\d+) MiB', out)[1])
     assert peaks[300] < 1.1 * peaks[60], peaks
 
 
-def test_interrupted(small, long_video, tmp_path):
-    process = start(long_video, *small, *outputs(tmp_path))
+@KINDS
+def test_interrupted(models, kind, long_video, tmp_path):
+    process = start(long_video, *models[kind], *outputs(tmp_path))
     while not (tmp_path / 'ids' / '000009.png').exists():
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
@@ -124,8 +175,8 @@ def test_interrupted(small, long_video, tmp_path):
     out = finish(process)
     count = int(re.search(r'(\d+) frames of 640x272', out)[1])
     assert 10 <= count < 300
-    check_outputs(tmp_path, count, SIZE,
-                  [f'{i:06d}.png' for i in range(count)])
+    check_outputs(kind, tmp_path, count, SIZE,
+                  [f'{i:06d}' for i in range(count)])
 
 
 def run(monkeypatch, *args):
@@ -137,28 +188,48 @@ def run(monkeypatch, *args):
         return error.code
 
 
-def test_folder_of_frames(small, tmp_path, monkeypatch, capsys):
+@KINDS
+def test_folder_of_frames(models, kind, tmp_path, monkeypatch, capsys):
     frames = read_frames(footage('carphone_pristine.mp4'), 11)
     clip = write_frames(tmp_path / 'clip', frames)
     folder = tmp_path / 'out'
-    assert run(monkeypatch, clip, *small, *outputs(folder)) is None
-    check_outputs(folder, 11, (144, 176), [f'{i}.png' for i in range(11)])
+    assert run(monkeypatch, clip, *models[kind], *outputs(folder)) is None
+    check_outputs(kind, folder, 11, (144, 176), [f'{i}' for i in range(11)])
     assert cv2.VideoCapture(f'{folder}/new/out.mp4').get(
         cv2.CAP_PROP_FPS) == pytest.approx(10)
     assert '11 frames of 176x144' in capsys.readouterr().out
 
 
-def test_broken_frame_in_the_middle(small, tmp_path, monkeypatch):
+def test_panoptic_words(models, tmp_path, monkeypatch, capsys):
+    args = [footage('carphone_pristine.mp4'), *models['panoptic']]
+    error = run(monkeypatch, *args, '--out-json', tmp_path / 'out.json')
+    assert 'JSON' in error and '(--out-png)' in error
+    assert list(tmp_path.iterdir()) == []
+    png = ['--max-frames', '3', '--out-png', tmp_path / 'ids']
+    assert run(monkeypatch, *args, *png, '--score-thr', '0.5') is None
+    out, err = capsys.readouterr()
+    assert '--score-thr has no effect on a panoptic model' in err
+    table = json.loads((tmp_path / 'ids' / 'segments.json').read_text())
+    num_things = sum(entry['isthing'] for entry in table)
+    assert num_things and f', things tracked: {num_things}, peak' in out
+    png[-1] = tmp_path / 'more'
+    assert run(monkeypatch, *args, *png) is None
+    assert '--score-thr' not in capsys.readouterr().err
+
+
+@KINDS
+def test_broken_frame_in_the_middle(models, kind, tmp_path, monkeypatch):
     frames = read_frames(footage('carphone_pristine.mp4'), 16)
     clip = write_frames(tmp_path / 'clip', frames)
     broken = clip / '14.png'
     broken.write_bytes(broken.read_bytes()[:60])
     folder = tmp_path / 'out'
-    message = run(monkeypatch, clip, *small, *outputs(folder))
+    message = run(monkeypatch, clip, *models[kind], *outputs(folder))
     assert '14.png cannot be read as an image' in message
     done = int(re.search(r'The (\d+) frames before', message)[1])
     assert done >= 4
     assert len(read_frames(folder / 'new' / 'out.part.mp4')) == done
+    json.loads((folder / 'out.part.json').read_text())
     assert not (folder / 'new' / 'out.mp4').exists()
     assert not (folder / 'out.json').exists()
 

@@ -46,7 +46,7 @@ def cfg():
 def tiny():
     """The config of the tiny model."""
     init_default_scope('mmdet')
-    path, = (ROOT / 'configs/maxtron/synthetic').glob('*_tiny_*.py')
+    path, = (ROOT / 'configs/maxtron/synthetic').glob('*_tube-link_tiny_*.py')
     return load_config(str(path))
 
 

@@ -78,6 +78,14 @@ def test_valid_pixels_of_another_size_are_an_error():
         build((4, 6))(data, training=True)
 
 
+def test_training_clips_of_another_canvas_are_an_error():
+    clip = torch.zeros(1, 3, 4, 6, dtype=torch.uint8)
+    data = dict(inputs=[clip],
+                data_samples=[sample(torch.ones(1, 4, 6, dtype=torch.bool))])
+    with pytest.raises(ValueError, match='input_size is'):
+        build((5, 6))(data, training=True)
+
+
 def test_videos_and_images_wait_for_the_model_at_test_time():
     video, image = torch.zeros(3, 3, 4, 6), torch.zeros(3, 4, 6)
     data = build((4, 6))(dict(inputs=[video, image], data_samples=[]))

@@ -1,46 +1,108 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The tiny config trains, resumes and is tested through the tools."""
+"""The tiny configs train, resume and are tested through the tools."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import List, NamedTuple
 
 import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-CONFIG = next((ROOT / 'configs/maxtron/synthetic').glob('*_tiny_*.py'))
 ENV = dict(os.environ, OMP_NUM_THREADS='1', PYTHON=sys.executable)
 
 
+class Task(NamedTuple):
+    """A config, and the options that make its run a matter of seconds."""
+    config: Path
+    data_root: str
+    batch_size: int
+    metrics: List[str]
+    options: List[str]
+
+
+TASKS = dict(
+    vis=Task(
+        config=next(ROOT.glob('configs/maxtron/synthetic/*tiny*-vis.py')),
+        data_root='youtube-vis/',
+        batch_size=3,
+        metrics=[
+            f'youtube_vis/segm_{name}'
+            for name in ('mAP', 'mAP_50', 'mAP_75', 'AR@1', 'AR@10')
+        ],
+        options=[]),
+    vps=Task(
+        config=next(ROOT.glob('configs/maxtron/synthetic/*tiny*-vps.py')),
+        data_root='vipseg/VIPSeg_720P/',
+        batch_size=2,
+        metrics=[
+            f'vps/{name}' for name in ('VPQ', 'VPQ_Th', 'VPQ_2', 'STQ', 'IoU')
+        ],
+        options=[
+            'param_scheduler.0.warmup_iters=2',
+            # so that the little that was learnt has results, not all void
+            *(f'model.head.test_cfg.{name}_thr=0.03'
+              for name in ('pixel', 'thing', 'stuff', 'overlap'))
+        ]))
+
+
 @pytest.fixture(scope='module')
-def options(tmp_path_factory):
-    """Options that make a run of the config a matter of seconds."""
-    data = tmp_path_factory.mktemp('synthetic')
+def data(tmp_path_factory):
+    """The synthetic benchmark, of three videos for a test."""
+    folder = tmp_path_factory.mktemp('synthetic')
     subprocess.run([
         sys.executable, ROOT / 'tools/dataset_converters/make_synthetic.py',
-        data, '--size', 'small', '--formats', 'youtube-vis', '--nproc', '2'
+        folder, '--size', 'small', '--formats', 'youtube-vis', 'vipseg',
+        '--num-train', '6', '--num-val', '3', '--nproc', '2'
     ], env=ENV, check=True)  # yapf: disable
-    data_root = f'{data}/youtube-vis/'
-    return [
+    return folder
+
+
+@pytest.fixture(scope='module', params=TASKS)
+def task(request, data):
+    """A task with the options of its runs."""
+    task = TASKS[request.param]
+    return task._replace(options=[
         '--cfg-options', 'randomness.seed=3', 'train_cfg.max_iters=4',
         'train_cfg.val_interval=4', 'train_dataloader.num_workers=1',
+        f'train_dataloader.batch_size={task.batch_size}',
         'default_hooks.logger.interval=1',
         'default_hooks.checkpoint.interval=2', 'log_processor.window_size=1',
-        *(f'{split}_dataloader.dataset.data_root={data_root}'
-          for split in ('train', 'val', 'test'))
+        *(f'{split}_dataloader.dataset.data_root={data}/{task.data_root}'
+          for split in ('train', 'val', 'test')), *task.options
+    ])
+
+
+def train_command(work_dir, task, *args, processes=1):
+    command = ([sys.executable, ROOT / 'tools/train.py', task.config]
+               if processes == 1 else
+               ['bash', ROOT / 'tools/dist_train.sh', task.config, processes])
+    return [
+        *map(str, command), '--work-dir',
+        str(work_dir), *args, *task.options
     ]
 
 
-def train_command(work_dir, options, *args, processes=1):
-    command = ([sys.executable, ROOT / 'tools/train.py', CONFIG]
-               if processes == 1 else
-               ['bash', ROOT / 'tools/dist_train.sh', CONFIG, processes])
-    return [*map(str, command), '--work-dir', str(work_dir), *args, *options]
+def run(command, **env):
+    """Run a command; return what it printed."""
+    result = subprocess.run(
+        command, env=dict(ENV, **env), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def scores(log, task):
+    """Values of the metrics, by name, as the log has them."""
+    return {
+        name: re.search(fr' {re.escape(name)}: (\S+)', log)[1]
+        for name in task.metrics
+    }
 
 
 def losses(work_dir):
@@ -58,28 +120,21 @@ def losses(work_dir):
 
 
 @pytest.fixture(scope='module')
-def unbroken(tmp_path_factory, options):
+def unbroken(tmp_path_factory, task):
     work_dir = tmp_path_factory.mktemp('unbroken')
-    log = subprocess.run(
-        train_command(work_dir, options),
-        env=ENV,
-        check=True,
-        capture_output=True,
-        text=True).stdout
-    return work_dir, log
+    return work_dir, run(train_command(work_dir, task))
 
 
-def test_trains_from_scratch_and_validates(unbroken):
+def test_trains_from_scratch_and_validates(unbroken, task):
     work_dir, log = unbroken
     assert sorted(losses(work_dir)) == [1, 2, 3, 4]
     assert (work_dir / 'iter_4.pth').exists()
-    for item in ('mAP', 'mAP_50', 'mAP_75', 'AR@1', 'AR@10'):
-        assert f'youtube_vis/segm_{item}' in log
+    assert all(0 <= float(value) for value in scores(log, task).values())
 
 
-def test_killed_run_resumes_with_the_same_losses(unbroken, tmp_path, options):
+def test_killed_run_resumes_with_the_same_losses(unbroken, tmp_path, task):
     process = subprocess.Popen(
-        train_command(tmp_path, options),
+        train_command(tmp_path, task),
         env=ENV,
         stdout=subprocess.DEVNULL,
         start_new_session=True)
@@ -91,32 +146,31 @@ def test_killed_run_resumes_with_the_same_losses(unbroken, tmp_path, options):
     process.wait()
     assert not (tmp_path / 'iter_4.pth').exists()
 
-    subprocess.run(
-        train_command(tmp_path, options, '--resume'),
-        env=ENV,
-        check=True,
-        stdout=subprocess.DEVNULL)
+    log = run(train_command(tmp_path, task, '--resume'))
     expected, actual = losses(unbroken[0]), losses(tmp_path)
     assert actual == expected  # to the last digit
     whole, resumed = (
         torch.load(folder / 'iter_4.pth', weights_only=False)['state_dict']
         for folder in (unbroken[0], tmp_path))
     assert all(value.equal(resumed[key]) for key, value in whole.items())
+    assert scores(log, task) == scores(unbroken[1], task)
 
 
-def test_two_processes_train_on_cpu(tmp_path, options):
+def test_two_processes_train_and_measure_as_one_does(tmp_path, task):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    log = subprocess.run(
-        train_command(tmp_path, options, processes=2),
-        env=dict(ENV, PORT=str(port)),
-        check=True,
-        capture_output=True,
-        text=True).stdout
+    log = run(train_command(tmp_path, task, processes=2), PORT=str(port))
     assert sorted(losses(tmp_path)) == [1, 2, 3, 4]
-    assert 'Batch size 6: 2 process(es) x 3 sample(s)' in log
-    assert 'youtube_vis/segm_mAP' in log
+    size = task.batch_size
+    assert (f'Batch size {2 * size}: 2 process(es) x {size} sample(s)') in log
+    two = scores(log, task)
+    assert float(two[task.metrics[0]]) + float(two[task.metrics[-1]]) > 0
+    log = run([
+        sys.executable, ROOT / 'tools/test.py', task.config,
+        tmp_path / 'iter_4.pth', '--work-dir', tmp_path / 'one', *task.options
+    ])
+    assert scores(log, task) == two
 
 
 def test_published_model_is_the_trained_one(unbroken, tmp_path):

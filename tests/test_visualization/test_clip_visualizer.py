@@ -1,4 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from projects.maxtron.models.postprocess import PanopticMap
 from projects.maxtron.visualization import draw_masks, id_colors, to_bitmap
 
 import cv2
@@ -12,6 +13,7 @@ from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
 
 from tests.footage import footage, read_frames
+from tests.panoptic_results import panoptic_map
 
 SIZE = (40, 60)
 
@@ -125,3 +127,79 @@ def test_datasample_with_and_without_truth(visualizer, bitmaps, tmp_path):
     both = draw('both.png')
     assert both.shape == (SIZE[0], 2 * SIZE[1], 3)
     assert (both[:, :SIZE[1]] != lazy[:, :SIZE[1]]).any()
+
+
+PANOPTIC_META = dict(
+    classes=('cat', 'wall', 'dog', 'grass'),
+    palette=[(10, 20, 30), (200, 40, 0), (50, 50, 50), (0, 90, 240)])
+
+
+def halves(*ids) -> PanopticMap:
+    """Vertical stripes, 40 pixels wide and 120 high."""
+    return panoptic_map(
+        np.repeat(np.array([ids]), 40, axis=1).repeat(120, axis=0), void=4)
+
+
+def test_panoptic_colors_at_pixels(visualizer):
+    visualizer.dataset_meta = PANOPTIC_META
+    image = np.random.default_rng(0).integers(
+        0, 256, (120, 200, 3), dtype=np.uint8)
+    before = image.copy()
+    void, wall, dog, cat, grass = (
+        np.s_[60:80, 40 * i + 8:40 * i + 32] for i in range(5))
+    drawn = visualizer.draw_panoptic(image, halves(4, 1, 1002, 2000, 3))
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(drawn[void], image[void])
+
+    def color(place):
+        """What was mixed half and half with the image, to one bit."""
+        mixed = drawn[place].reshape(-1, 3).astype(int) * 2
+        found = mixed - image[place].reshape(-1, 3)
+        assert np.ptp(found, axis=0).max() <= 2
+        return np.median(found, axis=0)
+
+    # stuff has the colour of its class, things one of their own
+    np.testing.assert_allclose(color(wall), (200, 40, 0), atol=1)
+    np.testing.assert_allclose(color(grass), (0, 90, 240), atol=1)
+    things = color(dog), color(cat)
+    assert np.abs(things[0] - things[1]).sum() > 40
+    # which stays when the segments around change, and differs by number
+    drawn = visualizer.draw_panoptic(image, halves(1, 1000, 1002, 2002, 3002))
+    np.testing.assert_array_equal(color(dog), things[0])
+    assert np.abs(color(dog) - color(cat)).sum() > 40
+    assert (visualizer.draw_panoptic(image, halves(*[4] * 5)) == image).all()
+    with pytest.raises(ValueError, match='does not fit the image'):
+        visualizer.draw_panoptic(image[1:], halves(1, 1, 1, 1, 1))
+
+
+def test_instances_of_few_classes_have_colors_apart(visualizer):
+    visualizer.dataset_meta = None
+    image = np.zeros((120, 240, 3), np.uint8)
+    ids = [label + 1000 * k for label in range(8) for k in (1, 2, 3, 4)]
+    colors = []
+    for i in range(0, len(ids), 4):
+        drawn = visualizer.draw_panoptic(image, halves(*ids[i:i + 4], 0, 0))
+        colors += [drawn[70, 40 * j + 20].astype(int) * 2 for j in range(4)]
+    apart = np.abs(np.array(colors)[:, None] - colors).sum(-1)
+    assert apart[np.triu_indices(len(ids), 1)].min() >= 20
+    for i in range(0, len(ids), 4):  # of one class clearly so
+        same = apart[i:i + 4, i:i + 4]
+        assert same[np.triu_indices(4, 1)].min() >= 80
+
+
+def test_panoptic_truth_beside_the_prediction(visualizer):
+    visualizer.dataset_meta = PANOPTIC_META
+    image = np.full((120, 80, 3), 100, np.uint8)
+    sample = DetDataSample()
+    sample.set_field(halves(1, 1002), 'pred_panoptic_map')
+    visualizer.add_datasample('frame', image, sample)
+    alone = visualizer.get_image()
+    np.testing.assert_array_equal(
+        alone, visualizer.draw_panoptic(image, halves(1, 1002)))
+    sample.set_field(halves(3, 1000), 'gt_panoptic_map')
+    visualizer.add_datasample('frame', image, sample)
+    np.testing.assert_array_equal(
+        visualizer.get_image(),
+        np.hstack([visualizer.draw_panoptic(image, halves(3, 1000)), alone]))
+    visualizer.add_datasample('frame', image, sample, draw_gt=False)
+    np.testing.assert_array_equal(visualizer.get_image(), alone)

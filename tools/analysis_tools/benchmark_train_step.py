@@ -132,7 +132,10 @@ def run(cfg: Config, args: argparse.Namespace) -> dict:
     MMLogger.get_instance('benchmark', log_level='WARNING')
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     torch.manual_seed(0)
-    model = MODELS.build(cfg.model).to(args.device).train()
+    cfg.model.backbone.init_cfg = None  # nothing is downloaded
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    model.to(args.device).train()
     cfg.optim_wrapper.type = 'AmpOptimWrapper' if args.amp else 'OptimWrapper'
     optim = build_optim_wrapper(model, cfg.optim_wrapper)
     before = peak_memory(args.device)
@@ -198,6 +201,10 @@ def main() -> None:
         '--amp', action='store_true', help='mixed precision, on a GPU')
     parser.add_argument('--json', help='file to write the result to')
     args = parser.parse_args()
+    if args.device.startswith('cuda') and not torch.cuda.is_available():
+        parser.error('--device: PyTorch finds no CUDA device.')
+    if args.amp and not args.device.startswith('cuda'):
+        parser.error('--amp needs --device cuda.')
     result = run(Config.fromfile(args.config), args)
     report(result, args)
     if args.json:

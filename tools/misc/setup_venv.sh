@@ -10,6 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PIP=("$VENV/bin/python" -m pip install)
 MMCV_LITE=mmcv-lite==2.2.0
+PANOPTICAPI=panopticapi-lite==0.2.0 # asks for NumPy 1, so without dependencies
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -108,6 +109,7 @@ say 'MMEngine and MMDetection'
 if [ "$MMCV" = full ]; then install_full; else install_lite; fi
 say 'This project, and what its tests need'
 "${PIP[@]}" -r requirements/runtime.txt -r requirements/tests.txt 'setuptools>=64'
+"${PIP[@]}" --no-deps "$PANOPTICAPI"
 "${PIP[@]}" -q --no-build-isolation --no-deps -e .
 mend_opencv
 say 'Checking the environment'

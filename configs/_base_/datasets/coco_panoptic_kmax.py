@@ -82,7 +82,7 @@ val_dataloader = dict(
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-# needs the package panopticapi: pip install panopticapi-lite
+# needs the package panopticapi: pip install --no-deps panopticapi-lite
 val_evaluator = dict(
     type='CocoPanopticMetric',
     ann_file=data_root + 'annotations/panoptic_val2017.json',

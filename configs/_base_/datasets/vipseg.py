@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# VIPSeg_720P, see docs on how to get it. For the raw layout set data_root to
+# VIPSeg_720P, which tools/dataset_converters/vipseg_to_720p.py makes of the
+# download. For the raw layout set data_root to
 # the folder with imgs/ and panomasks/, and ann_file to train.txt or val.txt.
 backend_args = None
 data_root = 'data/VIPSeg/VIPSeg_720P/'

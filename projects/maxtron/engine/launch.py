@@ -2,10 +2,12 @@
 """Distributed runs on machines without accelerators."""
 
 import atexit
+import logging
 
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.logging import print_log
 
 
 def prepare_cpu_launch(cfg: Config) -> bool:
@@ -46,6 +48,13 @@ def prepare_cpu_launch(cfg: Config) -> bool:
         find_unused_parameters=cfg.get('find_unused_parameters', False))
     wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
     cfg.model_wrapper_cfg = wrapper
+    if cfg.get('sync_bn'):
+        cfg.sync_bn = None  # PyTorch has it for accelerators only
+        print_log(
+            'Batch norms use the statistics of their own process: there is no '
+            'SyncBN on CPUs.',
+            logger='current',
+            level=logging.WARNING)
     return True
 
 

@@ -90,6 +90,9 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
             dict: ``inputs`` of shape (N, T, 3, H, W) in training; else the
             videos (sequences of frames) as they are: their frames are read
             and preprocessed clip by clip.
+
+        Raises:
+            ValueError: If training clips are not on the canvas.
         """
         if not training:
             data['inputs'] = [
@@ -98,6 +101,12 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
             ]
             return data
         data = super().forward(data, training)
+        if data['inputs'].shape[-2:] != self.input_size:
+            raise ValueError(
+                f'Training clips are {tuple(data["inputs"].shape[-2:])} '
+                '(height, width), but model.data_preprocessor.input_size is '
+                f'{self.input_size}; give both and the canvas of the '
+                'training pipeline (which says width first) one size.')
         valid = torch.stack([
             torch.stack([frame.valid_pixels.sem_seg for frame in sample])
             for sample in data['data_samples']

@@ -56,6 +56,15 @@ def test_match_queries_equals_reference():
             aligned = queries[k][index]
 
 
+def test_match_queries_equals_reference_for_panoptic_segments():
+    case = load_case('query_matching', 'vps')
+    aligned, *others = case.outputs['embeddings']
+    for embeds, expected in zip(others, case.outputs['matching']):
+        index = match_queries(aligned, embeds)
+        assert index.equal(expected.long())
+        aligned = embeds[index]
+
+
 def test_video_without_frames():
     with pytest.raises(ValueError, match='no frames'):
         list(iter_clips(iter([]), 4))

@@ -33,7 +33,8 @@ class InitialWeightsHook(Hook):
                 f'load_from of the config is {path}, which does not exist. '
                 'The README next to the config says how to get initial '
                 'weights; --cfg-options load_from=FILE takes others, and '
-                'load_from=None begins without.')
+                'load_from=None begins without (then see to the backbone '
+                'with model.backbone.init_cfg).')
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check what was read, before it is loaded.

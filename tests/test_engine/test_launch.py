@@ -1,0 +1,42 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import socket
+
+from projects.maxtron.engine import prepare_cpu_launch
+
+import pytest
+import torch
+from mmengine.config import Config
+
+pytestmark = pytest.mark.skipif(
+    torch.cuda.is_available(), reason='is about machines without CUDA')
+
+
+@pytest.fixture
+def one_process(monkeypatch):
+    """What torchrun tells a process."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    for name, value in dict(
+            MASTER_ADDR='127.0.0.1', MASTER_PORT=port, RANK=0,
+            WORLD_SIZE=1).items():
+        monkeypatch.setenv(name, str(value))
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_cpu_processes_have_no_sync_bn(one_process):
+    cfg = Config(dict(launcher='pytorch', sync_bn='torch'))
+    assert prepare_cpu_launch(cfg)
+    assert cfg.sync_bn is None
+    assert cfg.model_wrapper_cfg.device_ids is None
+    assert torch.distributed.get_backend() == 'gloo'
+
+
+def test_other_launchers_are_refused():
+    cfg = Config(dict(launcher='slurm', sync_bn='torch'))
+    with pytest.raises(ValueError, match='needs accelerators'):
+        prepare_cpu_launch(cfg)
+    cfg.launcher = 'none'
+    assert not prepare_cpu_launch(cfg)
+    assert cfg.sync_bn == 'torch'
