@@ -28,7 +28,7 @@ RUN := $(VENV)/bin/python
 # models.
 CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_tube-link_tiny_2xb3-5k_synthetic-vis.py
 CHECKPOINT ?= demo/maxtron_tiny.pth
-PANOPTIC_CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_video-kmax_tiny_1xb8-600_synthetic-vps.py
+PANOPTIC_CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_video-kmax_tiny_1xb8-450_synthetic-vps.py
 PANOPTIC_CHECKPOINT ?= demo/maxtron_tiny_panoptic.pth
 DATA := data/synthetic
 OUT ?= demo/output

@@ -11,7 +11,6 @@ import pytest
 import torch
 from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from tests.test_datasets.tiny_videos import CLASSES, write_dataset
@@ -22,11 +21,6 @@ LOAD = [
     dict(type='LoadTrackAnnotations', with_mask=True)
 ]
 RESIZE = [dict(type='Resize', scale=(120, 80), keep_ratio=True)]
-
-
-@pytest.fixture(autouse=True)
-def scope():
-    init_default_scope('mmdet')
 
 
 @pytest.fixture(scope='module')

@@ -1,5 +1,4 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-import json
 
 import projects.maxtron  # noqa: F401
 from projects.maxtron.datasets.panoptic_maps import (
@@ -16,28 +15,14 @@ import torch
 from mmcv.transforms import Compose
 from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
 from tests.test_datasets.tiny_panoptic import (
     SEGMENTS,
     blue,
     color_id,
-    write_dataset,
 )
 
 CANVAS = (80, 60)  # width, height
-
-
-@pytest.fixture(autouse=True)
-def scope():
-    init_default_scope('mmdet')
-
-
-@pytest.fixture(scope='module')
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp('vipseg')
-    write_dataset(root)
-    return root
 
 
 def build(root, *steps, stride=1, colors=(), clip_len=3):
@@ -314,119 +299,6 @@ def test_ids_and_runs():
     ids, segments = read_raw_segments(few, [False, True], 'here')
     assert (ids == few).all()
     assert [s['area'] for s in segments] == [(few == i).sum() for i in (1, 2)]
-
-
-# ------------------------------------------------------------------- COCO
-CATEGORIES = [
-    dict(id=1, name='person', isthing=1),
-    dict(id=2, name='car', isthing=1),
-    dict(id=184, name='tree', isthing=0)
-]
-COCO_SEGMENTS = [  # id, category, crowd, (y, x, height, width)
-    (10, 184, 0, (0, 0, 300, 400)),
-    (300, 1, 0, (50, 50, 100, 100)),
-    (70000, 1, 1, (200, 200, 60, 100)),
-    (90001, 2, 0, (160, 20, 50, 60)),
-]
-
-
-@pytest.fixture(scope='module')
-def coco(tmp_path_factory):
-    """Two images; the second has a single segment of 30 x 30 pixels."""
-    root = tmp_path_factory.mktemp('coco')
-    content = dict(images=[], annotations=[], categories=CATEGORIES)
-    for folder in ('train', 'seg'):
-        (root / folder).mkdir()
-    for k, segments in enumerate((COCO_SEGMENTS, [(5, 184, 0,
-                                                   (0, 0, 30, 30))])):
-        ids = np.zeros((300, 400), np.int32)
-        for name, _, _, (y, x, height, width) in segments:
-            ids[y:y + height, x:x + width] = name
-        infos = []
-        for name, category, crowd, (y, x, height, width) in segments:
-            infos.append(
-                dict(
-                    id=name,
-                    category_id=category,
-                    iscrowd=crowd,
-                    bbox=[x, y, width, height],
-                    area=int((ids == name).sum())))
-        content['images'].append(
-            dict(id=k + 1, file_name=f'{k}.jpg', height=300, width=400))
-        content['annotations'].append(
-            dict(image_id=k + 1, file_name=f'{k}.png', segments_info=infos))
-        colors = np.stack([ids >> 16, ids >> 8, ids], -1).astype(np.uint8)
-        assert cv2.imwrite(str(root / f'seg/{k}.png'), colors)
-        image = np.full((300, 400, 3), 90 + k, np.uint8)
-        assert cv2.imwrite(str(root / f'train/{k}.jpg'), image)
-    (root / 'train.json').write_text(json.dumps(content))
-    return root
-
-
-def build_coco(coco, pipeline=None, **kwargs):
-    config = Config.fromfile('configs/_base_/datasets/coco_panoptic_kmax.py')
-    cfg = config.train_dataloader.dataset
-    cfg.update(
-        data_root=str(coco),
-        ann_file='train.json',
-        data_prefix=dict(img='train', seg='seg'),
-        metainfo=dict(
-            classes=('person', 'car', 'tree'),
-            thing_classes=('person', 'car'),
-            stuff_classes=('tree', )),
-        serialize_data=False)
-    if pipeline is not None:
-        cfg.pipeline = pipeline
-    cfg.update(kwargs)
-    return DATASETS.build(cfg)
-
-
-def test_coco_image_is_a_clip(coco):
-    dataset = build_coco(coco, [
-        dict(type='RandomClipSampler'),
-        dict(
-            type='TransformBroadcaster',
-            transforms=[
-                dict(type='LoadVideoFrame', to_float32=False),
-                dict(type='LoadPanopticMap'),
-                dict(type='PadToCanvas', canvas=(401, 301))
-            ]),
-        dict(type='PackPanopticClip', stride=1)
-    ])
-    sample = dataset[0]
-    assert sample['inputs'].shape == (1, 3, 301, 401)
-    frame = sample['data_samples'][0]
-    semantic = frame.gt_sem_seg.sem_seg[0]
-    points = [(0, 0), (60, 60), (210, 210), (170, 30), (300, 0)]
-    # the crowd is left out
-    assert [int(semantic[p]) for p in points] == [2, 0, 255, 1, 255]
-    tubes = frame.gt_panoptic_seg.sem_seg[0]
-    assert [int(tubes[p]) for p in points] == [10, 300, 0, 90001, 0]
-    assert frame.gt_instances.instances_ids.tolist() == [10, 300, 90001]
-    assert frame.gt_instances.labels.tolist() == [2, 0, 1]
-    assert frame.img_id == 1 and frame.ori_shape == (300, 400)
-
-
-def test_coco_config(coco):
-    """The whole pipeline; an image with too few labels is drawn anew."""
-    np.random.seed(0)
-    dataset = build_coco(coco)
-    for idx in (0, 1):
-        sample = dataset[idx]
-        frame = sample['data_samples'][0]
-        assert sample['inputs'].shape == (1, 3, 1281, 1281)
-        tubes = frame.gt_panoptic_seg.sem_seg
-        assert tubes.shape == (1, 321, 321)
-        assert (frame.gt_sem_seg.sem_seg != 255).sum() > 4096
-        assert len(frame.gt_instances)
-
-
-def test_coco_in_test_mode(coco):
-    config = Config.fromfile('configs/_base_/datasets/coco_panoptic_kmax.py')
-    sample = build_coco(coco, config.test_pipeline, test_mode=True)[0]
-    assert sample['inputs'].shape == (3, 300, 400)
-    assert sample['data_samples'].img_id == 1
-    assert sample['data_samples'].ori_shape == (300, 400)
 
 
 def test_wrong_arguments():

@@ -10,7 +10,6 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmdet.registry import DATA_SAMPLERS, DATASETS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from tests.test_datasets.tiny_videos import CLASSES, NUM_FRAMES, write_dataset
@@ -32,11 +31,6 @@ def build(root, pipeline=(dict(type='ClipSampler'), ), **kwargs):
         pipeline=list(pipeline))
     cfg.update(kwargs)
     return DATASETS.build(cfg)
-
-
-@pytest.fixture(autouse=True)
-def scope():
-    init_default_scope('mmdet')
 
 
 @pytest.fixture(scope='module')

@@ -7,6 +7,7 @@ from projects.maxtron.datasets.vipseg_categories import VIPSEG_CATEGORIES
 
 import cv2
 import numpy as np
+from mmdet.registry import DATASETS
 
 WALL, DOOR, LADDER, GROUND, GRASS = 0, 2, 4, 14, 15
 # video -> height, width, frames
@@ -118,3 +119,28 @@ def write_dataset(root: Path) -> None:
                           draw_map(name, t), folder == 'panomasksRGB')
     (root / 'train.json').write_text(json.dumps(annotations()))
     (root / 'train.txt').write_text(''.join(f'{n}\n' for n in VIDEOS))
+
+
+PLAIN = [
+    dict(type='RandomClipSampler', include_last=True),
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='LoadVideoFrame', to_float32=False),
+            dict(type='LoadPanopticMap'),
+            dict(type='PadToCanvas', canvas=(96, 96))
+        ]),
+    dict(type='PackPanopticClip', stride=1)
+]
+
+
+def build(root: Path, ann_file: str = 'train.json', **kwargs):
+    """Build the dataset with this pipeline, or what kwargs say."""
+    cfg = dict(
+        type='VIPSegDataset',
+        data_root=str(root),
+        ann_file=ann_file,
+        img_suffix='.png',
+        serialize_data=False,
+        pipeline=PLAIN)
+    return DATASETS.build({**cfg, **kwargs})

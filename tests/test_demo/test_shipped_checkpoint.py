@@ -12,7 +12,8 @@ from mmengine.config import Config
 
 from tests.models import ROOT, build
 
-CONFIG = next((ROOT / 'configs/maxtron/synthetic').glob('*_tube-link_tiny_*.py'))
+CONFIG = next(
+    (ROOT / 'configs/maxtron/synthetic').glob('*_tube-link_tiny_*.py'))
 CHECKPOINT = ROOT / 'demo/maxtron_tiny.pth'
 METRICS = ('mAP', 'mAP_50', 'mAP_75', 'AR@1', 'AR@10')
 

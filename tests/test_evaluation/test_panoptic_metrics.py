@@ -1,26 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """VPQMetric and STQMetric in MMDetection's runner."""
 import json
-import logging
 import math
+import os
+import pickle
 from pathlib import Path
 
-import projects.maxtron  # noqa: F401
-from projects.maxtron.datasets.panoptic_maps import (
-    raw_labels,
-    read_id_map,
-)
-from projects.maxtron.evaluation.functional import (
-    WINDOWS,
-    count_tubes,
-    summarize_vpq,
-)
-from projects.maxtron.evaluation.panoptic_folders import (
-    count_video,
-    list_videos,
-)
-from projects.maxtron.models.postprocess import PanopticMap
-from projects.maxtron.models.postprocess.panoptic_map import IndexMap
+from projects.maxtron.datasets.panoptic_maps import raw_labels
 
 import cv2
 import numpy as np
@@ -28,97 +14,20 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from mmdet.registry import DATASETS, METRICS
-from mmdet.structures import DetDataSample, TrackDataSample
-from mmengine.evaluator import Evaluator
-from mmengine.logging import MMLogger
+from mmdet.registry import DATASETS
+from mmengine.evaluator import DumpResults, Evaluator
 
 from tests.test_datasets.tiny_panoptic import write_dataset
-from tests.test_evaluation.panoptic_cases import DATA, GOLDEN, golden_args
-
-CATEGORIES, VIDEOS = list_videos(**golden_args())
-META = dict(
-    classes=tuple(c['name'] for c in CATEGORIES),
-    thing_classes=tuple(c['name'] for c in CATEGORIES if c['isthing']),
-    palette=[tuple(c['color']) for c in CATEGORIES])
-VOID = len(CATEGORIES)
-EXPECTED = dict(
-    {f'vps/{key}': GOLDEN['stq'][key] for key in ('STQ', 'AQ', 'IoU')}, **{
-        f'vps/VPQ{suffix}': GOLDEN['final_vpq'][group]
-        for group, suffix in (('All', ''), ('Things', '_Th'), ('Stuff',
-                                                               '_St'))
-    }, **{
-        f'vps/VPQ_{k}{suffix}': GOLDEN['per_k'][str(k)][group]['pq']
-        for k in WINDOWS for group, suffix in (('All', ''), ('Things', '_Th'),
-                                               ('Stuff', '_St'))
-    })
-
-
-def build(name, meta=META, **kwargs):
-    metric = METRICS.build(dict(type=f'{name}Metric', **kwargs))
-    metric.dataset_meta = meta
-    return metric
-
-
-class CountedMap(PanopticMap):
-    """A panoptic map that knows how often it was decoded."""
-    decoded = 0
-
-    def decode(self):
-        CountedMap.decoded += 1
-        return super().decode()
-
-
-def encode(ids, void):
-    table, index = np.unique(ids, return_inverse=True)
-    return CountedMap(
-        IndexMap.encode(index.reshape(ids.shape)), table.astype(np.int32),
-        void)
-
-
-def make_sample(video, with_gt=True):
-    """Ground truth and golden prediction of a video."""
-    numbers, frames = {}, []
-    for t, frame in enumerate(video.frames):
-        id_map = read_id_map(frame.pred_path, '')
-        ids = np.full(id_map.shape, VOID, np.int32)
-        for s in frame.pred_segments:
-            label = s['category_id']
-            of_class = numbers.setdefault(label, {})
-            number = of_class.setdefault(s['id'], len(of_class) + 1)
-            ids[id_map == s['id']] = (
-                label + 1000 * number * CATEGORIES[label]['isthing'])
-        frames.append(
-            DetDataSample(
-                metainfo=dict(
-                    img_path=f'images/{video.video_id}/{frame.name}.jpg',
-                    frame_id=t,
-                    video_id=video.video_id,
-                    video_length=len(video.frames),
-                    ori_shape=ids.shape)))
-        frames[-1].pred_panoptic_map = encode(ids, VOID)
-        if with_gt:
-            frames[-1].set_metainfo(
-                dict(
-                    seg_map_path=frame.gt_path,
-                    segments_info=[
-                        dict(
-                            id=s['id'],
-                            category=s['category_id'],
-                            iscrowd=s['iscrowd'],
-                            area=s['area']) for s in frame.gt_segments
-                    ]))
-    sample = TrackDataSample()
-    sample.video_data_samples = frames
-    return sample
-
-
-def evaluate(metrics, samples):
-    evaluator = Evaluator(metrics)
-    evaluator.dataset_meta = META
-    for sample in samples:
-        evaluator.process([sample])
-    return evaluator.evaluate(len(samples))
+from tests.test_evaluation.panoptic_samples import (
+    EXPECTED,
+    VIDEOS,
+    VOID,
+    CountedMap,
+    build,
+    encode,
+    evaluate,
+    make_sample,
+)
 
 
 def test_golden_and_read_only_once():
@@ -138,6 +47,59 @@ def test_videos_that_a_sampler_repeats_count_once():
     samples = [make_sample(v) for v in (*VIDEOS, VIDEOS[0], VIDEOS[2])]
     report = evaluate([build('STQ'), build('VPQ')], samples)
     assert report == pytest.approx(EXPECTED, abs=1e-9)
+
+
+def rename(sample, img_dir, video_id=None):
+    """Move the frames of a sample to another folder and name."""
+    for frame in sample.video_data_samples:
+        name = frame.img_path.rsplit('/')[-1]
+        frame.set_metainfo(
+            dict(img_path=f'{img_dir}/{name}', video_id=video_id))
+    return sample
+
+
+def test_names_of_videos():
+    """They are their ids, or folders; videos of one name are refused."""
+    samples = [
+        rename(make_sample(v), f'{v.video_id}/img1', i)
+        for i, v in enumerate(VIDEOS)
+    ]
+    report = evaluate([build('STQ'), build('VPQ')], samples)
+    assert report == pytest.approx(EXPECTED, abs=1e-9)
+    samples = [
+        rename(make_sample(v), f'images/{v.video_id}') for v in VIDEOS
+    ]
+    report = evaluate([build('STQ'), build('VPQ')], samples)
+    assert report == pytest.approx(EXPECTED, abs=1e-9)
+    samples = [
+        rename(make_sample(v), f'{v.video_id}/img1') for v in VIDEOS
+    ]
+    with pytest.raises(ValueError, match=(
+            'Two videos have the name img1: one starts with '
+            'video_0/img1/.*jpg, the other with video_1/img1/.*jpg')):
+        evaluate([build('STQ')], samples)
+
+
+def test_predictions_that_are_dumped_are_as_they_were(tmp_path):
+    """What the metrics share is not with them, and yet read only once."""
+    path = tmp_path / 'predictions.pkl'
+    CountedMap.decoded = 0
+    samples = [make_sample(v) for v in VIDEOS]
+    report = evaluate(
+        [build('VPQ'), build('STQ'), DumpResults(str(path))], samples)
+    assert report == pytest.approx(EXPECTED, abs=1e-9)
+    assert CountedMap.decoded == sum(len(v.frames) for v in VIDEOS)
+    dumped = pickle.loads(path.read_bytes())
+    assert [video.keys() for video in dumped
+            ] == [sample.to_dict().keys() for sample in samples]
+
+
+def test_results_are_gathered_on_the_cpu():
+    for name in ('VPQ', 'STQ'):
+        build(name, collect_device='cpu')
+        with pytest.raises(ValueError, match=(
+                f"collect_device of {name}Metric is 'gpu'.*set it to 'cpu'")):
+            build(name, collect_device='gpu')
 
 
 def predict_ground_truth(dataset):
@@ -193,93 +155,6 @@ def test_datasets_of_both_layouts(tmp_path, ann_file):
                 assert .5 * full < value < full
 
 
-def test_submission(tmp_path, log):
-    """What is written is in VIPSeg's format, and measures the same."""
-    folder = tmp_path / 'new/results'
-    metrics = [
-        build('VPQ', outfile_prefix=str(folder)),
-        build('STQ', outfile_prefix=str(folder))
-    ]
-    CountedMap.decoded = 0
-    report = evaluate(metrics, [make_sample(v) for v in VIDEOS])
-    assert report == pytest.approx(EXPECTED, abs=1e-9)
-    assert CountedMap.decoded == sum(len(v.frames) for v in VIDEOS)
-    assert not [p for p in folder.rglob('*.part*')]
-    assert f'Wrote the segments of 3 videos to {folder}/pred.json' in log.text
-
-    args = dict(
-        golden_args(),
-        pred_dir=str(folder),
-        pred_json=str(folder / 'pred.json'))
-    counts = [count_video(video) for video in list_videos(**args)[1]]
-    for k in WINDOWS:
-        stats = [count_tubes(video, k, VOID) for video in counts]
-        summary = summarize_vpq({k: stats[0] + stats[1] + stats[2]},
-                                [c['isthing'] for c in CATEGORIES])
-        assert summary['VPQ']['All'] == pytest.approx(
-            GOLDEN['per_k'][str(k)]['All']['pq'], abs=1e-9)
-
-    # all but the colours of further things is that of the golden files
-    written = json.loads((folder / 'pred.json').read_text())['annotations']
-    golden = json.loads((DATA / 'pred/pred.json').read_text())['annotations']
-    for video, want_video in zip(written, golden, strict=True):
-        assert video['video_id'] == want_video['video_id']
-        ids = {}
-        for frame, want in zip(
-                video['annotations'], want_video['annotations'], strict=True):
-            stem = want['file_name'][:-len('.png')]
-            assert frame['file_name'] == (
-                f'images/{video["video_id"]}/{stem}.jpg')
-            check_segments(frame['segments_info'], want['segments_info'], ids)
-
-
-def check_segments(segments, expected, ids):
-    """Compare a frame; ids (expected -> found) stay over the video."""
-    key = ('category_id', 'iscrowd', 'area', 'bbox')
-
-    def by_place(values):
-        return sorted(values, key=lambda s: [s[k] for k in key])
-
-    for segment, want in zip(
-            by_place(segments), by_place(expected), strict=True):
-        assert [segment[k] for k in key] == [want[k] for k in key]
-        found = ids.setdefault(want['id'], segment['id'])
-        assert found == segment['id']
-        color = CATEGORIES[want['category_id']]['color']
-        distance = [found >> 8 * i & 255 for i in range(3)] - np.array(color)
-        of_class = {i for i, other in ids.items() if other == found}
-        assert of_class == {want['id']}
-        limit = 30 if CATEGORIES[want['category_id']]['isthing'] else 0
-        assert np.abs(distance).max() <= limit
-
-
-def test_submission_only(tmp_path):
-    """Neither ground truth nor evaluation is needed."""
-    metric = build('VPQ', format_only=True, outfile_prefix=str(tmp_path))
-    samples = [make_sample(v, with_gt=False) for v in VIDEOS]
-    assert evaluate([metric], samples) == {}
-    assert len(list(tmp_path.glob('pan_pred/*/*.png'))) == 16
-    assert (tmp_path / 'pred.json').exists()
-    with pytest.raises(ValueError, match='needs outfile_prefix'):
-        build('STQ', format_only=True)
-    metric.dataset_meta = dict(META, palette=None)
-    with pytest.raises(ValueError, match='colour for every class'):
-        metric.process({}, [make_sample(VIDEOS[0]).to_dict()])
-    metric.dataset_meta = dict(META, palette=[(1, 2, 3)] * 6)
-    with pytest.raises(ValueError, match='colour .* of "sky" is that of "flo'):
-        metric.process({}, [make_sample(VIDEOS[0]).to_dict()])
-
-
-@pytest.fixture
-def log(caplog):
-    """Messages of MMEngine's logger, which does not propagate."""
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    with caplog.at_level(logging.INFO, logger=logger.name):
-        yield caplog
-    logger.removeHandler(caplog.handler)
-
-
 def test_tables(log):
     evaluate([build('VPQ', classwise=True), build('STQ', classwise=True)],
              [make_sample(v) for v in VIDEOS])
@@ -315,6 +190,10 @@ def repeat_frame(frames):
     frames[3].set_metainfo(dict(frame_id=2))
 
 
+def other_video(frames):
+    frames[3].set_metainfo(dict(video_id='b'))
+
+
 def drop_prediction(frames):
     del frames[3].pred_panoptic_map
 
@@ -348,6 +227,7 @@ def drop_segments(frames):
 @pytest.mark.parametrize('spoil, message', [
     (drop_frame, r'video_0 has 7 frames, but 6 are predicted; .* \[3\]'),
     (repeat_frame, 'video_0.*00000003.jpg: number 2 was there before, as'),
+    (other_video, 'video_0, frame .*00000003.jpg is one of video b'),
     (drop_prediction, '00000003.jpg has no pred_panoptic_map'),
     (drop_mask, 'video_0: 1 of 7 frames have no seg_map_path.*00000003'),
     (move_mask, '00000003: .*absent.png does not exist'),
@@ -371,6 +251,9 @@ def run_rank(rank, world_size, folder):
         rank=rank,
         world_size=world_size)
     torch.set_num_threads(1)
+    own_folder = Path(folder, f'rank_{rank}')  # machines need not share one
+    own_folder.mkdir()
+    os.chdir(own_folder)
     metrics = [build('VPQ', outfile_prefix=f'{folder}/out'), build('STQ')]
     # padded to two each, then all in one process
     videos = [VIDEOS[0], VIDEOS[2]] if rank == 0 else [VIDEOS[1], VIDEOS[0]]
@@ -378,12 +261,14 @@ def run_rank(rank, world_size, folder):
         evaluate(metrics, [make_sample(v) for v in part])
         for part in (videos, [] if rank == 0 else VIDEOS)
     ]
+    with pytest.raises(ValueError, match='one starts with 0/.*other with 1/'):
+        evaluate([build('STQ')], [rename(make_sample(VIDEOS[0]), rank, 'a')])
+    assert not os.listdir('.')
     Path(folder, f'{rank}.json').write_text(json.dumps(reports))
     dist.destroy_process_group()
 
 
-def test_two_processes_give_the_same_numbers(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # mmdet gathers through a folder in here
+def test_two_processes_give_the_same_numbers(tmp_path):
     mp.start_processes(
         run_rank, args=(2, str(tmp_path)), nprocs=2, start_method='fork')
     alone = evaluate([build('VPQ'), build('STQ')],

@@ -1,6 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
-import logging
 import zipfile
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmdet.registry import DATASETS, METRICS
 from mmdet.structures import DetDataSample, TrackDataSample
-from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
 
@@ -215,16 +213,6 @@ def test_ground_truth_of_the_dataset_is_perfect(tmp_path):
                 masks=[a['mask'] for a in anns])
         metric.process({}, [video['data_samples'].to_dict()])
     assert list(metric.evaluate(2).values()) == pytest.approx([1] * 5)
-
-
-@pytest.fixture
-def log(caplog):
-    """Messages of MMEngine's logger, which does not propagate."""
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    with caplog.at_level(logging.INFO, logger=logger.name):
-        yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 def test_missing_ground_truth_is_said_and_nothing_is_lost(tmp_path, log):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Sequence
 
 import pytest
 import torch
@@ -25,6 +25,7 @@ class Task(NamedTuple):
     batch_size: int
     metrics: List[str]
     options: List[str]
+    not_zero: Sequence[str] = ()  # even of what was hardly trained
 
 
 TASKS = dict(
@@ -46,10 +47,12 @@ TASKS = dict(
         ],
         options=[
             'param_scheduler.0.warmup_iters=2',
-            # so that the little that was learnt has results, not all void
-            *(f'model.head.test_cfg.{name}_thr=0.03'
-              for name in ('pixel', 'thing', 'stuff', 'overlap'))
-        ]))
+            # so that what was hardly learnt has results other than void
+            'model.head.test_cfg.pixel_thr=0.045',  # of 24 queries
+            *(f'model.head.test_cfg.{name}_thr=0.0'
+              for name in ('thing', 'stuff', 'overlap'))
+        ],
+        not_zero=('vps/STQ', 'vps/IoU')))
 
 
 @pytest.fixture(scope='module')
@@ -93,7 +96,7 @@ def run(command, **env):
     """Run a command; return what it printed."""
     result = subprocess.run(
         command, env=dict(ENV, **env), capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
 
@@ -163,9 +166,9 @@ def test_two_processes_train_and_measure_as_one_does(tmp_path, task):
     log = run(train_command(tmp_path, task, processes=2), PORT=str(port))
     assert sorted(losses(tmp_path)) == [1, 2, 3, 4]
     size = task.batch_size
-    assert (f'Batch size {2 * size}: 2 process(es) x {size} sample(s)') in log
+    assert f'Batch size {2 * size}: 2 process(es) x {size} sample(s)' in log
     two = scores(log, task)
-    assert float(two[task.metrics[0]]) + float(two[task.metrics[-1]]) > 0
+    assert all(float(two[name]) > 0 for name in task.not_zero)
     log = run([
         sys.executable, ROOT / 'tools/test.py', task.config,
         tmp_path / 'iter_4.pth', '--work-dir', tmp_path / 'one', *task.options

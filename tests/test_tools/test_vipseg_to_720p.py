@@ -116,6 +116,22 @@ def test_frames_and_segments(raw, capsys):
         assert len(dataset) == len(load(out, split)['videos'])
 
 
+def test_images_on_their_side(raw):
+    """They become upright, as their masks are."""
+    exif = Image.Exif()
+    exif[0x112] = 6
+    for path in (raw / 'imgs/wide').glob('*.jpg'):
+        image = Image.open(path).transpose(Image.ROTATE_90)
+        image.save(path, quality=100, exif=exif)
+    convert([str(raw), *OPTIONS])
+    image = cv2.imread(str(raw / 'VIPSeg_720P/images/wide/00000.jpg'))
+    assert image.shape == (20, 33, 3)
+    columns = 5 * ((np.arange(33) + 0.5) * 50 / 33 - 0.5)
+    rows = 8 * ((np.arange(20) + 0.5) * 30 / 20 - 0.5)
+    assert np.abs(image[1:-1, 1:-1, 0] - columns[1:-1]).mean() < 6
+    assert np.abs(image[1:-1, 1:-1, 1] - rows[1:-1, None]).mean() < 6
+
+
 def check_frame(raw, out, name, t, size, values, frame):
     """Compare a frame with what PIL makes of it."""
     image, mask, rgb = (

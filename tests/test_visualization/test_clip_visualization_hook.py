@@ -4,17 +4,38 @@ from argparse import Namespace
 import projects.maxtron  # noqa: F401, before MMDetection
 
 import cv2
+import numpy as np
+import pytest
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from tests.footage import write_config
+from tests.footage import PANOPTIC_CONFIG, write_config
+from tests.test_datasets import tiny_panoptic
 from tests.test_datasets.tiny_videos import (
     CLASSES,
     NUM_FRAMES,
     VIDEOS,
     write_dataset,
 )
+
+
+def run_show_dir(cfg, tmp_path):
+    """Test as ``tools/test.py --show-dir`` does, and name the folder."""
+    cfg = trigger_visualization_hook(
+        cfg, Namespace(show=False, show_dir='shown', wait_time=0))
+    runner = Runner(
+        model=cfg.model,
+        work_dir=str(tmp_path / 'work'),
+        test_dataloader=cfg.test_dataloader,
+        test_evaluator=cfg.test_evaluator,
+        test_cfg=dict(type='TestLoop'),
+        default_hooks=cfg.default_hooks,
+        visualizer=dict(cfg.visualizer, name=tmp_path.name),
+        default_scope=cfg.default_scope,
+        experiment_name=tmp_path.name)
+    runner.test()
+    return tmp_path / 'work' / runner.timestamp / 'shown'
 
 
 def test_show_dir_of_a_test_run(tmp_path):
@@ -29,21 +50,7 @@ def test_show_dir_of_a_test_run(tmp_path):
         data_prefix=dict(img_path='train/JPEGImages'),
         metainfo=dict(classes=CLASSES))
     cfg.test_evaluator.update(outfile_prefix=str(tmp_path / 'results'))
-    # as tools/test.py --show-dir
-    cfg = trigger_visualization_hook(
-        cfg, Namespace(show=False, show_dir='shown', wait_time=0))
-    runner = Runner(
-        model=cfg.model,
-        work_dir=str(tmp_path / 'work'),
-        test_dataloader=cfg.test_dataloader,
-        test_evaluator=cfg.test_evaluator,
-        test_cfg=dict(type='TestLoop'),
-        default_hooks=cfg.default_hooks,
-        visualizer=cfg.visualizer,
-        default_scope=cfg.default_scope,
-        experiment_name='show_dir')
-    runner.test()
-    show_dir = tmp_path / 'work' / runner.timestamp / 'shown'
+    show_dir = run_show_dir(cfg, tmp_path)
     assert {path.name for path in show_dir.iterdir()} == set(VIDEOS)
     for name, (height, width, _) in VIDEOS.items():
         images = sorted((show_dir / name).iterdir())
@@ -51,3 +58,44 @@ def test_show_dir_of_a_test_run(tmp_path):
                 ] == [f'{t:05d}.png' for t in range(NUM_FRAMES[name])]
         for path in images:  # ground truth beside the prediction
             assert cv2.imread(str(path)).shape == (height, 2 * width, 3)
+
+
+@pytest.mark.parametrize('ann_file', ['train.json', 'train.txt'])
+def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file):
+    tiny_panoptic.write_dataset(tmp_path)
+    cfg = Config.fromfile(write_config(tmp_path, PANOPTIC_CONFIG))
+    cfg.model.head.segmenter.num_classes = 124
+    cfg.test_dataloader.dataset.update(
+        type='VIPSegDataset',
+        data_root=str(tmp_path),
+        ann_file=ann_file,
+        img_suffix='.png')
+    show_dir = run_show_dir(cfg, tmp_path)
+    for name, (height, width, length) in tiny_panoptic.VIDEOS.items():
+        truths = []
+        for t in range(length):
+            drawn = cv2.imread(str(show_dir / name / f'{t:05d}.png'))
+            assert drawn.shape == (height, 2 * width, 3)
+            image = tiny_panoptic.draw_frame(name, t)
+            np.testing.assert_array_equal(drawn[-8:, :2], image[-8:, :2])
+            # the colours that were mixed with the image, half and half
+            truths.append(drawn[:, :width] * 2. - image)
+        # stuff, away from labels and borders
+        rows, bgr = dict(
+            landscape=(slice(55, 60), (51, 255, 8)),
+            portrait=(slice(90, 92), (82, 6, 255)))[name]
+        np.testing.assert_allclose(
+            [truth[rows, 40:56] for truth in truths],
+            np.broadcast_to(bgr, (length, rows.stop - rows.start, 16, 3)),
+            atol=2)
+        if name == 'landscape':
+            # two doors, the first of which moves to the right
+            doors = np.array([(truth[28:36, 16 + 2 * t:28 + 2 * t],
+                               truth[44:52, 62:74])
+                              for t, truth in enumerate(truths)])
+            colors = np.median(doors, axis=(0, 2, 3))
+            assert np.abs(colors[0] - colors[1]).sum() > 80
+            np.testing.assert_allclose(
+                doors,
+                np.broadcast_to(colors[:, None, None], doors.shape),
+                atol=2)

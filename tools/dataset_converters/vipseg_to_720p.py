@@ -39,7 +39,7 @@ from projects.maxtron.utils import atomic_path  # noqa: E402
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
+from PIL import Image, ImageOps  # noqa: E402
 
 SPLITS = ('train', 'val', 'test')
 _PROGRESS = '.progress'
@@ -146,7 +146,8 @@ def _resize_frame(job: Job, name: str) -> Tuple[int, int]:
         raw=True)
     path = osp.join(job.root, 'imgs', job.name, f'{name}.jpg')
     try:
-        image = Image.open(path)
+        # upright, as OpenCV loads it
+        image = ImageOps.exif_transpose(Image.open(path))
         image.load()
     except OSError as error:
         raise ValueError(f'{where}: {path} cannot be read as an image '

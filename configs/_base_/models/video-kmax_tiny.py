@@ -11,8 +11,8 @@ model = dict(
         depth=18,
         base_channels=24,
         stem_channels=24,
-        # as in the tiny Tube-Link
-        norm_cfg=dict(_delete_=True, type='GN', num_groups=8)),
+        norm_cfg=norm_cfg,
+        zero_init_residual=False),
     head=dict(
         segmenter=dict(
             num_classes=10,
@@ -47,5 +47,6 @@ model = dict(
                 # more stuff pixels than of the temperature 2.4
                 loss_semantic=dict(
                     sampler=dict(num_points=512, temperature=1.0)))),
-        test_cfg=dict(thing_labels=[4, 5, 6, 7, 8, 9])))
+        test_cfg=dict(
+            thing_labels=[4, 5, 6, 7, 8, 9], thing_thr=0.1, stuff_thr=0.1)))
 load_from = None

@@ -4,4 +4,4 @@ _base_ = './schedule_kmax_40k.py'
 param_scheduler = [
     dict(type='WarmupPolyLR', warmup_iters=50, by_epoch=False)
 ]
-train_cfg = dict(max_iters=600, val_interval=300)
+train_cfg = dict(max_iters=450, val_interval=225)

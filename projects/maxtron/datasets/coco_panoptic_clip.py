@@ -1,12 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """COCO panoptic images as clips of one frame."""
 
-from typing import Any
+from typing import Any, Optional
 
 from mmdet.datasets import CocoPanopticDataset
 from mmdet.registry import DATASETS
 
 from .mix_info import MixInfoMixin
+from .panoptic_maps import check_num_classes
 
 
 @DATASETS.register_module()
@@ -18,6 +19,9 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
 
     Args:
         *args, **kwargs: See :class:`mmdet.datasets.CocoPanopticDataset`.
+
+    Raises:
+        ValueError: If there are more than 255 classes.
     """
 
     def parse_data_info(self, raw_data_info: dict) -> dict:
@@ -27,16 +31,35 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
             raw_data_info (dict): Image and annotations of the file.
 
         Returns:
-            dict: The image; its segments have ``iscrowd``, too.
+            dict: The image; its segments have ``iscrowd`` and ``area``, too.
         """
         data_info = super().parse_data_info(raw_data_info)
-        # The base class calls a crowd of things no thing; this is all that
-        # tells it from stuff.
-        things = set(self.metainfo['thing_classes'])
-        for seg in data_info['segments_info']:
-            name = self.metainfo['classes'][seg['category']]
-            seg['iscrowd'] = int(name in things and not seg['is_thing'])
+        # The base class leaves out segments with an empty box, or no area,
+        # though the map may show them.
+        data_info['segments_info'] = [
+            self._parse_segment(ann) for ann in raw_data_info['raw_ann_info']
+            if ann['image_id'] == data_info['img_id']
+        ]
         return data_info
+
+    def _parse_segment(self, ann: dict) -> dict:
+        """Parse a segment; a crowd is no thing, as in the base class."""
+        category_id = ann['category_id']
+        is_thing = self.coco.load_cats(ids=category_id)[0]['isthing']
+        is_crowd = ann.get('iscrowd', 0)
+        return dict(
+            id=ann['id'],
+            category=self.cat2label[category_id],
+            is_thing=bool(is_thing and not is_crowd),
+            iscrowd=int(is_crowd),
+            area=ann['area'])
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: Optional[dict] = None) -> dict:
+        """Metainfo of class and user, see the base class."""
+        metainfo = super()._load_metainfo(metainfo)
+        check_num_classes(metainfo['classes'])
+        return metainfo
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on one image.

@@ -14,6 +14,23 @@ import numpy as np
 from mmengine.fileio import get
 
 FIRST_THING_VALUE = 125  # of raw maps
+UNLABELLED = 255  # in maps of labels, which are bytes
+
+
+def check_num_classes(classes: Sequence[str]) -> None:
+    """See that a byte can hold every label.
+
+    Args:
+        classes (Sequence[str]): Names of the classes.
+
+    Raises:
+        ValueError: If there are too many.
+    """
+    if len(classes) > UNLABELLED:
+        raise ValueError(
+            f'metainfo of the dataset has {len(classes)} classes, but there '
+            f'can be no more than {UNLABELLED}: maps of labels are bytes, and '
+            f'{UNLABELLED} stands for no label.')
 
 
 def thing_flags(metainfo: dict) -> List[bool]:
@@ -184,7 +201,8 @@ def index_map(ids: np.ndarray, segments: Sequence[dict],
         int32 if there are more than 255 segments.
 
     Raises:
-        ValueError: If the ids of map and list are not the same.
+        ValueError: If the ids of map and list are not the same. Only segments
+            whose ``area`` is stated as 0 may have no pixel.
     """
     position = {segment['id']: i for i, segment in enumerate(segments, 1)}
     values, lengths = runs(ids)
@@ -196,7 +214,9 @@ def index_map(ids: np.ndarray, segments: Sequence[dict],
             f'{where}: the panoptic map has the segment {unknown[0]}, which '
             'the annotation file does not list for this frame. The two must '
             'be of the same conversion.')
-    missing = sorted(position.keys() - found)
+    missing = sorted(
+        segment['id'] for segment in segments
+        if segment['id'] not in found and segment.get('area', 1) > 0)
     if missing:
         raise ValueError(
             f'{where}: the annotation file lists the segment {missing[0]}, '

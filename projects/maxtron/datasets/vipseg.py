@@ -7,6 +7,7 @@ from mmdet.datasets import BaseVideoDataset
 from mmdet.registry import DATASETS
 
 from .mix_info import MixInfoMixin
+from .panoptic_maps import check_num_classes
 from .vipseg_categories import VIPSEG_CATEGORIES
 from .vipseg_layouts import Layout720P, LayoutRaw
 
@@ -90,6 +91,7 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
             dict: The complete one.
         """
         metainfo = super()._load_metainfo(metainfo)
+        check_num_classes(metainfo['classes'])
         things, stuff = (set(metainfo[k])
                          for k in ('thing_classes', 'stuff_classes'))
         wrong = sorted((things ^ stuff) ^ set(metainfo['classes']))

@@ -16,7 +16,7 @@ Raw, as it is released::
 
 import os.path as osp
 from collections import Counter
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from mmengine.fileio import (
     get_local_path,
@@ -27,6 +27,7 @@ from mmengine.fileio import (
 from PIL import Image, UnidentifiedImageError
 
 MAX_ID = 1 << 24  # ids are colours
+_ORIENTATION = 0x112  # tag of Exif; from 5 to 8 rows are columns
 
 
 def _check_unique(names: Sequence, what: str, where: str) -> None:
@@ -346,12 +347,18 @@ class LayoutRaw:
             images.append(frame)
         return dict(video_id=name, video_length=len(images), images=images)
 
-    def _image_size(self, path: str):
-        """Width and height of an image, of which only the head is read."""
+    def _image_size(self, path: str) -> Tuple[int, int]:
+        """Width and height of an image, of which only the head is read.
+
+        They are those of the upright image, which OpenCV loads.
+        """
         with get_local_path(path, backend_args=self.backend_args) as local:
             try:
                 with Image.open(local) as image:
-                    return image.size
+                    width, height = image.size
+                    on_side = image.getexif().get(_ORIENTATION, 1) in range(
+                        5, 9)
+                    return (height, width) if on_side else (width, height)
             except UnidentifiedImageError as error:
                 raise ValueError(f'{path} cannot be read as an image. Is the '
                                  'file complete?') from error

@@ -265,5 +265,8 @@ def test_bad_input():
         merger.update(torch.zeros(6, 1, 2, 2), *[(8, 8)] * 3)
     with pytest.raises(ValueError, match=r'\(5, 3\) instead of \(5, 4\)'):
         merger.merge(torch.zeros(5, 3))
-    with pytest.raises(ValueError, match='nan or inf'):
-        merger.update(torch.full((5, 1, 2, 2), np.nan), *[(8, 8)] * 3)
+    for value in (np.nan, np.inf, -np.inf):
+        masks = torch.zeros(5, 1, 2, 2)
+        masks[2, 0, 1, 1] = value
+        with pytest.raises(ValueError, match='nan or inf'):
+            merger.update(masks, *[(8, 8)] * 3)

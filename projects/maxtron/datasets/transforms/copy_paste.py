@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Copy-paste augmentation of clips with panoptic annotations."""
 
-from typing import Dict, List, Optional
+from typing import Dict, Iterable, List, Optional, Set
 
 import numpy as np
 from mmcv.transforms import BaseTransform, Compose
@@ -39,8 +39,10 @@ class VideoCopyPaste(BaseTransform):
             instance of a class has the class's colour as its id. The
             reference keeps the ids when it pastes, so that in a frame a
             pasted segment takes the place of the one with the same id: its
-            pixels become void of instances, but keep their class. True does
-            the same; False, the default, keeps both as tubes of their own.
+            pixels become void of instances, but keep their class. Stuff joins
+            that of its class only in frames that show any, and keeps its id
+            in the others. True does the same; False, the default, keeps
+            all as tubes of their own, and decides for the clip what joins.
     """
 
     def __init__(self,
@@ -86,68 +88,70 @@ class VideoCopyPaste(BaseTransform):
         other = self.paste_transforms(other)
         if clip is None or other is None:
             return None
-        tubes = self._name_tubes(clip, self._choose(other['segments_info'][0]))
+        chosen = self._choose(other['segments_info'][0])
+        stuff = self._stuff_ids(
+            seg for frame in clip['segments_info'] for seg in frame)
         for t in range(len(clip['img'])):
-            self._paste(clip, other, t, tubes)
+            self._paste(clip, other, t, chosen, stuff)
         return clip
 
     @staticmethod
-    def _choose(segments: List[dict]) -> List[dict]:
-        """Decide what is pasted, of the segments of the first frame."""
+    def _choose(segments: List[dict]) -> Set[int]:
+        """Decide what is pasted: ids of segments of the first frame."""
         segments = [seg for seg in segments if not seg['iscrowd']]
         number = np.random.randint(len(segments) + 1)
         chosen = set(np.random.permutation(len(segments))[:number].tolist())
-        return [
-            seg for i, seg in enumerate(segments)
-            if i in chosen or seg['is_thing']
-        ]
+        return {
+            seg['id']
+            for i, seg in enumerate(segments) if i in chosen or seg['is_thing']
+        }
 
-    def _name_tubes(self, clip: dict, chosen: List[dict]) -> Dict[int, dict]:
-        """Find the tubes that pasted segments belong to.
+    @staticmethod
+    def _stuff_ids(segments: Iterable[dict]) -> Dict[int, int]:
+        """Id of the stuff of each label; the first of several."""
+        stuff = {}
+        for seg in segments:
+            if not (seg['is_thing'] or seg['iscrowd']):
+                stuff.setdefault(seg['category'], seg['id'])
+        return stuff
+
+    def _paste(self, clip: dict, other: dict, t: int, chosen: Set[int],
+               stuff: Dict[int, int]) -> None:
+        """Paste into frame ``t`` of the clip.
 
         Args:
-            clip (dict[str, list]): The clip.
-            chosen (list[dict]): Segments that will be pasted.
-
-        Returns:
-            dict[int, dict]: By the id of the segment, the ``id`` of the tube
-            and whether it ``joins`` stuff that is in the clip.
+            clip (dict[str, list]): The clip, modified in place.
+            other (dict[str, list]): The second clip.
+            t (int): Index of the frame, of both.
+            chosen (set[int]): Ids of the segments to paste.
+            stuff (dict[int, int]): Id of the stuff of each label that is in
+                the clip.
         """
-        stuff = {}
-        for segments in clip['segments_info']:
-            for seg in segments:
-                if not (seg['is_thing'] or seg['iscrowd']):
-                    stuff.setdefault(seg['category'], seg['id'])
-        tubes = {}
-        for seg in chosen:
-            joins = not seg['is_thing'] and seg['category'] in stuff
-            new_id = seg['id']
-            if joins:
-                new_id = stuff[seg['category']]
-            elif not self.reference_collision:
-                new_id += PASTED
-            tubes[seg['id']] = dict(id=new_id, joins=joins)
-        return tubes
-
-    def _paste(self, clip: dict, other: dict, t: int,
-               tubes: Dict[int, dict]) -> None:
-        """Paste into frame ``t`` of the clip."""
         index = other['gt_seg_map'][t]  # (h, w)
         pasted = other['segments_info'][t]
-        chosen = np.array([False] + [
-            seg['id'] in tubes and not seg['iscrowd'] for seg in pasted
+        is_chosen = np.array([False] + [
+            seg['id'] in chosen and not seg['iscrowd'] for seg in pasted
         ])
-        mask = chosen[index]
+        mask = is_chosen[index]
         np.copyto(clip['img'][t], other['img'][t], where=mask[..., None])
         clip['valid_pixels'][t] |= mask
 
         segments = [dict(seg) for seg in clip['segments_info'][t]]
+        offset = PASTED
         if self.reference_collision:
-            seen = np.bincount(index[mask], minlength=len(chosen))[1:] > 0
+            offset = 0
+            is_seen = _is_seen(clip['gt_seg_map'][t][~mask], len(segments))
+            stuff = self._stuff_ids(
+                seg for seg, seen in zip(segments, is_seen) if seen)
+        joins = [
+            not seg['is_thing'] and seg['category'] in stuff for seg in pasted
+        ]
+        if self.reference_collision:
             taken = {
-                tubes[seg['id']]['id']
-                for seg, is_seen in zip(pasted, seen)
-                if is_seen and not tubes[seg['id']]['joins']
+                seg['id']
+                for seg, seen, joined in zip(
+                    pasted, _is_seen(index[mask], len(pasted)), joins)
+                if seen and not joined
             }
             for seg in segments:
                 if seg['id'] in taken:
@@ -155,13 +159,22 @@ class VideoCopyPaste(BaseTransform):
         clip['gt_seg_map'][t] = np.where(
             mask, index.astype(np.int32) + len(segments),
             clip['gt_seg_map'][t])
+        new_ids = [
+            stuff[seg['category']] if joined else seg['id'] + offset
+            for seg, joined in zip(pasted, joins)
+        ]
         # those that are not pasted have no pixel, but their place in the list
         clip['segments_info'][t] = segments + [
-            dict(seg, id=tubes[seg['id']]['id'] if is_chosen else 0)
-            for seg, is_chosen in zip(pasted, chosen[1:])
+            dict(seg, id=new_id if is_pasted else 0)
+            for seg, new_id, is_pasted in zip(pasted, new_ids, is_chosen[1:])
         ]
 
     def __repr__(self) -> str:
         return (f'{self.__class__.__name__}(transforms={self.transforms}, '
                 f'paste_transforms={self.paste_transforms}, '
                 f'reference_collision={self.reference_collision})')
+
+
+def _is_seen(index: np.ndarray, num_segments: int) -> np.ndarray:
+    """Which segments have pixels, (num_segments, ), among (n, ) ones."""
+    return np.bincount(index, minlength=num_segments + 1)[1:] > 0

@@ -15,9 +15,12 @@ from mmdet.registry import TRANSFORMS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData, PixelData
 
-from ..panoptic_maps import index_map, read_id_map, read_raw_segments
-
-UNLABELLED = 255
+from ..panoptic_maps import (
+    UNLABELLED,
+    index_map,
+    read_id_map,
+    read_raw_segments,
+)
 
 
 @TRANSFORMS.register_module()

@@ -3,12 +3,27 @@
 
 import os.path as osp
 from abc import abstractmethod
-from typing import Any, Dict, List, Optional, Sequence
+from itertools import chain
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 from mmdet.evaluation.functional import INSTANCE_OFFSET
-from mmdet.evaluation.metrics.base_video_metric import BaseVideoMetric
 from mmdet.structures import DetDataSample
+from mmengine.dist import (
+    all_gather_object,
+    broadcast_object_list,
+    is_main_process,
+)
+from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from ...datasets.panoptic_maps import (
@@ -23,17 +38,35 @@ from ..submission import (
     write_pred_json,
 )
 
-# Under this key the metrics of an evaluator find what one of them has read.
-_SHARED = 'panoptic_video'
+# What the metrics of an evaluator share of a video is kept by these keys; that
+# of a submission also has the folder.
+_COUNTS, _SUBMISSION = ('counts', ), 'submission'
 
 
-class PanopticVideoMetric(BaseVideoMetric):
+class VideoResult(NamedTuple):
+    """What is kept of a video, and exchanged between processes.
+
+    Attributes:
+        name (str): Name of the video.
+        source (str): Path of its first frame: tells videos of one name apart.
+        stats (Any): What :meth:`PanopticVideoMetric.measure` returned; None
+            without ground truth.
+        submission (dict, optional): Its entry in pred.json.
+    """
+    name: str
+    source: str
+    stats: Any
+    submission: Optional[dict]
+
+
+class PanopticVideoMetric(BaseMetric):
     """Base class: counts the pixels of predicted videos as they come.
 
     Every frame of a sample has ``pred_panoptic_map``
     (:class:`~projects.maxtron.models.postprocess.PanopticMap`) and the
-    metainfo ``img_path``, ``frame_id``, ``video_length`` and, unless there is
-    no ground truth, ``seg_map_path`` and ``segments_info`` (``id``,
+    metainfo ``img_path``, ``frame_id``, ``video_length``, ``video_id`` (the
+    name of the video; the folder of the frames if there is none) and, unless
+    there is no ground truth, ``seg_map_path`` and ``segments_info`` (``id``,
     ``category``, which is the label, and optionally ``iscrowd`` and
     ``area``). Where ``segments_info`` is None, the mask is one of VIPSeg as it
     is released (one channel). A mask is read, and a prediction decoded, once
@@ -50,24 +83,36 @@ class PanopticVideoMetric(BaseVideoMetric):
             Defaults to None.
         backend_args (dict, optional): How masks of the ground truth are
             read, see :func:`mmengine.fileio.get`. Defaults to None.
-        **kwargs: ``collect_device`` and ``prefix``, see
-            :class:`mmengine.evaluator.BaseMetric`.
+        prefix (str, optional): Put before the names of the values. Defaults
+            to None: 'vps'.
+        collect_device (str): Only 'cpu': what processes exchange is small and
+            needs neither another device nor a folder. Defaults to 'cpu'.
 
     Raises:
-        ValueError: If ``format_only`` is set without ``outfile_prefix``.
+        ValueError: If ``format_only`` is set without ``outfile_prefix``, or
+            ``collect_device`` is not 'cpu'.
     """
     default_prefix = 'vps'
+    # the samples that a metric got last, and what was read of each: a list
+    # that an evaluator gives to all its metrics, one after the other
+    _last: Tuple[Sequence[dict], List[dict]] = ((), [])
 
     def __init__(self,
                  classwise: bool = False,
                  format_only: bool = False,
                  outfile_prefix: Optional[str] = None,
                  backend_args: Optional[dict] = None,
-                 **kwargs) -> None:
+                 prefix: Optional[str] = None,
+                 collect_device: str = 'cpu') -> None:
+        if collect_device != 'cpu':
+            raise ValueError(
+                f'collect_device of {type(self).__name__} is '
+                f'{collect_device!r}, but its results are on the CPU: delete '
+                "the key, or set it to 'cpu'.")
         if format_only and outfile_prefix is None:
             raise ValueError('format_only=True needs outfile_prefix, the '
                              'folder that the submission is written to.')
-        super().__init__(**kwargs)
+        super().__init__(prefix=prefix)
         self.classwise = classwise
         self.format_only = format_only
         self.outfile_prefix = outfile_prefix
@@ -84,29 +129,37 @@ class PanopticVideoMetric(BaseVideoMetric):
 
         Raises:
             FileNotFoundError: If a mask of the ground truth does not exist.
-            ValueError: If frames are missing or double, or masks, segments
-                and predictions do not fit together.
+            ValueError: If frames are missing or double, masks, segments and
+                predictions do not fit together, or a video of the same name
+                was there before.
         """
-        for sample in data_samples:
+        if PanopticVideoMetric._last[0] is not data_samples:
+            PanopticVideoMetric._last = data_samples, [{} for _ in
+                                                       data_samples]
+        for sample, shared in zip(*PanopticVideoMetric._last):
             frames = sample['video_data_samples']
-            name = _check_frames(frames)
-            shared = sample.setdefault(_SHARED, {})
+            name, source = _check_frames(frames)
+            # before masks of the other one are overwritten
+            _unique([*self.results, VideoResult(name, source, None, None)])
             self._read_video(name, frames, shared)
-            counts = None if self.format_only else shared['counts']
+            counts = None if self.format_only else shared[_COUNTS]
             self.results.append(
-                (name, None if counts is None else self.measure(counts),
-                 shared.get(self.outfile_prefix)))
+                VideoResult(name, source,
+                            None if counts is None else self.measure(counts),
+                            shared.get((_SUBMISSION, self.outfile_prefix))))
 
     def _read_video(self, name: str, frames: Sequence[DetDataSample],
                     shared: dict) -> None:
         """Put counts and submission of a video into ``shared``."""
         counter = submission = None
-        if not self.format_only and 'counts' not in shared:
-            shared['counts'] = None
+        if not self.format_only and _COUNTS not in shared:
             if _has_ground_truth(name, frames):
                 labels = range(len(self.dataset_meta['classes']))
                 counter = VideoCounter(name, dict(zip(labels, labels)))
-        if self.outfile_prefix not in (None, *shared):
+            else:
+                shared[_COUNTS] = None
+        key = (_SUBMISSION, self.outfile_prefix)
+        if self.outfile_prefix is not None and key not in shared:
             submission = VideoSubmission(
                 self.outfile_prefix, name,
                 submission_categories(self.dataset_meta))
@@ -123,9 +176,9 @@ class PanopticVideoMetric(BaseVideoMetric):
             if counter is not None:
                 self._count_frame(counter, frame, pred_map)
         if counter is not None:
-            shared['counts'] = counter.result()
+            shared[_COUNTS] = counter.result()
         if submission is not None:
-            shared[self.outfile_prefix] = submission.annotation()
+            shared[key] = submission.annotation()
 
     def _count_frame(self, counter: VideoCounter, frame: DetDataSample,
                      pred_map: np.ndarray) -> None:
@@ -158,33 +211,55 @@ class PanopticVideoMetric(BaseVideoMetric):
         return thing_flags(self.dataset_meta)
 
     # ---------------------------------------------------------- evaluation
-    def compute_metrics(self, results: List[tuple]) -> Dict[str, float]:
+    def evaluate(self, size: int = 1) -> Dict[str, float]:
+        """Evaluate the videos of all processes, which need no common folder.
+
+        Args:
+            size (int): Not used: repeated videos are found by their name.
+                Defaults to 1.
+
+        Returns:
+            dict[str, float]: Values by name with the prefix, in every
+            process.
+
+        Raises:
+            ValueError: If different videos have the same name.
+        """
+        PanopticVideoMetric._last = (), []
+        # in all processes, so that an error ends all of them
+        videos = _unique(chain(*all_gather_object(self.results)))
+        metrics = [None]
+        if is_main_process():
+            metrics = [{
+                f'{self.prefix}/{key}': value
+                for key, value in self.compute_metrics(videos).items()
+            }]
+        broadcast_object_list(metrics)
+        self.results.clear()
+        return metrics[0]
+
+    def compute_metrics(self, results: List[VideoResult]) -> Dict[str, float]:
         """Complete the submission, and evaluate.
 
         Args:
-            results (list[tuple]): Name, what :meth:`measure` returned and
-                segments of each video; of all processes.
+            results (list[:obj:`VideoResult`]): Of all videos.
 
         Returns:
             dict[str, float]: Values by name; empty if nothing was evaluated.
         """
-        # a sampler that pads to the number of processes repeats videos, and
-        # sums must not depend on how many processes there were
-        videos = {video[0]: video for video in results}
-        videos = [videos[name] for name in sorted(videos)]
         logger = MMLogger.get_current_instance()
         if self.outfile_prefix is not None:
             path = write_pred_json(self.outfile_prefix,
-                                   [video[2] for video in videos])
-            logger.info(f'Wrote the segments of {len(videos)} videos to '
+                                   [video.submission for video in results])
+            logger.info(f'Wrote the segments of {len(results)} videos to '
                         f'{path}, and their masks next to it')
         if self.format_only:
             return dict()
-        stats = [stat for _, stat, _ in videos if stat is not None]
-        if len(stats) < len(videos) or not videos:
+        stats = [video.stats for video in results if video.stats is not None]
+        if len(stats) < len(results) or not results:
             logger.warning(
-                f'{type(self).__name__}: {len(videos) - len(stats)} of '
-                f'{len(videos)} videos have no ground truth and were not '
+                f'{type(self).__name__}: {len(results) - len(stats)} of '
+                f'{len(results)} videos have no ground truth and were not '
                 'evaluated. Set outfile_prefix to write a submission.')
         return self.report(stats) if stats else dict()
 
@@ -216,24 +291,58 @@ class PanopticVideoMetric(BaseVideoMetric):
         return self.dataset_meta['classes'] if self.classwise else None
 
 
-def _check_frames(frames: Sequence[DetDataSample]) -> str:
+def _unique(results: Iterable[VideoResult]) -> List[VideoResult]:
+    """Leave out videos that a sampler repeated to fill up all processes.
+
+    Args:
+        results (Iterable[:obj:`VideoResult`]): Videos of all processes.
+
+    Returns:
+        list[:obj:`VideoResult`]: Each video once, ordered by its name, so
+        that sums do not depend on how many processes there were.
+
+    Raises:
+        ValueError: If different videos have the same name.
+    """
+    videos: Dict[str, VideoResult] = {}
+    for video in results:
+        other = videos.setdefault(video.name, video)
+        if other.source != video.source:
+            raise ValueError(
+                f'Two videos have the name {video.name}: one starts with '
+                f'{other.source}, the other with {video.source}. Give each '
+                'video a video_id of its own.')
+    return [videos[name] for name in sorted(videos)]
+
+
+def _name_of(frame: DetDataSample) -> str:
+    """Name of the video that a frame is of."""
+    name = frame.get('video_id')
+    return osp.basename(osp.dirname(
+        frame.img_path)) if name is None else str(name)
+
+
+def _check_frames(frames: Sequence[DetDataSample]) -> Tuple[str, str]:
     """See that a video is complete.
 
     Args:
         frames (Sequence[DetDataSample]): Its frames.
 
     Returns:
-        str: Name of the video: the folder of its frames.
+        tuple[str, str]: Name of the video and path of its first frame.
 
     Raises:
-        ValueError: If a frame is missing or double, or was not predicted.
+        ValueError: If a frame is missing, double or of another video, or was
+            not predicted.
     """
     if not len(frames):
         raise ValueError('A video without frames was predicted.')
-    name = osp.basename(osp.dirname(frames[0].img_path))
+    name = _name_of(frames[0])
     seen: Dict[int, str] = {}
     for frame in frames:
         where = f'video {name}, frame {frame.img_path}'
+        if _name_of(frame) != name:
+            raise ValueError(f'{where} is one of video {_name_of(frame)}')
         if frame.frame_id in seen:
             raise ValueError(f'{where}: number {frame.frame_id} was there '
                              f'before, as {seen[frame.frame_id]}')
@@ -248,7 +357,7 @@ def _check_frames(frames: Sequence[DetDataSample]) -> str:
             f'video {name} has {length} frames, but {len(seen)} are '
             f'predicted; missing are numbers {missing[:5]}. Test videos as a '
             'whole.')
-    return name
+    return name, seen[0]
 
 
 def _has_ground_truth(name: str, frames: Sequence[DetDataSample]) -> bool:

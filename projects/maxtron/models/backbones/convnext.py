@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..layers.kmax_layers import LayerNorm2d
+from ..utils import single_or_double
 
 # What the original code calls modules that are named here as in MMPretrain.
 _ORIGINAL_NAMES = (('.dwconv.', '.depthwise_conv.'),
@@ -41,10 +42,7 @@ class GlobalResponseNorm(nn.Module):
         """
         # a sum over the whole map: beyond the range of half precision
         response = torch.linalg.vector_norm(
-            x,
-            dim=(1, 2),
-            keepdim=True,
-            dtype=torch.promote_types(x.dtype, torch.float32))
+            x, dim=(1, 2), keepdim=True, dtype=single_or_double(x))
         share = response / (response.mean(-1, keepdim=True) + self.eps)
         # gamma * x * share + beta + x in one pass over the map
         scale = (1 + self.gamma * share).to(x.dtype)  # (N, 1, 1, C)

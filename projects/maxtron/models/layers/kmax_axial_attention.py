@@ -3,9 +3,10 @@
 from typing import Sequence, Tuple
 
 import torch
-from mmengine.utils.dl_utils.parrots_wrapper import _BatchNorm
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..utils import single_or_double
 from .kmax_layers import (
     KMAX_NORM_CFG,
     ConvNormAct,
@@ -26,7 +27,7 @@ def norm_and_sum(norm: nn.Module, terms: Sequence[Tensor],
     Returns:
         Tensor: Sum with shape (B, *channels, h, w), of at least float32.
     """
-    dtype = torch.promote_types(terms[0].dtype, torch.float32)
+    dtype = single_or_double(terms[0])
     if torch.is_grad_enabled() or not _is_affine_map(norm):
         stacked = torch.stack(terms, 1)
         normed = norm(stacked.flatten(1, len(channels) + 1).flatten(2))

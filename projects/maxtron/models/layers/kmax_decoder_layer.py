@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..utils import at_least_float32
 from .kmax_layers import (
     KMAX_NORM_CFG,
     ConvNormAct,
@@ -21,11 +22,6 @@ from .kmax_layers import (
 _GELU = dict(type='GELU')
 # The prior of "no object": its probability when all class logits are equal.
 _VOID_PROBABILITY = 0.9
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    """Half precision to single, the others as they are."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def kmeans_update(values: Tensor, assignment: Tensor,
@@ -41,7 +37,7 @@ def kmeans_update(values: Tensor, assignment: Tensor,
         Tensor: Sums, not divided by the size of the cluster, in float32 or
         better, shape (B, C, N).
     """
-    values = _at_least_float32(values)
+    values = at_least_float32(values)
     sums = _sums_by_product if values.is_cuda else _sums_by_index
     with torch.autocast(values.device.type, enabled=False):
         return sums(values, assignment, num_clusters)
@@ -163,7 +159,7 @@ class KMaXPredictor(nn.Module):
             ``mask_feats`` of :class:`KMaXPrediction`.
         """
         feats = F.normalize(
-            _at_least_float32(self.pixel_convs(pixels)), dim=1)
+            at_least_float32(self.pixel_convs(pixels)), dim=1)
         embeds = self.mask_embed(query).transpose(1, 2)  # (B, N, E)
         logits = embeds @ feats.flatten(2).to(embeds.dtype)
         logits = self.mask_norm(logits[:, None])[:, 0]  # one norm for all
@@ -271,7 +267,7 @@ class KMaXSelfAttention(nn.Module):
             x.unflatten(1, (self.num_heads, -1))  # (B, heads, C / heads, N)
             for x in self.qkv(query).split(self.split_sizes, dim=1))
         logits = self.logits_norm(q.transpose(2, 3) @ k)
-        weights = _at_least_float32(logits).softmax(-1).to(v.dtype)
+        weights = at_least_float32(logits).softmax(-1).to(v.dtype)
         retrieved = (v @ weights.transpose(2, 3)).flatten(1, 2)
         return self.proj(F.gelu(self.norm(retrieved)))
 

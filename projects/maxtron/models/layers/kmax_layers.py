@@ -3,12 +3,12 @@
 import warnings
 from typing import Optional
 
-import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule, build_norm_layer
 from mmcv.cnn.bricks import DropPath
-from mmengine.model import constant_init
 from torch import Tensor, nn
+
+from ..utils import single_or_double
 
 __all__ = [
     'KMAX_NORM_CFG', 'ConvNormAct', 'DropPath', 'LayerNorm2d',
@@ -53,8 +53,15 @@ def build_kmax_norm(norm_cfg: dict,
         nn.Module: The norm of (N, num_features, ...) tensors.
     """
     norm = build_norm_layer(_norm_cfg_of(norm_cfg, dims), num_features)[1]
-    constant_init(norm, weight, bias=0)
+    _init_norm(norm, weight)
     return norm
+
+
+def _init_norm(norm: nn.Module, weight: float) -> None:
+    """Set weight and bias (0) of a norm, unless it has none."""
+    for parameter, value in ((norm.weight, weight), (norm.bias, 0.)):
+        if parameter is not None:
+            nn.init.constant_(parameter, value)
 
 
 def _norm_cfg_of(norm_cfg: Optional[dict], dims: int) -> Optional[dict]:
@@ -87,7 +94,7 @@ class LayerNorm2d(nn.LayerNorm):
         Returns:
             Tensor: Same shape and type.
         """
-        dtype = torch.promote_types(x.dtype, torch.float32)
+        dtype = single_or_double(x)
         normed = F.layer_norm(
             x.movedim(1, -1).to(dtype), self.normalized_shape,
             self.weight.to(dtype), self.bias.to(dtype), self.eps)
@@ -166,4 +173,4 @@ class ConvNormAct(ConvModule):
         if self.conv.bias is not None:
             nn.init.zeros_(self.conv.bias)
         if self.with_norm:
-            constant_init(self.norm, self.norm_weight, bias=0)
+            _init_norm(self.norm, self.norm_weight)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from .utils import at_least_float32, mean_of_nonzero
+from ..utils import at_least_float32
+from .utils import mean_of_nonzero
 
 # Vectors whose similarities to as many others are worked on at a time.
 _BLOCK = 1024

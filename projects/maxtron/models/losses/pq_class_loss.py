@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from .utils import at_least_float32, mean_of_nonzero
+from ..utils import at_least_float32
+from .utils import mean_of_nonzero
 
 
 @MODELS.register_module()

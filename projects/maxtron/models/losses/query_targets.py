@@ -8,9 +8,9 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ..utils import EPS, at_least_float32
 from .tube_softmax import tube_overlaps
 from .tube_targets import TubeTargets
-from .utils import EPS, at_least_float32
 
 
 class QueryTargets(NamedTuple):

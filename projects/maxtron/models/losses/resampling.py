@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .utils import at_least_float32
+from ..utils import at_least_float32
 
 
 def resize_frames(x: Tensor, size: Tuple[int, int]) -> Tensor:

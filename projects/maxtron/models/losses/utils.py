@@ -1,22 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """What the losses of kMaX share."""
-import torch
 from torch import Tensor
-
-# Reference: keeps denominators and weights above zero.
-EPS = 1e-5
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision to single, the others as they are.
-
-    Args:
-        x (Tensor): Of any shape.
-
-    Returns:
-        Tensor: Same shape, float32 or float64.
-    """
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def mean_of_nonzero(loss: Tensor) -> Tensor:

@@ -157,13 +157,12 @@ class CandidateFinder:
         Raises:
             ValueError: If a logit is not finite.
         """
-        # The softmax does not see a shift, and resizing keeps it one. After
-        # this one no value is positive, here and after resizing.
-        peak = logits.amax(0)
-        if not peak.isfinite().all():
+        if not logits.sum().isfinite():  # one such logit is enough
             raise ValueError('The mask logits hold nan or inf: the model has '
                              'diverged or its weights do not fit.')
-        logits = logits - peak
+        # The softmax does not see a shift, and resizing keeps it one. After
+        # this one no value is positive, here and after resizing.
+        logits = logits - logits.amax(0)
         tiles = self._tiles(logits)
         with _exact_matmul(logits.device):
             found = list(

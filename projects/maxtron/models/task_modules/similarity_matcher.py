@@ -6,7 +6,7 @@ from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-_EPS = 1e-5
+from ..utils import EPS
 
 
 @TASK_UTILS.register_module()
@@ -79,4 +79,4 @@ class SimilarityMatcher(BaseAssigner):
         """
         counted = overlaps[:, 1:] if self.masking_void_pixel else overlaps
         total = counted.sum(1, keepdim=True) + areas
-        return overlaps[:, 1:] / (total / 2 + _EPS)
+        return overlaps[:, 1:] / (total / 2 + EPS)

@@ -1,0 +1,26 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Lets all processes validate the same model."""
+
+from mmdet.registry import HOOKS
+from mmengine.dist import broadcast
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+
+@HOOKS.register_module()
+class BroadcastBuffersHook(Hook):
+    """Gives all processes the buffers of the first one before a validation.
+
+    Gradients are exchanged, but the running statistics of batch norms that
+    are not synchronised (``sync_bn``) differ from process to process. Those
+    of the first one are saved: what is measured is what the checkpoint does.
+    """
+
+    def before_val(self, runner: Runner) -> None:
+        """Broadcast the buffers.
+
+        Args:
+            runner (:obj:`Runner`): The runner.
+        """
+        for buffer in runner.model.buffers():
+            broadcast(buffer)
