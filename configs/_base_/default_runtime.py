@@ -11,6 +11,7 @@ default_hooks = dict(
     visualization=dict(type='ClipVisualizationHook'))
 custom_hooks = [
     dict(type='RNGStateHook'),
+    dict(type='BroadcastBuffersHook'),
     dict(type='InitialWeightsHook'),
     dict(type='NumClassCheckHook')
 ]

@@ -8,6 +8,7 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 
 from tests.footage import (
+    PANOPTIC_CONFIG,
     footage,
     read_frames,
     write_checkpoint,
@@ -40,6 +41,16 @@ def small(tmp_path_factory):
 @pytest.fixture(scope='module')
 def inferencer(small):
     return MaXTronInferencer(*small, device='cpu')
+
+
+@pytest.fixture(scope='module')
+def panoptic(tmp_path_factory):
+    """The inferencer of a small panoptic model."""
+    folder = tmp_path_factory.mktemp('panoptic')
+    config = write_config(folder, PANOPTIC_CONFIG)
+    checkpoint = write_checkpoint(folder / 'small.pth',
+                                  Config.fromfile(config).model)
+    return MaXTronInferencer(str(config), str(checkpoint), device='cpu')
 
 
 def assert_same(samples, expected):
@@ -85,12 +96,56 @@ def test_stream_of_unknown_length(inferencer, frames):
             inferencer.draw(frame, sample, score_thr=1), frame)
 
 
+def assert_same_maps(samples, expected):
+    for sample, other in zip(samples, expected, strict=True):
+        np.testing.assert_array_equal(sample.pred_panoptic_map.decode(),
+                                      other.pred_panoptic_map.decode())
+
+
+def test_panoptic_same_as_testing_on_the_dataset(panoptic, frames, tmp_path):
+    assert panoptic.is_panoptic
+    folder = write_frames(tmp_path / 'clip', frames)
+    pipeline = Compose(panoptic.cfg.test_dataloader.dataset.pipeline)
+    video = pipeline(
+        dict(
+            img_path=[str(folder / f'{i}.png') for i in range(NUM_FRAMES)],
+            height=[144] * NUM_FRAMES,
+            width=[176] * NUM_FRAMES))['inputs']
+    clips = list(
+        panoptic.model.predict_stream(
+            (video[i] for i in range(NUM_FRAMES)), (144, 176)))
+    assert [len(clip) for clip in clips] == [2] * 5 + [1]
+    expected = [sample for clip in clips for sample in clip]
+
+    samples = list(panoptic(folder))
+    assert [sample.frame_id for sample in samples] == list(range(NUM_FRAMES))
+    assert_same_maps(samples, expected)
+    # of no known length, and cut short in a clip
+    assert_same_maps(panoptic(iter(frames)), expected)
+    assert_same_maps(list(panoptic(frames, max_frames=9))[:8], expected[:8])
+
+
+def test_panoptic_drawing(panoptic, frames):
+    things = set()
+    for frame, sample in panoptic.stream(frames, max_frames=4):
+        ids = sample.pred_panoptic_map.decode()
+        assert ids.shape == frame.shape[:2] == sample.ori_shape
+        things.update(ids[ids >= 1000].tolist())
+        drawn = panoptic.draw(frame, sample)
+        void = ids == sample.pred_panoptic_map.void
+        assert (drawn[~void] != frame[~void]).any(-1).mean() > 0.9
+    assert things
+
+
 def test_max_frames(inferencer, frames):
     assert len(list(inferencer(footage('bikes.mp4'), max_frames=5))) == 5
     assert len(list(inferencer(frames, max_frames=99))) == NUM_FRAMES
 
 
-def test_reads_one_clip_ahead_and_no_more(inferencer, frames):
+@pytest.mark.parametrize('kind, clip_len', [('inferencer', 4),
+                                            ('panoptic', 2)])
+def test_reads_one_clip_ahead_and_no_more(kind, clip_len, frames, request):
+    inferencer = request.getfixturevalue(kind)
     read = 0
 
     def endless():
@@ -103,7 +158,7 @@ def test_reads_one_clip_ahead_and_no_more(inferencer, frames):
     for count in range(1, 14):
         next(results)
         # the clip at hand, the next one, and the frame that was peeked at
-        assert read <= -(-count // 4) * 4 + 4 + 1
+        assert read <= -(-count // clip_len) * clip_len + clip_len + 1
     results.close()
 
 

@@ -1,5 +1,4 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-
 import projects.maxtron  # noqa: F401
 from projects.maxtron.datasets.panoptic_maps import (
     index_map,

@@ -2,6 +2,7 @@
 """The variables of the Makefile, without carrying anything out."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -68,16 +69,36 @@ def test_python_venv_and_video_are_honoured():
     output = dry_run('demo', 'PYTHON=/opt/py', 'VENV=/tmp/no/venv',
                      'MMCV=full', 'VIDEO=README.md')
     assert "'/opt/py' '/tmp/no/venv' 'full'" in output
-    assert "/tmp/no/venv/bin/python demo/video_demo.py 'README.md'" in output
+    command = "/tmp/no/venv/bin/python demo/video_demo.py 'README.md'"
+    assert output.count(command) == 2  # both kinds of models
     assert 'tools/test.py' not in output and 'make_synthetic' not in output
 
 
-def test_demo_makes_data_shows_a_video_and_measures():
+def test_demo_makes_data_shows_videos_and_measures():
     output = dry_run('demo')
-    steps = ('make_synthetic.py', 'demo/video_demo.py', 'tools/test.py',
-             'Look at demo/output/')
-    places = [output.index(step) for step in steps]
-    assert places == sorted(places)
+    position = 0
+    for kind, config, checkpoint, formats in (
+        ('instances', 'tube-link_tiny', 'maxtron_tiny.pth', 'youtube-vis'),
+        ('panoptic', 'video-kmax_tiny', 'maxtron_tiny_panoptic.pth',
+         'vipseg')):
+        for step in (f'--splits val --formats {formats}\n',
+                     'demo/video_demo.py', config, checkpoint,
+                     f"--out 'demo/output/held-out_{kind}.mp4'",
+                     'tools/test.py', config, checkpoint):
+            position = output.index(step, position) + 1
+    for kind in ('instances', 'panoptic'):
+        position = output.index(f'demo/output/held-out_{kind}.mp4', position)
+    for config in re.findall(r"'(configs/[^']*)'", output):
+        assert (ROOT / config).is_file()
+
+
+def test_half_of_the_demo():
+    output = dry_run('demo-panoptic')
+    assert 'held-out_panoptic.mp4' in output and 'tools/test.py' in output
+    assert 'tube-link' not in output and 'youtube-vis' not in output
+    output = dry_run('demo-instances', 'VIDEO=README.md')
+    assert 'README_instances.mp4' in output and 'tools/test.py' not in output
+    assert 'panoptic' not in output
 
 
 def test_bad_values_are_refused(tmp_path):

@@ -90,8 +90,8 @@ def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file):
             atol=2)
         if name == 'landscape':
             # two doors, the first of which moves to the right
-            doors = np.array([(truth[28:36, 16 + 2 * t:28 + 2 * t],
-                               truth[44:52, 62:74])
+            doors = np.array([(truth[28:36, 17 + 2 * t:27 + 2 * t],
+                               truth[44:52, 63:73])
                               for t, truth in enumerate(truths)])
             colors = np.median(doors, axis=(0, 2, 3))
             assert np.abs(colors[0] - colors[1]).sum() > 80

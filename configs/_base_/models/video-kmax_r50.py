@@ -14,7 +14,8 @@ model = dict(
         depth=50,
         norm_cfg=dict(
             type='BN', eps=1e-3, momentum=0.01, requires_grad=True),
-        norm_eval=False),
+        norm_eval=False,
+        zero_init_residual=False),
     head=dict(
         type='MaXTronPanopticHead',
         segmenter=dict(

@@ -3,13 +3,13 @@
 
 from .checkpoint import load_checkpoint_checked
 from .config import check_options, explain_unknown_arguments, load_config
-from .hooks import InitialWeightsHook, RNGStateHook
+from .hooks import BroadcastBuffersHook, InitialWeightsHook, RNGStateHook
 from .launch import prepare_cpu_launch
 from .optimizers import SeparateMultOptimWrapperConstructor
 from .schedulers import WarmupPolyLR
 
 __all__ = [
-    'InitialWeightsHook', 'RNGStateHook',
+    'BroadcastBuffersHook', 'InitialWeightsHook', 'RNGStateHook',
     'SeparateMultOptimWrapperConstructor', 'WarmupPolyLR', 'check_options',
     'explain_unknown_arguments', 'load_checkpoint_checked', 'load_config',
     'prepare_cpu_launch'

@@ -1,8 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Hooks of the MMEngine runner."""
 
+from .broadcast_buffers_hook import BroadcastBuffersHook
 from .clip_visualization_hook import ClipVisualizationHook
 from .initial_weights_hook import InitialWeightsHook
 from .rng_state_hook import RNGStateHook
 
-__all__ = ['ClipVisualizationHook', 'InitialWeightsHook', 'RNGStateHook']
+__all__ = [
+    'BroadcastBuffersHook', 'ClipVisualizationHook', 'InitialWeightsHook',
+    'RNGStateHook'
+]
