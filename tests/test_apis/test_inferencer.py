@@ -192,3 +192,10 @@ def test_unknown_key_of_the_config(small):
                        'the key "deph", which ResNet .* mean depth'):
         MaXTronInferencer(
             small[0], device='cpu', cfg_options={'+model.backbone.deph': 50})
+
+
+def test_model_that_is_not_for_videos(small):
+    config = Config.fromfile(small[0])
+    config.model = dict(type='DetDataPreprocessor')
+    with pytest.raises(ValueError, match='of a DetDataPreprocessor, which ca'):
+        MaXTronInferencer(config, device='cpu')

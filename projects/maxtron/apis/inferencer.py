@@ -26,6 +26,7 @@ from ..engine import (
     load_checkpoint_checked,
     load_config,
 )
+from ..models import MaXTron
 from ..visualization import ClipLocalVisualizer
 from .frame_source import FrameSource, open_frame_source
 
@@ -47,8 +48,9 @@ class MaXTronInferencer:
 
     Raises:
         FileNotFoundError: If there is no such config or checkpoint.
-        ValueError: If the checkpoint does not fit the config, or an option
-            names a key that the config does not have.
+        ValueError: If the config is not of a MaXTron, the checkpoint does not
+            fit the config, or an option names a key that the config does not
+            have.
         TypeError: If the config has a key that nothing takes.
 
     Examples:
@@ -181,6 +183,10 @@ def _build_model(config: Config, checkpoint: Optional[str],
                  device: str) -> nn.Module:
     """Build a model for inference, with ``dataset_meta``."""
     model = revert_sync_batchnorm(MODELS.build(config.model))
+    if not isinstance(model, MaXTron):
+        raise ValueError(
+            f'The config is that of a {type(model).__name__}, which cannot '
+            'track a video clip by clip. Use one of a MaXTron.')
     meta = {}
     if checkpoint is None:
         warnings.warn('No checkpoint is given: the weights are random and '
