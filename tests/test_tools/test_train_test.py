@@ -4,7 +4,6 @@
 import os
 import pickle
 import re
-import runpy
 import socket
 import subprocess
 import sys
@@ -120,23 +119,6 @@ def test_test_measures_and_dumps(trained, tmp_path):
     expected = hidden @ weights['head.weight'].T + weights['head.bias']
     torch.testing.assert_close(torch.tensor(scores), expected[:, 0])
     assert mean == pytest.approx(expected.mean().item(), abs=1e-4)
-
-
-@pytest.fixture
-def run_here(monkeypatch, tmp_path, capsys):
-    """Run a tool in this process; return what it ends with."""
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    monkeypatch.syspath_prepend(str(CONFIG.parent))
-    monkeypatch.chdir(tmp_path)
-
-    def start(command, *arguments):
-        script = str(ROOT / 'tools' / command)
-        monkeypatch.setattr(sys, 'argv', [script, *map(str, arguments)])
-        with pytest.raises((SystemExit, TypeError)) as end:
-            runpy.run_path(script, run_name='__main__')
-        return end.value, capsys.readouterr().err
-
-    return start
 
 
 no_gpu = pytest.mark.skipif(

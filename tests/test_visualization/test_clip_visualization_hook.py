@@ -12,12 +12,14 @@ from mmengine.runner import Runner
 
 from tests.footage import PANOPTIC_CONFIG, write_config
 from tests.test_datasets import tiny_panoptic
+from tests.test_datasets.tiny_coco import PICTURES, write_coco
 from tests.test_datasets.tiny_videos import (
     CLASSES,
     NUM_FRAMES,
     VIDEOS,
     write_dataset,
 )
+from tests.tiny_runs import tiny_run
 
 
 def run_show_dir(cfg, tmp_path):
@@ -99,3 +101,14 @@ def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file):
                 doors,
                 np.broadcast_to(colors[:, None, None], doors.shape),
                 atol=2)
+
+
+def test_show_dir_of_images(tmp_path):
+    pytest.importorskip('panopticapi', reason='CocoPanopticMetric needs it')
+    write_coco(tmp_path / 'coco')
+    cfg = tiny_run('kmax/coco/kmax_r50_8xb8-150k_coco-panoptic.py',
+                   'data/coco', tmp_path / 'coco', tmp_path / 'work')
+    images = sorted(run_show_dir(cfg, tmp_path).iterdir())
+    assert [path.name for path in images
+            ] == [f'{i:012d}.jpg' for i in range(1, 1 + len(PICTURES))]
+    assert cv2.imread(str(images[0])) is not None

@@ -84,6 +84,17 @@ def test_first_mask_is_on_top_and_the_rest_untouched(bitmaps):
     np.testing.assert_array_equal(empty, before)
 
 
+def test_label_is_at_the_mask_not_at_the_corner_of_its_box():
+    mask = np.zeros((120, 160), bool)
+    mask[10:60, 100:150] = mask[70:110, 10:40] = True  # two parts
+    image = np.full((*mask.shape, 3), 100, np.uint8)
+    drawn = draw_masks(image, [mask], np.array([[200, 0, 0]], np.uint8),
+                       ['cat'])
+    np.testing.assert_array_equal(drawn[:60, :90], image[:60, :90])
+    label = (drawn[11:18, 100:118] == (200, 0, 0)).all(-1)
+    assert 0.3 < label.mean() < 1
+
+
 def test_color_stays_when_order_and_scores_change(visualizer, bitmaps):
     image = read_frames(footage('bikes.mp4'), 1)[0][:160, :240]
     apart = np.kron(bitmaps & ~bitmaps[::-1], np.ones((1, 4, 4), bool))

@@ -92,7 +92,8 @@ def draw_masks(image: np.ndarray,
             continue
         inside = np.ascontiguousarray(bitmaps[index][y:y + h, x:x + w])
         top[y:y + h, x:x + w][inside] = index + 1
-        anchors.append((index, (x, y)))
+        # where the mask begins: a corner may be far from all of its parts
+        anchors.append((index, (x + int(inside[0].argmax()), y)))
         if line_width:
             outlines.append((index, _outline(inside, (x, y))))
     palette = np.concatenate([np.zeros((1, 3), np.uint8), colors])
