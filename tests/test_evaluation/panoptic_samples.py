@@ -5,13 +5,13 @@ from projects.maxtron.datasets.panoptic_maps import read_id_map
 from projects.maxtron.evaluation.functional import WINDOWS
 from projects.maxtron.evaluation.panoptic_folders import list_videos
 from projects.maxtron.models.postprocess import PanopticMap
-from projects.maxtron.models.postprocess.panoptic_map import IndexMap
 
 import numpy as np
 from mmdet.registry import METRICS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.evaluator import Evaluator
 
+from tests.panoptic_results import panoptic_map
 from tests.test_evaluation.panoptic_cases import GOLDEN, golden_args
 
 CATEGORIES, VIDEOS = list_videos(**golden_args())
@@ -48,10 +48,7 @@ class CountedMap(PanopticMap):
 
 
 def encode(ids, void):
-    table, index = np.unique(ids, return_inverse=True)
-    return CountedMap(
-        IndexMap.encode(index.reshape(ids.shape)), table.astype(np.int32),
-        void)
+    return panoptic_map(ids, void, CountedMap)
 
 
 def make_sample(video, with_gt=True):

@@ -23,7 +23,8 @@ assert package.__version__ == {version!r}
 configs = sorted((folder / '.mim/configs').rglob('*_*.py'))
 leaves = [path for path in configs if '_base_' not in path.parts]
 for path in leaves:
-    assert load_config(str(path)).model.type == 'MaXTron', path
+    model = load_config(str(path)).model
+    assert model.type in ('MaXTron', 'ImageMaXTron'), path
 assert (folder / '.mim/model-index.yml').is_file()
 assert (folder / '.mim/tools/train.py').is_file()
 print(len(leaves))

@@ -59,7 +59,8 @@ def draw_unknown_segment(root):
      'Frame 3 of video portrait, .*/portrait/00003.png, does not exist.'),
     ('test.py', crop_map,
      'video portrait, frame 00003: the prediction is 96 x 64 .*truth 96 x 56'),
-    ('test.py', draw_unknown_segment, 'video portrait, frame 00003.* 7 '),
+    ('test.py', draw_unknown_segment,
+     'video portrait, frame 00003: the mask of the ground truth has ids .* 7'),
 ])
 def test_bad_data_is_named(run_here, tmp_path, tool, spoil, message):
     write_run(tmp_path)

@@ -141,7 +141,7 @@ def test_killed_run_resumes_with_the_same_losses(unbroken, tmp_path, task):
         env=ENV,
         stdout=subprocess.DEVNULL,
         start_new_session=True)
-    deadline = time.time() + 120
+    deadline = time.time() + 300
     while not (tmp_path / 'last_checkpoint').exists():
         assert time.time() < deadline and process.poll() is None
         time.sleep(0.02)
