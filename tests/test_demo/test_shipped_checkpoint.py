@@ -47,7 +47,7 @@ class Shipped(NamedTuple):
             f'test_dataloader.dataset.data_root={root}'
         ]
         subprocess.run(
-            command, check=True, env=dict(os.environ, OMP_NUM_THREADS='2'))
+            command, check=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
         result, = work_dir.glob('*/*.json')
         result = json.loads(result.read_text())
         return [result[name] for name in self.metrics]
