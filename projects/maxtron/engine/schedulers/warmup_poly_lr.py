@@ -49,8 +49,8 @@ class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
         if not 0 <= warmup_iters < end - begin:
             raise ValueError(
                 f'A warm-up of warmup_iters={warmup_iters} steps does not fit '
-                f'into a schedule of {end - begin} steps; for a short training '
-                'set param_scheduler.0.warmup_iters.')
+                f'into a schedule of {end - begin} steps; set '
+                'param_scheduler.0.warmup_iters for a short training.')
         self.warmup_iters = warmup_iters
         self.power = power
         self.warmup_factor = warmup_factor
