@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import signal
 import socket
 import subprocess
@@ -177,12 +178,12 @@ def test_two_processes_train_and_measure_as_one_does(tmp_path, task):
     assert scores(log, task) == two
 
 
-def test_published_model_is_the_trained_one(unbroken, tmp_path):
+def test_published_model_is_the_trained_one(unbroken, tmp_path, monkeypatch):
     out = tmp_path / 'model.pth'
-    subprocess.run([
-        sys.executable, ROOT / 'tools/model_converters/publish_model.py',
-        unbroken[0] / 'iter_4.pth', out, '--half'
-    ], check=True)  # yapf: disable
+    script = str(ROOT / 'tools/model_converters/publish_model.py')
+    source = str(unbroken[0] / 'iter_4.pth')
+    monkeypatch.setattr(sys, 'argv', [script, source, str(out), '--half'])
+    runpy.run_path(script, run_name='__main__')
     published = torch.load(out, weights_only=True)
     trained = torch.load(unbroken[0] / 'iter_4.pth', weights_only=False)
     assert published['meta']['dataset_meta'] == trained['meta']['dataset_meta']
