@@ -63,8 +63,8 @@ def data(tmp_path_factory):
     subprocess.run([
         sys.executable, ROOT / 'tools/dataset_converters/make_synthetic.py',
         folder, '--size', 'small', '--formats', 'youtube-vis', 'vipseg',
-        '--num-train', '4', '--num-val', '3', '--frames', '12', '12', '--nproc',
-        '2'
+        '--num-train', '4', '--num-val', '3', '--frames', '12', '12',
+        '--nproc', '2'
     ], env=ENV, check=True)  # yapf: disable
     return folder
 
