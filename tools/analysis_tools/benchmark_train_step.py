@@ -31,7 +31,7 @@ from mmengine.optim import build_optim_wrapper  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from mmengine.structures import InstanceData, PixelData  # noqa: E402
 
-MIB = 2**20
+from tools.analysis_tools.measuring import highest_memory  # noqa: E402
 
 
 def make_sample(size: Tuple[int, int], frames: int, segments: int,
@@ -113,14 +113,6 @@ class Stopwatch:
         return time.perf_counter(), time.process_time()
 
 
-def peak_memory(device: str) -> float:
-    """Peak memory so far in MiB: of the GPU, or the resident set."""
-    if device.startswith('cuda'):
-        return torch.cuda.max_memory_allocated() / MIB
-    import resource  # not on Windows
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
 def run(cfg: Config, args: argparse.Namespace) -> dict:
     """Run the steps.
 
@@ -138,7 +130,7 @@ def run(cfg: Config, args: argparse.Namespace) -> dict:
     model.to(args.device).train()
     cfg.optim_wrapper.type = 'AmpOptimWrapper' if args.amp else 'OptimWrapper'
     optim = build_optim_wrapper(model, cfg.optim_wrapper)
-    before = peak_memory(args.device)
+    before = highest_memory(args.device.startswith('cuda'))
     batch = make_batch(cfg, args)
     watch = Stopwatch(args.device)
     for _ in range(args.steps):
@@ -161,7 +153,7 @@ def run(cfg: Config, args: argparse.Namespace) -> dict:
         seconds={name: times[0] for name, times in best.items()},
         cpu_seconds={name: times[1] for name, times in best.items()},
         memory_of_model=before,
-        peak_memory=peak_memory(args.device),
+        peak_memory=highest_memory(args.device.startswith('cuda')),
         losses={
             name: value.detach().item()
             for name, value in values.items() if isinstance(value, Tensor)

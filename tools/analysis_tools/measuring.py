@@ -43,6 +43,16 @@ def peak_memory(function: Callable[[], object], is_cuda: bool) -> float:
     return (_resident('VmHWM') - before) / MIB
 
 
+def highest_memory(is_cuda: bool) -> float:
+    """Most memory since the start, or the last :func:`peak_memory`, in MiB.
+
+    On the CPU the whole resident set, with the code of the libraries.
+    """
+    if is_cuda:
+        return torch.cuda.max_memory_allocated() / MIB
+    return _resident('VmHWM') / MIB
+
+
 def _resident(field: str) -> int:
     """A size from /proc/self/status in bytes."""
     with open('/proc/self/status') as f:
