@@ -6,7 +6,9 @@
 INPUT is a video file, a folder of frames, or the number of a camera. CONFIG is
 that of a model for instances or of a panoptic one. The video is read,
 processed and written clip by clip, in memory that does not grow with its
-length. Ctrl-C ends it; what was done until then is kept.
+length. Ctrl-C ends it; what was done until then is kept. Where all of the
+video must be seen first (--mode offline; --mode video of a panoptic model),
+results come after that; --feature-cache none then keeps the memory flat.
 """
 import argparse
 import os
@@ -15,7 +17,7 @@ import signal
 import sys
 import time
 from contextlib import ExitStack, closing
-from typing import List
+from typing import List, Optional
 
 import cv2
 import torch
@@ -81,6 +83,18 @@ def parse_args() -> argparse.Namespace:
         '--device',
         help='such as cuda:0 or cpu; by default the first GPU, if any')
     parser.add_argument(
+        '--mode',
+        choices=['video', 'clip', 'offline'],
+        help='offline: with a cross-clip tracker; video: near-online, of a '
+        'panoptic model with one decision at the end; clip: near-online, a '
+        'panoptic model decides clip by clip (default: as configured, but '
+        'clip rather than video)')
+    parser.add_argument(
+        '--feature-cache',
+        choices=['device', 'cpu', 'cpu_fp16', 'none'],
+        help='where mode offline keeps pixel embeddings until the end of the '
+        'video; none makes them a second time instead, in flat memory')
+    parser.add_argument(
         '--score-thr',
         type=float,
         help='least score to be drawn and to be in the PNG, of instances '
@@ -116,16 +130,20 @@ def parse_args() -> argparse.Namespace:
 
 class StopOnInterrupt:
     """Lets Ctrl-C end the video after a frame, so that all outputs end at the
-    same one. The second Ctrl-C ends it at once."""
+    same one. The second Ctrl-C ends it at once, and so does the first while
+    all of the video is read for the first result."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_end: bool) -> None:
         self.requested = False
+        self.reading = at_end
 
     def __enter__(self) -> 'StopOnInterrupt':
         self._previous = signal.signal(signal.SIGINT, self._handle)
         return self
 
     def _handle(self, signum, frame) -> None:
+        if self.reading:
+            raise VideoError('Interrupted before the first result.')
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
@@ -198,20 +216,59 @@ class SpeedColumn(ProgressColumn):
         return Text(f'{task.completed / task.elapsed:.1f} frames/s')
 
 
+class Bars:
+    """Progress: of the results, and before of reading all of the video."""
+
+    def __init__(self, source: FrameSource, inferencer: MaXTronInferencer,
+                 max_frames: Optional[int]) -> None:
+        total = source.num_frames
+        if max_frames is not None:
+            total = min(total or max_frames, max_frames)
+        self._progress = Progress(
+            TextColumn('{task.description}'), BarColumn(),
+            MofNCompleteColumn(), SpeedColumn(), TimeElapsedColumn(),
+            TimeRemainingColumn())
+        self._reading = None
+        name = source.name
+        if inferencer.at_end:
+            passes = inferencer.num_passes
+            self._reading = self._progress.add_task(
+                f'{name}: reading' + (' twice' if passes > 1 else ''),
+                total=total and total * passes)
+            name = f'{name}: results'
+        self._results = self._progress.add_task(
+            name, total=total, start=not inferencer.at_end)
+
+    def __enter__(self) -> 'Bars':
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self._progress.stop()
+
+    def read(self) -> None:
+        """A frame was read."""
+        if self._reading is not None:
+            self._progress.advance(self._reading)
+
+    def result(self) -> None:
+        """A frame is done."""
+        self._progress.start_task(self._results)
+        self._progress.advance(self._results)
+
+
 def process(args: argparse.Namespace, source: FrameSource,
             inferencer: MaXTronInferencer, outputs: Outputs) -> None:
     """Run the video through the model to the outputs."""
-    total = source.num_frames
-    if args.max_frames is not None:
-        total = min(total or args.max_frames, args.max_frames)
-    bar = Progress(
-        TextColumn(source.name), BarColumn(), MofNCompleteColumn(),
-        SpeedColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn())
-    results = inferencer.stream(source, args.max_frames)
-    with StopOnInterrupt() as stop, closing(results), bar:
-        for frame, sample in bar.track(results, total=total):
-            if not outputs.write(frame, sample) or stop.requested:
+    bars = Bars(source, inferencer, args.max_frames)
+    results = inferencer.stream(source, args.max_frames, bars.read)
+    stop = StopOnInterrupt(inferencer.at_end)
+    with stop, closing(results), bars:
+        for frame, sample in results:
+            stop.reading = False
+            go_on = outputs.write(frame, sample)
+            bars.result()
+            if not go_on or stop.requested:
                 break
 
 
@@ -233,7 +290,8 @@ def build(args: argparse.Namespace) -> MaXTronInferencer:
     """Build the model, or say why the config does not allow it."""
     try:
         return MaXTronInferencer(args.config, args.checkpoint, args.device,
-                                 args.cfg_options)
+                                 args.cfg_options, args.mode,
+                                 args.feature_cache)
     except (TypeError, KeyError, ImportError) as error:
         # str() of a KeyError would quote the text
         text = error.args[0] if error.args else error
@@ -246,6 +304,7 @@ def main() -> None:
     try:
         source = open_frame_source(args.input)
         inferencer = build(args)
+        inferencer.check_source(source, args.max_frames)
         outputs = Outputs(args, source, inferencer)
         if inferencer.is_panoptic and args.score_thr is not None:
             print(PANOPTIC_SCORE_THR, file=sys.stderr)

@@ -36,6 +36,7 @@ PREFIXES = dict(
         msdeform_layer=f'{_WITHIN_CLIP}transformer.encoder.spatial_layers.0.',
         within_clip_module='sem_seg_head.wc_module.',
         convnext='backbone.',
+        cross_clip_module='cross_clip_tracking_module.',
         kmax_pixel_decoder='sem_seg_head.pixel_decoder.',
         transformer_decoder='sem_seg_head.predictor.'))
 
@@ -61,7 +62,8 @@ class Case:
         reference_state (dict[str, Tensor]): Weights by the reference's names.
         state (dict[str, Tensor]): The same through the project's converter,
             by names relative to the same module; for ``transformer_decoder``
-            to ``head.segmenter``.
+            to ``head.segmenter``, and where there is a cross-clip tracker to
+            ``head``.
         inputs (dict[str, Tensor]): Generated inputs.
         outputs (dict[str, Tensor]): Stored arrays: what is expected, and
             inputs that are stored rather than generated.
@@ -111,9 +113,22 @@ def load_case(name: str, folder: str = 'vis') -> Case:
         inputs[key] = torch.from_numpy(array)
     prefix = next((prefix for start, prefix in PREFIXES[folder].items()
                    if name.startswith(start)), '')
+    return Case(info, info.get('settings', {}), state,
+                _convert(state, prefix), inputs, outputs)
+
+
+def _convert(state: Dict[str, Tensor], prefix: str) -> Dict[str, Tensor]:
+    """Convert weights with names relative to a module."""
     converted = convert_state_dict(state, prefix)
-    return Case(info, info.get('settings', {}), state, converted, inputs,
-                outputs)
+    if prefix == 'panoptic_head.' and any(
+            key.startswith('head.') for key in converted):
+        # The tracker, which is none of the segmenter here.
+        converted = {
+            key.removeprefix('head.')
+            if key.startswith('head.') else f'segmenter.{key}': value
+            for key, value in converted.items()
+        }
+    return converted
 
 
 def _make_state(info: dict) -> Dict[str, Tensor]:

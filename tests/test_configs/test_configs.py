@@ -39,7 +39,7 @@ FOLDERS = ('kmax', 'maxtron', 'tube_link', 'video_kmax')
 # To dump a config takes seconds: one of each kind.
 DUMPED = [
     path for path in LEAVES if 'maxtron' in path
-    and not re.search('/ytvis|/ablations/|_convnext-l|vipseg.*_swin-l', path)
+    and not re.search('/ytvis|/ablations/|_convnext|vipseg.*_swin-l|e2e', path)
 ]
 
 
@@ -99,8 +99,7 @@ def test_parts_agree(path, build_meta):
     model = build_meta(cfg.model)
     segmenter = model.head.segmenter
     if cfg.model.type == 'MaXTron':
-        clip_len = cfg.train_dataloader.dataset.clip_len
-        assert clip_len == model.head.clip_len
+        check_clips(path, cfg, model)
     for loader in (cfg.train_dataloader, cfg.val_dataloader,
                    cfg.test_dataloader):
         dataset = DATASETS.build({**loader.dataset, 'lazy_init': True})
@@ -126,6 +125,29 @@ def test_parts_agree(path, build_meta):
                 METRICS.build(evaluator)
 
 
+def check_clips(path, cfg, model):
+    """A sample is one clip or, with a tracker, some of them."""
+    num_frames, clip_len = (cfg.train_dataloader.dataset.clip_len,
+                            model.head.clip_len)
+    kind = re.search('-(nearonline|offline|e2e)_|$', path).group(1)
+    tracker = model.head.tracker
+    assert (tracker is not None) == (kind in ('offline', 'e2e'))
+    if tracker is None:
+        assert num_frames == clip_len and model.head.mode == 'video'
+        return
+    assert num_frames % clip_len == 0 and num_frames >= 3 * clip_len
+    assert model.head.mode == 'offline'
+    assert model.freeze_segmenter == (kind == 'offline')
+    assert (model.head.clip_loss_weight > 0) == (kind == 'e2e')
+    if 'video-kmax' in path:
+        losses = model.head.criterion
+        assert losses.loss_cls.loss_weight == 4
+        assert losses.loss_dice.loss_weight == 4
+        # of the tiny models' short trainings
+        assert (losses.loss_mask is None) == ('_tiny_' not in path)
+        assert losses.loss_pixel is losses.loss_semantic is None
+
+
 def check_panoptic_parts(cfg, model, metainfo):
     """Things, canvas, channels and the branch that only training has."""
     things = [
@@ -146,15 +168,19 @@ def check_panoptic_parts(cfg, model, metainfo):
         assert cfg.model.neck.in_channels == channels
     if cfg.model.backbone.type == 'ConvNeXt':
         assert list(model.backbone.channels) == channels
-    assert segmenter.criterion.loss_semantic and segmenter.semantic_head
+    if cfg.model.type == 'MaXTron' and model.freeze_segmenter:
+        assert segmenter.criterion is segmenter.semantic_head is None
+    else:
+        assert segmenter.criterion.loss_semantic and segmenter.semantic_head
 
 
 @pytest.mark.parametrize('path', ZOO)
 def test_name_tells_the_truth(path):
     cfg = load(path)
-    backbone, gpus, batch, kilo, dataset = re.search(
-        r'_([^_]+?)(?:_msda[^_]+)?_(\d+)xb(\d+)-(\d+)k_(.*)\.py$',
-        path).groups()
+    backbone, gpus, batch, kilo, dataset = re.match(
+        r'[^_]+(?:_tube-link|_video-kmax)?_([^_]+)(?:_[^_]+)?'
+        r'_(\d+)xb(\d+)-(\d+)k_(.*)$',
+        Path(path).stem).groups()
     assert cfg.auto_scale_lr.base_batch_size == int(gpus) * int(batch)
     assert not cfg.auto_scale_lr.enable
     assert cfg.train_dataloader.batch_size == int(batch)
@@ -192,6 +218,8 @@ def check_kmax_name(path, cfg):
         assert 'checkpoint' in cfg.model.backbone.init_cfg
         assert neck is None or neck.temporal_cfg is None
         return
+    if cfg.model.head.get('tracker') is not None:
+        return  # starts where the first stage ends, see test_offline.py
     # starts where the config of the same modules ends
     source = 'kmax' if neck is None else 'kmax-msda'
     backbone = re.search(r'_([^_]+)_(msda|8xb4)', name).group(1)
@@ -212,6 +240,10 @@ def check_kmax_name(path, cfg):
      ('r50_8xb1', 'swin-l_16xb1'), tuple(DATASET_CLASSES)[:4]),
     (('video-kmax', 'maxtron-nearonline_video-kmax'),
      tuple(f'{name}_8xb4' for name in BACKBONES), ('vipseg', )),
+    (('maxtron-offline_tube-link', ),
+     ('r50_8xb1', 'swin-l_16xb1'), tuple(DATASET_CLASSES)[:4]),
+    (('maxtron-offline_video-kmax', ),
+     tuple(f'{name}_16xb1' for name in BACKBONES), ('vipseg', )),
     (('kmax', 'kmax-msda'),
      tuple(f'{name}_8xb8' for name in BACKBONES), ('coco-panoptic', )),
 ])

@@ -27,15 +27,26 @@ REFERENCE = {
     'convnext-l': 'convnext_large',
     'convnextv2-l': 'convnextv2_large'
 }
+# Stages: within-clip (near-online) and cross-clip (offline).
+TRAINED = [*(('wc', backbone) for backbone in REFERENCE), ('cc', 'r50')]
 
 
 def load(path):
     return Config.fromfile(ROOT / 'configs' / path)
 
 
+OFFLINE = 'maxtron/vipseg/maxtron-offline_video-kmax_r50_16xb1-15k_vipseg.py'
+
+
 def load_maxtron(backbone):
     iters = '40k' if backbone == 'r50' else '30k'
     return load(MAXTRON.format(f'{backbone}_8xb4-{iters}'))
+
+
+def load_trained(stage, backbone):
+    """Config and what the reference's optimizer and schedule do with it."""
+    cfg = load_maxtron(backbone) if stage == 'wc' else load(OFFLINE)
+    return cfg, golden(f'optimizer_maxtron_{stage}_{REFERENCE[backbone]}')
 
 
 def golden(name):
@@ -57,11 +68,10 @@ def param_rules(model, optim_wrapper):
     }
 
 
-@pytest.mark.parametrize('backbone', REFERENCE)
-def test_optimizer_is_that_of_the_reference(backbone, build_meta):
-    """Of every parameter, by names through the converter."""
-    cfg = load_maxtron(backbone)
-    expected = golden(f'optimizer_maxtron_wc_{REFERENCE[backbone]}')
+@pytest.mark.parametrize('stage, backbone', TRAINED)
+def test_optimizer_is_that_of_the_reference(stage, backbone, build_meta):
+    """Of every parameter that is trained, by names through the converter."""
+    cfg, expected = load_trained(stage, backbone)
     lr = expected['base_lr']
     rules = {}
     for name, mult, decay in expected['groups_[name,lr_multiplier,'
@@ -70,8 +80,12 @@ def test_optimizer_is_that_of_the_reference(backbone, build_meta):
         # q, k and v, which are one here, agree
         assert rules.setdefault(name, (lr * mult, decay)) == (lr * mult,
                                                               decay)
-    actual = param_rules(build_meta(cfg.model), cfg.optim_wrapper)
-    assert actual.keys() == rules.keys()
+    model = build_meta(cfg.model)
+    actual = param_rules(model, cfg.optim_wrapper)
+    assert {
+        name
+        for name, param in model.named_parameters() if param.requires_grad
+    } == rules.keys()
     for name, rule in rules.items():
         assert actual[name] == pytest.approx(rule, rel=1e-12), name
 
@@ -86,11 +100,10 @@ def test_optimizer_of_images_and_of_swin(build_meta):
         assert decay == (0 if plain else 0.05), name
 
 
-@pytest.mark.parametrize('backbone', REFERENCE)
-def test_learning_rate_of_every_iteration(backbone):
+@pytest.mark.parametrize('stage, backbone', TRAINED)
+def test_learning_rate_of_every_iteration(stage, backbone):
     """Against the formula and the values of the reference's scheduler."""
-    cfg = load_maxtron(backbone)
-    expected = golden(f'optimizer_maxtron_wc_{REFERENCE[backbone]}')
+    cfg, expected = load_trained(stage, backbone)
     n, warm_up = expected['max_iter'], expected['warmup_iters']
     assert cfg.train_cfg.max_iters == n
     factors = learning_rates(cfg.param_scheduler[0], n)

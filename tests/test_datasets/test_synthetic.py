@@ -359,3 +359,38 @@ def test_held_out_video(tmp_path):
     assert np.shape(read) == expected.frames.shape
     assert np.abs(np.float32(read) - expected.frames).mean() < 12
     assert [p.name for p in path.parent.iterdir()] == ['clip.mp4']
+
+
+def test_association_benchmark(tmp_path):
+    """Hues tell the classes, most things are twins, all is repeatable."""
+    spec = replace(
+        PRESETS['association'],
+        num_videos=dict(train=1, val=1),
+        num_frames=dict(train=(12, 12), val=(12, 12)))
+    twins = hues = 0
+    for index in range(6):
+        video, plain = (
+            make_video(each, 'val', index)
+            for each in (spec, replace(spec, association=False)))
+        again = make_video(spec, 'val', index)
+        np.testing.assert_array_equal(video.frames, again.frames)
+        np.testing.assert_array_equal(video.ids, again.ids)
+        groups = [thing['group'] for thing in video.instances]
+        twins += len(groups) - len(set(groups))
+        groups = [thing['group'] for thing in plain.instances]
+        twins -= len(groups) - len(set(groups))
+        for thing in video.instances:
+            pixels = video.frames[video.ids == thing['raw_id']]
+            hue = cv2.cvtColor(pixels[None], cv2.COLOR_BGR2HSV)[..., 0] * 2
+            gap = (np.median(hue) - 60 * thing['label'] + 180) % 360 - 180
+            assert abs(gap) < 30  # half of the distance of two classes
+            hues += 1
+    assert twins > 0 and hues > 12
+    # a folder holds one kind
+    argv = [
+        str(tmp_path), '--nproc', '1', '--splits', 'val', '--num-val', '1',
+        '--frames', '12', '12'
+    ]
+    main([*argv, '--size', 'association'])
+    with pytest.raises(SystemExit, match='association True instead of False'):
+        main(argv)

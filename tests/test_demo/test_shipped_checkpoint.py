@@ -26,7 +26,9 @@ class Shipped(NamedTuple):
     @property
     def config(self):
         folder = ROOT / 'configs/maxtron/synthetic'
-        return next(folder.glob(f'*_{self.segmenter}_tiny_*.py'))
+        path, = folder.glob(
+            f'maxtron-nearonline_{self.segmenter}_tiny_*_synthetic-v?s.py')
+        return path
 
     @property
     def checkpoint(self):

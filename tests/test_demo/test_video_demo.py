@@ -28,6 +28,7 @@ from tests.models import ROOT
 
 DEMO = str(ROOT / 'demo/video_demo.py')
 SIZE = (272, 640)
+OFFLINE = ('--mode', 'offline', '--feature-cache', 'none')
 
 
 def make_model(folder, content):
@@ -45,7 +46,16 @@ def models(tmp_path_factory):
         make_model(tmp_path_factory.mktemp('instances'), INSTANCE_CONFIG) +
         ['--score-thr', '0.01'],
         'panoptic':
-        make_model(tmp_path_factory.mktemp('panoptic'), PANOPTIC_CONFIG)
+        make_model(tmp_path_factory.mktemp('panoptic'), PANOPTIC_CONFIG),
+        **{
+            f'offline {kind}': [
+                *make_model(tmp_path_factory.mktemp('offline'),
+                            content.replace('nearonline', 'offline')),
+                *OFFLINE, '--score-thr', '0'
+            ]
+            for kind, content in (('instances', INSTANCE_CONFIG),
+                                  ('panoptic', PANOPTIC_CONFIG))
+        }
     }
 
 
@@ -97,7 +107,7 @@ def check_outputs(kind, folder, num_frames, size, names):
     pngs = {path.stem for path in (folder / 'ids').glob('*.png')}
     assert pngs == set(names) and len(names) == num_frames
     assert not list(folder.rglob('*.part*'))
-    CHECKS[kind](folder, size, names)
+    CHECKS[kind.split()[-1]](folder, size, names)
 
 
 def check_tracks(folder, size, names):
@@ -142,9 +152,11 @@ def check_segments(folder, size, names):
 
 CHECKS = dict(instances=check_tracks, panoptic=check_segments)
 KINDS = pytest.mark.parametrize('kind', sorted(CHECKS))
+ALL_KINDS = pytest.mark.parametrize(
+    'kind', [*sorted(CHECKS), *(f'offline {kind}' for kind in sorted(CHECKS))])
 
 
-@KINDS
+@ALL_KINDS
 def test_memory_does_not_grow_with_the_video(models, kind, long_video,
                                              tmp_path):
     runs = {
@@ -179,6 +191,21 @@ def test_interrupted(models, kind, long_video, tmp_path):
                   [f'{i:06d}' for i in range(count)])
 
 
+def test_interrupted_before_the_first_result(models, long_video, tmp_path):
+    out = tmp_path / 'out.mp4'
+    out.write_text('of an earlier run')
+    process = start(long_video, *models['offline panoptic'], '--out', str(out))
+    while not (tmp_path / 'out.part.mp4').exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    time.sleep(1)  # now the first pass goes on for long
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert 'Interrupted before the first result' in err
+    assert out.read_text() == 'of an earlier run'
+
+
 def run(monkeypatch, *args):
     """Run the demo in this process; return its exit status or message."""
     monkeypatch.setattr(sys, 'argv', [DEMO, *map(str, args)])
@@ -188,7 +215,7 @@ def run(monkeypatch, *args):
         return error.code
 
 
-@KINDS
+@ALL_KINDS
 def test_folder_of_frames(models, kind, tmp_path, monkeypatch, capsys):
     frames = read_frames(footage('carphone_pristine.mp4'), 11)
     clip = write_frames(tmp_path / 'clip', frames)
@@ -244,6 +271,10 @@ def test_broken_frame_in_the_middle(models, kind, tmp_path, monkeypatch):
      '"model.backbone" in the config has the key "deph"'),
     (['VIDEO', '--out', 'o.mp4', '--cfg-options',
       'model.backbone.type=Missing'], 'cannot be built: KeyError: '),
+    (['VIDEO', '--out', 'o.mp4', '--mode', 'offline'],
+     'the model has no cross-clip tracker'),
+    (['VIDEO', '--out', 'o.mp4', '--feature-cache', 'none'],
+     "'none' is of mode 'offline'"),
 ])
 def test_bad_input(small, tmp_path, monkeypatch, args, message):
     monkeypatch.chdir(tmp_path)

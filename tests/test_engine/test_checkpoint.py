@@ -1,13 +1,17 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Checkpoints that do not fill the model are refused, with the reason."""
 
+import re
 from types import SimpleNamespace
 
 from projects.maxtron.engine import InitialWeightsHook, load_checkpoint_checked
+from projects.maxtron.engine.checkpoint import check_initial_weights
 
 import pytest
 import torch
 from torch import nn
+
+from tests.offline import KINDS, offline_model
 
 
 class Renaming(nn.Module):
@@ -144,3 +148,92 @@ def test_initial_weights_of_another_model(weights, words):
     with pytest.raises(ValueError, match='start.pth does not fit') as error:
         start_from(weights)
     assert words in str(error.value)
+
+
+@pytest.fixture(scope='module', params=KINDS)
+def stages(request):
+    """Near-online weights, and models with a tracker in both modes."""
+    kind = request.param
+    return offline_model(kind, 'nearonline').state_dict(), {
+        mode: offline_model(kind, mode=mode)
+        for mode in ('video', 'offline')
+    }
+
+
+def test_heads_of_a_tracker_begin_as_those_of_the_segmenter(stages):
+    weights, models = stages
+    model = models['offline']
+    state = check_initial_weights(model, dict(state_dict=weights), 'x.pth')
+    missing, _ = model.load_state_dict(state, strict=False)
+    assert missing and all(key.startswith('head.tracker.') for key in missing)
+    for key, value in model.state_dict().items():
+        if key.startswith('head.tracker_heads.'):
+            key = key.replace('tracker_heads', 'segmenter.transformer_decoder')
+        if not key.startswith('head.tracker.'):
+            assert value.equal(weights[key]), key
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda key, value: {}, r'1 missing, first: {}'),
+    (lambda key, value: {key: value[:-1]},
+     r'1 of another shape, first: size mismatch for {}: copying a param with '
+     r'shape torch.Size\(\[\d+, .* in current model is torch.Size\(\[\d+, '),
+])
+@pytest.mark.parametrize('part', ['backbone', 'head.segmenter.pixel_decoder'])
+def test_frozen_weights_must_be_there(stages, change, words, part):
+    weights, models = stages
+    key = next(k for k, value in weights.items()
+               if k.startswith(part) and value.dim() == 4)
+    weights = dict(weights)
+    weights.update(change(key, weights.pop(key)))
+    words = words.format(re.escape(key))
+    with pytest.raises(
+            ValueError,
+            match=f'(?s)x.pth does not fill backbone, .*{words}.*Set load_from'
+            '.* near-online'):
+        check_initial_weights(models['offline'], dict(state_dict=weights),
+                              'x.pth')
+
+
+def test_second_stage_from_an_image_model():
+    """Mask2Former for COCO has no layers in time and other classes."""
+    weights = {
+        key.replace('head.segmenter', 'panoptic_head'): value
+        for key, value in offline_model('vis').state_dict().items()
+        if 'tracker' not in key and 'temporal' not in key
+    }
+    with pytest.raises(ValueError, match='(?s)missing, first: .*temporal'):
+        check_initial_weights(
+            offline_model('vis'), dict(state_dict=weights), 'coco.pth')
+
+
+def test_prediction_with_a_near_online_checkpoint(stages, save):
+    weights, models = stages
+    path = save(dict(state_dict=weights))
+    with pytest.raises(
+            ValueError,
+            match=r'near-online: it has no cross-clip tracker \(\d+ weights .*'
+            "load_from.*mode='video'"):
+        load_checkpoint_checked(models['offline'], path)
+    load_checkpoint_checked(models['video'], path)
+    key = 'backbone.conv1.weight'
+    assert models['video'].state_dict()[key].equal(weights[key])
+    # but all else must be there
+    path = save(dict(state_dict={
+        k: v for k, v in weights.items() if k != key}))
+    for model in models.values():
+        with pytest.raises(ValueError, match='does not fit MaXTron'):
+            load_checkpoint_checked(model, path)
+
+
+def test_frozen_weights_that_nobody_loaded(stages):
+    weights, models = stages
+    runner = SimpleNamespace(
+        model=models['offline'], cfg=dict(load_from='x.pth'), work_dir='out')
+    hook = InitialWeightsHook()
+    with pytest.raises(ValueError, match='backbone, .*nothing was loaded'):
+        hook.before_train(runner)
+    hook.after_load_checkpoint(runner, dict(state_dict=weights))
+    hook.before_train(runner)
+    runner.model = Renaming()  # is trained as a whole
+    InitialWeightsHook().before_train(runner)

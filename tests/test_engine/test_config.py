@@ -46,7 +46,8 @@ def cfg():
 def tiny():
     """The config of the tiny model."""
     init_default_scope('mmdet')
-    path, = (ROOT / 'configs/maxtron/synthetic').glob('*_tube-link_tiny_*.py')
+    path, = (ROOT / 'configs/maxtron/synthetic').glob(
+        '*nearonline_tube-link_tiny_*_synthetic-vis.py')
     return load_config(str(path))
 
 

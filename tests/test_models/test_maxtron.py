@@ -121,9 +121,9 @@ def test_holds_one_clip_at_a_time(model, monkeypatch):
     def forward(*args):
         alive.append(
             sum(isinstance(x, ClipPrediction) for x in gc.get_objects()))
-        return type(model)._forward(model, *args)
+        return type(model).forward_clips(model, *args)
 
-    monkeypatch.setattr(model, '_forward', forward)
+    monkeypatch.setattr(model, 'forward_clips', forward)
     video = [Frames(18)[t] for t in range(18)]
     list(model.predict_stream(video, ORI_SHAPE))
     model.test_step(dict(inputs=[Frames(18)], data_samples=[sample(18)]))

@@ -8,7 +8,8 @@ import pytest
 from tests.models import ROOT
 
 SCRIPT = ROOT / 'tools/analysis_tools/benchmark_train_step.py'
-CONFIG, = (ROOT / 'configs/maxtron/synthetic').glob('*video-kmax_tiny*.py')
+CONFIG, = (ROOT / 'configs/maxtron/synthetic').glob(
+    '*nearonline_video-kmax_tiny*_synthetic-vps.py')
 
 
 def test_step_of_the_tiny_config(tmp_path):

@@ -20,6 +20,7 @@ from tools.model_converters.reference_to_maxtron import (
     convert_state_dict,
     main,
 )
+from tools.model_converters.rules import vps
 
 BASE = ROOT / 'configs/_base_/models'
 # Parameters in total, as the fact sheet has them.
@@ -27,6 +28,9 @@ COUNTS = {
     'maxtron_wc_r50': 81522806,
     'maxtron_wc_convnext_large': 252506870,
     'maxtron_wc_convnextv2_large': 252696374,
+    'maxtron_cc_r50': 70863001,
+    'maxtron_cc_convnext_large': 245658393,
+    'maxtron_cc_convnextv2_large': 245847897,
     'kmax_r50': 72436862,
     'kmax_wc_r50': 75750078,
     'kmax_wc_convnext_large': 246734142,
@@ -45,8 +49,10 @@ def reference_state(name):
 
 def model_of(name):
     """Config of the model that a list of keys is of."""
-    has_neck = '_wc_' in name
+    has_neck = '_wc_' in name or '_cc_' in name
     prefix = 'maxtron-nearonline_' if has_neck else ''
+    if '_cc_' in name:
+        prefix = 'maxtron-offline_'
     cfg = Config.fromfile(BASE / f'{prefix}video-kmax_r50.py').model
     segmenter = cfg.head.segmenter
     segmenter.criterion = None
@@ -72,6 +78,43 @@ def test_key_lists_are_those_of_the_real_models(name, count):
     converted = convert_state_dict(reference_state(name))
     assert {k: v.shape for k, v in converted.items()} == expected
     assert sum(p.numel() for p in model.parameters()) == count
+    if '_cc_' in name:  # all but the tracker is frozen
+        assert sum(p.numel() for p in model.parameters()
+                   if p.requires_grad) == 5194624
+
+
+def test_heads_of_the_tracker_begin_as_in_the_reference():
+    """Each weight of ours as a copy of the one that the reference copies."""
+    path = DATA / 'vps/keys/offline_initialisation.json'
+    copies = json.loads(path.read_text())['copied_from_near_online']
+    with torch.device('meta'):
+        head = MODELS.build(model_of('maxtron_cc_r50').head)
+    assert {vps.rename(key) for key in copies.values()} == {
+        f'head.tracker_heads.{name}'
+        for name in head.tracker_heads.state_dict()
+    }
+    for source, copy in copies.items():
+        assert vps.rename(copy) == vps.rename(source).replace(
+            f'head.segmenter.{head.tracker_heads.copied_from}.',
+            'head.tracker_heads.')
+
+
+def test_semantic_branch_of_an_offline_checkpoint():
+    """The offline model has none, so what is left over is dropped."""
+    near_online = reference_state('maxtron_wc_r50')
+    semantic = {
+        k: v
+        for k, v in near_online.items() if '_auxiliary_semantic' in k
+    }
+    assert len(semantic) == 86
+    offline, dropped = reference_state('maxtron_cc_r50'), dict()
+    converted = convert_state_dict({**offline, **semantic}, dropped=dropped)
+    assert converted.keys() == convert_state_dict(offline).keys()
+    assert dropped.keys() == semantic.keys()
+    assert 'semantic branch' in next(iter(dropped.values()))
+    # but of a near-online checkpoint it is converted
+    convert_state_dict(near_online, dropped=(kept := dict()))
+    assert not kept
 
 
 def test_both_spellings_of_the_predictor():
@@ -92,8 +135,9 @@ def test_both_spellings_of_the_predictor():
     ('sem_seg_head.predictor.transformer_self_attention_layers.0.norm.bias',
      'Mask2Former of Detectron2, which is not read'),
     ('backbone.stages.0.0.gamma.weight', 'gamma.weight'),
-    ('cross_clip_tracking_module.conv_norms.0.weight',
-     "offline model: 1 of its weights, from 'cross_clip.*cross-clip tracker"),
+    ('cross_clip_tracking_module.conv_norms.0.running_mean',
+     '1 keys.*VPS.*\n  cross_clip.*running_mean'),
+    ('cross_clip_tracking_module.activation_proj.weight', 'activation_proj'),
 ])
 def test_unknown_keys_are_named(key, message):
     state = dict(reference_state('maxtron_wc_r50'), **{key: torch.zeros(1)})

@@ -29,9 +29,10 @@ class Task(NamedTuple):
     not_zero: Sequence[str] = ()  # even of what was hardly trained
 
 
+CONFIGS = ROOT / 'configs/maxtron/synthetic'
 TASKS = dict(
     vis=Task(
-        config=next(ROOT.glob('configs/maxtron/synthetic/*tiny*-vis.py')),
+        config=next(CONFIGS.glob('*nearonline*_synthetic-vis.py')),
         data_root='youtube-vis/',
         batch_size=3,
         metrics=[
@@ -40,7 +41,7 @@ TASKS = dict(
         ],
         options=[]),
     vps=Task(
-        config=next(ROOT.glob('configs/maxtron/synthetic/*tiny*-vps.py')),
+        config=next(CONFIGS.glob('*nearonline*_synthetic-vps.py')),
         data_root='vipseg/VIPSeg_720P/',
         batch_size=2,
         metrics=[

@@ -43,7 +43,8 @@ def parse_args(argv=None):
         choices=sorted(PRESETS),
         default='small',
         help='small: seconds, for tests; demo: what the shipped checkpoint '
-        'is trained on; standard: minutes, larger frames (default: small)')
+        'is trained on; association: easy to segment and full of twins, to '
+        'compare trackers; standard: minutes, larger frames (default: small)')
     parser.add_argument(
         '--splits',
         nargs='+',

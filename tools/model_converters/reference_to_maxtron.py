@@ -5,10 +5,10 @@
 
 What SRC is, is told by the names of its weights:
 
-* VIS checkpoints of the reference, and those of MMDetection 2.x's
-  Mask2Former, which have the same names;
-* VPS checkpoints of the reference and the COCO panoptic ones for them: kMaX
-  with and without deformable attention;
+* VIS checkpoints of the reference, near-online and offline, and those of
+  MMDetection 2.x's Mask2Former, which have the same names;
+* VPS checkpoints of the reference, near-online and offline, and the COCO
+  panoptic ones for them: kMaX with and without deformable attention;
 * weights for a backbone: Detectron2's ResNets (R-50.pkl) and the original
   ConvNeXt and ConvNeXt V2. What is written is then for
   ``backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=DST))``.
@@ -33,6 +33,8 @@ else:  # run as a script, which finds what is next to it
 _SEPARATE_QKV = re.compile(r'(.*_attn\.)([qkv])\.(weight|bias)')
 # Of shape (1, 1, 1, C) where the maps are channels-last, (C, ) in MMPretrain.
 _GRN = re.compile(r'(.*\.)?grn\.(gamma|beta)')
+# A convolution with a kernel of one in the VPS code.
+_CLIP_WEIGHT = re.compile(r'(.*\.)?tracker\.cls_weight\.weight')
 # What a checkpoint file may hold besides the weights.
 _DROPPED_ENTRIES = {
     'optimizer': 'state of the optimizer; a converted model starts a new run',
@@ -62,38 +64,41 @@ def convert_state_dict(
     Returns:
         dict[str, Tensor]: Weights by this project's names, relative to the
         same module. What the reference has in ``sem_seg_head.predictor`` is
-        relative to ``head.segmenter``.
+        relative to ``head.segmenter``, and in ``cross_clip_tracking_module``
+        to ``head``. The VIS tracker, which the reference has in
+        ``panoptic_head`` and this project not in ``head.segmenter``, keeps
+        its full names.
 
     Raises:
-        ValueError: A key is not known, or is one of an offline model.
+        ValueError: A key is not known.
     """
     dropped = dict() if dropped is None else dropped
     names = names_of(prefix + key for key in state_dict)
     kept = OrderedDict()
-    unknown, refused = [], []
+    unknown = []
     for key, value in state_dict.items():
         full_key = prefix + key
         reason = _reason(names.dropped, full_key)
         if reason is not None:
             dropped[key] = reason
-        elif _reason(names.refused, full_key) is not None:
-            refused.append(key)
         elif names.known.fullmatch(full_key):
             kept[names.rename(full_key)] = value
         else:
             unknown.append(key)
     if unknown:
         raise ValueError(_describe_unknown(unknown, names))
-    if refused:
-        reason = _reason(names.refused, prefix + refused[0])
-        raise ValueError(
-            f'This is the checkpoint of an offline model: {len(refused)} of '
-            f'its weights, from {refused[0]!r} on, {reason}, which this '
-            'version does not yet convert. Convert the near-online '
-            'checkpoint instead.')
-    start = len(names.rename(prefix)) if prefix else 0
-    return OrderedDict((key[start:], value.flatten() if _GRN.fullmatch(key)
-                        else value) for key, value in join_qkv(kept).items())
+    module = names.rename(prefix) if prefix else ''
+    return OrderedDict((key.removeprefix(module), _reshape(key, value))
+                       for key, value in join_qkv(kept).items())
+
+
+def _reshape(key: str, value: Tensor) -> Tensor:
+    """Give a weight, by this project's name, the shape that it has here."""
+    if _GRN.fullmatch(key):
+        return value.flatten()
+    if _CLIP_WEIGHT.fullmatch(key):
+        return value.flatten(1)
+    return value
 
 
 def _reason(rules: Tuple[tuple, ...], key: str) -> Optional[str]:

@@ -50,7 +50,6 @@ model = dict(
                     loss_weight=1.0))),
         test_cfg=dict(
             clip_len=2,  # as in training, train_dataloader.dataset.clip_len
-            mode='video',
             thing_labels=[
                 2, 4, 8, 10, 41, 43, 44, 46, 47, 48, 49, 50, 51, 52, 54, 55,
                 56, 60, 61, 62, 63, 64, 65, 72, 74, 76, 77, 78, 79, 82, 83,

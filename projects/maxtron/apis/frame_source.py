@@ -37,12 +37,16 @@ class FrameSource(ABC):
         num_frames (int, optional): Number of frames, None if unknown. Of a
             file it is what the container says, which is wrong at times: only
             iterating tells how many frames there are.
+        rereadable (bool): Whether it can be iterated over more than once.
+        endless (bool): Whether nothing but the caller may end it.
     """
 
     name: str
     size: Tuple[int, int]
     fps: Optional[float] = None
     num_frames: Optional[int] = None
+    rereadable: bool = True
+    endless: bool = False
 
     @abstractmethod
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -129,6 +133,8 @@ class CameraSource(FrameSource):
     Raises:
         VideoError: If the camera cannot be opened or delivers no frame.
     """
+    rereadable = False
+    endless = True
 
     def __init__(self, index: int) -> None:
         self.name = f'camera{index}'
@@ -234,6 +240,7 @@ class ArraySource(FrameSource):
                              'iterator of frames is empty.')
         if iterator is frames:  # a generator: give the first one back
             self._frames = chain([first], iterator)
+            self.rereadable = False
         self.size = self._as_frame(first, 0).shape[:2]
 
     @staticmethod

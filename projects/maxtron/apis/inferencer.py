@@ -5,7 +5,7 @@ import os
 import warnings
 from collections import deque
 from itertools import islice
-from typing import Iterable, Iterator, List, Optional, Tuple, Union
+from typing import Callable, Iterable, Iterator, List, Optional, Tuple, Union
 
 import cv2
 import numpy as np
@@ -28,13 +28,17 @@ from ..engine import (
 )
 from ..models import MaXTron
 from ..visualization import ClipLocalVisualizer
-from .frame_source import FrameSource, open_frame_source
+from .frame_source import FrameSource, VideoError, open_frame_source
 
 VideoInput = Union[str, os.PathLike, int, Iterable[np.ndarray], FrameSource]
 
 
 class MaXTronInferencer:
     """Tracks and segments whatever is a video, in constant memory.
+
+    Near-online, results come clip by clip while the video is read. In mode
+    'offline', and in mode 'video' of a panoptic model, they come after all of
+    it was read once.
 
     Args:
         config (str | PathLike | Config): The config that the checkpoint was
@@ -45,12 +49,21 @@ class MaXTronInferencer:
             to the first GPU, or the CPU where there is none.
         cfg_options (dict, optional): Values that override those of the
             config. Defaults to None.
+        mode (str, optional): 'offline', with a cross-clip tracker only;
+            'video', near-online, of a panoptic model with one decision on
+            the segments of the whole video; 'clip', of a panoptic model, near
+            online with a decision a clip. By default that of the config, but
+            'clip' where it is 'video' and the model is panoptic.
+        feature_cache (str, optional): Of mode 'offline': where the pixel
+            embeddings wait for the end of the video, 'device', 'cpu' or
+            'cpu_fp16'; 'none' makes them a second time, in memory that does
+            not grow with the video. Defaults to that of the config.
 
     Raises:
         FileNotFoundError: If there is no such config or checkpoint.
         ValueError: If the config is not of a MaXTron, the checkpoint does not
-            fit the config, or an option names a key that the config does not
-            have.
+            fit the config, an option names a key that the config does not
+            have, or the model has no such mode.
         TypeError: If the config has a key that nothing takes.
 
     Examples:
@@ -64,11 +77,16 @@ class MaXTronInferencer:
                  config: Union[str, os.PathLike, Config],
                  checkpoint: Optional[str] = None,
                  device: Optional[str] = None,
-                 cfg_options: Optional[dict] = None) -> None:
+                 cfg_options: Optional[dict] = None,
+                 mode: Optional[str] = None,
+                 feature_cache: Optional[str] = None) -> None:
         if not isinstance(config, Config):
             config = load_config(config, cfg_options)
         elif cfg_options:
             config.merge_from_dict(check_options(config, cfg_options))
+        for key, value in (('mode', mode), ('feature_cache', feature_cache)):
+            if value is not None:
+                config.merge_from_dict({f'model.head.test_cfg.{key}': value})
         init_default_scope(config.get('default_scope', 'mmdet'))
         if device is None:
             device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
@@ -77,6 +95,13 @@ class MaXTronInferencer:
             self.model = _build_model(config, checkpoint, device)
             self.transforms = _frame_transforms(
                 get_test_pipeline_cfg(config))
+        head = self.model.head
+        if feature_cache is not None and head.mode != 'offline':
+            raise ValueError(
+                f"feature_cache={feature_cache!r} is of mode 'offline', but "
+                f'the mode is {head.mode!r}: leave it out, or change the '
+                'mode.')
+        self._as_a_whole = mode == 'video' and self.is_panoptic
         # not through the registry, which has one visualizer for all
         look = config.get('visualizer', {})
         self.visualizer = ClipLocalVisualizer(**{
@@ -90,13 +115,25 @@ class MaXTronInferencer:
         """bool: Whether samples have panoptic maps instead of instances."""
         return self.model.head.result_field == 'pred_panoptic_map'
 
+    @property
+    def at_end(self) -> bool:
+        """bool: Whether results come after all of the video was read."""
+        return self._as_a_whole or self.model.head.mode == 'offline'
+
+    @property
+    def num_passes(self) -> int:
+        """int: How often the model reads a video."""
+        head = self.model.head
+        is_twice = head.mode == 'offline' and head.feature_cache == 'none'
+        return 2 if is_twice else 1
+
     def __call__(self,
                  inputs: VideoInput,
                  max_frames: Optional[int] = None) -> Iterator[DetDataSample]:
         """Track and segment a video.
 
-        Results come clip by clip while the video is read, so a camera works
-        as well as a file.
+        Where results come clip by clip while the video is read, a camera
+        works as well as a file.
 
         Args:
             inputs (str | PathLike | int | Iterable | FrameSource): Path of a
@@ -115,44 +152,86 @@ class MaXTronInferencer:
 
         Raises:
             FileNotFoundError: If there is nothing at the path.
-            VideoError: If the video has no usable frames.
+            VideoError: If the video has no usable frames, or no end, or
+                cannot be read as often as the mode needs.
         """
         return (sample for _, sample in self.stream(inputs, max_frames))
 
     def stream(
         self,
         inputs: VideoInput,
-        max_frames: Optional[int] = None
+        max_frames: Optional[int] = None,
+        on_read: Optional[Callable[[], object]] = None
     ) -> Iterator[Tuple[np.ndarray, DetDataSample]]:
         """Like calling the inferencer, but each sample with its frame.
 
         Args:
             inputs (VideoInput): See :meth:`__call__`.
             max_frames (int, optional): See :meth:`__call__`.
+            on_read (Callable, optional): Called, in another thread, for each
+                frame that is read for the model: ``num_passes`` times the
+                number of frames. Defaults to None.
 
         Returns:
             Iterator[tuple[np.ndarray, DetDataSample]]: The frame (H, W, 3),
             BGR, uint8, and what was found in it.
         """
         source = open_frame_source(inputs)  # here, not at the first frame
-        return self._stream(source, max_frames)
+        self.check_source(source, max_frames)
+        return self._stream(source, max_frames, on_read or (lambda: None))
+
+    def check_source(self,
+                     source: FrameSource,
+                     max_frames: Optional[int] = None) -> None:
+        """Check that a source can be read as the mode needs it.
+
+        Args:
+            source (FrameSource): The video.
+            max_frames (int, optional): See :meth:`__call__`.
+
+        Raises:
+            VideoError: If it has no end, or cannot be read twice, where that
+                is needed.
+        """
+        mode = self.model.head.mode
+        if self.at_end and source.endless and max_frames is None:
+            raise VideoError(
+                f'Mode {mode!r} sees all of a video before it gives a result, '
+                f'but {source.name} has no end: choose a near-online mode, or '
+                'say after how many frames to stop (max_frames).')
+        if self.num_passes > 1 and not source.rereadable:
+            raise VideoError(
+                f"feature_cache='none' reads a video twice, but {source.name} "
+                'can be read only once: give a file, a folder or an array, or '
+                "take the feature cache 'cpu' or 'cpu_fp16'.")
 
     def _stream(
-        self, source: FrameSource, max_frames: Optional[int]
+        self, source: FrameSource, max_frames: Optional[int],
+        on_read: Callable[[], object]
     ) -> Iterator[Tuple[np.ndarray, DetDataSample]]:
         waiting = deque()  # frames that the model has read, but not answered
+        # those of a whole video are rather read again than kept
+        again = self.at_end and source.rereadable
 
         def read() -> Iterator[Tensor]:
             for frame in islice(source, max_frames):
-                waiting.append(frame)
+                on_read()
+                if not again:
+                    waiting.append(frame)
                 yield self._preprocess(frame)
 
         num_frames = source.num_frames
         if max_frames is not None and num_frames is not None:
             num_frames = min(num_frames, max_frames)
-        for clip in self.model.predict_stream(read(), source.size, num_frames):
-            for sample in clip:
-                yield waiting.popleft(), sample
+        clips = self.model.predict_stream(
+            _Rereadable(read) if again else read(),
+            source.size,
+            num_frames,
+            as_a_whole=self._as_a_whole)
+        shown = islice(source, max_frames) if again else _pop_all(waiting)
+        for clip in clips:
+            for sample, frame in zip(clip, shown):
+                yield frame, sample
 
     def _preprocess(self, frame: np.ndarray) -> Tensor:
         """Resize a frame (H, W, 3) as in testing, to (3, h, w)."""
@@ -177,6 +256,26 @@ class MaXTronInferencer:
         drawn = self.visualizer.draw_prediction(
             cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), sample, score_thr)
         return cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
+
+
+class _Rereadable:
+    """Frames that are read each time they are iterated over.
+
+    Args:
+        read (Callable[[], Iterator[Tensor]]): Reads them once.
+    """
+
+    def __init__(self, read: Callable[[], Iterator[Tensor]]) -> None:
+        self._read = read
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return self._read()
+
+
+def _pop_all(frames: deque) -> Iterator[np.ndarray]:
+    """Take frames out as they are asked for."""
+    while True:
+        yield frames.popleft()
 
 
 def _build_model(config: Config, checkpoint: Optional[str],

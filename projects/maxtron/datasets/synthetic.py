@@ -46,6 +46,10 @@ class SyntheticSpec:
         num_frames (dict[str, tuple[int]]): Shortest and longest video of
             each split.
         seed (int): Seed, not negative.
+        association (bool): Make segmentation easy, so that a training of
+            minutes segments well, and association hard: hues tell the
+            classes, things are larger, and most of those that roam about
+            are further twins. Defaults to False.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -55,6 +59,7 @@ class SyntheticSpec:
     num_videos: Dict[str, int]
     num_frames: Dict[str, Tuple[int, int]]
     seed: int = 0
+    association: bool = False
 
     def __post_init__(self):
         if self.height < 64 or self.width < self.height:
@@ -83,6 +88,13 @@ PRESETS = {
     'demo':
     SyntheticSpec(96, 160, dict(train=400, val=24),
                   dict(train=(12, 16), val=(20, 28))),
+    'association':
+    SyntheticSpec(
+        96,
+        160,
+        dict(train=400, val=24),
+        dict(train=(20, 28), val=(20, 28)),
+        association=True),
     'standard':
     SyntheticSpec(180, 320, dict(train=240, val=40),
                   dict(train=(24, 40), val=(24, 40))),
@@ -142,7 +154,8 @@ def make_video(spec, split, index, scenario=None, num_frames=None):
             np.random.PCG64([spec.seed, SPLITS.index(split), index, attempt]))
         length = num_frames or int(
             rng.integers(*spec.num_frames[split], endpoint=True))
-        scene = plan_scene(rng, scenario, length, spec.height, spec.width)
+        scene = plan_scene(rng, scenario, length, spec.height, spec.width,
+                           spec.association)
         take = _Take(scene, rng, length, (spec.height, spec.width))
         if take.shows(scenario):
             return take.video(f'{split}_{index:04d}', scenario)

@@ -73,6 +73,20 @@ def draw_twin(rng, look):
         look, hue=(look.hue + shift) % 1., seed=int(rng.integers(2**31)))
 
 
+def color_by_class(look, first):
+    """A look whose hue tells its class, as far from ``first`` as before.
+
+    Args:
+        look (Look): A look.
+        first (Look): The first look of its group, which gets the very hue.
+    """
+    hue = (look.label + .1) / len(SYNTHETIC_THING_CLASSES)
+    return replace(
+        look,
+        hue=(hue + look.hue - first.hue) % 1.,
+        hue_step=.25 * look.hue_step)
+
+
 def _polygon(corners):
     """Sample a closed polygon densely. (n, 2) -> (_POINTS, 2)."""
     corners = np.asarray(corners, dtype=np.float64)
@@ -151,12 +165,13 @@ def _blend(weight, first, second):
     return first * weight + second * (1 - weight)
 
 
-def stuff_tile(rng, family):
+def stuff_tile(rng, family, color_by_class=False):
     """Texture of a stuff region.
 
     Args:
         rng (np.random.Generator): Source of randomness.
         family (int): Index into ``SYNTHETIC_STUFF_CLASSES``.
+        color_by_class (bool): Whether the hue tells the family.
 
     Returns:
         np.ndarray: BGR tile of shape (TILE, TILE, 3), float32 in [0, 255],
@@ -183,6 +198,8 @@ def stuff_tile(rng, family):
         weight = np.where(weight < .85, weight / .85, (1 - weight) / .15)
     hue, saturation = rng.uniform(), rng.uniform(.15, .45)
     value = rng.uniform(.22, .42)
+    if color_by_class:
+        hue = family / len(SYNTHETIC_STUFF_CLASSES)
     return _blend(weight, _hsv(hue, saturation, value + rng.uniform(.14, .22)),
                   _hsv(hue + rng.uniform(-.08, .08), saturation, value))
 

@@ -118,7 +118,10 @@ class SceneRenderer:
         self.num_stuff = num_stuff
         self.shape = shape
         self.unit = shape[0] / 96
-        self.tiles = [stuff_tile(rng, r.family) for r in scene.regions]
+        self.tiles = [
+            stuff_tile(rng, r.family, scene.color_by_class)
+            for r in scene.regions
+        ]
         self.skins = [skin_tile(thing.look) for thing in scene.things]
         self.order = np.argsort([thing.depth for thing in scene.things])
         rows, cols = np.mgrid[:shape[0], :shape[1]].astype(np.float32) + .5

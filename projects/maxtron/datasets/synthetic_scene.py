@@ -15,6 +15,7 @@ from scipy.interpolate import PchipInterpolator
 from .synthetic_looks import (
     SYNTHETIC_STUFF_CLASSES,
     Look,
+    color_by_class,
     draw_look,
     draw_twin,
     hiding_radius_of,
@@ -26,6 +27,8 @@ MIN_HIDDEN = 6  # frames of a full occlusion that an occlusion video has
 MIN_FRAMES = 12  # shorter videos leave no room for it
 HARMONICS = np.array([2, 3, 5])  # of a deforming outline
 SQUASH = .08
+_GAIN = 1.3  # of the size of things where association is what counts
+_MORE_TWINS = .7  # share of things that roam there that are twins, too
 _HIDING = (0, 1)  # disk and square: large, without notches
 _COMPACT = (0, 1, 4, 5)  # classes without long tips
 
@@ -83,12 +86,14 @@ class Scene:
         light (np.ndarray): (T, 3), gain of the blue, green, red channel.
         slope (np.ndarray): (T, 2), relative change of light from the centre
             of the image to its right and lower border.
+        color_by_class (bool): Whether hues tell the classes.
     """
     things: List[Thing]
     regions: List[Region]
     camera: np.ndarray
     light: np.ndarray
     slope: np.ndarray
+    color_by_class: bool = False
 
 
 class Stage:
@@ -99,13 +104,15 @@ class Stage:
         num_frames (int): T, at least ``MIN_FRAMES``.
         height (int): Height in pixels.
         width (int): Width in pixels.
+        gain (float): Of the size of things.
     """
 
-    def __init__(self, rng, num_frames, height, width):
+    def __init__(self, rng, num_frames, height, width, gain=1.):
         self.rng = rng
         self.num_frames = num_frames
         self.height = height
         self.width = width
+        self.gain = gain
         self.size = np.array([width, height], dtype=np.float64)
 
     def interpolate(self, times, points):
@@ -127,7 +134,7 @@ class Stage:
 
     def radius(self, low=.24, high=.4):
         """Radius of a thing; bounds are diameters in frame heights."""
-        return .5 * self.height * self.rng.uniform(low, high)
+        return .5 * self.gain * self.height * self.rng.uniform(low, high)
 
     def point(self, low=.2, high=.8):
         """A point (2,); bounds are shares of the width and the height."""
@@ -370,7 +377,14 @@ def _light(stage):
     return gain + tint, slope
 
 
-def plan_scene(rng, scenario, num_frames, height, width):
+def _color_by_class(things):
+    first = {}
+    for thing in things:
+        start = first.setdefault(thing.look.group, thing.look)
+        thing.look = color_by_class(thing.look, start)
+
+
+def plan_scene(rng, scenario, num_frames, height, width, association=False):
     """Draw what happens in one video.
 
     Args:
@@ -379,15 +393,23 @@ def plan_scene(rng, scenario, num_frames, height, width):
         num_frames (int): Length T of the video.
         height (int): Height in pixels.
         width (int): Width in pixels.
+        association (bool): Make segmentation easy and association hard, see
+            ``SyntheticSpec``.
 
     Returns:
         Scene: 1 to 4 things over 2 or 3 stuff regions, and a strip of a
         further stuff class in front in some of the occlusion videos.
     """
-    stage = Stage(rng, num_frames, height, width)
+    stage = Stage(rng, num_frames, height, width,
+                  _GAIN if association else 1.)
     things, strip = _PLANNERS[scenario](stage)
     for number in range(rng.integers(0, 3)):
-        things.append(stage.roaming(draw_look(rng, group=2 + number)))
+        look = draw_look(rng, group=2 + number)
+        if association and rng.uniform() < _MORE_TWINS:
+            look = draw_twin(rng, things[0].look)
+        things.append(stage.roaming(look))
+    if association:
+        _color_by_class(things)
     families = rng.permutation(len(SYNTHETIC_STUFF_CLASSES))
     regions = _backdrop(stage, families[:rng.integers(2, 4)])
     if strip is not None:
@@ -395,4 +417,4 @@ def plan_scene(rng, scenario, num_frames, height, width):
         regions.append(strip)
     light, slope = _light(stage)
     return Scene(things, regions, _camera(stage, scenario == 'camera'), light,
-                 slope)
+                 slope, association)

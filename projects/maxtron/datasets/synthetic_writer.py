@@ -198,7 +198,8 @@ class SyntheticWriter:
             seed=self.spec.seed,
             height=self.spec.height,
             width=self.spec.width,
-            quality=self.quality)
+            quality=self.quality,
+            association=self.spec.association)
 
     def _claim_folder(self):
         path = osp.join(self.out_dir, MANIFEST)
@@ -214,6 +215,8 @@ class SyntheticWriter:
             _dump_json(fresh, path)
             return fresh
         found = self._read_manifest(path)
+        # of sets from before there was a choice
+        found['settings'].setdefault('association', False)
         if self.overwrite and found['settings'] != fresh['settings']:
             for split in found['splits']:
                 self._remove(split)

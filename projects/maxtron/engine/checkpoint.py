@@ -4,7 +4,7 @@
 import pickle
 import re
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -33,6 +33,10 @@ _ORIGINS = (
      'a Mask2Former of MMDetection 3.x, which initialises a training (set '
      'load_from in the config) and cannot be tested by itself'),
 )
+# How PyTorch begins to say that a weight is of another shape.
+_MISFIT = 'size mismatch for '
+# What only the second stage trains.
+_TRACKER_PARTS = ('head.tracker', 'head.tracker_heads')
 
 
 def load_checkpoint_checked(model: nn.Module,
@@ -40,9 +44,12 @@ def load_checkpoint_checked(model: nn.Module,
                             map_location: str = 'cpu') -> dict:
     """Load a checkpoint that must fill every weight of the model.
 
-    Keys that the model does not have are reported and ignored. Files are read
-    by MMEngine, which takes PyTorch's safe mode (``weights_only``) first;
-    with ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the environment, only that.
+    But for those of ``model.unused_parts``, the names of sub-modules that do
+    nothing in a prediction (:class:`MaXTron` has a tracker of that kind in
+    near-online modes). Keys that the model does not have are reported and
+    ignored. Files are read by MMEngine, which takes PyTorch's safe mode
+    (``weights_only``) first; with ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the
+    environment, only that.
 
     Args:
         model (nn.Module): The model, also a distributed wrapper of it.
@@ -61,10 +68,25 @@ def load_checkpoint_checked(model: nn.Module,
         model = model.module
     checkpoint = _read(path, map_location)
     weights = _weights(checkpoint, path)
-    missing, unexpected, misfits = _load(model, weights)
+    missing, unexpected, misfits = _load(model, dict(weights))
+    needless = _inside(getattr(model, 'unused_parts', ()), missing)
+    missing = [key for key in missing if key not in needless]
+    if missing and not misfits and len(
+            _inside(_TRACKER_PARTS, missing)) == len(missing):
+        raise ValueError(
+            f'{path} is near-online: it has no cross-clip tracker '
+            f'({len(missing)} weights are missing, first: {missing[0]}). '
+            'Train the second stage, with this file as load_from of the '
+            "config, or predict near-online: model.head.test_cfg.mode='video' "
+            '(--mode video).')
     if missing or misfits:
         raise ValueError(
             _explain(model, path, weights, missing, unexpected, misfits))
+    if needless:
+        print_log(
+            f'{path} has no weights for {", ".join(model.unused_parts)}, '
+            'which the prediction does without.',
+            logger='current')
     if unexpected:
         print_log(
             f'{len(unexpected)} weights of {path} were ignored, which '
@@ -76,12 +98,14 @@ def load_checkpoint_checked(model: nn.Module,
 
 
 def check_initial_weights(model: nn.Module, checkpoint: dict,
-                          path: str) -> None:
+                          path: str) -> Dict[str, Tensor]:
     """Check that a training does not start from nearly nothing.
 
     A checkpoint to start from may lack new layers and be of other classes,
     which is logged. One of another code base fits by chance only, in its
-    backbone.
+    backbone. What is not trained must be there: ``model.frozen_parts``, the
+    names of sub-modules, in which only weights that do learn may be of
+    another shape.
 
     Args:
         model (nn.Module): The model, also a distributed wrapper of it; takes
@@ -89,19 +113,33 @@ def check_initial_weights(model: nn.Module, checkpoint: dict,
         checkpoint (dict): Content of the checkpoint.
         path (str): Where it is from, for the error message.
 
+    Returns:
+        dict[str, Tensor]: The weights by the names that they have in the
+        model, with the copies that it made of some.
+
     Raises:
         ValueError: Less than half of the model's weights are in the
-            checkpoint, or it is one of another code base.
+            checkpoint, or not all of those that are frozen, or it is one of
+            another code base.
     """
     if is_model_wrapper(model):
         model = model.module
     weights = _weights(checkpoint, path)
-    missing, unexpected, misfits = _load(model, weights)
+    state = dict(weights)
+    missing, unexpected, misfits = _load(model, state)
     too_few = 2 * (len(missing) + len(misfits)) > len(model.state_dict())
     if too_few or _origin(weights, _FOREIGN):
         raise ValueError(
             _explain(model, path, weights, missing, unexpected, misfits,
                      _FOREIGN))
+    frozen = getattr(model, 'frozen_parts', ())
+    learning = [n for n, p in model.named_parameters() if p.requires_grad]
+    unfit = [
+        _inside(frozen, missing),
+        [m for m in _inside(frozen, misfits) if _misfit(m) not in learning]
+    ]
+    if any(unfit):
+        raise ValueError(_explain_frozen(path, frozen, *unfit))
     new = _new_modules(model, missing, misfits)
     if new:
         print_log(
@@ -109,6 +147,7 @@ def check_initial_weights(model: nn.Module, checkpoint: dict,
             f'{len(missing)} that it lacks and {len(misfits)} that have '
             f'another shape in it. These start anew: {", ".join(new)}',
             logger='current')
+    return state
 
 
 def _read(path: str, map_location: str) -> dict:
@@ -153,16 +192,17 @@ def _load(model: nn.Module, weights: Dict[str, Tensor]
 
     Args:
         model (nn.Module): The model. Its modules may rename keys themselves.
-        weights (dict[str, Tensor]): Weights by key.
+        weights (dict[str, Tensor]): Weights by key; afterwards by the names
+            that they have in the model, with what it made of them.
 
     Returns:
         tuple: Keys that are missing, keys that are unexpected, and PyTorch's
         sentences on weights of another shape.
     """
-    state, missing, unexpected, misfits = dict(weights), [], [], []
+    missing, unexpected, misfits = [], [], []
 
     def visit(module: nn.Module, prefix: str) -> None:
-        module._load_from_state_dict(state, prefix, {}, True, missing,
+        module._load_from_state_dict(weights, prefix, {}, True, missing,
                                      unexpected, misfits)
         for name, child in module.named_children():
             visit(child, f'{prefix}{name}.')
@@ -173,11 +213,25 @@ def _load(model: nn.Module, weights: Dict[str, Tensor]
     return missing, unexpected, misfits
 
 
+def _inside(parts: Sequence[str], keys: List[str]) -> List[str]:
+    """Those keys, or sentences on keys, that are of one of the modules."""
+    prefixes = tuple(f'{part}.' for part in parts)
+    return [
+        key for key in keys
+        if key.strip().replace(_MISFIT, '', 1).startswith(prefixes)
+    ]
+
+
+def _misfit(sentence: str) -> Optional[str]:
+    """The key that a sentence on a weight of another shape is about."""
+    match = re.search(rf'{_MISFIT}(\S+):', sentence)
+    return match and match[1]
+
+
 def _new_modules(model: nn.Module, missing: List[str],
                  misfits: List[str]) -> List[str]:
     """Name the largest modules of which no weight was loaded."""
-    shapes = [re.search(r'size mismatch for (\S+):', m) for m in misfits]
-    new = {*missing, *(match[1] for match in shapes if match)}
+    new = {*missing, *map(_misfit, misfits)}
     loaded = {
         '.'.join(key.split('.')[:depth])
         for key in model.state_dict().keys() - new
@@ -216,6 +270,23 @@ def _explain(model: nn.Module, path: str, weights: Dict[str, Tensor],
     else:
         lines.append('Was it trained with another config (backbone, number '
                      'of classes or layers)?')
+    return '\n'.join(lines)
+
+
+def _explain_frozen(path: str, frozen: Sequence[str], missing: List[str],
+                    misfits: List[str]) -> str:
+    """Say which weights a training with frozen parts would not have."""
+    lines = [
+        f'{path} does not fill {", ".join(frozen)}, which '
+        'model.freeze_segmenter=True keeps as they are loaded:'
+    ]
+    for title, keys in (('missing', missing), ('of another shape', misfits)):
+        if keys:
+            lines.append(f'  {len(keys)} {title}, first: {keys[0].strip()}')
+    lines.append(
+        'Set load_from to a checkpoint of the first stage: of the near-online '
+        'config of this backbone, this segmenter and these classes. Or train '
+        'everything: model.freeze_segmenter=False.')
     return '\n'.join(lines)
 
 

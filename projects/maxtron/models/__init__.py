@@ -23,14 +23,16 @@ from .maxtron import MaXTron
 from .necks import AxialTrajectoryNeck
 from .pixel_decoders import AxialTrajectoryPixelDecoder
 from .task_modules import GumbelPixelSampler, SimilarityMatcher
+from .trackers import CrossClipTracker
 from .transformer_decoders import KMaXTransformerDecoder
 
 __all__ = [
     'AuxiliarySemanticLoss', 'AxialTrajectoryNeck',
     'AxialTrajectoryPixelDecoder', 'ClipDataPreprocessor',
-    'ClipPrediction', 'ConvNeXt', 'GumbelPixelSampler', 'ImageMaXTron',
-    'KMaXCriterion', 'KMaXSemanticHead', 'KMaXTransformerDecoder',
-    'MaXTron', 'MaXTronHead', 'MaXTronPanopticHead', 'PQClassLoss',
-    'PanopticClipPreprocessor', 'PixelInstanceLoss', 'SimilarityMatcher',
-    'TubeCrossEntropyLoss', 'TubeDiceLoss', 'TubeLinkHead', 'VideoKMaXHead'
+    'ClipPrediction', 'ConvNeXt', 'CrossClipTracker', 'GumbelPixelSampler',
+    'ImageMaXTron', 'KMaXCriterion', 'KMaXSemanticHead',
+    'KMaXTransformerDecoder', 'MaXTron', 'MaXTronHead',
+    'MaXTronPanopticHead', 'PQClassLoss', 'PanopticClipPreprocessor',
+    'PixelInstanceLoss', 'SimilarityMatcher', 'TubeCrossEntropyLoss',
+    'TubeDiceLoss', 'TubeLinkHead', 'VideoKMaXHead'
 ]

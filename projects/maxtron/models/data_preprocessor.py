@@ -27,10 +27,19 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
         Returns:
             dict: ``inputs`` of shape (N, T, 3, H, W), or the videos as they
             are: their frames are read and preprocessed clip by clip.
+
+        Raises:
+            ValueError: If tensors differ in their number of frames.
         """
-        if isinstance(data['inputs'][0], Tensor):
-            return super().forward(data, training)
-        return data
+        if not isinstance(data['inputs'][0], Tensor):
+            return data
+        lengths = [len(video) for video in data['inputs']]
+        if training and min(lengths) < max(lengths):
+            raise ValueError(
+                f'The samples of a batch have {lengths} frames, but must have '
+                'equally many. Let the dataset give clip_len frames a sample '
+                '(RandomClipSampler, ClipSampler), or set batch_size=1.')
+        return super().forward(data, training)
 
     def img_shape(self, shape: Tuple[int, int]) -> Tuple[int, int]:
         """Height and width that frames of a shape have before padding."""

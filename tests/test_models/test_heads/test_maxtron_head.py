@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.models import ClipPrediction
 from projects.maxtron.models.heads import ClipShapes
-from projects.maxtron.models.trackers import QueryAssociation, iter_clips
+from projects.maxtron.models.trackers import QueryAssociation, align_queries
 
 import pytest
 import torch
@@ -12,46 +12,106 @@ from tests.models import build, model_cfg
 from tests.parity import assert_norm_parity, load_case
 
 
-def test_near_online_equals_reference(tmp_path):
-    case = load_case('i_near_online')
-    settings, out = case.settings, case.outputs
+def reference_head(name, case, clip_len):
+    """Head of a golden case in float64: see assert_norm_parity."""
+    settings = case.settings
     cfg = model_cfg(
-        'maxtron-nearonline_tube-link_r50',
+        f'maxtron-{name}_tube-link_r50',
         settings['num_classes'],
         num_queries=settings['num_queries'])
-    cfg.head.test_cfg.clip_len = settings['frames_per_clip']
+    cfg.head.test_cfg.clip_len = clip_len
     head = build(cfg.head).double()
-    head.segmenter.load_state_dict(case.state, strict=True)
+    module = head if name == 'offline' else head.segmenter
+    module.load_state_dict(case.state, strict=True)
+    return head
+
+
+def read_clips(case, head):
+    """Clips of 11 frames and their shapes."""
+    settings = case.settings
     feats = [
         0.8 * case.inputs[f'base_{i}'].double() +
         0.6 * case.inputs[f'drift_{i}'].double() for i in range(4)
     ]
     shapes = [tuple(settings[k]) for k in ('image', 'img_shape', 'ori_shape')]
+    for frames, num_new in head.split(
+            range(settings['frames']), settings['frames']):
+        yield (head([feat[frames] for feat in feats], len(frames)),
+               ClipShapes(*shapes, num_new))
 
-    def clips():
-        for frames, num_new in iter_clips(
-                range(settings['frames']), head.clip_len, settings['frames']):
-            yield (head([feat[frames] for feat in feats], len(frames)),
-                   ClipShapes(*shapes, num_new))
 
+def track(head, clips):
+    """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a video."""
+    if head.mode == 'offline':
+        cls_logits, clips = head.refine(clips)
+        return cls_logits, torch.cat([head.segment(*x) for x in clips], 1)
+    association = QueryAssociation()
+    masks = [association.update(clip).mask_logits[0] for clip, _ in clips]
+    return association.cls_logits, torch.cat(masks, 1)
+
+
+@pytest.mark.parametrize('case, name, lengths', [
+    ('i_near_online', 'nearonline', [4, 4, 3]),
+    ('i_offline', 'offline', [4, 4, 4]),
+])
+def test_inference_equals_reference(case, name, lengths, tmp_path):
+    case = load_case(case)
+    settings, out = case.settings, case.outputs
+    head = reference_head(name, case, settings['frames_per_clip'])
     with torch.no_grad():
-        frames = head.predict(clips())
-        association = QueryAssociation()
-        aligned = [association.update(clip) for clip, _ in clips()]
-    assert [clip.mask_logits.shape[2] for clip in aligned] == [4, 4, 3]
-    assert_norm_parity(association.cls_logits, out['cls_mean'])
-    masks = torch.cat([clip.mask_logits[0] for clip in aligned], dim=1)
-    masks = F.interpolate(masks.transpose(0, 1), shapes[0], mode='bilinear')
+        clips = list(read_clips(case, head))
+        frames = head.predict(clips)
+        cls_logits, masks = track(head, clips)
+    assert [clip.mask_logits.shape[2] for clip, _ in clips] == lengths
+    check_order([clip.embeds for clip, _ in clips], out['indices'])
+    assert_norm_parity(cls_logits, out['cls_mean'])
+    masks = F.interpolate(
+        masks.transpose(0, 1), settings['image'], mode='bilinear')
     assert_norm_parity(masks[..., ::4, ::4], out['masks_sub'])
     compare_frames(
         frames, case, settings['num_classes'], pixels=5, atol=1e-4)
     compare_submission(
         frames,
-        'i_near_online',
+        case.info['case'],
         settings['num_classes'],
         tmp_path,
         pixels=5,
         atol=1e-4)
+
+
+def check_order(embeds, indices):
+    """Compare the permutations of all clips but the first."""
+    order = torch.arange(embeds[0].shape[1])[None, :, None]
+    aligned = align_queries([order] * len(embeds), embeds)
+    assert aligned[0, 1:, :, 0].equal(indices)
+
+
+def test_offline_head_equals_reference():
+    case = load_case('e_offline')
+    settings, out = case.settings, case.outputs
+    head = reference_head('offline', case, settings['frames_per_clip'])
+    with torch.no_grad():
+        clips = [
+            head([
+                0.8 * case.inputs[f'base_{i}'].double() +
+                0.6 * case.inputs[f'drift{k}_{i}'].double() for i in range(4)
+            ], head.clip_len) for k in range(settings['clips'])
+        ]
+        embeds = [clip.embeds for clip in clips]
+        aligned = align_queries([clip.queries for clip in clips], embeds)
+        mask_feats = torch.stack([clip.mask_feats for clip in clips], 1)
+        layers = [
+            head._predict_video(x, mask_feats) for x in head.tracker(aligned)
+        ]
+    check_order(embeds, out['indices'])
+    assert_norm_parity(aligned[0], out['aligned'])
+    assert len(layers) == settings['num_cc_layers']
+    for i, (cls_logits, masks) in enumerate(layers):
+        assert_norm_parity(cls_logits, out['cls'][i])
+        dims = (2, 3, 4)
+        assert_norm_parity(masks.mean(dims), out['mask_mean'][i])
+        assert_norm_parity(masks.std(dims), out['mask_std'][i])
+    assert_norm_parity(masks.transpose(1, 2), out['mask_last'])
 
 
 def moving_clips(num_clips=4, num_queries=6, num_frames=2):

@@ -190,6 +190,27 @@ def test_batch_of_two_is_two_batches_of_one(monkeypatch):
                 atol=0)
 
 
+def test_what_a_tracker_asks_for():
+    """Last queries make the prediction, and pixels need no queries."""
+    head = build(model_cfg().head.segmenter)
+    feats, _ = random_clip(0)
+    with torch.no_grad():
+        pred = head(feats, 3)
+        cls_feats, embeds = head.project(pred.queries)
+        assert head.classify(cls_feats).equal(pred.cls_logits)
+        assert head.segment(embeds, pred.mask_feats).equal(pred.mask_logits)
+        for layer in head.transformer_decoder.layers:
+            layer.register_forward_hook(lambda *_: pytest.fail('is run'))
+        assert head.mask_features(feats, 3).equal(pred.mask_feats)
+    assert head.build_tracker_heads() is None
+    shared = {
+        f'{name}.{key}'
+        for name in head.shared_with_tracker
+        for key in head.get_submodule(name).state_dict()
+    }
+    assert len(shared) == 8
+
+
 def test_any_number_of_frames_and_none_visible():
     head = build(model_cfg().head.segmenter).train()
     for num_frames in (1, 4):

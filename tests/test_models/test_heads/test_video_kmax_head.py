@@ -237,6 +237,24 @@ def test_shapes(num_frames):
         pred.mask_feats.norm(dim=1), torch.ones(2, num_frames, *size))
 
 
+def test_what_a_tracker_asks_for():
+    """Heads of its own that are the last ones here, and pixels alone."""
+    head, feats = tiny_head(), features(4)
+    heads = head.build_tracker_heads().eval()
+    source = getattr(head, heads.copied_from).state_dict()
+    heads.load_state_dict({key: source[key] for key in heads.state_dict()})
+    with torch.no_grad():
+        pred = head(feats, 2)
+        cls_feats, embeds = heads.project(pred.queries)
+        assert embeds.equal(pred.embeds)
+        assert heads.classify(cls_feats).equal(pred.cls_logits)
+        assert heads.segment(embeds, pred.mask_feats).equal(pred.mask_logits)
+        for layer in head.transformer_decoder.layers:
+            layer.register_forward_hook(lambda *_: pytest.fail('is run'))
+        assert head.mask_features(feats, 2).equal(pred.mask_feats)
+    assert head.shared_with_tracker == ()
+
+
 def test_evaluation_does_without_semantics_and_classes_of_layers():
     head = tiny_head()
     unused = [head.semantic_head]

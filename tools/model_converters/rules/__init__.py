@@ -13,8 +13,9 @@ from .names import Names
 
 # The first pattern that a key begins with tells the code base.
 _MARKS = (
-    (re.compile(r'sem_seg_head\.|cross_clip_tracking_module\.'
-                r'|backbone\.(stem|res\d|downsample_layers)\.'), vps.NAMES),
+    (re.compile(r'cross_clip_tracking_module\.'), vps.OFFLINE_NAMES),
+    (re.compile(r'sem_seg_head\.|backbone\.(stem|res\d|downsample_layers)\.'),
+     vps.NAMES),
     (re.compile(r'(stem|res\d|downsample_layers)\.'), backbones.NAMES),
 )
 

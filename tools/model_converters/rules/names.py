@@ -23,8 +23,6 @@ class Names:
             to a dot.
         dropped (tuple): Pairs of a pattern for the beginning of names that
             are left out, and the reason.
-        refused (tuple): The same for names that make a checkpoint one that
-            cannot be converted.
         explain (Callable, optional): Gives a hint on a list of unknown
             names. Defaults to None.
     """
@@ -32,13 +30,19 @@ class Names:
     known: Pattern
     rename: Callable[[str], str]
     dropped: Tuple[Tuple[Pattern, str], ...] = ()
-    refused: Tuple[Tuple[Pattern, str], ...] = ()
     explain: Optional[Callable[[Iterable[str]], str]] = None
 
 
 def any_of(*patterns: str) -> Pattern:
     """Join patterns of whole names."""
     return re.compile('|'.join(f'(?:{pattern})' for pattern in patterns))
+
+
+def conv_bn(name: str,
+            conv: str = WEIGHT,
+            norm: str = STATISTICS) -> Tuple[str, str]:
+    """Patterns for a convolution and its norm, of the VPS code base."""
+    return fr'{name}\.conv\.{conv}', fr'{name}\.norm\.{norm}'
 
 
 def replace(renames: Renames, key: str) -> str:

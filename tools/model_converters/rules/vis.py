@@ -3,6 +3,7 @@
 import re
 from typing import Iterable
 
+from . import cross_clip
 from .names import AFFINE, STATISTICS, Names, any_of, replace
 
 # Names of the reference that are known, as patterns of whole keys. A part
@@ -49,6 +50,8 @@ _PARAMETERS = (
 )
 # In this order, on the whole name.
 _RENAMES = (
+    *((old.replace('^', fr'^{_HEAD}'), f'head.{new}')
+      for old, new in cross_clip.RENAMES),
     (r'^panoptic_head\.', 'head.segmenter.'),
     (r'(pixel_decoder\.encoder\.layers\.\d+\.)attentions\.0\.',
      r'\1self_attn.'),
@@ -74,12 +77,8 @@ NAMES = Names(
     title='a VIS checkpoint of the reference (MMDetection 2.x names)',
     known=any_of(*(module + AFFINE for module in _MODULES),
                  *(norm + STATISTICS for norm in _NORMS_WITH_STATISTICS),
-                 *_PARAMETERS),
+                 *_PARAMETERS, *(_HEAD + name for name in cross_clip.VIS)),
     rename=lambda key: replace(_RENAMES, key),
     dropped=((re.compile('ema_'), 'moving average of the weights; the '
               'weights themselves are converted'), ),
-    refused=((re.compile(
-        _HEAD + r'(transformer_trajectory_self_attention_layers'
-        r'|conv_short_aggregate_layers|conv_norms|activation_proj)\.'),
-        'belong to the cross-clip tracker'), ),
     explain=_explain)

@@ -1,10 +1,19 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Names of the reference's VPS code (Video-kMaX and kMaX, Detectron2)."""
 import re
-from typing import Iterable, Tuple
+from dataclasses import replace as with_changes
+from typing import Iterable
 
-from . import backbones, kmax_decoder, kmax_pixel_decoder, within_clip
-from .names import AFFINE, STATISTICS, WEIGHT, Names, any_of, replace
+from . import (
+    backbones,
+    cross_clip,
+    kmax_decoder,
+    kmax_pixel_decoder,
+    within_clip,
+)
+from .names import AFFINE, STATISTICS, Names, any_of, conv_bn, replace
+
+_TRACKER = 'cross_clip_tracking_module.'
 
 # Each module of the reference, its renames, and its name in this project.
 _MODULES = (
@@ -20,17 +29,15 @@ _MODULES = (
 
 def rename(key: str) -> str:
     """Translate a name, or the beginning of one up to a dot."""
+    if key.startswith(_TRACKER):
+        rest = key[len(_TRACKER):]
+        return 'head.' + (cross_clip.rename(rest) if rest else '')
     for reference, renames, ours in _MODULES:
         if key == reference:
             return ours
         if key.startswith(reference):
             return ours + replace(renames, key[len(reference):])
     return key
-
-
-def _conv_bn(name: str, conv: str = WEIGHT) -> Tuple[str, str]:
-    """Patterns for a convolution, some have a bias, and its norm."""
-    return fr'{name}\.conv\.{conv}', fr'{name}\.norm\.{STATISTICS}'
 
 
 _NECK = r'sem_seg_head\.wc_module\.within_clip_tracking_module\.'
@@ -55,31 +62,31 @@ _KNOWN = (
     _TEMPORAL + r'(height|width|temporal)_attn\.(q|k|v|proj_q|proj_kv|proj)\.'
     + AFFINE,
     _PIXEL + r'_in_norms\.\d\.' + AFFINE,
-    *_conv_bn(_BLOCK + '(_conv1_bn_act|_conv2_bn_act|_conv3_bn|_shortcut)'),
+    *conv_bn(_BLOCK + '(_conv1_bn_act|_conv2_bn_act|_conv3_bn|_shortcut)'),
     _AXIS + r'qkv_transform\.conv\.weight',
     _AXIS + r'_(query|key|value)_rpe\._embeddings\.weight',
     _AXIS + r'_batch_norm_(qkv|similarity|retrieved_output)\.' + STATISTICS,
-    *_conv_bn(_PIXEL + r'_resized_fuses\.\d\._conv_bn_(low|high)'),
+    *conv_bn(_PIXEL + r'_resized_fuses\.\d\._conv_bn_(low|high)'),
     _DECODER + r'_cluster_centers\.weight',
-    *_conv_bn(_LAYER + '(_(query|pixel)_conv1_bn_act|_query_qkv_conv_bn'
+    *conv_bn(_LAYER + '(_(query|pixel)_conv1_bn_act|_query_qkv_conv_bn'
               '|_pixel_v_conv_bn|(_kmeans)?_query_conv3_bn'
               '|_query_ffn_conv1_bn_act|_query_ffn_conv2_bn)'),
     _LAYER + r'_query_self_attention\._batch_norm_(similarity'
     r'|retrieved_value)\.' + STATISTICS,
     _LAYER + r'_kmeans_query_batch_norm_retrieved_value\.' + STATISTICS,
-    *_conv_bn(_DECODER + '_(class|mask)_embedding_projection'),
-    *_conv_bn(_HEAD + '(_pixel_space_head_conv[01]bnact'
+    *conv_bn(_DECODER + '_(class|mask)_embedding_projection'),
+    *conv_bn(_HEAD + '(_pixel_space_head_conv[01]bnact'
               '|_transformer_mask_head)'),
-    *_conv_bn(_HEAD + '_pixel_space_head_last_convbn', AFFINE),
+    *conv_bn(_HEAD + '_pixel_space_head_last_convbn', AFFINE),
     _HEAD + r'_transformer_class_head\.conv\.' + AFFINE,
     _HEAD + r'_pixel_space_mask_batch_norm\.' + STATISTICS,
-    *_conv_bn(_SEMANTIC + r'_aspp\.(_aspp_conv\d|_aspp_pool'
+    *conv_bn(_SEMANTIC + r'_aspp\.(_aspp_conv\d|_aspp_pool'
               '|_proj_conv_bn_act)'),
-    *_conv_bn(_SEMANTIC + r'(_low_level_projection_os\d'
+    *conv_bn(_SEMANTIC + r'(_low_level_projection_os\d'
               r'|_low_level_fusion_os\d_conv\d_bn_act|conv_block_\d)'),
     _SEMANTIC + r'final_conv\.conv\.' + AFFINE,
+    *(re.escape(_TRACKER) + name for name in cross_clip.VPS),
 )
-
 
 
 def _explain(unknown: Iterable[str]) -> str:
@@ -97,6 +104,9 @@ NAMES = Names(
     '((Video-)kMaX, Detectron2)',
     known=any_of(*_KNOWN),
     rename=rename,
-    refused=((re.compile(r'cross_clip_tracking_module\.'),
-              'belong to the cross-clip tracker'), ),
     explain=_explain)
+OFFLINE_NAMES = with_changes(
+    NAMES,
+    dropped=((re.compile(_SEMANTIC),
+              'auxiliary semantic branch of the near-online model, which the '
+              'offline one does not train'), ))

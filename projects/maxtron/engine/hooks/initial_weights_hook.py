@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ..checkpoint import check_initial_weights
@@ -15,8 +16,12 @@ class InitialWeightsHook(Hook):
     """Refuses a checkpoint that leaves most of the model untrained.
 
     MMEngine loads what fits of ``load_from`` and warns of the rest; a run
-    that began with a wrong file would be noticed by its results only.
+    that began with a wrong file would be noticed by its results only. So
+    would one that freezes random weights, because there is no checkpoint.
     """
+
+    def __init__(self) -> None:
+        self._has_loaded = False
 
     def before_run(self, runner: Runner) -> None:
         """Check that the file is there.
@@ -48,4 +53,27 @@ class InitialWeightsHook(Hook):
         """
         path = runner.cfg.get('load_from') or (
             f'The last checkpoint of {runner.work_dir}')
-        check_initial_weights(runner.model, checkpoint, path)
+        checkpoint['state_dict'] = check_initial_weights(
+            runner.model, checkpoint, path)
+        self._has_loaded = True
+
+    def before_train(self, runner: Runner) -> None:
+        """Check that something was loaded where not all is trained.
+
+        Args:
+            runner (:obj:`Runner`): The runner.
+
+        Raises:
+            ValueError: There is neither ``load_from`` nor ``resume``.
+        """
+        model = runner.model
+        if is_model_wrapper(model):
+            model = model.module
+        frozen = getattr(model, 'frozen_parts', ())
+        if frozen and not self._has_loaded:
+            raise ValueError(
+                f'{", ".join(frozen)} are frozen (model.freeze_segmenter), '
+                'but nothing was loaded, so that their weights are random. '
+                'Set load_from to the checkpoint of the first stage, the '
+                'near-online training; or train everything: '
+                'model.freeze_segmenter=False.')

@@ -1,11 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from .base_maxtron_head import BaseMaXTronHead, ClipShapes
 from .kmax_semantic_head import KMaXSemanticHead
-from .maxtron_head import ClipShapes, MaXTronHead
+from .kmax_tracker_heads import KMaXTrackerHeads
+from .maxtron_head import MaXTronHead
 from .maxtron_panoptic_head import MaXTronPanopticHead
 from .tube_link_head import TubeLinkHead
 from .video_kmax_head import VideoKMaXHead
 
 __all__ = [
-    'ClipShapes', 'KMaXSemanticHead', 'MaXTronHead', 'MaXTronPanopticHead',
-    'TubeLinkHead', 'VideoKMaXHead'
+    'BaseMaXTronHead', 'ClipShapes', 'KMaXSemanticHead', 'KMaXTrackerHeads',
+    'MaXTronHead', 'MaXTronPanopticHead', 'TubeLinkHead', 'VideoKMaXHead'
 ]

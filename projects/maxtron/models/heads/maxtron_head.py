@@ -1,86 +1,45 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from itertools import chain
+from typing import Iterable, Iterator, List, Optional, Tuple
 
 import torch
 from mmdet.registry import MODELS
-from mmdet.structures import TrackSampleList
-from mmdet.utils import ConfigType, OptMultiConfig
-from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..clip_prediction import ClipPrediction
 from ..postprocess import encode_frame, frame_instances, top_pairs
 from ..trackers import QueryAssociation, iter_clips
-
-
-class ClipShapes(NamedTuple):
-    """Sizes (height, width) of the frames of a clip.
-
-    Attributes:
-        input_shape (tuple[int, int]): As the backbone sees them, padded.
-        img_shape (tuple[int, int]): Before padding.
-        ori_shape (tuple[int, int]): Of the original images.
-        num_new (int): How many of the last frames the clips before have not
-            covered.
-    """
-    input_shape: Tuple[int, int]
-    img_shape: Tuple[int, int]
-    ori_shape: Tuple[int, int]
-    num_new: int
+from .base_maxtron_head import BaseMaXTronHead, Clips, ClipShapes
 
 
 @MODELS.register_module()
-class MaXTronHead(BaseModule):
-    """Clip predictions to tracks of a video, near-online.
+class MaXTronHead(BaseMaXTronHead):
+    """Clip predictions to tracks of a video.
 
-    The clips are linked by Hungarian matching of their query embeddings, each
-    with the clip before it. The class score of a track is the softmax of the
-    mean of its class logits over the clips, and its mask in a frame is that
-    of the clip the frame belongs to.
+    Near-online, the class score of a track is the softmax of the mean of its
+    class logits over the clips, and its mask in a frame is that of the clip
+    the frame belongs to. Offline, both come from the refined queries.
 
     Args:
-        segmenter (:obj:`ConfigDict` or dict): Clip segmenter, which fills
-            :obj:`ClipPrediction`.
-        test_cfg (:obj:`ConfigDict` or dict): ``clip_len``, frames of a clip,
-            at least 2; ``overlap``, frames shared by neighbouring clips
-            (default 0); ``max_per_video``, (query, class) pairs kept for a
-            video (default 100); ``max_per_frame``, instances kept in a frame
-            (default 30; the reference, whose comment says 10).
-        init_cfg (:obj:`ConfigDict` or dict or list, optional): Initialization
-            config. Defaults to None.
-
-    Raises:
-        ValueError: If ``clip_len`` is below 2.
+        test_cfg (:obj:`ConfigDict` or dict): As for :class:`BaseMaXTronHead`,
+            and ``overlap``, frames shared by neighbouring clips in
+            near-online mode (default 0); ``max_per_video``, (query, class)
+            pairs kept for a video (default 100); ``max_per_frame``, instances
+            kept in a frame (default 30; the reference, whose comment says
+            10).
+        kwargs: As for :class:`BaseMaXTronHead`.
     """
-    # Where the result of a frame is put in its DetDataSample.
     result_field = 'pred_track_instances'
 
-    def __init__(self,
-                 segmenter: ConfigType,
-                 test_cfg: ConfigType,
-                 init_cfg: OptMultiConfig = None) -> None:
-        super().__init__(init_cfg=init_cfg)
-        self.segmenter = MODELS.build(segmenter)
-        self._read_test_cfg(**test_cfg)
-
     def _read_test_cfg(self,
-                       clip_len: int,
                        overlap: int = 0,
                        max_per_video: int = 100,
-                       max_per_frame: int = 30) -> None:
-        self._set_clip_len(clip_len)
+                       max_per_frame: int = 30,
+                       **kwargs) -> None:
+        super()._read_test_cfg(**kwargs)
         self.overlap = overlap
         self.max_per_video = max_per_video
         self.max_per_frame = max_per_frame
-
-    def _set_clip_len(self, clip_len: int) -> None:
-        if clip_len < 2:
-            raise ValueError(
-                f'model.head.test_cfg.clip_len is {clip_len}, but a clip '
-                'needs at least 2 frames to be tracked through; set it to 2 '
-                'or more.')
-        self.clip_len = clip_len
 
     def split(self,
               frames: Iterable,
@@ -94,41 +53,11 @@ class MaXTronHead(BaseModule):
         Returns:
             Iterator[tuple[list, int]]: See :func:`iter_clips`.
         """
+        if self.mode == 'offline':
+            return super().split(frames, num_frames)
         return iter_clips(frames, self.clip_len, num_frames, self.overlap)
 
-    @property
-    def num_classes(self) -> int:
-        """int: Number of classes without "no object"."""
-        return self.segmenter.num_classes
-
-    def forward(self, x: Tuple[Tensor], num_frames: int) -> ClipPrediction:
-        """Segment a batch of clips.
-
-        Args:
-            x (tuple[Tensor]): Features, each of shape (B * T, C_i, h_i, w_i).
-            num_frames (int): T.
-
-        Returns:
-            :obj:`ClipPrediction`: Prediction of the segmenter.
-        """
-        return self.segmenter(x, num_frames)
-
-    def loss(self, x: Tuple[Tensor],
-             data_samples: TrackSampleList) -> Dict[str, Tensor]:
-        """Losses of a batch of clips.
-
-        Args:
-            x (tuple[Tensor]): Features, each of shape (B * T, C_i, h_i, w_i).
-            data_samples (list[:obj:`TrackDataSample`]): One per clip.
-
-        Returns:
-            dict[str, Tensor]: Losses of the segmenter.
-        """
-        return self.segmenter.loss(x, data_samples)
-
-    def predict(
-        self, clips: Iterable[Tuple[ClipPrediction, ClipShapes]]
-    ) -> List[InstanceData]:
+    def predict(self, clips: Clips) -> List[InstanceData]:
         """Instances of a whole video, as in the YouTube-VIS evaluation.
 
         A query may carry several classes; each (query, class) pair is a track
@@ -142,28 +71,46 @@ class MaXTronHead(BaseModule):
             list[:obj:`InstanceData`]: Per frame ``instances_id``, ``labels``,
             ``scores``, ``bboxes`` and ``masks`` (COCO RLE), best first.
         """
+        if self.mode == 'offline':
+            return list(chain.from_iterable(self._predict_offline(clips)))
         association, frames = QueryAssociation(), []
         for clip, shapes in clips:
             clip = association.update(clip)
             frames += self._encode_clip(clip.mask_logits[0], shapes)
             del clip  # before the next one is made
-        scores, queries, labels = (
-            x.cpu()
-            for x in top_pairs(association.cls_logits, self.max_per_video))
-        ids = queries * self.num_classes + labels + 1
+        scores, queries, labels, ids = self._top_pairs(association.cls_logits)
         return [
             InstanceData(**frame_instances(frame, scores, queries, labels, ids,
                                            self.max_per_frame))
             for frame in frames
         ]
 
-    def predict_stream(
-        self, clips: Iterable[Tuple[ClipPrediction, ClipShapes]]
-    ) -> Iterator[List[InstanceData]]:
+    def _top_pairs(self, cls_logits: Tensor) -> Tuple[Tensor, ...]:
+        """Scores, queries, labels and ids of the best pairs of a video."""
+        scores, queries, labels = (
+            x.cpu() for x in top_pairs(cls_logits, self.max_per_video))
+        return scores, queries, labels, queries * self.num_classes + labels + 1
+
+    def _predict_offline(self, clips: Clips) -> Iterator[List[InstanceData]]:
+        """Instances of a video, clip by clip after all clips were seen."""
+        cls_logits, clips = self.refine(clips)
+        scores, queries, labels, ids = self._top_pairs(cls_logits)
+        queries, rows = queries.unique(return_inverse=True)
+        for embeds, mask_feats, shapes in clips:
+            masks = self.segment(embeds[queries], mask_feats, shapes)
+            yield [
+                InstanceData(**frame_instances(
+                    encode_frame(frame, *shapes[:3]), scores, rows, labels,
+                    ids, self.max_per_frame)) for frame in masks.unbind(1)
+            ]
+
+    def predict_stream(self, clips: Clips) -> Iterator[List[InstanceData]]:
         """Instances clip by clip, before the rest of the video is seen.
 
-        Scores use the class logits of the clips so far. A query has one
-        label, the best at the time, and the id ``query + 1``.
+        Near-online, scores use the class logits of the clips so far; a query
+        has one label, the best at the time, and the id ``query + 1``. Offline,
+        the results are those of :meth:`predict`, and come after all clips
+        were seen once.
 
         Args:
             clips (Iterable[tuple[:obj:`ClipPrediction`, :obj:`ClipShapes`]]):
@@ -173,6 +120,9 @@ class MaXTronHead(BaseModule):
             list[:obj:`InstanceData`]: Instances of the new frames of a clip,
             with the fields of :meth:`predict`.
         """
+        if self.mode == 'offline':
+            yield from self._predict_offline(clips)
+            return
         association = QueryAssociation()
         for clip, shapes in clips:
             clip = association.update(clip)

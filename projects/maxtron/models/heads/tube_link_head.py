@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from inspect import signature
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..clip_prediction import ClipPrediction
+from ..clip_segmenter import ClipSegmenter
 from ..pixel_decoders import AxialTrajectoryPixelDecoder
 
 _TRAIN_KEYS = {
@@ -23,7 +24,7 @@ _TRAIN_KEYS = {
 
 
 @MODELS.register_module()
-class TubeLinkHead(Mask2FormerTrackHead):
+class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
     """Clip-level Mask2Former of Tube-Link: one query is one tube of a clip.
 
     `Tube-Link <https://arxiv.org/abs/2303.12782>`_. Differs from MMDetection's
@@ -45,6 +46,7 @@ class TubeLinkHead(Mask2FormerTrackHead):
             ``train_cfg`` that it does not read.
         ValueError: If ``loss_cls.class_weight`` does not fit the classes.
     """
+    shared_with_tracker = ('cls_embed', 'mask_embed')
 
     def __init__(self, point_loss: bool = True, **kwargs) -> None:
         # The parent swallows keys that it does not know.
@@ -107,11 +109,8 @@ class TubeLinkHead(Mask2FormerTrackHead):
             logits (B, Q, T, H, W) or None, and the boolean mask of the next
             cross-attention (B * heads, Q, T * h * w), True where blocked.
         """
-        query = self.transformer_decoder.post_norm(query)
-        embed = self.mask_embed(query)
-        masks = None
-        if with_masks:
-            masks = torch.einsum('bqe,bethw->bqthw', embed, mask_feats)
+        cls_feats, embed = self.project(query)
+        masks = self.segment(embed, mask_feats) if with_masks else None
         with torch.no_grad():
             # Resizing is linear, so resized features give resized masks.
             blocked = torch.einsum('bqe,bel->bql', embed,
@@ -119,7 +118,31 @@ class TubeLinkHead(Mask2FormerTrackHead):
             # A query that would see nothing sees everything.
             blocked &= ~blocked.all(-1, keepdim=True)
             blocked = blocked.repeat_interleave(self.num_heads, 0)
-        return self.cls_embed(query), masks, blocked
+        return self.classify(cls_feats), masks, blocked
+
+    def project(self, queries: Tensor) -> Tuple[Tensor, Tensor]:
+        """Class features and mask embeddings, see :class:`ClipSegmenter`."""
+        queries = self.transformer_decoder.post_norm(queries)
+        return queries, self.mask_embed(queries)
+
+    def classify(self, cls_feats: Tensor) -> Tensor:
+        """Class logits, see :class:`ClipSegmenter`."""
+        return self.cls_embed(cls_feats)
+
+    def segment(self, embeds: Tensor, mask_feats: Tensor) -> Tensor:
+        """Mask logits, see :class:`ClipSegmenter`."""
+        return torch.einsum('bqe,bethw->bqthw', embeds, mask_feats)
+
+    def _decode_pixels(self, x: Tuple[Tensor],
+                       num_frames: int) -> Tuple[Tensor, List[Tensor]]:
+        """Mask features and memories, each with shape (B * T, C, h, w)."""
+        if isinstance(self.pixel_decoder, AxialTrajectoryPixelDecoder):
+            return self.pixel_decoder(x, num_frames)
+        return self.pixel_decoder(x)
+
+    def mask_features(self, x: Tuple[Tensor], num_frames: int) -> Tensor:
+        """Pixel embeddings alone, see :class:`ClipSegmenter`."""
+        return _clip_view(self._decode_pixels(x, num_frames)[0], num_frames)
 
     def forward(self, x: Tuple[Tensor], num_frames: int) -> ClipPrediction:
         """Predict the tubes of a batch of clips.
@@ -135,27 +158,21 @@ class TubeLinkHead(Mask2FormerTrackHead):
             queries after the last layer, before its norm, as the reference
             links them. ``aux`` is filled in training mode only.
         """
-        if isinstance(self.pixel_decoder, AxialTrajectoryPixelDecoder):
-            mask_feats, memories = self.pixel_decoder(x, num_frames)
-        else:
-            mask_feats, memories = self.pixel_decoder(x)
+        mask_feats, memories = self._decode_pixels(x, num_frames)
         batch_size = len(mask_feats) // num_frames
         tokens, positions = self._decoder_inputs(memories, batch_size)
 
-        def clip_view(feats: Tensor) -> Tensor:
-            feats = feats.unflatten(0, (batch_size, num_frames))
-            return feats.transpose(1, 2)  # (B, E, T, h, w)
-
         with torch.no_grad():
             level_feats = [
-                clip_view(
+                _clip_view(
                     F.interpolate(
                         mask_feats,
                         memory.shape[-2:],
                         mode='bilinear',
-                        align_corners=False)) for memory in memories
+                        align_corners=False), num_frames)
+                for memory in memories
             ]
-        mask_feats = clip_view(mask_feats)
+        mask_feats = _clip_view(mask_feats, num_frames)
         query = self.query_feat.weight.expand(batch_size, -1, -1)
         query_pos = self.query_embed.weight.expand(batch_size, -1, -1)
 
@@ -182,26 +199,28 @@ class TubeLinkHead(Mask2FormerTrackHead):
             mask_feats=mask_feats,
             aux=preds if self.training else [])
 
-    def loss(self, x: Tuple[Tensor],
-             data_samples: TrackSampleList) -> Dict[str, Tensor]:
-        """Losses of a batch of clips with the same number of frames.
+    def loss_by_pred(self,
+                     pred: ClipPrediction,
+                     data_samples: TrackSampleList,
+                     x: Optional[Tuple[Tensor]] = None) -> Dict[str, Tensor]:
+        """Losses of a prediction.
 
         Args:
-            x (tuple[Tensor]): Features, as for :meth:`forward`.
-            data_samples (list[:obj:`TrackDataSample`]): One per clip; each
-                frame has ``gt_instances`` with ``labels``, ``instances_ids``
-                and ``masks``, padded to the input.
+            pred (:obj:`ClipPrediction`): Of clips or of videos.
+            data_samples (list[:obj:`TrackDataSample`]): One per clip or
+                video; each frame has ``gt_instances`` with ``labels``,
+                ``instances_ids`` and ``masks``, padded to the input.
+            x (tuple[Tensor], optional): Not used.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
             of the last layer, ``d0.loss_cls`` etc. of the earlier ones.
         """
-        pred = self(x, num_frames=len(data_samples[0]))
         gts = self.preprocess_gt(
             [[frame.gt_instances for frame in clip] for clip in data_samples])
-        layers = pred.aux + [(pred.cls_logits, pred.mask_logits)]
+        layers = [*pred.aux, (pred.cls_logits, pred.mask_logits)]
         # In half precision the matching costs, sums over points, overflow.
-        with torch.autocast(x[0].device.type, enabled=False):
+        with torch.autocast(pred.cls_logits.device.type, enabled=False):
             return self.loss_by_feat(
                 [cls_logits.float() for cls_logits, _ in layers],
                 # The long image: (B, Q, T, h, w) -> (B, Q, T * h, w)
@@ -350,3 +369,8 @@ class TubeLinkHead(Mask2FormerTrackHead):
                 self.importance_sample_ratio)
         return (point_sample(preds, points).squeeze(1),
                 point_sample(targets, points).squeeze(1))
+
+
+def _clip_view(x: Tensor, num_frames: int) -> Tensor:
+    """(B * T, E, h, w) -> (B, E, T, h, w)."""
+    return x.unflatten(0, (-1, num_frames)).transpose(1, 2)

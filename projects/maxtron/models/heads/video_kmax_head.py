@@ -7,10 +7,12 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from ..clip_prediction import ClipPrediction
+from ..clip_segmenter import ClipSegmenter
+from .kmax_tracker_heads import KMaXTrackerHeads
 
 
 @MODELS.register_module()
-class VideoKMaXHead(BaseModule):
+class VideoKMaXHead(ClipSegmenter, BaseModule):
     """Clip-level kMaX-DeepLab of Video-kMaX: one query is one tube of a clip.
 
     `Video-kMaX <https://arxiv.org/abs/2304.04694>`_. A clip of one frame makes
@@ -81,14 +83,28 @@ class VideoKMaXHead(BaseModule):
         mask_feature, feats = self.pixel_decoder(x)
         return self.transformer_decoder(mask_feature, feats, num_frames)
 
-    def loss(self, x: Sequence[Tensor],
-             data_samples: TrackSampleList) -> Dict[str, Tensor]:
-        """Losses of a batch of clips with the same number of frames.
+    def mask_features(self, x: Sequence[Tensor], num_frames: int) -> Tensor:
+        """Pixel embeddings alone, see :class:`ClipSegmenter`."""
+        mask_feature, _ = self.pixel_decoder(x)
+        return self.transformer_decoder.mask_features(mask_feature, num_frames)
+
+    def build_tracker_heads(self) -> KMaXTrackerHeads:
+        """Heads for a cross-clip tracker, as large as those of the decoder."""
+        return KMaXTrackerHeads(**self.transformer_decoder.heads_cfg)
+
+    def loss_by_pred(self,
+                     pred: ClipPrediction,
+                     data_samples: TrackSampleList,
+                     x: Optional[Sequence[Tensor]] = None
+                     ) -> Dict[str, Tensor]:
+        """Losses of a prediction.
 
         Args:
-            x (Sequence[Tensor]): Features, as for :meth:`forward`.
-            data_samples (list[:obj:`TrackDataSample`]): One per clip, with
-                what the criterion takes its targets from.
+            pred (:obj:`ClipPrediction`): Of clips or of videos.
+            data_samples (list[:obj:`TrackDataSample`]): One per clip or
+                video, with what the criterion takes its targets from.
+            x (Sequence[Tensor], optional): Features, as for :meth:`forward`,
+                which the semantic head needs.
 
         Returns:
             dict[str, Tensor]: Losses of the criterion.
@@ -100,9 +116,7 @@ class VideoKMaXHead(BaseModule):
             raise ValueError(
                 'VideoKMaXHead was built without a criterion and cannot be '
                 'trained; set model.head.segmenter.criterion.')
-        num_frames = len(data_samples[0])
-        pred = self(x, num_frames)
         semantic_logits = None
-        if self.semantic_head is not None:
-            semantic_logits = self.semantic_head(x, num_frames)
+        if self.semantic_head is not None and x is not None:
+            semantic_logits = self.semantic_head(x, len(data_samples[0]))
         return self.criterion(pred, semantic_logits, data_samples)

@@ -12,8 +12,6 @@ from .axial_trajectory_encoder import (
 from .kmax_axial_attention import AxialAttention, SingleAxisAttention
 from .kmax_decoder_layer import (
     KMaXDecoderLayer,
-    KMaXPrediction,
-    KMaXPredictor,
     KMaXSelfAttention,
     KMeansCrossAttention,
     kmeans_update,
@@ -25,6 +23,13 @@ from .kmax_layers import (
     build_kmax_norm,
     truncated_normal_init,
 )
+from .kmax_predictor import (
+    KMaXPrediction,
+    KMaXPredictor,
+    KMaXQueryHeads,
+    KMaXQueryPredictor,
+)
+from .temporal_aspp import TemporalASPP
 from .trajectory_attention import SelfAttention, TrajectoryAttention
 
 __all__ = [
@@ -32,8 +37,9 @@ __all__ = [
     'AxialTrajectoryDeformableEncoder',
     'AxialTrajectoryDeformableEncoderLayer', 'AxialTrajectoryEncoder',
     'AxialTrajectoryLayer', 'ConvNormAct', 'KMAX_NORM_CFG', 'KMaXDecoderLayer',
-    'KMaXPrediction', 'KMaXPredictor', 'KMaXSelfAttention',
-    'KMeansCrossAttention', 'LayerNorm2d', 'SelfAttention',
-    'SingleAxisAttention', 'TrajectoryAttention', 'build_kmax_norm',
-    'kmeans_update', 'truncated_normal_init'
+    'KMaXPrediction', 'KMaXPredictor', 'KMaXQueryHeads', 'KMaXQueryPredictor',
+    'KMaXSelfAttention', 'KMeansCrossAttention', 'LayerNorm2d',
+    'SelfAttention', 'SingleAxisAttention', 'TemporalASPP',
+    'TrajectoryAttention', 'build_kmax_norm', 'kmeans_update',
+    'truncated_normal_init'
 ]

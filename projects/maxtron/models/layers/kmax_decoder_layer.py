@@ -4,8 +4,7 @@
 After `k-means Mask Transformer <https://arxiv.org/abs/2207.04044>`_. Queries
 are kept channel-major, (B, C, N), as 1x1 convolutions want them.
 """
-import math
-from typing import NamedTuple, Optional, Tuple
+from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -18,10 +17,9 @@ from .kmax_layers import (
     DropPath,
     build_kmax_norm,
 )
+from .kmax_predictor import KMaXPrediction, KMaXPredictor
 
 _GELU = dict(type='GELU')
-# The prior of "no object": its probability when all class logits are equal.
-_VOID_PROBABILITY = 0.9
 
 
 def kmeans_update(values: Tensor, assignment: Tensor,
@@ -62,123 +60,6 @@ def _sums_by_product(values: Tensor, assignment: Tensor,
     """
     clusters = torch.arange(num_clusters, device=values.device)
     return values @ (assignment[..., None] == clusters).to(values.dtype)
-
-
-class KMaXPrediction(NamedTuple):
-    """Prediction from one state of the queries.
-
-    Attributes:
-        cls_logits (Tensor): Class logits, "no object" last, with shape
-            (B, N, C + 1).
-        mask_logits (Tensor): Mask logits, shape (B, N, H, W).
-        embeds (Tensor): Mask kernels, shape (B, N, E).
-        mask_feats (Tensor): Pixel embeddings of length 1, (B, E, H, W).
-    """
-    cls_logits: Tensor
-    mask_logits: Tensor
-    embeds: Tensor
-    mask_feats: Tensor
-
-
-class KMaXPredictor(nn.Module):
-    """Classes and masks of queries.
-
-    Args:
-        pixel_channels (int): Channels of the pixels.
-        query_channels (int): Channels of the queries.
-        embed_channels (int): Channels E of pixel embeddings and mask kernels.
-        num_classes (int): C.
-        norm_cfg (dict): Config of the norms. Defaults to
-            :data:`KMAX_NORM_CFG`.
-    """
-
-    def __init__(self,
-                 pixel_channels: int,
-                 query_channels: int,
-                 embed_channels: int,
-                 num_classes: int,
-                 norm_cfg: dict = KMAX_NORM_CFG) -> None:
-        super().__init__()
-        self.pixel_convs = nn.Sequential(
-            ConvNormAct(
-                pixel_channels,
-                pixel_channels,
-                kernel_size=5,
-                groups=pixel_channels,
-                norm_cfg=norm_cfg,
-                act_cfg=_GELU,
-                xavier=True),
-            ConvNormAct(
-                pixel_channels,
-                query_channels,
-                norm_cfg=norm_cfg,
-                act_cfg=_GELU),
-            ConvNormAct(
-                query_channels,
-                embed_channels,
-                bias=True,
-                norm_cfg=norm_cfg,
-                init_std=0.01))
-        self.mask_embed = ConvNormAct(
-            query_channels, embed_channels, dims=1, norm_cfg=norm_cfg)
-        self.cls_embed = ConvNormAct(
-            query_channels,
-            num_classes + 1,
-            dims=1,
-            bias=True,
-            norm_cfg=None,
-            init_std=0.01)
-        self.mask_norm = build_kmax_norm(norm_cfg, 1, weight=0.1)
-        prior = torch.zeros(num_classes + 1)
-        prior[-1] = math.log(num_classes * _VOID_PROBABILITY /
-                             (1 - _VOID_PROBABILITY))
-        self.register_buffer('cls_prior', prior, persistent=False)
-
-    def classify(self, query: Tensor) -> Tensor:
-        """Predict classes.
-
-        Args:
-            query (Tensor): Shape (B, D, N).
-
-        Returns:
-            Tensor: Class logits, the prior of "no object" included, with
-            shape (B, N, C + 1).
-        """
-        return self.cls_embed(query).transpose(1, 2) + self.cls_prior
-
-    def predict_masks(self, pixels: Tensor,
-                      query: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
-        """Predict masks.
-
-        Args:
-            pixels (Tensor): Shape (B, P, H, W).
-            query (Tensor): Shape (B, D, N).
-
-        Returns:
-            tuple[Tensor, Tensor, Tensor]: ``mask_logits``, ``embeds`` and
-            ``mask_feats`` of :class:`KMaXPrediction`.
-        """
-        feats = F.normalize(
-            at_least_float32(self.pixel_convs(pixels)), dim=1)
-        embeds = self.mask_embed(query).transpose(1, 2)  # (B, N, E)
-        logits = embeds @ feats.flatten(2).to(embeds.dtype)
-        logits = self.mask_norm(logits[:, None])[:, 0]  # one norm for all
-        return logits.unflatten(2, feats.shape[2:]), embeds, feats
-
-    def forward(self, pixels: Tensor, mask_query: Tensor,
-                cls_query: Tensor) -> KMaXPrediction:
-        """Predict classes and masks.
-
-        Args:
-            pixels (Tensor): Shape (B, P, H, W).
-            mask_query (Tensor): What masks are made of, shape (B, D, N).
-            cls_query (Tensor): What classes are made of, shape (B, D, N).
-
-        Returns:
-            :obj:`KMaXPrediction`: The prediction.
-        """
-        return KMaXPrediction(
-            self.classify(cls_query), *self.predict_masks(pixels, mask_query))
 
 
 class KMeansCrossAttention(nn.Module):
@@ -342,7 +223,7 @@ class KMaXDecoderLayer(nn.Module):
         hidden = self.query_conv(query)
         prediction = None
         if self.training:
-            prediction = self.predictor(pixels, hidden, hidden)
+            prediction = self.predictor(pixels, hidden)
             mask_logits = prediction.mask_logits
         else:
             mask_logits = self.predictor.predict_masks(pixels, hidden)[0]

@@ -18,6 +18,9 @@ FOLD_MIN_FRAMES = 5
 # too few queries for the attention kernel, of which it takes at least ...
 CHUNK_SIZE = 2**22
 MIN_CHUNK_QUERIES = 512
+# ... with gradients, and without, where the memory shall hardly grow with the
+# number of frames:
+MIN_CHUNK_QUERIES_AT_TEST = 32
 # With gradients, all points are kept for the backward pass up to this size
 # (512 MB), and beyond it computed a second time, chunk by chunk.
 MAX_KEPT_SIZE = 2**27
@@ -153,7 +156,7 @@ class TrajectoryAttention(_FusedProjectionAttention):
     return it: step one is ``scaled_dot_product_attention`` with the key
     frames on the batch axis. Step two is computed in one of two exact forms,
     see :meth:`_follow`. Queries do not depend on each other, so they are
-    handled in chunks and the memory stays flat in the number of frames.
+    handled in chunks and the memory hardly grows with the number of frames.
 
     Args:
         embed_dims (int): Number of channels C.
@@ -227,7 +230,8 @@ class TrajectoryAttention(_FusedProjectionAttention):
         if size <= (MAX_KEPT_SIZE if with_grad else CHUNK_SIZE):
             return self._attend(q, k, v, frames)
 
-        at_once = max(CHUNK_SIZE // points_per_query, MIN_CHUNK_QUERIES)
+        least = MIN_CHUNK_QUERIES if with_grad else MIN_CHUNK_QUERIES_AT_TEST
+        at_once = max(CHUNK_SIZE // points_per_query, least)
         num_columns = math.ceil(num_queries / at_once)
         num_rows = math.ceil(batch_size / max(at_once // num_queries, 1))
         out = []

@@ -70,8 +70,8 @@ class KMaXCriterion(nn.Module):
         Args:
             pred (:obj:`ClipPrediction`): Prediction, with ``mask_feats`` if
                 there is a pixel loss. Each of ``aux`` is a tuple of class
-                logits, mask logits and pixel embeddings, the latter two at
-                any resolution.
+                logits, mask logits and, where they are not those of the last
+                output, pixel embeddings, the latter two at any resolution.
             semantic_logits (Tensor, optional): Logits of the semantic branch,
                 shape (B, C + 1, T, h, w).
             data_samples (list[:obj:`TrackDataSample`]): Ground truth, see
@@ -98,6 +98,7 @@ class KMaXCriterion(nn.Module):
                     semantic_logits, targets,
                     semantic_targets(data_samples, self.num_classes, size))
             for i, output in enumerate(pred.aux):
+                output = (*output, pred.mask_feats)[:3]
                 if not self.share_final_matching:
                     targets = assign_tubes(self.matcher, *output[:2], tubes)
                 for name, loss in self._output_losses(*output,

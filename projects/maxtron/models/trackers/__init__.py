@@ -1,13 +1,18 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from .association import (
-                          QueryAssociation,
-                          iter_clips,
-                          match_queries,
-                          split_video,
+    QueryAssociation,
+    align_queries,
+    check_finite,
+    iter_clips,
+    match_queries,
+    split_video,
 )
+from .cross_clip_tracker import CrossClipTracker
+from .feature_cache import FeatureCache
 from .segment_linker import SegmentLinker
 
 __all__ = [
-    'QueryAssociation', 'SegmentLinker', 'iter_clips', 'match_queries',
+    'CrossClipTracker', 'FeatureCache', 'QueryAssociation', 'SegmentLinker',
+    'align_queries', 'check_finite', 'iter_clips', 'match_queries',
     'split_video'
 ]

@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """How a video is cut into clips and how their queries are linked."""
 from itertools import chain, count
-from typing import Iterable, Iterator, List, Optional, Tuple
+from typing import Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -117,10 +117,56 @@ def match_queries(reference: Tensor, current: Tensor) -> Tensor:
         Tensor: Permutation of shape (Q, ), int64: ``current[index[q]]`` is
         the continuation of ``reference[q]``.
     """
-    similarity = F.normalize(reference.float(), dim=-1) @ F.normalize(
-        current.float(), dim=-1).T
+    with torch.autocast(current.device.type, enabled=False):
+        similarity = F.normalize(reference.float(), dim=-1) @ F.normalize(
+            current.float(), dim=-1).T
     _, columns = linear_sum_assignment((1 - similarity).cpu().numpy())
     return torch.as_tensor(columns, device=current.device)
+
+
+def check_finite(queries: Tensor, clip: int) -> None:
+    """Refuse queries that would spoil all other clips of the video.
+
+    Args:
+        queries (Tensor): Queries or their embeddings, of any shape.
+        clip (int): Which clip of the video they are of, from 0.
+
+    Raises:
+        ValueError: If there is a NaN or an infinite number.
+    """
+    if not queries.isfinite().all():
+        raise ValueError(
+            f'The queries of clip {clip} of the video are not finite. Check '
+            'the input frames for NaN, the weights for a training that '
+            'diverged, and half precision (AMP) for an overflow.')
+
+
+def align_queries(queries: Sequence[Tensor],
+                  embeds: Sequence[Tensor]) -> Tensor:
+    """Give the queries of all clips the order of those of the first.
+
+    Each clip is matched to the one before, see :func:`match_queries`, and
+    every video of the batch for itself.
+
+    Args:
+        queries (Sequence[Tensor]): Per clip, shape (B, Q, D).
+        embeds (Sequence[Tensor]): What is compared, per clip, (B, Q, E).
+
+    Returns:
+        Tensor: Aligned queries with shape (B, K, Q, D); gradients go through.
+
+    Raises:
+        ValueError: If queries or embeddings are not finite.
+    """
+    for k, tensors in enumerate(zip(queries, embeds)):
+        for x in tensors:
+            check_finite(x, k)
+    aligned, reference = [queries[0]], embeds[0]
+    for clip, current in zip(queries[1:], embeds[1:]):
+        order = list(map(match_queries, reference, current))
+        reference = torch.stack([x[i] for x, i in zip(current, order)])
+        aligned.append(torch.stack([x[i] for x, i in zip(clip, order)]))
+    return torch.stack(aligned, 1)
 
 
 class QueryAssociation:
@@ -148,6 +194,7 @@ class QueryAssociation:
         Returns:
             :obj:`ClipPrediction`: The clip with its queries in order.
         """
+        check_finite(clip.embeds, self._num_clips)
         if self._embeds is not None:
             clip = clip.reorder(match_queries(self._embeds, clip.embeds[0]))
         self._embeds = clip.embeds[0]

@@ -4,22 +4,21 @@ from typing import List, Optional, Sequence
 
 import torch.nn.functional as F
 from mmdet.registry import MODELS
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..clip_prediction import ClipPrediction
 from ..layers import (
     KMAX_NORM_CFG,
-    ConvNormAct,
     KMaXDecoderLayer,
     KMaXPrediction,
     KMaXPredictor,
+    KMaXQueryHeads,
     truncated_normal_init,
 )
 
 
 @MODELS.register_module()
-class KMaXTransformerDecoder(BaseModule):
+class KMaXTransformerDecoder(KMaXQueryHeads):
     """Transformer decoder of kMaX-DeepLab on clips.
 
     See `k-means Mask Transformer <https://arxiv.org/abs/2207.04044>`_. The
@@ -67,7 +66,16 @@ class KMaXTransformerDecoder(BaseModule):
                  drop_path_rate: float = 0.,
                  norm_cfg: dict = KMAX_NORM_CFG,
                  init_cfg: Optional[dict] = None) -> None:
-        super().__init__(init_cfg)
+        super().__init__(
+            embed_dims,
+            KMaXPredictor(mask_channels, embed_dims, out_channels, num_classes,
+                          norm_cfg), norm_cfg, init_cfg)
+        # of heads like these
+        self.heads_cfg = dict(
+            embed_dims=embed_dims,
+            out_channels=out_channels,
+            num_classes=num_classes,
+            norm_cfg=norm_cfg)
         if len(in_channels) != len(num_layers):
             raise ValueError(
                 f'There are {len(in_channels)} feature maps for the '
@@ -90,15 +98,6 @@ class KMaXTransformerDecoder(BaseModule):
         # channel-major, as checkpoints of the reference have it
         self.cluster_centers = nn.Embedding(embed_dims, num_queries)
         truncated_normal_init(self.cluster_centers.weight, std=1.)
-        self.cls_proj, self.mask_proj = (
-            ConvNormAct(
-                embed_dims,
-                embed_dims,
-                dims=1,
-                norm_cfg=norm_cfg,
-                act_cfg=dict(type='GELU')) for _ in range(2))
-        self.predictor = KMaXPredictor(mask_channels, embed_dims,
-                                       out_channels, num_classes, norm_cfg)
 
     def forward(self, mask_feature: Tensor, feats: Sequence[Tensor],
                 num_frames: int) -> ClipPrediction:
@@ -128,18 +127,32 @@ class KMaXTransformerDecoder(BaseModule):
                 if prediction is not None:
                     predictions.append(prediction)
 
-        last = self.predictor(
-            _stack_frames(mask_feature, num_frames), self.mask_proj(query),
-            self.cls_proj(query))
+        queries = query.transpose(1, 2)
+        cls_feats, embeds = self.project(queries)
+        mask_feats = self.mask_features(mask_feature, num_frames)
         split = partial(_split_frames, num_frames=num_frames)
         return ClipPrediction(
-            cls_logits=last.cls_logits,
-            mask_logits=split(last.mask_logits),
-            queries=query.transpose(1, 2),
-            embeds=last.embeds,
-            mask_feats=split(last.mask_feats),
+            cls_logits=self.classify(cls_feats),
+            mask_logits=self.segment(embeds, mask_feats),
+            queries=queries,
+            embeds=embeds,
+            mask_feats=mask_feats,
             aux=[(p.cls_logits, split(p.mask_logits), split(p.mask_feats))
                  for p in predictions])
+
+    def mask_features(self, mask_feature: Tensor, num_frames: int) -> Tensor:
+        """Pixel embeddings of the prediction.
+
+        Args:
+            mask_feature (Tensor): Feature map of stride 4 with shape
+                (B * T, C, h, w).
+            num_frames (int): T.
+
+        Returns:
+            Tensor: Shape (B, E, T, h, w).
+        """
+        pixels = _stack_frames(mask_feature, num_frames)
+        return _split_frames(self.predictor.embed_pixels(pixels), num_frames)
 
 
 def _stack_frames(x: Tensor, num_frames: int) -> Tensor:

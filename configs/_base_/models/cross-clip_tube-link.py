@@ -1,0 +1,8 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# What turns a near-online model w/ Tube-Link into an offline one.
+tracker = dict(
+    type='CrossClipTracker',
+    num_layers=4,  # N_c
+    attn_drop=0.1,
+    aspp=dict(rates=(1, 2, 3), drop=0.1),
+    cls_weight_std=None)

@@ -1,0 +1,16 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+_base_ = [
+    './maxtron-nearonline_video-kmax_convnext-l.py',
+    './cross-clip_video-kmax.py'
+]
+
+model = dict(
+    head=dict(
+        # what only the first stage needs
+        segmenter=dict(semantic_head=None, criterion=None),
+        tracker=_base_.tracker,
+        criterion=_base_.video_criterion))
+
+load_from = (
+    'work_dirs/maxtron-nearonline_video-kmax_convnext-l_8xb4-30k_vipseg/'
+    'iter_30000.pth')

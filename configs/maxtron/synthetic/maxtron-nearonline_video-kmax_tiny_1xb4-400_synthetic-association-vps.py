@@ -1,0 +1,25 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# First stage of tools/misc/compare_stages.py, from a Video-kMaX.
+_base_ = [
+    '../../_base_/models/maxtron-nearonline_video-kmax_tiny.py',
+    '../../_base_/datasets/synthetic-association_vps.py',
+    '../../_base_/schedules/schedule_kmax_tiny.py',
+    '../../_base_/schedules/adamw_video-kmax_tiny.py',
+    '../../_base_/default_runtime.py'
+]
+
+train_cfg = dict(max_iters=400, val_interval=400)
+optim_wrapper = dict(
+    optimizer=dict(lr=1.5e-3),
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            mask_norm=dict(lr_mult=1.0),  # has grown before
+            # the post-norm layers are lost at the rate of all else
+            neck=dict(lr_mult=0.25))))
+auto_scale_lr = dict(base_batch_size=4)
+# metrics are logged with the iteration that they belong to
+default_hooks = dict(logger=dict(log_metric_by_epoch=False))
+
+load_from = (
+    'work_dirs/compare_stages/'
+    'video-kmax_tiny_1xb4-1k_synthetic-association-vps/seed0/iter_1000.pth')

@@ -1,0 +1,223 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Models with a cross-clip tracker: second stage and whole videos."""
+from projects.maxtron.models.clip_reader import ClipReader
+
+import pytest
+import torch
+
+from tests.models import build
+from tests.offline import (
+    CLIP_LEN,
+    KINDS,
+    ORI_SHAPE,
+    comparable,
+    make_video,
+    offline_cfg,
+    offline_model,
+    predict,
+    training_batch,
+)
+
+BOTH = pytest.mark.parametrize('kind', KINDS)
+ALL_CACHES = ('device', 'cpu', 'cpu_fp16', 'none')
+
+
+@pytest.fixture(scope='module')
+def models():
+    """Not trained by any test; tests set test_cfg as they want it."""
+    return {kind: offline_model(kind) for kind in KINDS}
+
+
+@pytest.fixture(params=KINDS)
+def model(request, models):
+    model = models[request.param]
+    model.kind = request.param
+    model.head.feature_cache = 'device'
+    return model
+
+
+def losses_of(model, batch):
+    batch = model.data_preprocessor(batch, training=True)
+    return model(**batch, mode='loss')
+
+
+@BOTH
+@pytest.mark.parametrize('num_clips', [1, 3])
+def test_second_stage_trains_the_tracker_alone(kind, num_clips):
+    model = offline_model(kind).train()
+    frozen = dict(model.named_buffers())
+    frozen = {
+        name: buffer.clone()
+        for name, buffer in frozen.items() if name.startswith(
+            model.frozen_parts)
+    }
+    assert not any(
+        model.get_submodule(name).training for name in model.frozen_parts)
+    losses = losses_of(model, training_batch(kind, num_clips * CLIP_LEN[kind]))
+    names = {name for name in losses if '.' not in name}
+    assert names >= {'loss_cls', 'loss_dice'}
+    assert losses.keys() == names | {f'd0.{name}' for name in names}
+    model.parse_losses(losses)[0].backward()
+    trained = {
+        '.'.join(name.split('.')[:3 if 'segmenter' in name else 2])
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+    shared = [
+        f'head.segmenter.{name}'
+        for name in model.head.segmenter.shared_with_tracker
+    ]
+    assert trained == {
+        'head.tracker', *(shared or ['head.tracker_heads'])
+    }
+    assert all(p.grad.isfinite().all() for p in model.parameters()
+               if p.grad is not None)
+    for name, buffer in frozen.items():
+        assert buffer.equal(model.get_buffer(name)), name
+
+
+def refined(model, video, feature_cache='device'):
+    """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a video."""
+    model.head.feature_cache = feature_cache
+    with torch.no_grad():
+        cls_logits, clips = model.head.refine(
+            ClipReader(model, list(video), ORI_SHAPE))
+        masks = [model.head.segment(*clip) for clip in clips]
+    return cls_logits, torch.cat(masks, 1)
+
+
+def test_last_clip_is_filled_up_with_the_last_frame(model):
+    """Also where it is the only one; what is repeated is dropped."""
+    clip_len = CLIP_LEN[model.kind]
+    for num_frames in (1, clip_len, 2 * clip_len + 1):
+        video = make_video(model.kind, num_frames)
+        missing = -num_frames % clip_len
+        filled = torch.cat((video, video[-1:].expand(missing, -1, -1, -1)))
+        cls_logits, masks = refined(model, video)
+        expected = refined(model, filled)
+        assert masks.shape[1] == num_frames
+        assert cls_logits.equal(expected[0])
+        assert masks.equal(expected[1][:, :num_frames])
+        frames, = predict(model, video)
+        assert len(frames) == num_frames
+
+
+def test_results_do_not_depend_on_the_cache(model):
+    video = make_video(model.kind, 2 * CLIP_LEN[model.kind] + 1)
+    cls_logits, masks = refined(model, video)
+    expected = predict(model, video)
+    assert masks.std() > 0.01
+    for feature_cache in ALL_CACHES[1:]:
+        actual = refined(model, video, feature_cache)
+        assert actual[0].equal(cls_logits)  # of the queries alone
+        if feature_cache == 'cpu_fp16':
+            # 11 bits of each channel; measured: 1e-4
+            error = (actual[1] - masks).norm() / masks.norm()
+            assert 0 < error < 5e-4
+        else:
+            assert actual[1].equal(masks)
+            assert predict(model, video) == expected
+
+
+def test_stream_gives_what_the_whole_video_gives(model):
+    video = make_video(model.kind, 2 * CLIP_LEN[model.kind] + 1)
+    expected, = predict(model, video)
+    for frames in (list(video), iter(video)):
+        stream = list(model.predict_stream(frames, ORI_SHAPE))
+        assert [comparable(f) for clip in stream for f in clip] == expected
+        ids = [f.frame_id for clip in stream for f in clip]
+        assert ids == list(range(len(video)))
+
+
+def test_two_passes_over_what_can_be_read_once(model):
+    model.head.feature_cache = 'none'
+    video = make_video(model.kind, 5)
+    with pytest.raises(ValueError, match="'none' reads the video twice"):
+        list(model.predict_stream(iter(video), ORI_SHAPE))
+
+
+def test_videos_of_a_batch_are_independent(model):
+    clip_len = CLIP_LEN[model.kind]
+    videos = [
+        make_video(model.kind, num_frames, seed)
+        for seed, num_frames in enumerate((2 * clip_len + 1, 1))
+    ]
+    expected = [predict(model, video)[0] for video in videos]
+    assert expected[0][:1] != expected[1]
+    assert predict(model, *videos) == expected
+
+
+def test_training_videos_of_different_lengths(model):
+    batch, other = (
+        training_batch(model.kind, num_clips * CLIP_LEN[model.kind], 1)
+        for num_clips in (2, 3))
+    for key, values in batch.items():
+        values += other[key]
+    with pytest.raises(ValueError, match=r'have \[\d, \d\] frames.*equally'):
+        losses_of(model, batch)
+
+
+def test_training_video_that_is_no_whole_number_of_clips(model):
+    batch = training_batch(model.kind, CLIP_LEN[model.kind] + 1, 1)
+    with pytest.raises(ValueError, match='no multiple .*clip_len='):
+        losses_of(model, batch)
+
+
+@BOTH
+@pytest.mark.parametrize('stage', ['offline', 'e2e'])
+def test_clip_that_is_not_finite_is_named(kind, stage):
+    model = offline_model(kind, stage)
+    clip_len = CLIP_LEN[kind]
+    message = 'queries of clip 1 of the video are not finite.*AMP'
+    for bad in (torch.nan, torch.inf):
+        video = make_video(kind, 3 * clip_len).float()
+        video[clip_len:2 * clip_len, :, 5] = bad
+        with pytest.raises(ValueError, match=message):
+            predict(model, video)
+    batch = model.data_preprocessor(
+        training_batch(kind, 3 * clip_len), training=True)
+    batch['inputs'][1, clip_len, :, 5] = torch.nan
+    with pytest.raises(ValueError, match=message):
+        model.train()(**batch, mode='loss')
+
+
+@BOTH
+def test_bad_settings(kind):
+    for stage, key, value, message in (
+        ('offline', 'feature_cache', 'gpu', "'gpu'; choose 'device', 'cpu', "),
+        ('offline', 'mode', 'online', "mode is 'online'; choose 'video'"),
+        ('nearonline', 'mode', 'offline', 'no cross-clip tracker'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            build(offline_cfg(kind, stage, **{key: value}))
+    cfg = offline_cfg(kind, 'e2e')
+    cfg.freeze_segmenter = True
+    with pytest.raises(ValueError, match='freeze_segmenter=False'):
+        build(cfg)
+    cfg.head.tracker = None
+    with pytest.raises(ValueError, match='set model.head.tracker'):
+        build(cfg)
+
+
+@BOTH
+def test_near_online_mode_of_an_offline_model(kind):
+    """Is that of a model without a tracker."""
+    model = offline_model(kind, mode='video')
+    plain = build(offline_cfg(kind, 'nearonline'))
+    plain.load_state_dict(model.state_dict(), strict=False)
+    video = list(make_video(kind, 7))
+    with torch.no_grad():
+        pairs = list(
+            zip(*(ClipReader(m, video, ORI_SHAPE, 7) for m in (model, plain)),
+                strict=True))
+    for (actual, shapes), (expected, expected_shapes) in pairs:
+        assert shapes == expected_shapes
+        for name in ('cls_logits', 'mask_logits', 'embeds'):
+            torch.testing.assert_close(
+                getattr(actual, name),
+                getattr(expected, name),
+                rtol=1e-4,
+                atol=1e-4)
+    for a, b in zip(predict(model, video)[0], predict(plain, video)[0]):
+        # ids and labels of instances; all of a panoptic map
+        assert a[:2] == b[:2]
