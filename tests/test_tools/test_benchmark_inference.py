@@ -62,11 +62,12 @@ def test_memory_is_flat_without_a_feature_cache(tmp_path):
         tmp_path / 'memory.json', config('offline_video-kmax'), '--frames',
         30, 150, '--feature-cache', 'none', 'device')
     few, many, few_kept, many_kept = rows
-    # 32 channels of 25 x 41, in float32
+    growth = many['added_mib'] - few['added_mib']
+    kept_growth = many_kept['added_mib'] - few_kept['added_mib']
+    # 32 channels of 25 x 41, in float32; queries grow in both
     features = 120 * 32 * 25 * 41 * 4 / 2**20
-    assert many_kept['added_mib'] - few_kept['added_mib'] > 0.8 * features
-    assert many['added_mib'] - few['added_mib'] < 0.2 * features
-    assert many['peak_mib'] < 1.1 * few['peak_mib']
+    assert kept_growth - growth > 0.5 * features
+    assert many['peak_mib'] < 1.05 * few['peak_mib']
 
 
 def test_what_has_no_tracker():

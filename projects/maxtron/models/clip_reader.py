@@ -57,18 +57,21 @@ class ClipReader:
 
     def _read(self) -> Iterator[Tuple[Tensor, ClipShapes]]:
         """Preprocessed clips, one read ahead in a thread."""
-        clips = self.model.head.split(self.frames, self.num_frames)
+        frames = self.frames
+        if not hasattr(frames, '__iter__'):  # but a length, as VideoFrames
+            frames = map(frames.__getitem__, range(len(frames)))
+        clips = self.model.head.split(frames, self.num_frames)
         with ThreadPoolExecutor(max_workers=1) as reader:
             pending = reader.submit(next, clips, None)
             while (clip := pending.result()) is not None:
                 pending = reader.submit(next, clips, None)
-                frames, num_new = clip
+                images, num_new = clip
                 if isinstance(self.frames, Tensor):
-                    inputs = torch.stack(frames)[None]
+                    inputs = torch.stack(images)[None]
                     img_shape = self.img_shape
                 else:
                     preprocess = self.model.data_preprocessor
-                    inputs = preprocess.preprocess_clip(frames)
-                    img_shape = preprocess.img_shape(frames[0].shape[-2:])
+                    inputs = preprocess.preprocess_clip(images)
+                    img_shape = preprocess.img_shape(images[0].shape[-2:])
                 yield inputs, ClipShapes(inputs.shape[-2:], img_shape,
                                          self.ori_shape, num_new)

@@ -94,7 +94,8 @@ def test_chunks_do_not_change_the_result(monkeypatch, batch_size):
     monkeypatch.setattr(
         attention, '_attend', lambda q, *args:
         (sizes.append((len(q), q.shape[2])), attend(q, *args))[1])
-    monkeypatch.setattr(trajectory_attention, 'MIN_CHUNK_QUERIES', 1)
+    for name in ('MIN_CHUNK_QUERIES', 'MIN_CHUNK_QUERIES_AT_TEST'):
+        monkeypatch.setattr(trajectory_attention, name, 1)
     for num_queries in (4, 50):
         monkeypatch.setattr(trajectory_attention, 'CHUNK_SIZE',
                             num_queries * 3 * C)

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from abc import ABCMeta, abstractmethod
+from dataclasses import replace
 from typing import (
     Dict,
     Iterable,
@@ -293,8 +294,8 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         association, queries, shapes = QueryAssociation(), [], []
         for clip, clip_shapes in clips:
             # The masks of queries that are not refined are not wanted.
-            clip.mask_logits = clip.mask_logits[:, :, :0]
-            clip = association.update(clip)
+            clip = association.update(
+                replace(clip, mask_logits=clip.mask_logits[:, :, :0]))
             check_finite(clip.queries, len(queries))
             queries.append(clip.queries)
             shapes.append(clip_shapes)

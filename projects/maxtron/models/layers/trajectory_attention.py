@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Trajectory attention (Eq. 2-4 of the MaXTron paper) and plain attention."""
 import math
-from typing import Callable, Optional, Tuple, Union
+from typing import Callable, Iterable, Optional, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -239,12 +239,39 @@ class TrajectoryAttention(_FusedProjectionAttention):
             columns = zip(rows[0].chunk(num_columns, 2),
                           frames.chunk(num_columns))
             inputs = ((q_part, *rows[1:], part) for q_part, part in columns)
-            out.append(
-                torch.cat([
+            if with_grad:
+                parts = [
                     checkpoint(self._attend, *x, use_reentrant=False)
-                    if with_grad else self._attend(*x) for x in inputs
-                ], 1))
+                    for x in inputs
+                ]
+                out.append(torch.cat(parts, 1))
+            else:
+                out.append(self._attend_into_one(inputs, num_queries))
         return torch.cat(out)
+
+    def _attend_into_one(self, inputs: Iterable[Tuple[Tensor, ...]],
+                         num_queries: int) -> Tensor:
+        """Both steps chunk by chunk, written into one tensor.
+
+        If the results were kept one by one, they would lie between the
+        temporary tensors and keep the allocator from using their place again.
+
+        Args:
+            inputs (Iterable[tuple[Tensor]]): Chunks, see :meth:`_attend`.
+            num_queries (int): Number of queries n of all chunks.
+
+        Returns:
+            Tensor: Attended values with shape (B, n, C).
+        """
+        out, start = None, 0
+        for chunk in inputs:
+            part = self._attend(*chunk)
+            if out is None:
+                out = part.new_empty(len(part), num_queries, self.embed_dims)
+            end = start + part.shape[1]
+            out[:, start:end] = part
+            start = end
+        return out
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor,
                 frames: Tensor) -> Tensor:
