@@ -111,7 +111,7 @@ def test_results_do_not_depend_on_the_cache(model):
         actual = refined(model, video, feature_cache)
         assert actual[0].equal(cls_logits)  # of the queries alone
         if feature_cache == 'cpu_fp16':
-            # 11 bits of each channel; measured: 1e-4
+            # half precision has 11 bits
             error = (actual[1] - masks).norm() / masks.norm()
             assert 0 < error < 5e-4
         else:
