@@ -12,6 +12,7 @@ from typing import List, Optional
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from .synthetic_camera import camera_maps, light_changes
 from .synthetic_looks import (
     SYNTHETIC_STUFF_CLASSES,
     Look,
@@ -323,26 +324,6 @@ _PLANNERS = {
 }
 
 
-def _camera(stage, strong):
-    """Affine maps (T, 2, 3) of a hand-held or a strongly moving camera."""
-    rng, num_frames = stage.rng, stage.num_frames
-    pan = rng.uniform(.28, .4) if strong else rng.uniform(0, .03)
-    pan = pan * min(1, num_frames / 20)  # short videos: not too fast
-    shift = pan * stage.width * np.stack(
-        [stage.wander(.3, .7), .4 * stage.wander(.3, .7)], 1)
-    shake = stage.height * (rng.uniform(.004, .014) if strong else .001)
-    shift = shift + rng.normal(scale=shake, size=(num_frames, 2))
-    zoom = np.exp((.22 if strong else .02) * stage.wander())
-    roll = (.12 if strong else .01) * stage.wander()
-    linear = zoom[:, None, None] * np.stack([
-        np.stack([np.cos(roll), -np.sin(roll)], 1),
-        np.stack([np.sin(roll), np.cos(roll)], 1)
-    ], 1)
-    middle = stage.size / 2
-    offset = middle - (linear @ (middle + shift)[:, :, None])[:, :, 0]
-    return np.concatenate([linear, offset[:, :, None]], axis=2)
-
-
 def _drift(stage):
     speed = stage.rng.uniform(-.9, .9, size=2) * stage.height / 96
     return np.arange(stage.num_frames)[:, None] * speed
@@ -365,16 +346,6 @@ def _backdrop(stage, families):
         regions.append(
             Region(family, _drift(stage), 'below', edge, waves=waves))
     return regions
-
-
-def _light(stage):
-    """Gains (T, 3) and slopes (T, 2) of a changing light."""
-    rng = stage.rng
-    depth = rng.uniform(.03, .1) if rng.uniform() < .6 else rng.uniform(.1, .2)
-    gain = 1 + depth * stage.wander()[:, None]
-    tint = .05 * np.stack([stage.wander() for _ in range(3)], 1)
-    slope = .12 * np.stack([stage.wander(), stage.wander()], 1)
-    return gain + tint, slope
 
 
 def _color_by_class(things):
@@ -415,6 +386,6 @@ def plan_scene(rng, scenario, num_frames, height, width, association=False):
     if strip is not None:
         strip.family = int(families[3])
         regions.append(strip)
-    light, slope = _light(stage)
-    return Scene(things, regions, _camera(stage, scenario == 'camera'), light,
-                 slope, association)
+    light, slope = light_changes(stage)
+    camera = camera_maps(stage, scenario == 'camera')
+    return Scene(things, regions, camera, light, slope, association)
