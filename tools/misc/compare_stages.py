@@ -12,7 +12,8 @@ it, with the segmenter frozen or end to end.
 
 The association benchmark is made first if it is missing. A run that is
 finished is not repeated, one that was interrupted is resumed. Prints a table:
-mean and standard deviation over the seeds, and CPU minutes of a training.
+mean and standard deviation over the seeds, and CPU minutes of a training with
+its evaluations.
 """
 import argparse
 import json
