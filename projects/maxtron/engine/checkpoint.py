@@ -78,7 +78,7 @@ def load_checkpoint_checked(model: nn.Module,
             f'({len(missing)} weights are missing, first: {missing[0]}). '
             'Train the second stage, with this file as load_from of the '
             "config, or predict near-online: model.head.test_cfg.mode='video' "
-            '(--mode video).')
+            '(the demo: --mode video).')
     if missing or misfits:
         raise ValueError(
             _explain(model, path, weights, missing, unexpected, misfits))
