@@ -4,28 +4,14 @@
 _base_ = [
     '../../_base_/models/maxtron-e2e_video-kmax_tiny.py',
     '../../_base_/datasets/synthetic-association_vps.py',
-    '../../_base_/schedules/schedule_kmax_tiny.py',
-    '../../_base_/schedules/adamw_video-kmax_tiny.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/schedules/schedule_kmax_second-stage_tiny.py',
+    '../../_base_/schedules/adamw_video-kmax_e2e_tiny.py',
+    '../../_base_/association_runtime.py'
 ]
 
 train_dataloader = dict(batch_size=3, dataset=dict(clip_len=8))
-# mask_norm has grown in the first stage; the neck learns slowly as there,
-# the tracker at the rate of the offline model.
-optim_wrapper = dict(
-    optimizer=dict(lr=5e-4),
-    paramwise_cfg=dict(
-        custom_keys=dict(
-            mask_norm=dict(lr_mult=1.0),
-            neck=dict(lr_mult=0.25),
-            tracker=dict(lr_mult=4.0))))
-param_scheduler = [
-    dict(type='WarmupPolyLR', warmup_iters=20, by_epoch=False)
-]
 train_cfg = dict(max_iters=250, val_interval=250)
 auto_scale_lr = dict(base_batch_size=3)
-# metrics are logged with the iteration that they belong to
-default_hooks = dict(logger=dict(log_metric_by_epoch=False))
 
 load_from = (
     'work_dirs/compare_stages/maxtron-nearonline_video-kmax_tiny_1xb4-400_'

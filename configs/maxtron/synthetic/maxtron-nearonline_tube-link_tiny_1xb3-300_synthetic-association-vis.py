@@ -4,8 +4,8 @@ _base_ = [
     '../../_base_/models/maxtron-nearonline_tube-link_tiny.py',
     '../../_base_/datasets/synthetic-association_vis.py',
     '../../_base_/schedules/schedule_15k.py',
-    '../../_base_/schedules/adamw_maxtron_r50.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/schedules/adamw_maxtron_tiny.py',
+    '../../_base_/association_runtime.py'
 ]
 
 model = dict(
@@ -13,9 +13,6 @@ model = dict(
         segmenter=dict(
             num_classes=6, loss_cls=dict(class_weight=[1.0] * 6 + [0.1]))))
 
-optim_wrapper = dict(
-    optimizer=dict(lr=1e-3),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=51, by_epoch=False),
     dict(
@@ -27,8 +24,6 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=300, val_interval=300)
 auto_scale_lr = dict(base_batch_size=3)
-# metrics are logged with the iteration that they belong to
-default_hooks = dict(logger=dict(log_metric_by_epoch=False))
 
 load_from = (
     'work_dirs/compare_stages/tube-link_tiny_1xb3-1200_'

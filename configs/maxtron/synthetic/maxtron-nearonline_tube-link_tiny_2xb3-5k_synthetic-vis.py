@@ -4,7 +4,7 @@ _base_ = [
     '../../_base_/models/maxtron-nearonline_tube-link_tiny.py',
     '../../_base_/datasets/synthetic_vis.py',
     '../../_base_/schedules/schedule_15k.py',
-    '../../_base_/schedules/adamw_maxtron_r50.py',
+    '../../_base_/schedules/adamw_maxtron_tiny.py',
     '../../_base_/default_runtime.py'
 ]
 
@@ -13,9 +13,6 @@ model = dict(
         segmenter=dict(
             num_classes=6, loss_cls=dict(class_weight=[1.0] * 6 + [0.1]))))
 
-optim_wrapper = dict(
-    optimizer=dict(lr=1e-3),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=201, by_epoch=False),
     dict(

@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/synthetic-association_vps.py',
     '../../_base_/schedules/schedule_kmax_tiny.py',
     '../../_base_/schedules/adamw_video-kmax_tiny.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/association_runtime.py'
 ]
 
 train_cfg = dict(max_iters=400, val_interval=400)
@@ -17,8 +17,6 @@ optim_wrapper = dict(
             # the post-norm layers are lost at the rate of all else
             neck=dict(lr_mult=0.25))))
 auto_scale_lr = dict(base_batch_size=4)
-# metrics are logged with the iteration that they belong to
-default_hooks = dict(logger=dict(log_metric_by_epoch=False))
 
 load_from = (
     'work_dirs/compare_stages/'

@@ -4,7 +4,7 @@ _base_ = [
     '../../_base_/models/maxtron-offline_tube-link_tiny.py',
     '../../_base_/datasets/synthetic_vis.py',
     '../../_base_/schedules/schedule_10k.py',
-    '../../_base_/schedules/adamw_maxtron_r50.py',
+    '../../_base_/schedules/adamw_maxtron_tiny.py',
     '../../_base_/default_runtime.py'
 ]
 
@@ -14,9 +14,7 @@ model = dict(
             num_classes=6, loss_cls=dict(class_weight=[1.0] * 6 + [0.1]))))
 
 train_dataloader = dict(batch_size=2, dataset=dict(clip_len=9))
-optim_wrapper = dict(
-    optimizer=dict(lr=5e-4),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=51, by_epoch=False),
     dict(

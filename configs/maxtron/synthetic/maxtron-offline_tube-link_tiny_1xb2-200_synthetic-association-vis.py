@@ -4,8 +4,8 @@ _base_ = [
     '../../_base_/models/maxtron-offline_tube-link_tiny.py',
     '../../_base_/datasets/synthetic-association_vis.py',
     '../../_base_/schedules/schedule_15k.py',
-    '../../_base_/schedules/adamw_maxtron_r50.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/schedules/adamw_maxtron_tiny.py',
+    '../../_base_/association_runtime.py'
 ]
 
 model = dict(
@@ -14,9 +14,7 @@ model = dict(
             num_classes=6, loss_cls=dict(class_weight=[1.0] * 6 + [0.1]))))
 
 train_dataloader = dict(batch_size=2, dataset=dict(clip_len=12))
-optim_wrapper = dict(
-    optimizer=dict(lr=5e-4),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=21, by_epoch=False),
     dict(
@@ -28,8 +26,6 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=200, val_interval=200)
 auto_scale_lr = dict(base_batch_size=2)
-# metrics are logged with the iteration that they belong to
-default_hooks = dict(logger=dict(log_metric_by_epoch=False))
 
 load_from = (
     'work_dirs/compare_stages/maxtron-nearonline_tube-link_tiny_1xb3-300_'

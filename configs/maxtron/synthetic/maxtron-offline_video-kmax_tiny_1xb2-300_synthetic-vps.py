@@ -3,19 +3,12 @@
 _base_ = [
     '../../_base_/models/maxtron-offline_video-kmax_tiny.py',
     '../../_base_/datasets/synthetic_vps.py',
-    '../../_base_/schedules/schedule_kmax_tiny.py',
-    '../../_base_/schedules/adamw_video-kmax_tiny.py',
+    '../../_base_/schedules/schedule_kmax_second-stage_tiny.py',
+    '../../_base_/schedules/adamw_video-kmax_second-stage_tiny.py',
     '../../_base_/default_runtime.py'
 ]
 
 train_dataloader = dict(batch_size=2, dataset=dict(clip_len=8))
-# mask_norm has grown in the first stage.
-optim_wrapper = dict(
-    optimizer=dict(lr=2e-3),
-    paramwise_cfg=dict(custom_keys=dict(mask_norm=dict(lr_mult=1.0))))
-param_scheduler = [
-    dict(type='WarmupPolyLR', warmup_iters=20, by_epoch=False)
-]
 train_cfg = dict(max_iters=300, val_interval=300)
 auto_scale_lr = dict(base_batch_size=2)
 

@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/synthetic-association_vis.py',
     '../../_base_/schedules/schedule_15k.py',
     '../../_base_/schedules/adamw_tube-link_r50.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/association_runtime.py'
 ]
 
 model = dict(
@@ -27,5 +27,3 @@ param_scheduler = [
 ]
 train_cfg = dict(max_iters=1200, val_interval=600)
 auto_scale_lr = dict(base_batch_size=3)
-# metrics are logged with the iteration that they belong to
-default_hooks = dict(logger=dict(log_metric_by_epoch=False))

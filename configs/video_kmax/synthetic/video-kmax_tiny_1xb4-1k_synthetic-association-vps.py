@@ -5,11 +5,9 @@ _base_ = [
     '../../_base_/datasets/synthetic-association_vps.py',
     '../../_base_/schedules/schedule_kmax_tiny.py',
     '../../_base_/schedules/adamw_video-kmax_tiny.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/association_runtime.py'
 ]
 
 train_cfg = dict(max_iters=1000, val_interval=500)
 optim_wrapper = dict(optimizer=dict(lr=1.5e-3))
 auto_scale_lr = dict(base_batch_size=4)
-# metrics are logged with the iteration that they belong to
-default_hooks = dict(logger=dict(log_metric_by_epoch=False))
