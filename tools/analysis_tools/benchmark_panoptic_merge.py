@@ -63,13 +63,16 @@ THRESHOLDS = {
 }
 
 
-def resize_logits(logits: Tensor, input_shape: Shape, img_shape: Shape,
-                  ori_shape: Shape) -> Tensor:
+def resize_logits(logits: Tensor,
+                  input_shape: Shape,
+                  img_shape: Shape,
+                  ori_shape: Shape,
+                  align_corners: bool = True) -> Tensor:
     """Resize, crop and resize the logits (N, T, h, w) of all frames."""
     for shape, end in ((input_shape, img_shape), (ori_shape, ori_shape)):
         if logits.shape[-2:] != tuple(shape):
             logits = F.interpolate(
-                logits, shape, mode='bilinear', align_corners=True)
+                logits, shape, mode='bilinear', align_corners=align_corners)
         logits = logits[..., :end[0], :end[1]]
     return logits
 
@@ -77,7 +80,7 @@ def resize_logits(logits: Tensor, input_shape: Shape, img_shape: Shape,
 def literal_merge(mask_logits: Tensor, cls_logits: Tensor,
                   thing_labels: Iterable[int], pixel_thr: float,
                   thing_thr: float, stuff_thr: float,
-                  overlap_thr: float) -> Tensor:
+                  overlap_thr: float, masks_compete: bool = True) -> Tensor:
     """The rules of the merge, one by one, on pixels.
 
     Args:
@@ -91,7 +94,7 @@ def literal_merge(mask_logits: Tensor, cls_logits: Tensor,
     """
     thing_labels = set(thing_labels)
     cls_scores, labels = cls_logits.softmax(-1)[:, :-1].max(-1)
-    probs = mask_logits.softmax(0)
+    probs = mask_logits.softmax(0) if masks_compete else mask_logits.sigmoid()
     binary = probs > pixel_thr
     areas = binary.flatten(1).sum(1)
     mask_scores = (probs * binary).flatten(1).sum(1) / areas.clamp(min=1)
@@ -120,10 +123,14 @@ def literal_merge(mask_logits: Tensor, cls_logits: Tensor,
 
 def find_ties(mask_logits: Tensor,
               pixel_thr: float,
-              margin: float = 1e-6) -> Tensor:
+              margin: float = 1e-6,
+              masks_compete: bool = True) -> Tensor:
     """Pixels where a rounding error decides, shape (T, H, W)."""
-    return torch.stack([((frame.softmax(0) - pixel_thr).abs() < margin).any(0)
-                        for frame in mask_logits.unbind(1)])
+    ties = []
+    for frame in mask_logits.unbind(1):
+        probs = frame.softmax(0) if masks_compete else frame.sigmoid()
+        ties.append(((probs - pixel_thr).abs() < margin).any(0))
+    return torch.stack(ties)
 
 
 def make_logits(num_queries: int, num_segments: int, num_frames: int

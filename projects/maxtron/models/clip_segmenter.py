@@ -21,9 +21,17 @@ class ClipSegmenter(metaclass=ABCMeta):
         shared_with_tracker (tuple[str]): Sub-modules that a cross-clip
             tracker uses, too, and that are trained with it where the rest of
             the segmenter is frozen.
+        masks_compete (bool): Whether the probabilities of a pixel are a
+            softmax of its mask logits over the queries. Otherwise each is the
+            sigmoid of one logit. Defaults to False.
+        align_corners (bool): Whether masks are resized with aligned corners,
+            as :func:`torch.nn.functional.interpolate` has it. Defaults to
+            False.
     """
     num_classes: int
     shared_with_tracker: Tuple[str, ...] = ()
+    masks_compete = False
+    align_corners = False
 
     @abstractmethod
     def forward(self, x: Sequence[Tensor], num_frames: int) -> ClipPrediction:

@@ -3,7 +3,7 @@ from .canvas import PadToCanvas, ScaleJitter, SSDColorJitter
 from .clip import ClipCrop, ClipSampler, RejectEmpty
 from .copy_paste import VideoCopyPaste
 from .lazy_video import PackLazyVideo, VideoFrames
-from .loading import LoadVideoFrame
+from .loading import LoadVideoFrame, TracksToPanopticMap
 from .panoptic_clip import (
     LoadPanopticMap,
     PackPanopticClip,
@@ -13,6 +13,6 @@ from .panoptic_clip import (
 __all__ = [
     'ClipCrop', 'ClipSampler', 'LoadPanopticMap', 'LoadVideoFrame',
     'PackLazyVideo', 'PackPanopticClip', 'PadToCanvas', 'RandomClipSampler',
-    'RejectEmpty', 'SSDColorJitter', 'ScaleJitter', 'VideoCopyPaste',
-    'VideoFrames'
+    'RejectEmpty', 'SSDColorJitter', 'ScaleJitter', 'TracksToPanopticMap',
+    'VideoCopyPaste', 'VideoFrames'
 ]

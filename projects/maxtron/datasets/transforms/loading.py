@@ -2,7 +2,8 @@
 """Loading of single frames."""
 
 import cv2
-from mmcv.transforms import LoadImageFromFile
+import numpy as np
+from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 
 
@@ -63,3 +64,58 @@ class LoadVideoFrame(LoadImageFromFile):
                 f'annotation file says {stated[0]} x {stated[1]}: masks '
                 'would not fit. Correct one of the two.')
         return results
+
+
+@TRANSFORMS.register_module()
+class TracksToPanopticMap(BaseTransform):
+    """Put the masks of instances into one map, for panoptic pipelines.
+
+    So datasets of instances can train segmenters whose masks share the
+    pixels, such as :class:`VideoKMaXHead`. Where masks overlap, the smaller
+    one is on top; pixels without an instance are void.
+
+    Required Keys:
+
+    - gt_masks (BitmapMasks), gt_bboxes_labels, gt_instances_ids
+    - gt_ignore_flags (ignored instances become crowd)
+
+    Added Keys:
+
+    - gt_seg_map (np.ndarray): Shape (h, w), 1 + the position of the instance
+      in ``segments_info``, 0 for void.
+    - segments_info (list[dict]): ``id`` (1 + that of the instance),
+      ``category``, ``is_thing`` and ``iscrowd``.
+
+    Removed Keys: the required ones, and gt_bboxes.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Make the map of one frame.
+
+        Args:
+            results (dict): The frame with its annotations.
+
+        Returns:
+            dict: The same with the map instead.
+        """
+        masks = results.pop('gt_masks').masks.astype(bool)  # (n, h, w)
+        index = np.zeros(results['img'].shape[:2], np.int32)
+        areas = masks.reshape(len(masks), -1).sum(1)
+        for i in (-areas).argsort(kind='stable'):
+            index[masks[i]] = i + 1
+        results['gt_seg_map'] = index
+        results['segments_info'] = [
+            dict(
+                id=int(track) + 1,
+                category=int(label),
+                is_thing=True,
+                iscrowd=int(crowd)) for track, label, crowd in zip(
+                    results.pop('gt_instances_ids'),
+                    results.pop('gt_bboxes_labels'),
+                    results.pop('gt_ignore_flags'))
+        ]
+        results.pop('gt_bboxes', None)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}()'

@@ -7,7 +7,12 @@ from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..postprocess import encode_frame, frame_instances, top_pairs
+from ..postprocess import (
+    binary_logits,
+    encode_frame,
+    frame_instances,
+    top_pairs,
+)
 from ..trackers import QueryAssociation, iter_clips
 from .base_maxtron_head import BaseMaXTronHead, Clips, ClipShapes
 
@@ -18,7 +23,9 @@ class MaXTronHead(BaseMaXTronHead):
 
     Near-online, the class score of a track is the softmax of the mean of its
     class logits over the clips, and its mask in a frame is that of the clip
-    the frame belongs to. Offline, both come from the refined queries.
+    the frame belongs to. Offline, both come from the refined queries. Of a
+    segmenter whose masks compete for the pixels, a pixel is of the mask that
+    has more than half of it.
 
     Args:
         test_cfg (:obj:`ConfigDict` or dict): As for :class:`BaseMaXTronHead`,
@@ -76,7 +83,8 @@ class MaXTronHead(BaseMaXTronHead):
         association, frames = QueryAssociation(), []
         for clip, shapes in clips:
             clip = association.update(clip)
-            frames += self._encode_clip(clip.mask_logits[0], shapes)
+            frames += self._encode_clip(
+                self._binary(clip.mask_logits[0]), shapes)
             del clip  # before the next one is made
         scores, queries, labels, ids = self._top_pairs(association.cls_logits)
         return [
@@ -97,11 +105,15 @@ class MaXTronHead(BaseMaXTronHead):
         scores, queries, labels, ids = self._top_pairs(cls_logits)
         queries, rows = queries.unique(return_inverse=True)
         for embeds, mask_feats, shapes in clips:
-            masks = self.segment(embeds[queries], mask_feats, shapes)
+            if self.segmenter.masks_compete:
+                masks = self._binary(self.segment(embeds, mask_feats, shapes))
+                masks = masks[queries]
+            else:
+                masks = self.segment(embeds[queries], mask_feats, shapes)
             yield [
-                InstanceData(**frame_instances(
-                    encode_frame(frame, *shapes[:3]), scores, rows, labels,
-                    ids, self.max_per_frame)) for frame in masks.unbind(1)
+                InstanceData(**frame_instances(frame, scores, rows, labels,
+                                               ids, self.max_per_frame))
+                for frame in self._encode_clip(masks, shapes)
             ]
 
     def predict_stream(self, clips: Clips) -> Iterator[List[InstanceData]]:
@@ -129,7 +141,8 @@ class MaXTronHead(BaseMaXTronHead):
             scores, labels = association.cls_logits.softmax(-1)[:, :-1].max(-1)
             scores, queries = scores.topk(
                 min(self.max_per_frame, len(scores)))
-            frames = self._encode_clip(clip.mask_logits[0, queries], shapes)
+            masks = self._binary(clip.mask_logits[0])[queries]
+            frames = self._encode_clip(masks, shapes)
             del clip  # before the next one is made
             labels, queries = labels[queries].cpu(), queries.cpu()
             rows = torch.arange(len(queries))
@@ -139,10 +152,15 @@ class MaXTronHead(BaseMaXTronHead):
                 for frame in frames
             ]
 
-    @staticmethod
-    def _encode_clip(mask_logits: Tensor, shapes: ClipShapes) -> list:
+    def _binary(self, mask_logits: Tensor) -> Tensor:
+        """Mask logits (Q, ...) whose sigmoid are probabilities."""
+        if self.segmenter.masks_compete:
+            return binary_logits(mask_logits)
+        return mask_logits
+
+    def _encode_clip(self, mask_logits: Tensor, shapes: ClipShapes) -> list:
         """Encode the new frames of mask logits with shape (Q, T, h, w)."""
         return [
-            encode_frame(frame, *shapes[:3])
+            encode_frame(frame, *shapes[:3], self.segmenter.align_corners)
             for frame in mask_logits[:, -shapes.num_new:].unbind(1)
         ]

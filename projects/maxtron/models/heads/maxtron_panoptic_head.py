@@ -57,7 +57,9 @@ class MaXTronPanopticHead(BaseMaXTronHead):
             pixel_thr=pixel_thr,
             thing_thr=thing_thr,
             stuff_thr=stuff_thr,
-            overlap_thr=overlap_thr)
+            overlap_thr=overlap_thr,
+            masks_compete=self.segmenter.masks_compete,
+            align_corners=self.segmenter.align_corners)
         self.link_cost = link_cost
 
     def predict(self, clips: Clips) -> List[PanopticMap]:

@@ -10,11 +10,13 @@ from mmdet.models.utils import get_uncertain_point_coords_with_randomness
 from mmdet.registry import MODELS
 from mmdet.structures import TrackSampleList
 from mmdet.utils import InstanceList, reduce_mean
+from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..clip_prediction import ClipPrediction
 from ..clip_segmenter import ClipSegmenter
+from ..losses import tube_targets
 from ..pixel_decoders import AxialTrajectoryPixelDecoder
 
 _TRAIN_KEYS = {
@@ -37,9 +39,13 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
         point_loss (bool): Whether the mask losses are taken at
             ``train_cfg.num_points`` uncertain points, or at all pixels of the
             ground truth. Defaults to True.
+        no_object_weight (float): Weight of "no object" in the class loss,
+            where those of all classes are 1. Without effect if ``loss_cls``
+            has a ``class_weight``. Defaults to 0.1.
         kwargs: As for :class:`mmdet.models.Mask2FormerTrackHead`; the pixel
             decoder may be an :class:`AxialTrajectoryPixelDecoder`, which
-            makes the head track within the clip.
+            makes the head track within the clip. ``num_classes`` counts
+            things and, for panoptic segmentation, stuff.
 
     Raises:
         TypeError: If there is an argument that it does not have, or a key of
@@ -48,7 +54,12 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
     """
     shared_with_tracker = ('cls_embed', 'mask_embed')
 
-    def __init__(self, point_loss: bool = True, **kwargs) -> None:
+    def __init__(self,
+                 num_classes: int,
+                 loss_cls: dict,
+                 point_loss: bool = True,
+                 no_object_weight: float = 0.1,
+                 **kwargs) -> None:
         # The parent swallows keys that it does not know.
         unknown = kwargs.keys() - signature(Mask2FormerTrackHead).parameters
         if unknown:
@@ -59,7 +70,10 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
             raise TypeError(
                 f'TubeLinkHead reads no {sorted(unknown)}; check the keys of '
                 'model.head.segmenter.train_cfg.')
-        super().__init__(**kwargs)
+        loss_cls = ConfigDict(loss_cls)
+        loss_cls.setdefault('class_weight',
+                            [1.] * num_classes + [no_object_weight])
+        super().__init__(num_classes=num_classes, loss_cls=loss_cls, **kwargs)
         if len(self.class_weight) != self.num_classes + 1:
             raise ValueError(
                 f'model.head.segmenter.loss_cls.class_weight has '
@@ -209,15 +223,15 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
             pred (:obj:`ClipPrediction`): Of clips or of videos.
             data_samples (list[:obj:`TrackDataSample`]): One per clip or
                 video; each frame has ``gt_instances`` with ``labels``,
-                ``instances_ids`` and ``masks``, padded to the input.
+                ``instances_ids`` and ``masks``, padded to the input, or
+                panoptic ground truth as :func:`tube_targets` wants it.
             x (tuple[Tensor], optional): Not used.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
             of the last layer, ``d0.loss_cls`` etc. of the earlier ones.
         """
-        gts = self.preprocess_gt(
-            [[frame.gt_instances for frame in clip] for clip in data_samples])
+        gts = self._tubes(data_samples)
         layers = [*pred.aux, (pred.cls_logits, pred.mask_logits)]
         # In half precision the matching costs, sums over points, overflow.
         with torch.autocast(pred.cls_logits.device.type, enabled=False):
@@ -227,6 +241,13 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
                 [masks.float().flatten(2, 3) for _, masks in layers],
                 gts,
                 [{}] * len(gts))
+
+    def _tubes(self, data_samples: TrackSampleList) -> InstanceList:
+        """Ground truth of clips, see :meth:`preprocess_gt`."""
+        if 'gt_panoptic_seg' not in data_samples[0][0]:
+            return self.preprocess_gt([[frame.gt_instances for frame in clip]
+                                       for clip in data_samples])
+        return tube_targets(data_samples, self.num_classes).masks()
 
     def preprocess_gt(self,
                       batch_gt_instances: List[InstanceList]) -> InstanceList:

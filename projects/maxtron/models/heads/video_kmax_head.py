@@ -36,6 +36,8 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
         init_cfg (:obj:`ConfigDict` or dict or list, optional): As for
             :class:`BaseModule`.
     """
+    masks_compete = True
+    align_corners = True
 
     def __init__(self,
                  num_classes: int,

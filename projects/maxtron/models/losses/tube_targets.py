@@ -1,9 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Ground truth of clips in the form that the losses of kMaX want."""
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample, TrackSampleList
+from mmdet.utils import InstanceList
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 # Label of pixels that have none in ``gt_sem_seg``.
@@ -27,9 +29,26 @@ class TubeTargets(NamedTuple):
     areas: List[Tensor]
     tube_map: Tensor
 
+    def masks(self) -> InstanceList:
+        """The same as masks, for losses of the Mask2Former family.
 
-def tube_targets(data_samples: TrackSampleList, num_classes: int,
-                 size: Tuple[int, int, int]) -> TubeTargets:
+        Returns:
+            list[:obj:`InstanceData`]: Per clip ``labels`` (M_b, ) and
+            ``masks`` of 0 and 1, the frames one below the other, float32,
+            shape (M_b, T * h, w).
+        """
+        clips = []
+        for labels, tube_map in zip(self.labels, self.tube_map):
+            order = torch.arange(1, len(labels) + 1, device=labels.device)
+            masks = tube_map == order[:, None, None, None]  # (M, T, h, w)
+            clips.append(
+                InstanceData(labels=labels, masks=masks.float().flatten(1, 2)))
+        return clips
+
+
+def tube_targets(data_samples: TrackSampleList,
+                 num_classes: int,
+                 size: Optional[Tuple[int, int, int]] = None) -> TubeTargets:
     """Collect the tubes of clips.
 
     Ids without a label and ids without a pixel are left out. The tubes of a
@@ -41,8 +60,8 @@ def tube_targets(data_samples: TrackSampleList, num_classes: int,
             where there is none, and ``gt_instances`` with ``instances_ids``
             and ``labels``.
         num_classes (int): C.
-        size (tuple[int, int, int]): Frames T, height h and width w of the
-            predicted masks.
+        size (tuple[int, int, int], optional): Frames T, height h and width w
+            of the predicted masks. Defaults to None, not to compare.
 
     Returns:
         :obj:`TubeTargets`: On the device of the maps.
@@ -86,8 +105,10 @@ def semantic_targets(data_samples: TrackSampleList, num_classes: int,
     return labels.masked_fill_(labels == _UNLABELLED, num_classes)
 
 
-def _clip_tubes(clip: TrackDataSample, num_classes: int,
-                size: Tuple[int, int, int]) -> Tuple[Tensor, Tensor, Tensor]:
+def _clip_tubes(
+        clip: TrackDataSample, num_classes: int,
+        size: Optional[Tuple[int, int,
+                             int]]) -> Tuple[Tensor, Tensor, Tensor]:
     """Labels (M, ), areas (M, ) and map (T, h, w) of a clip."""
     table = sorted(_label_table(clip, num_classes).items())
     id_map = _clip_map(clip, 'gt_panoptic_seg', size)
@@ -128,16 +149,16 @@ def _label_table(clip: TrackDataSample, num_classes: int) -> Dict[int, int]:
 
 
 def _clip_map(clip: TrackDataSample, name: str,
-              size: Tuple[int, int, int]) -> Tensor:
+              size: Optional[Tuple[int, int, int]]) -> Tensor:
     """Maps of all frames of a clip, shape (T, h, w)."""
-    if len(clip) != size[0]:
+    if size is not None and len(clip) != size[0]:
         raise ValueError(
             f'The clip from {_name(clip[0])} has {len(clip)} frames of ground '
             f'truth, but masks are predicted for {size[0]}.')
     maps = []
     for frame in clip:
         maps.append(_field(frame, name).sem_seg[0])
-        if maps[-1].shape != size[1:]:
+        if size is not None and maps[-1].shape != size[1:]:
             raise ValueError(
                 f'{name} of {_name(frame)} is of size '
                 f'{tuple(maps[-1].shape)}, but masks of {tuple(size[1:])} are '

@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from .instance_topk import (
                             FrameMasks,
+                            binary_logits,
                             encode_frame,
                             frame_instances,
                             resize_mask_logits,
@@ -11,6 +12,6 @@ from .panoptic_merge import PanopticMerger, PanopticResult, PanopticSegment
 
 __all__ = [
     'INSTANCE_OFFSET', 'FrameMasks', 'PanopticMap', 'PanopticMerger',
-    'PanopticResult', 'PanopticSegment', 'encode_frame', 'frame_instances',
-    'resize_mask_logits', 'thing_id', 'top_pairs'
+    'PanopticResult', 'PanopticSegment', 'binary_logits', 'encode_frame',
+    'frame_instances', 'resize_mask_logits', 'thing_id', 'top_pairs'
 ]

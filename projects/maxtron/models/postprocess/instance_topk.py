@@ -45,12 +45,31 @@ def top_pairs(cls_logits: Tensor,
     return scores, index // num_classes, index % num_classes
 
 
-def resize_mask_logits(logits: Tensor, input_shape: Tuple[int, int],
+def binary_logits(logits: Tensor) -> Tensor:
+    """Mask logits that compete for the pixels as logits of single masks.
+
+    Args:
+        logits (Tensor): Mask logits with shape (Q, ...), whose softmax over
+            the queries are the probabilities p.
+
+    Returns:
+        Tensor: log(p / (1 - p)), float32, same shape; of at most 86 either
+        way.
+    """
+    log_probs = logits.float().log_softmax(0)
+    # log(1 - p) = log(-expm1(log p)); p is kept from being 0 or 1
+    log_probs = log_probs.clamp(min=-86, max=-4e-38)
+    return log_probs - (-torch.expm1(log_probs)).log()
+
+
+def resize_mask_logits(logits: Tensor,
+                       input_shape: Tuple[int, int],
                        img_shape: Tuple[int, int],
-                       ori_shape: Tuple[int, int]) -> Tensor:
+                       ori_shape: Tuple[int, int],
+                       align_corners: bool = False) -> Tensor:
     """Bring mask logits to the size of the original image.
 
-    As in the reference, logits are resized to the padded input, the padding
+    As in the references, logits are resized to the padded input, the padding
     is cut off, and the rest is resized once more.
 
     Args:
@@ -58,18 +77,19 @@ def resize_mask_logits(logits: Tensor, input_shape: Tuple[int, int],
         input_shape (tuple[int, int]): Height and width of the padded input.
         img_shape (tuple[int, int]): Height and width before padding.
         ori_shape (tuple[int, int]): Height and width of the original image.
+        align_corners (bool): As for :func:`torch.nn.functional.interpolate`.
+            Defaults to False.
 
     Returns:
         Tensor: Logits with shape (Q, *ori_shape).
     """
     logits = logits[None]
+    cfg = dict(mode='bilinear', align_corners=align_corners)
     if logits.shape[-2:] != tuple(input_shape):
-        logits = F.interpolate(
-            logits, input_shape, mode='bilinear', align_corners=False)
+        logits = F.interpolate(logits, input_shape, **cfg)
     logits = logits[..., :img_shape[0], :img_shape[1]]
     if logits.shape[-2:] != tuple(ori_shape):
-        logits = F.interpolate(
-            logits, ori_shape, mode='bilinear', align_corners=False)
+        logits = F.interpolate(logits, ori_shape, **cfg)
     return logits[0]
 
 
@@ -77,6 +97,7 @@ def encode_frame(logits: Tensor,
                  input_shape: Tuple[int, int],
                  img_shape: Tuple[int, int],
                  ori_shape: Tuple[int, int],
+                 align_corners: bool = False,
                  chunk_size: int = 16) -> FrameMasks:
     """Resize, binarise, score and encode the masks of one frame.
 
@@ -85,6 +106,8 @@ def encode_frame(logits: Tensor,
         input_shape (tuple[int, int]): Height and width of the padded input.
         img_shape (tuple[int, int]): Height and width before padding.
         ori_shape (tuple[int, int]): Height and width of the original image.
+        align_corners (bool): See :func:`resize_mask_logits`. Defaults to
+            False.
         chunk_size (int): Number of queries held at full size at a time; it
             bounds the memory and does not change the result. Defaults to 16.
 
@@ -94,7 +117,7 @@ def encode_frame(logits: Tensor,
     rles, scores = [], []
     for chunk in logits.split(chunk_size):
         chunk = resize_mask_logits(chunk.float(), input_shape, img_shape,
-                                   ori_shape)  # (q, H, W)
+                                   ori_shape, align_corners)  # (q, H, W)
         masks = chunk > 0
         scores.append(chunk.sigmoid().mul_(masks).flatten(1).sum(1))
         # pycocotools reads column-major (H, W, q)

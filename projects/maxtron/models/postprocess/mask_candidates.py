@@ -57,7 +57,8 @@ class Tile(NamedTuple):
             can be candidates.
         num_wanted (int): How many of them.
         least (float): Bound of the log of the sum over the queries, after
-            the shift of :meth:`CandidateFinder.find`.
+            the shift of :meth:`CandidateFinder.find`; not used of masks that
+            do not compete.
     """
     row: Span
     column: Span
@@ -67,7 +68,8 @@ class Tile(NamedTuple):
 
 
 def resize_spans(size: int, padded: int, cropped: int, final: int,
-                 length: int, device: torch.device) -> List[Span]:
+                 length: int, align_corners: bool,
+                 device: torch.device) -> List[Span]:
     """Upsampling, cropping and resizing along one axis as a matrix.
 
     Both resizes are linear, so resizing the identity gives their matrix. It
@@ -79,6 +81,7 @@ def resize_spans(size: int, padded: int, cropped: int, final: int,
         cropped (int): Length without the padding.
         final (int): Length in the original image.
         length (int): Rows of a span.
+        align_corners (bool): As for :func:`torch.nn.functional.interpolate`.
         device (torch.device): Where the matrices are put.
 
     Returns:
@@ -89,7 +92,7 @@ def resize_spans(size: int, padded: int, cropped: int, final: int,
         matrix = matrix[..., :begin]
         if begin != end:
             matrix = F.interpolate(
-                matrix, end, mode='linear', align_corners=True)
+                matrix, end, mode='linear', align_corners=align_corners)
     matrix = matrix[0].T.contiguous()  # (final, size)
     spans = []
     for start in range(0, final, length):
@@ -117,6 +120,8 @@ class CandidateFinder:
         ori_shape (tuple[int, int]): Height and width of the original image.
         threshold (float): Probability that candidates exceed.
         device (torch.device): Device of the logits.
+        align_corners (bool): Whether logits are resized with aligned corners.
+            Defaults to True.
         tile_shape (tuple[int, int], optional): Pixels of a tile; it bounds
             the memory and does not change the result. By default what suits
             the caches of a CPU, and larger on a GPU.
@@ -130,6 +135,7 @@ class CandidateFinder:
                  ori_shape: Tuple[int, int],
                  threshold: float,
                  device: torch.device,
+                 align_corners: bool = True,
                  tile_shape: Optional[Tuple[int, int]] = None) -> None:
         if tile_shape is None:
             width, floats = (128, 2**20) if device.type == 'cpu' else (512,
@@ -138,7 +144,7 @@ class CandidateFinder:
         self.ori_shape = ori_shape
         self.threshold = threshold
         self.rows, self.columns = (
-            resize_spans(*sizes, device) for sizes in zip(
+            resize_spans(*sizes, align_corners, device) for sizes in zip(
                 mask_shape, input_shape, img_shape, ori_shape, tile_shape))
         # all queries left out of a sum change it by less than its rounding
         self.negligible = math.log(num_queries) - math.log(2**-25)
@@ -160,9 +166,7 @@ class CandidateFinder:
         if not logits.sum().isfinite():  # one such logit is enough
             raise ValueError('The mask logits hold nan or inf: the model has '
                              'diverged or its weights do not fit.')
-        # The softmax does not see a shift, and resizing keeps it one. After
-        # this one no value is positive, here and after resizing.
-        logits = logits - logits.amax(0)
+        logits = self._prepare(logits)
         tiles = self._tiles(logits)
         with _exact_matmul(logits.device):
             found = list(
@@ -171,13 +175,43 @@ class CandidateFinder:
             return Candidates(*np.zeros((3, 0), np.int64))
         return Candidates(*(np.concatenate(part) for part in zip(*found)))
 
-    def _tiles(self, logits: Tensor) -> List[Tile]:
-        """The tiles that have candidates."""
-        lower, upper = self._bounds(logits)
+    def _prepare(self, logits: Tensor) -> Tensor:
+        """Shift the logits so that none is positive.
+
+        The softmax does not see a shift, and resizing keeps it one: no value
+        is positive after resizing, either.
+        """
+        return logits - logits.amax(0)
+
+    def _select(self, lower: Tensor,
+                upper: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Queries that matter in each tile, by bounds (N, rows, columns).
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor]: Which queries are active and which
+            are wanted, and ``least`` (rows, columns), see :class:`Tile`.
+        """
         # log of the least possible sum over the queries
-        least = lower.logsumexp(0)  # (rows, columns)
+        least = lower.logsumexp(0)
         active = upper > least - self.negligible
         wanted = upper > least + (math.log(self.threshold) - 1e-3)
+        return active, wanted, least
+
+    def _probabilities(self, values: Tensor,
+                       tile: Tile) -> Tuple[Tensor, Tensor]:
+        """Probabilities of resized logits (n, P), up to a factor.
+
+        Returns:
+            tuple[Tensor, Tensor]: Numerators (n, P) and denominator (P, ).
+        """
+        if tile.least < -40:  # the sum could underflow
+            values -= values.amax(0)
+        values = values.exp_()
+        return values, values.sum(0)
+
+    def _tiles(self, logits: Tensor) -> List[Tile]:
+        """The tiles that have candidates."""
+        active, wanted, least = self._select(*self._bounds(logits))
         # wanted ones first, both in ascending order
         order = (active.byte() + wanted.byte()).sort(
             dim=0, descending=True, stable=True).indices
@@ -208,11 +242,8 @@ class CandidateFinder:
         row, column, queries = tile.row, tile.column, tile.queries
         values = logits[:, row.source, column.source][queries]
         values = row.weights @ values @ column.weights.T  # (n, r, c)
-        if tile.least < -40:  # the sum could underflow
-            values -= values.amax(0)
         width = values.shape[2]
-        values = values.exp_().flatten(1)  # (n, r * c)
-        total = values.sum(0)
+        values, total = self._probabilities(values.flatten(1), tile)
         hit = values[:tile.num_wanted] > self.threshold * total
         index = _true_indices(hit.flatten())
         query = index.div(hit.shape[1], rounding_mode='floor')
@@ -224,6 +255,27 @@ class CandidateFinder:
                 row.start * self.ori_shape[1] + column.start)
         return Candidates(*(part.cpu().numpy()
                             for part in (pixel, queries[query], probs)))
+
+
+class SingleMaskFinder(CandidateFinder):
+    """The same for masks that do not compete: sigmoids of their logits.
+
+    Args:
+        args: As for :class:`CandidateFinder`.
+    """
+
+    def _prepare(self, logits: Tensor) -> Tensor:
+        return logits
+
+    def _select(self, lower: Tensor,
+                upper: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        odds = math.log(self.threshold / (1 - self.threshold))
+        wanted = upper > odds - 1e-3
+        return wanted, wanted, lower.amin(0)
+
+    def _probabilities(self, values: Tensor,
+                       tile: Tile) -> Tuple[Tensor, Tensor]:
+        return values.sigmoid_(), values.new_ones(values.shape[1])
 
 
 def _true_indices(mask: Tensor) -> Tensor:

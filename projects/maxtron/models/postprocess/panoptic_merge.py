@@ -6,7 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .mask_candidates import CandidateFinder, Candidates, parallel_map
+from .mask_candidates import (
+    CandidateFinder,
+    Candidates,
+    SingleMaskFinder,
+    parallel_map,
+)
 from .panoptic_map import IndexMap, PanopticMap, thing_id
 
 
@@ -131,6 +136,11 @@ class PanopticMerger:
         stuff_thr (float): A stuff region needs a class score above this.
         overlap_thr (float): A query must get more than this share of the
             pixels that it is a candidate of.
+        masks_compete (bool): Whether the probability of a query at a pixel is
+            the softmax of the mask logits over the queries, or the sigmoid of
+            its own. Defaults to True.
+        align_corners (bool): Whether logits are resized with aligned corners.
+            Defaults to True.
         tile_shape (tuple[int, int], optional): Pixels that are processed at
             a time, see :class:`CandidateFinder`.
 
@@ -146,6 +156,8 @@ class PanopticMerger:
                  thing_thr: float,
                  stuff_thr: float,
                  overlap_thr: float,
+                 masks_compete: bool = True,
+                 align_corners: bool = True,
                  tile_shape: Optional[Tuple[int, int]] = None) -> None:
         self.thing_labels = frozenset(thing_labels)
         self.num_classes = num_classes
@@ -161,6 +173,8 @@ class PanopticMerger:
         self.thing_thr = thing_thr
         self.stuff_thr = stuff_thr
         self.overlap_thr = overlap_thr
+        self.finder = CandidateFinder if masks_compete else SingleMaskFinder
+        self.align_corners = align_corners
         self.tile_shape = tile_shape
         self._finder_args = self._finder = None
         self._sets: Optional[QuerySets] = None
@@ -200,9 +214,9 @@ class PanopticMerger:
                              f'input_shape={tuple(input_shape)}.')
         args = (num_queries, tuple(mask_logits.shape[-2:]), tuple(input_shape),
                 tuple(img_shape), tuple(ori_shape), self.pixel_thr,
-                mask_logits.device, self.tile_shape)
+                mask_logits.device, self.align_corners, self.tile_shape)
         if args != self._finder_args:
-            self._finder_args, self._finder = args, CandidateFinder(*args)
+            self._finder_args, self._finder = args, self.finder(*args)
         with parallel_map(mask_logits.device) as map_tiles:
             for logits in mask_logits.unbind(1):
                 self._add_frame(self._finder.find(logits.float(), map_tiles))
