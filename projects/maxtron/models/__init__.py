@@ -2,6 +2,7 @@
 """Model components: everything between frames and tracked masks."""
 from .backbones import ConvNeXt
 from .clip_prediction import ClipPrediction
+from .clip_segmenter import ClipSegmenter
 from .data_preprocessor import ClipDataPreprocessor, PanopticClipPreprocessor
 from .heads import (
     KMaXSemanticHead,
@@ -29,8 +30,8 @@ from .transformer_decoders import KMaXTransformerDecoder
 __all__ = [
     'AuxiliarySemanticLoss', 'AxialTrajectoryNeck',
     'AxialTrajectoryPixelDecoder', 'ClipDataPreprocessor',
-    'ClipPrediction', 'ConvNeXt', 'CrossClipTracker', 'GumbelPixelSampler',
-    'ImageMaXTron', 'KMaXCriterion', 'KMaXSemanticHead',
+    'ClipPrediction', 'ClipSegmenter', 'ConvNeXt', 'CrossClipTracker',
+    'GumbelPixelSampler', 'ImageMaXTron', 'KMaXCriterion', 'KMaXSemanticHead',
     'KMaXTransformerDecoder', 'MaXTron', 'MaXTronHead',
     'MaXTronPanopticHead', 'PQClassLoss', 'PanopticClipPreprocessor',
     'PixelInstanceLoss', 'SimilarityMatcher', 'TubeCrossEntropyLoss',

@@ -1,4 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from projects.maxtron.models.losses import tube_masks
+
 import pytest
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -46,21 +48,23 @@ def test_clip_equals_reference(name):
             torch.stack((out['mask_mean'][i], out['mask_std'][i])))
 
 
-def golden_tubes(case):
+def golden_clips(case):
     """Unpadded ground truth of two clips, frame by frame."""
     clips = []
     for v in range(2):
         ids, labels = (case.outputs[f'gt_{k}_{v}'] for k in ('ids', 'labels'))
-        frames = []
-        for t in range(case.settings['frames']):
+        clip = TrackDataSample()
+        clip.video_data_samples = [
+            DetDataSample() for _ in range(case.settings['frames'])
+        ]
+        for t, frame in enumerate(clip):
             masks = BitmapMasks(case.outputs[f'gt_masks_{v}_{t}'].numpy(),
                                 *case.settings['image_size'])
-            frames.append(
-                InstanceData(
-                    instances_ids=ids[ids[:, 0] == t, 1],
-                    labels=labels[labels[:, 0] == t, 1],
-                    masks=masks.pad(case.settings['padded_size'])))
-        clips.append(frames)
+            frame.gt_instances = InstanceData(
+                instances_ids=ids[ids[:, 0] == t, 1],
+                labels=labels[labels[:, 0] == t, 1],
+                masks=masks.pad(case.settings['padded_size']))
+        clips.append(clip)
     return clips
 
 
@@ -72,7 +76,7 @@ def test_losses_equal_reference(mode, monkeypatch):
         case,
         point_loss=mode == 'points',
         train_cfg=dict(num_points=case.settings['num_points']))
-    tubes = head.preprocess_gt(golden_tubes(case))
+    tubes = tube_masks(golden_clips(case), head.num_classes)
     for v, tube in enumerate(tubes):
         golden = case.outputs[f'tube_masks_{v}'].flatten(1, 2)
         assert tube.labels.equal(case.outputs[f'tube_labels_{v}'])
@@ -114,7 +118,7 @@ def test_assignment_equals_reference(monkeypatch):
         'tube-link_r50',
         case,
         train_cfg=dict(num_points=case.settings['num_points']))
-    tubes = head.preprocess_gt(golden_tubes(case))
+    tubes = tube_masks(golden_clips(case), head.num_classes)
     for v in range(2):
         monkeypatch.setattr(
             torch, 'rand', lambda shape, **_: torch.from_numpy(
@@ -227,7 +231,7 @@ def test_instance_with_two_labels_is_an_error():
     _, sample = random_clip(0)
     sample[1].gt_instances.labels += 1
     with pytest.raises(ValueError, match='different labels in the frames'):
-        head.preprocess_gt([[frame.gt_instances for frame in sample]])
+        tube_masks([sample], head.num_classes)
 
 
 def test_unknown_config_key_is_an_error():

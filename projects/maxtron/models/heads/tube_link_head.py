@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..clip_prediction import ClipPrediction
 from ..clip_segmenter import ClipSegmenter
-from ..losses import tube_targets
+from ..losses import tube_masks
 from ..pixel_decoders import AxialTrajectoryPixelDecoder
 
 _TRAIN_KEYS = {
@@ -222,16 +222,14 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
         Args:
             pred (:obj:`ClipPrediction`): Of clips or of videos.
             data_samples (list[:obj:`TrackDataSample`]): One per clip or
-                video; each frame has ``gt_instances`` with ``labels``,
-                ``instances_ids`` and ``masks``, padded to the input, or
-                panoptic ground truth as :func:`tube_targets` wants it.
+                video, with ground truth as :func:`tube_masks` wants it.
             x (tuple[Tensor], optional): Not used.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
             of the last layer, ``d0.loss_cls`` etc. of the earlier ones.
         """
-        gts = self._tubes(data_samples)
+        gts = tube_masks(data_samples, self.num_classes)
         layers = [*pred.aux, (pred.cls_logits, pred.mask_logits)]
         # In half precision the matching costs, sums over points, overflow.
         with torch.autocast(pred.cls_logits.device.type, enabled=False):
@@ -241,59 +239,6 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
                 [masks.float().flatten(2, 3) for _, masks in layers],
                 gts,
                 [{}] * len(gts))
-
-    def _tubes(self, data_samples: TrackSampleList) -> InstanceList:
-        """Ground truth of clips, see :meth:`preprocess_gt`."""
-        if 'gt_panoptic_seg' not in data_samples[0][0]:
-            return self.preprocess_gt([[frame.gt_instances for frame in clip]
-                                       for clip in data_samples])
-        return tube_targets(data_samples, self.num_classes).masks()
-
-    def preprocess_gt(self,
-                      batch_gt_instances: List[InstanceList]) -> InstanceList:
-        """Join the instances of the frames of each clip to tubes.
-
-        Args:
-            batch_gt_instances (list[list[:obj:`InstanceData`]]): Instances of
-                each frame of each clip, with ``labels``, ``instances_ids``
-                and ``masks`` (:obj:`BitmapMasks`).
-
-        Returns:
-            list[:obj:`InstanceData`]: Per clip the ``labels`` (G, ) and
-            ``masks`` (G, T * H, W) of its instances in the order of their
-            ids, zero where an instance is absent.
-
-        Raises:
-            ValueError: If an instance changes its class within a clip, or has
-                one that the head does not know.
-        """
-        tubes = []
-        for frames in batch_gt_instances:
-            ids, index = torch.cat([f.instances_ids for f in frames]).unique(
-                return_inverse=True)
-            labels = torch.cat([f.labels for f in frames])
-            tube_labels = labels.new_zeros(len(ids))
-            tube_labels[index] = labels
-            if not torch.equal(tube_labels[index], labels):
-                raise ValueError(
-                    'An instance has different labels in the frames of one '
-                    f'clip (instance ids {ids.tolist()}); check '
-                    '"category_id" in the annotation file.')
-            if len(labels) and labels.max() >= self.num_classes:
-                raise ValueError(
-                    f'An instance has the label {labels.max()}, but '
-                    f'model.head.segmenter.num_classes is {self.num_classes}; '
-                    "set it to the number of the dataset's classes.")
-            height, width = frames[0].masks.height, frames[0].masks.width
-            masks = labels.new_zeros((len(ids), len(frames), height, width),
-                                     dtype=torch.float)
-            for t, (frame, rows) in enumerate(
-                    zip(frames, index.split([len(f) for f in frames]))):
-                masks[rows, t] = frame.masks.to_tensor(torch.float,
-                                                       labels.device)
-            tubes.append(
-                InstanceData(labels=tube_labels, masks=masks.flatten(1, 2)))
-        return tubes
 
     def _get_targets_single(self, cls_score: Tensor, mask_pred: Tensor,
                             gt_instances: InstanceData,
