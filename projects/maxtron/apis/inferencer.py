@@ -218,7 +218,7 @@ class MaXTronInferencer:
                 on_read()
                 if not again:
                     waiting.append(frame)
-                yield self._preprocess(frame)
+                yield self.preprocess(frame)
 
         num_frames = source.num_frames
         if max_frames is not None and num_frames is not None:
@@ -233,7 +233,7 @@ class MaXTronInferencer:
             for sample, frame in zip(clip, shown):
                 yield frame, sample
 
-    def _preprocess(self, frame: np.ndarray) -> Tensor:
+    def preprocess(self, frame: np.ndarray) -> Tensor:
         """Resize a frame (H, W, 3) as in testing, to (3, h, w)."""
         img = self.transforms(dict(img=frame))['img']
         return torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))

@@ -3,8 +3,17 @@
 from .clip_visualizer import ClipLocalVisualizer
 from .mask_drawing import draw_masks, id_colors, to_bitmap
 from .panoptic_truth import PanopticTruth
+from .trajectory_maps import (
+    draw_trajectory,
+    record_calls,
+    resize_maps,
+    to_cell,
+    tracking_layers,
+    trajectory_maps,
+)
 
 __all__ = [
-    'ClipLocalVisualizer', 'PanopticTruth', 'draw_masks', 'id_colors',
-    'to_bitmap'
+    'ClipLocalVisualizer', 'PanopticTruth', 'draw_masks', 'draw_trajectory',
+    'id_colors', 'record_calls', 'resize_maps', 'to_bitmap', 'to_cell',
+    'tracking_layers', 'trajectory_maps'
 ]

@@ -105,7 +105,7 @@ def draw_masks(image: np.ndarray,
         cv2.drawContours(drawn, outline, -1, colors[index].tolist(),
                          line_width, cv2.LINE_AA)
     for index, anchor in anchors:
-        _draw_label(drawn, texts[index], anchor, colors[index])
+        draw_label(drawn, texts[index], anchor, colors[index])
     return drawn
 
 
@@ -133,9 +133,16 @@ def _outline(inside: np.ndarray, offset: Tuple[int, int]) -> List[np.ndarray]:
         offset=offset)[0]
 
 
-def _draw_label(image: np.ndarray, text: str, anchor: Tuple[int, int],
-                color: np.ndarray) -> None:
-    """Write a label on a patch of its colour, inside the image, in place."""
+def draw_label(image: np.ndarray, text: str, anchor: Tuple[int, int],
+               color: np.ndarray) -> None:
+    """Write a label on a patch of its colour, inside the image, in place.
+
+    Args:
+        image (np.ndarray): uint8, shape (H, W, 3).
+        text (str): The label.
+        anchor (tuple[int, int]): x and y of its upper left corner, in pixels.
+        color (np.ndarray): uint8, shape (3, ), channels as in the image.
+    """
     height, width = image.shape[:2]
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, min(
         max(min(height, width) / 1000, 0.35), 1.2)

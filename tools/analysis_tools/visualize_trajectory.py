@@ -1,0 +1,236 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Draw what a point of a frame attends to in every frame of its clip.
+
+    python tools/analysis_tools/visualize_trajectory.py CONFIG CHECKPOINT INPUT
+        --point X Y --frame I --out FILE.png
+        [--clip F ...] [--layer L] [--level V]
+
+INPUT is a video file or a folder of frames. The reference point, in pixels of
+frame I, is drawn as a red dot; over each frame lies a heat map of the
+attention of one axial-trajectory layer, with what share of the attention that
+frame has. How it is made of the height and the width axis is told in
+projects/maxtron/visualization/trajectory_maps.py.
+
+By default the clip is the one that the model would cut of the video; --clip
+takes other frames, as many as one likes, for one clip.
+"""
+import argparse
+import os
+import sys
+from itertools import islice
+from typing import List, Optional, Tuple
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+
+sys.path.insert(
+    0,
+    os.path.dirname(
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
+from mmengine.config import DictAction  # noqa: E402
+from projects.maxtron.apis import (  # noqa: E402
+    FrameSource,
+    MaXTronInferencer,
+    VideoError,
+    open_frame_source,
+)
+from projects.maxtron.utils import atomic_path  # noqa: E402
+from projects.maxtron.visualization import (  # noqa: E402
+    draw_trajectory,
+    record_calls,
+    resize_maps,
+    to_cell,
+    tracking_layers,
+    trajectory_maps,
+)
+
+
+def read_clip(source: FrameSource, head, frame: int,
+              clip: Optional[List[int]]) -> Tuple[List[int], list]:
+    """Read the clip that a frame is in.
+
+    Args:
+        source (FrameSource): The video.
+        head (:obj:`BaseMaXTronHead`): Cuts it, unless ``clip`` says how.
+        frame (int): The frame.
+        clip (list[int], optional): Frames to take for the clip.
+
+    Returns:
+        tuple[list[int], list[np.ndarray]]: Numbers of the frames, and the
+        frames, BGR.
+
+    Raises:
+        VideoError: If the video has no such frame.
+    """
+    last = -1
+    if clip is not None:
+        images = {}
+        for last, image in enumerate(islice(source, max(clip) + 1)):
+            if last in clip:
+                images[last] = image
+        if last == max(clip):
+            return clip, [images[i] for i in clip]
+    else:
+        for part, _ in head.split(enumerate(source), source.num_frames):
+            last = part[-1][0]
+            if last >= frame:
+                return tuple(zip(*part))
+    raise VideoError(
+        f'{source.name} has {last + 1} frames, numbered from 0; there is no '
+        f'frame {max(clip or [frame])}.')
+
+
+def choose_layer(model, index: int) -> tuple:
+    """Name of a layer that tracks, and the layer.
+
+    Raises:
+        ValueError: If there is none of that number.
+    """
+    layers = list(tracking_layers(model).items())
+    if not layers:
+        raise ValueError(
+            'The model has no layer that tracks within a clip: it is a '
+            'baseline. Take a near-online or an offline config of MaXTron.')
+    if not -len(layers) <= index < len(layers):
+        names = '\n'.join(f'  {i}: {name}' for i, (name, _) in enumerate(
+            layers))
+        raise ValueError(f'--layer {index} is none of\n{names}')
+    return layers[index]
+
+
+def draw(inferencer: MaXTronInferencer, source: FrameSource,
+         args: argparse.Namespace) -> np.ndarray:
+    """Run the model on a clip and draw its attention, RGB, uint8."""
+    model = inferencer.model
+    name, layer = choose_layer(model, args.layer)
+    numbers, frames = read_clip(source, model.head, args.frame, args.clip)
+    images = [inferencer.preprocess(frame) for frame in frames]
+    preprocessor = model.data_preprocessor
+    inputs = preprocessor.preprocess_clip(images)
+    img_shape = preprocessor.img_shape(images[0].shape[-2:])
+    with torch.no_grad(), record_calls(layer) as calls:
+        model.forward_clips(inputs)
+        if not -len(calls) <= args.level < len(calls):
+            raise ValueError(f'--level {args.level} is not there: the layer '
+                             f'tracks on {len(calls)} levels, 0 being the '
+                             'coarsest.')
+        call = calls[args.level]
+        input_shape = inputs.shape[-2:]
+        cells = [
+            to_cell((x + 0.5) * img / ori - 0.5, pixels, num_cells)
+            for x, img, ori, pixels, num_cells in zip(
+                args.point[::-1], img_shape, source.size, input_shape,
+                call['size'][1:])
+        ]
+        reference = numbers.index(args.frame)
+        maps, shares = trajectory_maps(layer, call, reference, *cells)
+    print(f'Layer {name} ({layer.attn_type}), level {args.level}: maps of '
+          f'{"x".join(map(str, maps.shape[1:]))}, reference in row '
+          f'{cells[0]}, column {cells[1]}')
+    texts = [
+        f'frame {number}{" (reference)" if t == reference else ""}: '
+        f'{share:.0%} of attention'
+        for t, (number, share) in enumerate(zip(numbers, shares.tolist()))
+    ]
+    return draw_trajectory(
+        [cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in frames],
+        resize_maps(maps, input_shape, img_shape, source.size), texts,
+        reference, args.point, args.panel_width, args.alpha)
+
+
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('input', help='video file or folder of frames')
+    parser.add_argument(
+        '--point',
+        type=int,
+        nargs=2,
+        required=True,
+        metavar=('X', 'Y'),
+        help='reference point, in pixels of the frame')
+    parser.add_argument(
+        '--frame',
+        type=int,
+        required=True,
+        metavar='I',
+        help='number of the frame that has it, from 0')
+    parser.add_argument('--out', required=True, help='image file to write')
+    parser.add_argument(
+        '--clip',
+        type=int,
+        nargs='+',
+        metavar='F',
+        help='numbers of the frames that make the clip, --frame among them; '
+        'by default the clip that the model would cut')
+    parser.add_argument(
+        '--layer',
+        type=int,
+        default=-1,
+        help='which of the layers that track within a clip, from 0, or from '
+        'the last, -1 (default: %(default)s)')
+    parser.add_argument(
+        '--level',
+        type=int,
+        default=-1,
+        help='which of the levels it tracks on, from the coarsest, 0, or from '
+        'the finest, -1 (default: %(default)s)')
+    parser.add_argument(
+        '--panel-width',
+        type=int,
+        default=480,
+        help='width in pixels that a frame is drawn with '
+        '(default: %(default)s)')
+    parser.add_argument(
+        '--alpha',
+        type=float,
+        default=0.5,
+        help='opacity of the heat maps (default: %(default)s)')
+    parser.add_argument(
+        '--device',
+        help='such as cuda:0 or cpu; by default the first GPU, if any')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config')
+    args = parser.parse_args(argv)
+    if args.clip is None:
+        if args.frame < 0:
+            parser.error(f'--frame must be 0 or more, got {args.frame}.')
+    elif args.frame not in args.clip or min(args.clip) < 0:
+        parser.error(f'--clip {args.clip} must be numbers of frames, from 0, '
+                     f'with --frame {args.frame} among them.')
+    if not cv2.haveImageWriter(args.out):
+        parser.error(f'--out {args.out} is no image file: take .png or .jpg.')
+    if args.panel_width < 1 or not 0 <= args.alpha <= 1:
+        parser.error('--panel-width must be positive, and --alpha between 0 '
+                     'and 1.')
+    return args
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    args = parse_args(argv)
+    try:
+        source = open_frame_source(args.input)
+        height, width = source.size
+        if not (0 <= args.point[0] < width and 0 <= args.point[1] < height):
+            raise ValueError(f'--point {args.point} is outside the frames, '
+                             f'which are {width} wide and {height} high.')
+        inferencer = MaXTronInferencer(args.config, args.checkpoint,
+                                       args.device, args.cfg_options)
+        picture = draw(inferencer, source, args)
+        with atomic_path(args.out) as path:
+            mmcv.imwrite(picture[..., ::-1], path)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    print(f'Wrote {args.out}')
+
+
+if __name__ == '__main__':
+    main()
