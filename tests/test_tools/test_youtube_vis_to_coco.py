@@ -39,6 +39,7 @@ def test_equals_the_reference():
      'youtube_vis_2022_{}.json'),
     ('ovis', 'annotations_train.json', 'annotations_valid.json',
      'ovis_{}.json'),
+    ('custom', 'train.json', 'valid.json', '{}.json'),
 ])
 def test_layouts(tmp_path, version, train, valid, output):
     """A missing test split is no error; nothing unfinished stays."""

@@ -13,7 +13,7 @@ import json
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from mmengine.utils import track_iter_progress
 
@@ -28,7 +28,9 @@ LAYOUTS = {
     '2019': ('{split}.json', 'youtube_vis_2019_{split}.json'),
     '2021': ('{split}/instances.json', 'youtube_vis_2021_{split}.json'),
     '2022': ('{split}/instances.json', 'youtube_vis_2022_{split}.json'),
-    'ovis': ('annotations_{split}.json', 'ovis_{split}.json')
+    'ovis': ('annotations_{split}.json', 'ovis_{split}.json'),
+    # data of one's own in the same format, see docs/custom_dataset.md
+    'custom': ('{split}.json', '{split}.json')
 }
 
 
@@ -222,9 +224,9 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> None:
+def main(args: Optional[List[str]] = None) -> None:
     parser = make_parser()
-    args = parser.parse_args()
+    args = parser.parse_args(args)
     source_name, target_name = LAYOUTS[args.version]
     sources = {
         split: args.root / source_name.format(split=split)
