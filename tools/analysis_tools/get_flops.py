@@ -1,0 +1,245 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""FLOPs and parameters of a model, a frame and a clip, by part.
+
+    python tools/analysis_tools/get_flops.py CONFIG [--shape H W]
+        [--num-frames T] [--num-clips K] [--cfg-options KEY=VALUE ...]
+
+As in MMDetection, and in most papers, a multiply-add is one FLOP. Counted are
+convolutions, linear layers, matrix products (einsum and attention too), and 4
+a value for the bilinear sampling of deformable attention. Not counted are
+norms, activations, softmax, resizing and elementwise products, nor what has no
+weights: post-processing and the linking of clips.
+
+With a cross-clip tracker in mode 'offline', whose cost a clip depends on the
+number of clips, a video of --num-clips clips is counted.
+"""
+import argparse
+import os
+import sys
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+sys.path.insert(
+    0,
+    os.path.dirname(
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
+from mmdet.registry import MODELS  # noqa: E402
+from mmengine.analysis.print_helper import _format_size  # noqa: E402
+from mmengine.config import Config, DictAction  # noqa: E402
+from mmengine.model import revert_sync_batchnorm  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+from projects.maxtron.engine import (  # noqa: E402
+    explain_unknown_arguments,
+    load_config,
+)
+from projects.maxtron.models import MaXTron  # noqa: E402
+
+from tools.analysis_tools.benchmark_inference import (  # noqa: E402
+    frame_size,
+    query_heads,
+)
+
+aten = torch.ops.aten
+# What PyTorch's counter leaves out; like its own formulas, in its unit, two a
+# multiply-add.
+FORMULAS = {
+    aten._scaled_dot_product_flash_attention_for_cpu:
+    lambda q, k, v, *args, **kwargs: sdpa_flop_count(q, k, v),
+    aten.grid_sampler_2d:
+    lambda *args, out_shape, **kwargs: 2 * 4 * out_shape.numel(),
+}
+
+
+class Part(NamedTuple):
+    """What a part of the model costs.
+
+    Attributes:
+        flops (int): Multiply-adds of ``num_clips`` clips.
+        num_clips (int): See ``flops``.
+        params (int): Number of parameters.
+    """
+    flops: int
+    num_clips: int
+    params: int
+
+
+def count_flops(function: Callable, *args) -> Tuple[object, int]:
+    """Call a function and count its multiply-adds.
+
+    Returns:
+        tuple[object, int]: What it returned, and the count.
+    """
+    counter = FlopCounterMode(display=False, custom_mapping=FORMULAS)
+    with torch.no_grad(), counter:
+        result = function(*args)
+    return result, counter.get_total_flops() // 2
+
+
+def build_model(cfg: Config) -> MaXTron:
+    """Build the model with weights that mean nothing.
+
+    Raises:
+        ValueError: If it is none of this project.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    kind = MODELS.get(cfg.model.type)
+    if kind is None or not issubclass(kind, MaXTron):
+        raise ValueError(
+            f'The config is that of a {cfg.model.type}; take '
+            'tools/analysis_tools/get_flops.py of MMDetection for it.')
+    cfg.model.backbone.init_cfg = None  # nothing is downloaded
+    with explain_unknown_arguments(cfg):
+        model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    return model.eval().requires_grad_(False)  # as the counter wants it
+
+
+def count_parts(model: MaXTron, inputs: torch.Tensor,
+                num_clips: int) -> Dict[str, Part]:
+    """Cost of all parts of a model, in the order of the data.
+
+    Args:
+        model (:obj:`MaXTron`): The model; its backbone is left without
+            weights.
+        inputs (Tensor): A preprocessed clip, shape (1, T, 3, H, W).
+        num_clips (int): Clips of a video, which a tracker sees at once.
+
+    Returns:
+        dict[str, Part]: By name.
+    """
+    parts, num_frames = {}, inputs.shape[1]
+
+    def count(name: str, module: nn.Module, function: Callable, *args,
+              clips: int = 1):
+        result, flops = count_flops(function, *args)
+        params = sum(p.numel() for p in module.parameters())
+        parts[name] = Part(flops, clips, params)
+        return result
+
+    # Shapes are enough, and large backbones take minutes to compute. (What
+    # follows asks for values: deformable attention checks its shapes.)
+    backbone = model.backbone.to('meta')
+    feats = count('backbone', backbone, backbone,
+                  inputs.flatten(0, 1).to('meta'))
+    feats = [torch.zeros_like(x, device='cpu') for x in feats]
+    if model.neck is not None:
+        feats = count('neck', model.neck, model.neck, feats, num_frames)
+    head = model.head
+    clip = count('segmenter', head.segmenter, head, feats, num_frames)
+    if head.mode == 'offline':
+        modules = nn.ModuleList([head.tracker, head.tracker_heads])
+        count('tracker', modules, track, head,
+              clip.queries[:, None].repeat(1, num_clips, 1, 1),
+              clip.mask_feats, clips=num_clips)
+    return parts
+
+
+def track(head, queries: torch.Tensor, mask_feats: torch.Tensor) -> None:
+    """What an offline head does after the segmenter.
+
+    Args:
+        head (:obj:`BaseMaXTronHead`): The head.
+        queries (Tensor): Of all clips of a video, shape (1, K, Q, D).
+        mask_feats (Tensor): Pixel embeddings of a clip, (1, E, T, h, w).
+    """
+    heads = query_heads(head)
+    cls_feats, embeds = heads.project(head.tracker(queries)[-1][0])
+    heads.classify(head.tracker.weigh_clips(cls_feats[None]))
+    for embed in embeds:
+        heads.segment(embed[None], mask_feats)
+
+
+def format_table(parts: Dict[str, Part], num_frames: int) -> str:
+    """A Markdown table of the parts and their sum."""
+    a_clip = {name: p.flops / p.num_clips for name, p in parts.items()}
+    rows = [(name, part.params, a_clip[name]) for name, part in parts.items()]
+    total = sum(a_clip.values())
+    rows.append(('all', sum(p.params for p in parts.values()), total))
+    lines = ['| Part | Params | Flops a frame | Flops a clip | Share |',
+             '| :-- | --: | --: | --: | --: |']
+    for name, params, flops in rows:
+        cells = (name, *(_format_size(int(x)) for x in (
+            params, flops / num_frames, flops)), f'{flops / total:.1%}')
+        lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--shape',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='height and width of the frames before padding, or, of a model '
+        'with a canvas, of the canvas; by default those of the config')
+    parser.add_argument(
+        '--num-frames',
+        type=int,
+        help='frames of a clip; by default as in testing')
+    parser.add_argument(
+        '--num-clips',
+        type=int,
+        default=10,
+        help='clips of the video that an offline model tracks through '
+        '(default: %(default)s)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, as in '
+        'model.head.test_cfg.mode=video for an offline model near-online')
+    args = parser.parse_args(argv)
+    for name in ('num_frames', 'num_clips'):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f'--{name.replace("_", "-")} must be 1 or more, '
+                         f'got {value}.')
+    if args.shape and min(args.shape) < 1:
+        parser.error(f'--shape must be positive, got {args.shape}.')
+    return args
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    args = parse_args(argv)
+    try:
+        cfg = load_config(args.config, args.cfg_options)
+        if args.shape and 'input_size' in cfg.model.data_preprocessor:
+            cfg.model.data_preprocessor.input_size = tuple(args.shape)
+        model = build_model(cfg)
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    shape = tuple(args.shape or frame_size(cfg))
+    num_frames = args.num_frames or (
+        1 if type(model).__name__ == 'ImageMaXTron' else model.head.clip_len)
+    inputs = model.data_preprocessor.preprocess_clip(
+        [torch.zeros(3, *shape)] * num_frames)
+    parts = count_parts(model, inputs, args.num_clips)
+
+    pad_shape = tuple(inputs.shape[-2:])
+    flops = sum(part.flops / part.num_clips for part in parts.values())
+    line = '=' * 30
+    if pad_shape != shape:
+        print(f'{line}\nUse size divisor set input shape from {shape} to '
+              f'{pad_shape}')
+    print(f'{line}\nCompute type: direct: a clip of zeros')
+    if 'tracker' in parts:
+        print(f'Mode: offline, {args.num_clips} clips a video')
+    print(f'Input shape: {num_frames} x {pad_shape}\n'
+          f'Flops: {_format_size(int(flops / num_frames))} a frame, '
+          f'{_format_size(int(flops))} a clip\n'
+          f'Params: {_format_size(sum(p.params for p in parts.values()))}\n'
+          f'{line}\n\n{format_table(parts, num_frames)}\n\n'
+          'A multiply-add is one Flop. Counted: convolutions, linear layers, '
+          'matrix products\nwith those of attention, bilinear sampling (4 a '
+          'value). Not counted: norms,\nactivations, softmax, resizing, '
+          'elementwise products, post-processing.')
+
+
+if __name__ == '__main__':
+    main()
