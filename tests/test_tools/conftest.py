@@ -1,9 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import runpy
 import sys
+import time
 from pathlib import Path
 
+import projects.maxtron  # noqa: F401, before MMDetection
+
 import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
 
 ROOT = Path(__file__).parents[2]
 ENDS = (SystemExit, TypeError, ValueError, FileNotFoundError)
@@ -24,3 +29,44 @@ def run_here(monkeypatch, tmp_path, capsys):
         return end.value, capsys.readouterr().err
 
     return start
+
+
+@pytest.fixture(scope='session')
+def toy_runs(tmp_path_factory):
+    """Work folders of two trainings with evaluations.
+
+    The first was resumed, and tested. The second has another learning rate,
+    its seed was drawn, and it logs evaluations without their iteration.
+    """
+    folder = tmp_path_factory.mktemp('runs')
+    config = folder / 'toy.py'
+    config.write_text(f"""
+_base_ = '{Path(__file__).with_name('toy_config.py')}'
+val_dataloader = _base_.test_dataloader
+val_evaluator = _base_.test_evaluator
+val_cfg = dict()
+train_cfg = dict(val_interval=3)
+default_hooks = dict(logger=dict(log_metric_by_epoch=False))
+unread = 1
+""")
+
+    def run(name, number, **options):
+        cfg = Config.fromfile(config)
+        cfg.merge_from_dict({
+            'work_dir': str(folder / name),
+            'experiment_name': f'{name}{number}_{folder}', **options})
+        return Runner.from_cfg(cfg)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent))
+        run('first', 0).train()
+        time.sleep(1.1)  # folders are named by the second
+        run('first', 1, resume=True, load_from=str(
+            folder / 'first/iter_3.pth'), **{
+                'train_cfg.max_iters': 9}).train()
+        time.sleep(1.1)
+        run('first', 2, load_from=str(folder / 'first/iter_9.pth')).test()
+        run('second', 0, **{
+            'optim_wrapper.optimizer.lr': 0.1, 'randomness.seed': None,
+            'default_hooks.logger.log_metric_by_epoch': True}).train()
+    return folder / 'first', folder / 'second'

@@ -30,6 +30,9 @@ from typing import Dict, List, NamedTuple, Optional
 from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+from tools.analysis_tools.training_logs import read_run  # noqa: E402
+
 DATA = 'data/synthetic-association'
 METRICS = {
     'panoptic': {
@@ -127,12 +130,9 @@ class Training:
 
         The last evaluation of the training, or a test of its checkpoint.
         """
-        for path in sorted(self.folder.glob('*/vis_data/scalars.json')):
-            for line in path.read_text().splitlines():
-                values = json.loads(line)
-                if (values.get('step') == self.num_iters
-                        and any('/' in key for key in values)):
-                    return values
+        evaluations = read_run(self.folder).evaluations
+        if self.num_iters in evaluations:
+            return evaluations[self.num_iters]
         for path in sorted(self.folder.glob('test/*/*.json')):
             return json.loads(path.read_text())
         return None

@@ -1,0 +1,94 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""MMDetection's analyze_logs.py, for trainings by iteration.
+
+    python tools/analysis_tools/analyze_logs.py cal_train_time LOG.json [...]
+    python tools/analysis_tools/analyze_logs.py plot_curve LOG.json [...]
+        --keys loss [...] --out CURVE.png
+
+Everything is MMDetection's, and LOG is a WORK_DIR/TIMESTAMP/vis_data/
+scalars.json. It counts evaluations in epochs, of which there is one here:
+this draws them over iterations (--keys VPQ, --keys segm_mAP).
+"""
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+sys.path.insert(
+    0,
+    os.path.dirname(
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+from tools.analysis_tools.training_logs import read_log  # noqa: E402
+
+
+def load_tool() -> ModuleType:
+    """Load the tool that MMDetection has installed.
+
+    Raises:
+        ImportError: If it is not there, or Matplotlib is not.
+    """
+    package = Path(importlib.util.find_spec('mmdet').origin).parent
+    path = package / '.mim/tools/analysis_tools/analyze_logs.py'
+    if not path.exists():
+        raise ImportError(f'MMDetection has not installed {path}.')
+    spec = importlib.util.spec_from_file_location('mmdet_analyze_logs', path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def by_evaluation(path: str, log_dict: dict, keys: list) -> dict:
+    """One "epoch" an evaluation, numbered by its iteration.
+
+    Args:
+        path (str): The log.
+        log_dict (dict): What MMDetection read of it, for losses and the like.
+        keys (list[str]): What is to be drawn.
+
+    Returns:
+        dict: Log by "epoch", as MMDetection's tool has it.
+    """
+    evaluations = {
+        step: {
+            'step': [step],
+            **{key.split('/')[-1]: [value] for key, value in metrics.items()}
+        }
+        for step, metrics in read_log(Path(path)).evaluations.items()
+    }
+    evaluated = {key for x in evaluations.values() for key in x} - {'step'}
+    if not evaluated.intersection(keys):
+        return log_dict
+    if not evaluated.issuperset(keys):
+        sys.exit('error: draw metrics of evaluations in one plot and '
+                 f'{", ".join(sorted(set(keys) - evaluated))} in another.')
+    return evaluations
+
+
+def main() -> None:
+    try:
+        tool = load_tool()
+    except ImportError as error:
+        sys.exit(f'error: {error} (pip install -r requirements/optional.txt)')
+    parse_args, plot_curve = tool.parse_args, tool.plot_curve
+    label = tool.plt.xlabel
+
+    def parse():
+        args = parse_args()
+        if getattr(args, 'style', None) == 'dark':  # its default, of Seaborn
+            args.style = 'default'
+        return args
+
+    def plot(log_dicts, args):
+        tool.plt.xlabel = lambda _: label('iter')
+        plot_curve([
+            by_evaluation(*log, args.keys)
+            for log in zip(args.json_logs, log_dicts)
+        ], args)
+
+    tool.parse_args, tool.plot_curve = parse, plot
+    tool.main()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,237 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Compare runs by their work folders: results, cost, and settings.
+
+    python tools/analysis_tools/compare_runs.py WORK_DIR WORK_DIR [...]
+        [--keys METRIC ...]
+
+Prints two Markdown tables. The first has the metrics of the last evaluation
+(in brackets: compared with the first run), the best ones where those are of
+another iteration, those of tools/test.py, iterations, seconds an iteration
+(the mean without the first line of the log, as analyze_logs.py has it), memory
+on the GPU, and seed. The second has the settings that differ.
+"""
+import argparse
+import json
+import os
+import re
+import statistics
+import sys
+from inspect import signature
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+sys.path.insert(
+    0,
+    os.path.dirname(
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+import projects.maxtron  # noqa: E402, F401, I001  for custom_imports
+from mmengine.config import Config  # noqa: E402
+from mmengine.runner import Runner  # noqa: E402
+
+from tools.analysis_tools.training_logs import (  # noqa: E402
+    TrainingLog,
+    read_run,
+)
+
+MISSING = '-'
+# Settings that make a difference, and not variables of the config files.
+READ = {*signature(Runner).parameters, 'auto_scale_lr'} - {
+    'work_dir', 'resume', 'experiment_name'
+}
+MAX_WIDTH = 60  # of a setting
+
+
+class Run(NamedTuple):
+    """A run: what was set, and what came out.
+
+    Attributes:
+        name (str): What to call it.
+        cfg (Config): Its config, as resolved.
+        log (TrainingLog): What its training logged.
+        tests (dict[str, float]): Metrics of its last test.
+        seed (int, optional): Its seed where it is known.
+    """
+    name: str
+    cfg: Config
+    log: TrainingLog
+    tests: Dict[str, float]
+    seed: Optional[int]
+
+
+def read(work_dir: str) -> Run:
+    """Read a work folder.
+
+    Raises:
+        FileNotFoundError: If it is not there, or is not that of a run.
+    """
+    folder = Path(work_dir)
+    if not folder.is_dir():
+        raise FileNotFoundError(f'There is no folder {folder}.')
+    # A test leaves its config, too; that of the training is the one to tell.
+    trained = sorted(folder.glob('*/vis_data/scalars.json'))
+    configs = [path.with_name('config.py') for path in trained] or sorted(
+        folder.glob('*/vis_data/config.py'))
+    if not configs:
+        raise FileNotFoundError(
+            f'{folder} has no TIMESTAMP/vis_data/config.py: give the '
+            '--work-dir of tools/train.py or tools/test.py.')
+    cfg = Config.fromfile(configs[-1])
+    seed = cfg.get('randomness', {}).get('seed')
+    if seed is None:
+        seed = _drawn_seed(configs[-1])
+    tests = sorted(folder.glob('*/*.json'))
+    metrics = json.loads(tests[-1].read_text()) if tests else {}
+    return Run(
+        str(folder), cfg, read_run(folder),
+        {key: x for key, x in metrics.items() if '/' in key and x is not None},
+        seed)
+
+
+def _drawn_seed(config: Path) -> Optional[int]:
+    """The seed that the runner has drawn and told in its log."""
+    for path in config.parents[1].glob('*.log'):
+        match = re.search(r'^ +seed: (\d+)$', path.read_text(), re.MULTILINE)
+        if match:
+            return int(match[1])
+    return None
+
+
+def flatten(node: Any, key: str = '') -> Iterator[Tuple[str, Any]]:
+    """Settings of a config by dotted key; those of lists by number."""
+    children = ()
+    if isinstance(node, dict):
+        children = node.items()
+    elif isinstance(node, (list, tuple)) and any(
+            isinstance(x, dict) for x in node):
+        children = enumerate(node)
+    if not children:
+        yield key, list(node) if isinstance(node, tuple) else node
+    for name, child in children:
+        yield from flatten(child, f'{key}.{name}' if key else str(name))
+
+
+def differences(runs: List[Run]) -> List[list]:
+    """Settings that differ: key, then the value of each run."""
+    settings = [
+        dict(flatten({k: x for k, x in run.cfg.items() if k in READ}))
+        for run in runs
+    ]
+    rows = []
+    for key in dict.fromkeys(key for x in settings for key in x):
+        values = [repr(x[key]) if key in x else MISSING for x in settings]
+        if len(set(values)) > 1:
+            rows.append([f'`{key}`', *map(_shorten, values)])
+    return rows
+
+
+def _shorten(text: str) -> str:
+    text = ' '.join(text.split()).replace('|', r'\|')
+    return text if len(text) <= MAX_WIDTH else f'{text[:MAX_WIDTH - 3]}...'
+
+
+def results(runs: List[Run], keys: Optional[List[str]]) -> List[list]:
+    """Rows of results: what it is, then the value of each run."""
+    rows = [
+        ['config', *map(_config_name, runs)],
+        ['seed', *(MISSING if r.seed is None else r.seed for r in runs)],
+        ['iterations', *map(_iterations, runs)],
+        ['s/iter', *map(_seconds, runs)],
+        ['memory (MB)', *map(_memory, runs)],
+    ]
+    by_run = [dict(run.log.evaluations[max(run.log.evaluations)])
+              if run.log.evaluations else {} for run in runs]
+    for title, metrics in (('', by_run), ('test: ', [r.tests for r in runs])):
+        for key in dict.fromkeys(key for x in metrics for key in x):
+            if keys and not {key, key.split('/')[-1]} & set(keys):
+                continue
+            cells = _metric(key, metrics)
+            if not title:
+                cells = [cell + _best(key, run)
+                         for cell, run in zip(cells, runs)]
+            rows.append([title + key, *cells])
+    return rows
+
+
+def _config_name(run: Run) -> str:
+    names = [path.stem for path in sorted(Path(run.name).glob('*.py'))]
+    return ', '.join(names) or MISSING
+
+
+def _iterations(run: Run) -> str:
+    total = run.cfg.get('train_cfg') or {}
+    if not run.log.training:
+        return MISSING
+    return f'{run.log.training[-1]["step"]} of {total.get("max_iters", "?")}'
+
+
+def _seconds(run: Run) -> str:
+    times = [x['time'] for x in run.log.training if 'time' in x]
+    return f'{statistics.mean(times[1:] or times):.3f}' if times else MISSING
+
+
+def _memory(run: Run) -> str:
+    return str(max((x['memory'] for x in run.log.training if 'memory' in x),
+                   default=MISSING))
+
+
+def _metric(key: str, by_run: List[Dict[str, float]]) -> List[str]:
+    first, cells = by_run[0].get(key), []
+    for i, metrics in enumerate(by_run):
+        value = metrics.get(key)
+        cell = MISSING if value is None else f'{value:.4g}'
+        if i and None not in (first, value):
+            cell += f' ({value - first:+.4g})'
+        cells.append(cell)
+    return cells
+
+
+def _best(key: str, run: Run) -> str:
+    """The best value of a metric, unless it is the last."""
+    values = {i: x[key] for i, x in run.log.evaluations.items() if key in x}
+    if not values:
+        return ''
+    best = max(values, key=lambda i: (values[i], i))
+    if best == max(run.log.evaluations):
+        return ''
+    return f', best {values[best]:.4g} at {best}'
+
+
+def format_table(header: List[str], rows: List[list]) -> str:
+    """A Markdown table."""
+    lines = [header, [':--', *['--:'] * (len(header) - 1)], *rows]
+    return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
+
+
+def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument(
+        'work_dirs', nargs='+', metavar='WORK_DIR', help='work folder')
+    parser.add_argument(
+        '--keys',
+        nargs='+',
+        metavar='METRIC',
+        help='metrics to show, such as VPQ or youtube_vis/segm_mAP; by '
+        'default all')
+    args = parser.parse_args(argv)
+    if len(args.work_dirs) < 2:
+        parser.error('give two work folders or more.')
+    return args
+
+
+def main(argv: Optional[List[str]] = None) -> None:
+    args = parse_args(argv)
+    try:
+        runs = [read(work_dir) for work_dir in args.work_dirs]
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    names = [run.name for run in runs]
+    print(format_table(['', *names], results(runs, args.keys)))
+    rows = differences(runs)
+    if rows:
+        print('\n' + format_table(['setting', *names], rows))
+    else:
+        print('\nNo setting differs.')
+
+
+if __name__ == '__main__':
+    main()
