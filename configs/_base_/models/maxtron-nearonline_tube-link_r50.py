@@ -1,12 +1,4 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-_base_ = './tube-link_r50.py'
+_base_ = ['./tube-link_r50.py', './within-clip_tube-link.py']
 
-model = dict(
-    head=dict(
-        segmenter=dict(
-            pixel_decoder=dict(
-                type='AxialTrajectoryPixelDecoder',
-                # Two levels: strides 32 and 16. drop is that of the released
-                # configs, though the released checkpoints' names say 0.0;
-                # it plays no part at test time.
-                temporal_cfg=dict(num_levels=2, drop=0.1)))))
+model = dict(head=dict(segmenter=dict(pixel_decoder=_base_.pixel_decoder)))

@@ -1,9 +1,4 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-_base_ = './tube-link_swin-l.py'
+_base_ = ['./tube-link_swin-l.py', './within-clip_tube-link.py']
 
-model = dict(
-    head=dict(
-        segmenter=dict(
-            pixel_decoder=dict(
-                type='AxialTrajectoryPixelDecoder',
-                temporal_cfg=dict(num_levels=2, drop=0.1)))))
+model = dict(head=dict(segmenter=dict(pixel_decoder=_base_.pixel_decoder)))

@@ -51,10 +51,8 @@ model = dict(
                     self_attn_cfg=dict(embed_dims=256, num_heads=8),
                     cross_attn_cfg=dict(embed_dims=256, num_heads=8),
                     ffn_cfg=dict(embed_dims=256, feedforward_channels=2048))),
-            loss_cls=dict(
-                type='CrossEntropyLoss',
-                loss_weight=2.0,
-                class_weight=[1.0] * 40 + [0.1]),
+            loss_cls=dict(type='CrossEntropyLoss', loss_weight=2.0),
+            no_object_weight=0.1,  # where all classes have 1
             loss_mask=dict(
                 type='CrossEntropyLoss', use_sigmoid=True, loss_weight=5.0),
             loss_dice=dict(

@@ -8,10 +8,7 @@ _base_ = [
 ]
 
 model = dict(
-    head=dict(
-        segmenter=dict(
-            num_classes=25, loss_cls=dict(class_weight=[1.0] * 25 + [0.1])),
-        test_cfg=dict(clip_len=4)))
+    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4)))
 
 # Down to iteration 10000, where the offline model starts.
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=6))

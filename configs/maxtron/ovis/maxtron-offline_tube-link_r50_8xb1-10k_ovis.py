@@ -8,17 +8,13 @@ _base_ = [
 ]
 
 # The paper says 5 clips of 4 frames; these are the released settings.
-clip_len = 4
-num_clips = 6
-train_dataloader = dict(dataset=dict(clip_len=num_clips * clip_len))
+train_dataloader = dict(dataset=dict(clip_len=24))  # 6 clips
 model = dict(
     head=dict(
-        segmenter=dict(
-            num_classes=25, loss_cls=dict(class_weight=[1.0] * 25 + [0.1])),
+        segmenter=dict(num_classes=25),
         tracker=dict(num_layers=6),  # N_c; the paper says 4
-        test_cfg=dict(clip_len=clip_len)))
+        test_cfg=dict(clip_len=4)))
 
 # As in the reference, not the last of the 15k iterations.
 load_from = (
-    'work_dirs/maxtron-nearonline_tube-link_r50_8xb1-15k_ovis/'
-    'iter_10000.pth')
+    'work_dirs/maxtron-nearonline_tube-link_r50_8xb1-15k_ovis/iter_10000.pth')

@@ -8,14 +8,9 @@ _base_ = [
 ]
 
 # The paper says 5 clips of 4 frames; these are the released settings.
-clip_len = 4
-num_clips = 4
-train_dataloader = dict(dataset=dict(clip_len=num_clips * clip_len))
+train_dataloader = dict(dataset=dict(clip_len=16))  # 4 clips
 model = dict(
-    head=dict(
-        segmenter=dict(
-            num_classes=25, loss_cls=dict(class_weight=[1.0] * 25 + [0.1])),
-        test_cfg=dict(clip_len=clip_len)))
+    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4)))
 
 # As in the reference, not the last of the 15k iterations.
 load_from = (

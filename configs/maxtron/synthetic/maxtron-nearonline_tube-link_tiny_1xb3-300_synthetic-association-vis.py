@@ -8,10 +8,7 @@ _base_ = [
     '../../_base_/association_runtime.py'
 ]
 
-model = dict(
-    head=dict(
-        segmenter=dict(
-            num_classes=6, loss_cls=dict(class_weight=[1.0] * 6 + [0.1]))))
+model = dict(head=dict(segmenter=dict(num_classes=6)))
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=51, by_epoch=False),

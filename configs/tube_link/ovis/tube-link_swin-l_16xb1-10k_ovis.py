@@ -9,7 +9,4 @@ _base_ = [
 
 # The reference's dataset says 4, its head has the default of 5.
 model = dict(
-    head=dict(
-        segmenter=dict(
-            num_classes=25, loss_cls=dict(class_weight=[1.0] * 25 + [0.1])),
-        test_cfg=dict(clip_len=4)))
+    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4)))

@@ -1,0 +1,50 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Not in the reference: data of instances for Video-kMaX, which wants clips on
+# a canvas and one map of all masks. What VIPSeg has no part in is as there.
+canvas = (641, 385)  # holds 640 x 360; the model's input_size is its reverse
+
+canvas_train_pipeline = [
+    dict(type='ClipSampler'),
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[
+            dict(type='LoadVideoFrame', to_float32=False),
+            dict(type='LoadTrackAnnotations', with_mask=True),
+            dict(type='TracksToPanopticMap'),
+            dict(type='ScaleJitter', canvas=canvas, ratio_range=(0.3, 1.7)),
+            dict(
+                type='RandomCrop', crop_size=canvas, allow_negative_crop=True),
+            dict(type='RandomFlip', prob=0.5)
+        ]),
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='SSDColorJitter'),
+            dict(type='PadToCanvas', canvas=canvas)
+        ]),
+    # with nothing on it another clip is drawn
+    dict(type='PackPanopticClip', min_labelled=0)
+]
+canvas_test_pipeline = [
+    dict(
+        type='PackLazyVideo',
+        transforms=[dict(type='LoadVideoFrame', to_float32=False)])
+]
+
+# What the model has to know of it, near-online and offline. All pixels without
+# an instance are known to have none, so they count in the losses of masks.
+instances = dict(
+    data_preprocessor=dict(input_size=canvas[::-1]),
+    head=dict(
+        type='MaXTronHead',
+        segmenter=dict(
+            num_classes=40, criterion=dict(masking_void_pixel=False)),
+        test_cfg=dict(_delete_=True, clip_len=2)))
+offline_instances = dict(
+    data_preprocessor=dict(input_size=canvas[::-1]),
+    head=dict(
+        type='MaXTronHead',
+        segmenter=dict(num_classes=40),
+        criterion=dict(masking_void_pixel=False),
+        test_cfg=dict(_delete_=True, clip_len=2)))

@@ -1,0 +1,15 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Not in the reference: as for Swin-L.
+_base_ = [
+    '../../_base_/models/maxtron-nearonline_tube-link_convnextv2-l.py',
+    '../../_base_/datasets/ovis.py',
+    '../../_base_/schedules/schedule_15k.py',
+    '../../_base_/schedules/adamw_tube-link_convnext-l.py',
+    '../../_base_/default_runtime.py'
+]
+
+model = dict(
+    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4)))
+
+# Down to iteration 10000, where the offline model starts.
+default_hooks = dict(checkpoint=dict(max_keep_ckpts=6))

@@ -1,0 +1,11 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Not in the reference: as for VIPSeg, but for the data.
+_base_ = [
+    '../../_base_/models/maxtron-nearonline_video-kmax_convnext-l.py',
+    '../../_base_/datasets/ovis_canvas.py',
+    '../../_base_/schedules/schedule_kmax_15k_test-only.py',
+    '../../_base_/schedules/adamw_video-kmax.py',
+    '../../_base_/kmax_runtime.py'
+]
+
+model = _base_.instances

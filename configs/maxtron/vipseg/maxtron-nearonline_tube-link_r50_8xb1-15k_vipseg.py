@@ -1,0 +1,11 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Not in the reference: as for YouTube-VIS, but for the data.
+_base_ = [
+    '../../_base_/models/maxtron-nearonline_tube-link_r50.py',
+    '../../_base_/datasets/vipseg_tube-link.py',
+    '../../_base_/schedules/schedule_15k.py',
+    '../../_base_/schedules/adamw_maxtron_r50.py',
+    '../../_base_/default_runtime.py'
+]
+
+model = _base_.panoptic

@@ -1,0 +1,12 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Not in the reference: as for Swin-L.
+_base_ = [
+    '../../_base_/models/tube-link_convnext-l.py',
+    '../../_base_/datasets/ovis.py',
+    '../../_base_/schedules/schedule_10k.py',
+    '../../_base_/schedules/adamw_tube-link_convnext-l.py',
+    '../../_base_/default_runtime.py'
+]
+
+model = dict(
+    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4)))

@@ -1,0 +1,43 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""The configs of the repository, for tests that look at many of them."""
+import re
+from functools import cache
+
+import yaml
+from mmengine.config import Config
+
+from tests.models import ROOT
+
+FILES = sorted(
+    str(path.relative_to(ROOT)) for path in ROOT.glob('configs/**/*.py'))
+LEAVES = [path for path in FILES if '/_base_/' not in path]
+# of MMDetection's Mask2Former on COCO, which video models start from
+MASK2FORMER = [path for path in LEAVES if '/tube_link/coco/' in path]
+# leaves whose names promise a backbone, GPUs, batch and iterations
+ZOO = [
+    path for path in LEAVES
+    if re.search(r'_(8|16)xb\d-', path) and path not in MASK2FORMER
+]
+BY_NAME = {path.rpartition('/')[2].removesuffix('.py'): path
+           for path in LEAVES}
+
+
+@cache
+def load(path: str) -> Config:
+    """Read a config; read only, for the tests share it.
+
+    Args:
+        path (str): Relative to the root, or the name of a leaf.
+    """
+    return Config.fromfile(ROOT / BY_NAME.get(path, path))
+
+
+@cache
+def read_index() -> dict:
+    """Entries of all metafiles by name."""
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    models = [
+        model for path in index['Import']
+        for model in yaml.safe_load((ROOT / path).read_text())['Models']
+    ]
+    return {model['Name']: model for model in models}

@@ -1,0 +1,195 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Configs of full size, made narrow and shallow, on miniatures of the data."""
+import json
+import runpy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import projects.maxtron  # noqa: F401, before MMDetection
+
+from mmengine.config import Config, ConfigDict
+
+from tests.models import ROOT
+from tests.test_datasets import tiny_coco, tiny_panoptic, tiny_videos
+
+CHANNELS = [8, 16, 32, 64]
+CANVAS = dict(odd=(97, 65), even=(96, 64))  # width, height
+_BACKBONES = dict(
+    ResNet=dict(depth=18, base_channels=8, stem_channels=8),
+    SwinTransformer=dict(
+        embed_dims=8, depths=[1] * 4, num_heads=[1, 2, 2, 2], window_size=4),
+    ConvNeXt=dict(arch=dict(depths=[1] * 4, channels=CHANNELS)))
+_DECODER = dict(
+    self_attn_cfg=dict(embed_dims=32, num_heads=4),
+    ffn_cfg=dict(embed_dims=32, feedforward_channels=32))
+_MASK2FORMER = dict(
+    in_channels=CHANNELS,
+    feat_channels=32,
+    out_channels=32,
+    num_queries=9,
+    pixel_decoder=dict(
+        encoder=dict(num_layers=1, layer_cfg=_DECODER),
+        positional_encoding=dict(num_feats=16)),
+    positional_encoding=dict(num_feats=16),
+    transformer_decoder=dict(
+        num_layers=2,
+        layer_cfg=dict(
+            _DECODER, cross_attn_cfg=dict(embed_dims=32, num_heads=4))))
+
+
+def _kmax() -> dict:
+    """Widths of the tiny Video-kMaX, without what a config decides."""
+    model = runpy.run_path(
+        str(ROOT / 'configs/_base_/models/video-kmax_tiny.py'))['model']
+    segmenter = model['head']['segmenter']
+    parts = ('pixel_decoder', 'transformer_decoder', 'semantic_head')
+    return dict({part: segmenter[part]
+                 for part in parts}, in_channels=CHANNELS, num_queries=9)
+
+
+def shrink_model(model: ConfigDict) -> None:
+    """Make a model narrow and shallow; classes, losses, thresholds stay."""
+    changes = dict(backbone=_BACKBONES[model.backbone.type])
+    model.backbone.init_cfg = None
+    if model.type == 'Mask2Former':
+        changes['panoptic_head'] = _MASK2FORMER
+        model.train_cfg.num_points = 64
+    elif model.head.segmenter.type == 'TubeLinkHead':
+        segmenter = json.loads(json.dumps(_MASK2FORMER))
+        if 'temporal_cfg' in model.head.segmenter.pixel_decoder:
+            segmenter['pixel_decoder']['temporal_cfg'] = dict(
+                feedforward_channels=32)
+        segmenter['train_cfg'] = dict(num_points=64)
+        changes['head'] = dict(segmenter=segmenter)
+    else:
+        segmenter = _kmax()
+        if model.head.segmenter.get('semantic_head') is None:
+            del segmenter['semantic_head']
+        else:
+            segmenter['criterion'] = {
+                loss: dict(sampler=dict(num_points=64))
+                for loss in ('loss_pixel', 'loss_semantic')
+            }
+        changes['head'] = dict(segmenter=segmenter)
+    if model.get('neck'):
+        changes['neck'] = dict(
+            in_channels=CHANNELS,
+            feat_channels=32,
+            num_heads=4,
+            feedforward_channels=32,
+            norm_cfg=dict(type='GN', num_groups=8))
+    if 'head' in model and model.head.get('tracker'):
+        kmax = model.head.segmenter.type == 'VideoKMaXHead'
+        changes['head']['tracker'] = dict(
+            embed_dims=64 if kmax else 32, num_heads=4, num_layers=2)
+    model.merge_from_dict(changes) if hasattr(
+        model, 'merge_from_dict') else _merge(model, changes)
+
+
+def _merge(node: ConfigDict, changes: dict) -> None:
+    """Update a config in place, dicts key by key."""
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(node.get(key), dict):
+            _merge(node[key], value)
+        else:
+            node[key] = value
+
+
+def shrink(path: str, data: Path, work_dir: Path) -> Config:
+    """A config with small parts on small data, for one iteration.
+
+    Pipelines are those of the config with other sizes, and so are schedule
+    and optimizer but for AMP, which there is not on a CPU.
+
+    Args:
+        path (str): The config.
+        data (Path): What :func:`write_miniatures` has written.
+        work_dir (Path): Folder of the run.
+
+    Returns:
+        :obj:`Config`: Resolved, so that it can be dumped.
+    """
+    cfg = Config.fromfile(ROOT / path)
+    shrink_model(cfg.model)
+    canvas = CANVAS['even' if '_tube-link_' in path else 'odd']
+    if 'input_size' in cfg.model.get('data_preprocessor', {}):
+        cfg.model.data_preprocessor.input_size = canvas[::-1]
+    dataset = cfg.train_dataloader.dataset
+    if cfg.model.get('head', {}).get('tracker'):
+        clip_len = min(cfg.model.head.test_cfg.clip_len, 3)
+        cfg.model.head.test_cfg.clip_len = clip_len
+        dataset.clip_len = 2 * clip_len
+    _merge(
+        cfg,
+        dict(
+            load_from=None,
+            work_dir=str(work_dir),
+            experiment_name=work_dir.name,
+            optim_wrapper=dict(type='OptimWrapper'),
+            train_cfg=dict(max_iters=1, val_interval=1),
+            default_hooks=dict(logger=dict(interval=1)),
+            log_processor=dict(window_size=1),
+            log_level='ERROR',
+            randomness=dict(seed=0)))
+    cfg.train_cfg.pop('dynamic_intervals', None)
+    if 'kmax' in path:
+        cfg.param_scheduler[0].warmup_iters = 0
+    content = _resize(cfg.to_dict(), canvas, f'{data}/')
+    for name in ('train', 'val', 'test'):
+        loader = content[f'{name}_dataloader']
+        loader.update(num_workers=0, persistent_workers=False)
+        if loader['dataset']['type'] == 'VIPSegDataset':
+            loader['dataset']['img_suffix'] = '.png'
+    content['train_dataloader']['batch_size'] = 2
+    return Config(content, filename=cfg.filename)
+
+
+def _resize(node: Any, canvas: tuple, data: str, key: str = '') -> Any:
+    """All sizes of a pipeline, and paths to data, replaced."""
+    if isinstance(node, dict):
+        return {k: _resize(v, canvas, data, k) for k, v in node.items()}
+    if key in ('canvas', 'crop_size', 'size'):
+        return canvas if key == 'canvas' else (64, 48)
+    if key == 'scales':
+        return [(1000000, 48), (1000000, 64)]
+    if key == 'scale':
+        return (96, 64)
+    if key == 'min_labelled':
+        return min(node, 16)
+    if isinstance(node, (list, tuple)):
+        return [_resize(v, canvas, data, key) for v in node]
+    if isinstance(node, str) and node.startswith('data/'):
+        return data + node.removeprefix('data/')
+    return node
+
+
+def write_miniatures(root: Path) -> Path:
+    """Write a miniature of every dataset where the configs expect it.
+
+    Args:
+        root (Path): Takes the place of ``data``.
+
+    Returns:
+        Path: The same.
+    """
+    from projects.maxtron.datasets import OVISDataset, YouTubeVISClipDataset
+    for version in ('2019', '2021', '2022', 'ovis'):
+        if version == 'ovis':
+            name, images = 'ovis', '{}'
+            classes = OVISDataset.METAINFO['classes']
+        else:
+            YouTubeVISClipDataset.set_dataset_classes(version)
+            name, images = f'youtube_vis_{version}', '{}/JPEGImages'
+            classes = YouTubeVISClipDataset.METAINFO['classes']
+        for split in ('train', 'valid'):
+            tiny_videos.write_dataset(root / name, images.format(split),
+                                      f'annotations/{name}_{split}.json',
+                                      classes)
+    vipseg = root / 'VIPSeg/VIPSeg_720P'
+    tiny_panoptic.write_dataset(vipseg)
+    for split in ('train', 'val'):
+        shutil.copy(vipseg / 'train.json',
+                    vipseg / f'panoptic_gt_VIPSeg_{split}.json')
+    tiny_coco.write_coco(root / 'coco')
+    return root

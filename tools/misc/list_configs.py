@@ -1,0 +1,315 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""List the configs of model-index.yml, or the matrix that they fill.
+
+    python tools/misc/list_configs.py [--task VIS ...] [--dataset OVIS ...]
+        [--backbone R-50 ...] [--segmenter Tube-Link ...] [--mode offline ...]
+        [--settings released ...] [--format text|markdown]
+    python tools/misc/list_configs.py --matrix
+    python tools/misc/list_configs.py --update-docs
+
+``--matrix`` has a line for each dataset and segmenter and a column for each
+backbone; a cell tells baseline, near-online and offline: R where the authors
+released such a config, o where the settings are ours. It ends with status 1
+if there is a hole. ``--update-docs`` writes the tables of the Markdown pages
+anew: each stands between ``<!-- list_configs: FILTERS -->`` and
+``<!-- end of list -->``, FILTERS being those of the command line.
+"""
+import argparse
+import os
+import re
+import shlex
+import sys
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Iterator, List, NamedTuple, Sequence
+
+import yaml
+from mmengine.config import Config, ConfigDict
+from mmengine.utils import track_iter_progress
+
+ROOT = Path(__file__).resolve().parents[2]
+INDEX = ROOT / 'model-index.yml'
+MATRIX = dict(
+    dataset=('VIPSeg', 'YouTube-VIS 2019', 'YouTube-VIS 2021',
+             'YouTube-VIS 2022', 'OVIS'),
+    segmenter=('Video-kMaX', 'Tube-Link'),
+    backbone=('R-50', 'Swin-L', 'ConvNeXt-L', 'ConvNeXtV2-L'),
+    mode=('baseline', 'near-online', 'offline'))
+FILTERS = ('task', 'dataset', 'backbone', 'segmenter', 'mode', 'settings')
+BLOCK = re.compile(
+    r'(<!-- list_configs: (.*?) -->\n).*?(<!-- end of list -->)', re.DOTALL)
+
+
+class Row(NamedTuple):
+    """A config. What its metafile does not say is read off the config itself.
+
+    Attributes:
+        task (str): VPS, VIS, or of images, PS or IS.
+        dataset (str): Where it is trained last.
+        segmenter (str): Of clips or images.
+        backbone (str): Backbone.
+        mode (str): baseline, near-online, offline, end to end, or image.
+        variant (str): What an ablation changes, or ''.
+        frames (str): Clips x frames of a training sample.
+        iterations (str): Length of the training.
+        batch (str): GPUs x samples.
+        init (str): Where the training starts.
+        published (str): Metric and value, '-' for none.
+        settings (str): released, paper or ours.
+        config (str): Path of the file.
+    """
+    task: str
+    dataset: str
+    segmenter: str
+    backbone: str
+    mode: str
+    variant: str
+    frames: str
+    iterations: str
+    batch: str
+    init: str
+    published: str
+    settings: str
+    config: str
+
+
+def backbone_name(backbone: ConfigDict) -> str:
+    """Name of a backbone by its config."""
+    if backbone.type == 'ResNet':
+        slim = ' (slim)' if 'base_channels' in backbone else ''
+        return f'R-{backbone.depth}{slim}'
+    if backbone.type == 'ConvNeXt':
+        return f'ConvNeXt{"V2" * backbone.get("use_grn", False)}-L'
+    return {192: 'Swin-L'}.get(backbone.embed_dims, backbone.type)
+
+
+def describe_model(model: ConfigDict) -> dict:
+    """Task, segmenter, backbone and mode of a model."""
+    names = dict(backbone=backbone_name(model.backbone), mode='image')
+    if model.type == 'Mask2Former':
+        stuff = model.panoptic_head.num_stuff_classes
+        return dict(
+            names, task='PS' if stuff else 'IS', segmenter='Mask2Former')
+    head, neck = model.head, model.get('neck')
+    if model.type == 'ImageMaXTron':
+        name = 'kMaX-DeepLab' + ' + MSDeformAttn' * (neck is not None)
+        return dict(names, task='PS', segmenter=name)
+    within = neck is not None or 'AxialTrajectory' in (
+        head.segmenter.pixel_decoder.type)
+    mode = 'near-online' if within else 'baseline'
+    if head.get('tracker') is not None:
+        frozen = model.get('freeze_segmenter', True)
+        mode = 'offline' if frozen else 'end to end'
+    return dict(
+        names,
+        task='VPS' if head.type == 'MaXTronPanopticHead' else 'VIS',
+        segmenter={
+            'VideoKMaXHead': 'Video-kMaX',
+            'TubeLinkHead': 'Tube-Link'
+        }[head.segmenter.type],
+        mode=mode)
+
+
+def describe_init(cfg: Config) -> str:
+    """Where a training starts, in a few words."""
+    start = cfg.get('load_from')
+    if start is None:
+        init = cfg.model.backbone.get('init_cfg') or {}
+        return 'ImageNet' if 'checkpoint' in init else 'random'
+    name = Path(start).stem
+    if start.startswith('work_dirs/'):
+        iteration = int(re.search(r'\d+', name)[0])
+        source, = (x for x in Path(start).parts if re.search(r'\dxb\d', x))
+        kind, *_, dataset = source.split('_')
+        kind = kind.replace('maxtron-nearonline', 'near-online')
+        return f'{kind}, {dataset}, {iteration:,} iterations'
+    return re.sub(r'_\d{8}_\d{6}-\w+$', '', name)
+
+
+def describe(model: dict) -> Row:
+    """Describe an entry of a metafile."""
+    cfg = Config.fromfile(ROOT / model['Config'])
+    dataset = cfg.train_dataloader.dataset
+    while 'dataset' in dataset:  # wrapped
+        dataset = dataset.dataset
+    num_frames = dataset.get('clip_len', 1)
+    head = cfg.model.get('head', {})
+    clip_len = head.get('test_cfg', {}).get('clip_len', 1)
+    if head.get('tracker') is None:
+        clip_len = num_frames
+    batch_size = cfg.train_dataloader.batch_size
+    metrics = {
+        key.replace(' (published)', ''): value
+        for result in model.get('Results', [])
+        for key, value in result['Metrics'].items() if '(published)' in key
+    }
+    metadata = model['Metadata']
+    return Row(
+        dataset=metadata['Training Data'][-1],
+        variant=metadata.get('Variant', ''),
+        frames=f'{num_frames // clip_len} x {clip_len}',
+        iterations=f'{cfg.train_cfg.max_iters:,}',
+        batch=f'{cfg.auto_scale_lr.base_batch_size // batch_size} x '
+        f'{batch_size}',
+        init=describe_init(cfg),
+        published=next((f'{k} {v}' for k, v in metrics.items()), '-'),
+        settings=metadata['Settings'],
+        config=model['Config'],
+        **describe_model(cfg.model))
+
+
+@cache
+def read_rows() -> List[Row]:
+    """All configs of the index, in its order."""
+    index = yaml.safe_load(INDEX.read_text())
+    models = [
+        model for path in index['Import']
+        for model in yaml.safe_load((ROOT / path).read_text())['Models']
+    ]
+    if sys.stderr.isatty():
+        models = track_iter_progress(models, file=sys.stderr)
+    return [describe(model) for model in models]
+
+
+def matching(filters: argparse.Namespace) -> Iterator[Row]:
+    """Rows that all filters let through."""
+    wanted = {k: v for k, v in vars(filters).items() if k in FILTERS and v}
+    for row in read_rows():
+        if all(getattr(row, key) in values for key, values in wanted.items()):
+            yield row
+
+
+def format_table(rows: Sequence[Row], columns: Sequence[str], markdown: bool,
+                 folder: Path = ROOT) -> str:
+    """Format some columns of rows as text or Markdown.
+
+    Args:
+        rows (Sequence[Row]): The rows.
+        columns (Sequence[str]): Their fields; the last is the config.
+        markdown (bool): Whether it is for Markdown, with links.
+        folder (Path): What links are relative to. Defaults to the root.
+
+    Returns:
+        str: Lines with a line break after the last.
+    """
+    table = [[column.capitalize() for column in columns]]
+    for row in rows:
+        cells = [getattr(row, column) for column in columns]
+        if markdown:
+            link = os.path.relpath(ROOT / row.config, folder)
+            cells[-1] = f'[config]({link})'
+        table.append(cells)
+    if markdown:
+        table.insert(1, [':-'] * len(columns))
+        return ''.join(f'| {" | ".join(cells)} |\n' for cells in table)
+    widths = [max(map(len, cells)) for cells in zip(*table)]
+    return ''.join('  '.join(c.ljust(w)
+                             for c, w in zip(cells, widths)).rstrip() + '\n'
+                   for cells in table)
+
+
+def columns_of(rows: Sequence[Row], filters: argparse.Namespace) -> List[str]:
+    """Fields worth a column: not what a filter says or no row has."""
+    fixed = [k for k in FILTERS if len(getattr(filters, k) or ()) == 1]
+    return [
+        field for field in Row._fields if field not in fixed
+        and any(getattr(row, field) for row in rows)
+    ]
+
+
+def format_matrix(rows: Sequence[Row]) -> str:
+    """The matrix as text; holes are dots."""
+    found = {}
+    for row in rows:
+        if not row.variant:
+            key = tuple(getattr(row, k) for k in MATRIX)
+            found[key] = 'R' if row.settings == 'released' else 'o'
+    *lines, backbones, modes = MATRIX.values()
+    text = f'{"":30}' + ''.join(f'{b:14}' for b in backbones) + '\n'
+    for line in product(*lines):
+        cells = [
+            ' '.join(found.get((*line, b, mode), '.') for mode in modes)
+            for b in backbones
+        ]
+        text += f'{" ".join(line):30}'
+        text += ''.join(f'{cell:14}' for cell in cells).rstrip() + '\n'
+    return text + (
+        f'in a cell: {", ".join(modes)}; R: released by the authors, o: ours, '
+        '.: missing\n')
+
+
+def update_docs(parser: argparse.ArgumentParser) -> List[Path]:
+    """Write the tables of all pages anew.
+
+    Returns:
+        list[Path]: The pages that have changed.
+    """
+    changed = []
+    pages = [*ROOT.glob('docs/*.md'), *ROOT.glob('configs/*/*.md')]
+    for page in sorted(pages):
+
+        def table(match):
+            filters = parser.parse_args(shlex.split(match[2]))
+            rows = list(matching(filters))
+            if not rows:
+                raise ValueError(f'{page}: no config matches "{match[2]}".')
+            return match[1] + format_table(rows, columns_of(
+                rows, filters), True, page.parent) + match[3]
+
+        text = page.read_text()
+        new = BLOCK.sub(table, text)
+        if new != text:
+            page.write_text(new)
+            changed.append(page)
+    return changed
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser, of the command line and of the pages."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.split('\n')[0],
+        epilog='See the top of this file.')
+    for name in FILTERS:
+        values = MATRIX.get(name, ())
+        parser.add_argument(
+            f'--{name}',
+            nargs='+',
+            metavar='NAME',
+            help='only these' +
+            f', such as {", ".join(values)}' * bool(values))
+    parser.add_argument(
+        '--format', choices=['text', 'markdown'], default='text')
+    parser.add_argument(
+        '--matrix', action='store_true', help='the matrix without details')
+    parser.add_argument(
+        '--update-docs',
+        action='store_true',
+        help='write the tables of docs/ and configs/ anew')
+    return parser
+
+
+def main() -> int:
+    """Print what is asked for."""
+    parser = make_parser()
+    args = parser.parse_args()
+    if args.update_docs:
+        for page in update_docs(parser):
+            print(f'{page.relative_to(ROOT)} has new tables')
+        return 0
+    if args.matrix:
+        text = format_matrix(read_rows())
+        print(text, end='')
+        return int(' .' in text.rpartition('in a cell')[0])
+    rows = list(matching(args))
+    if not rows:
+        parser.error('no config is like that; see the names without filters')
+    print(
+        format_table(rows, columns_of(rows, args), args.format == 'markdown'),
+        end='')
+    print(f'\n{len(rows)} configs')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
