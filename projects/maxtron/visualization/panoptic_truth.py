@@ -67,14 +67,22 @@ class PanopticTruth:
             ids, segments = read_raw_segments(ids, is_thing, where)
         void = len(is_thing)
         table = [void] + [
-            self._panoptic_id(segment, is_thing) for segment in segments
+            self.panoptic_id(segment, is_thing) for segment in segments
         ]
         return PanopticMap(
             IndexMap.encode(index_map(ids, segments, where)),
             np.array(table, np.int32), void)
 
-    def _panoptic_id(self, segment: dict, is_thing: Sequence[bool]) -> int:
-        """The id that a prediction would have for an annotated segment."""
+    def panoptic_id(self, segment: dict, is_thing: Sequence[bool]) -> int:
+        """The id that a prediction would have for an annotated segment.
+
+        Args:
+            segment (dict): With ``id`` and ``category``.
+            is_thing (Sequence[bool]): For every label.
+
+        Returns:
+            int: The same at each call for a segment of the video.
+        """
         label = segment['category']
         if not is_thing[label]:
             return label

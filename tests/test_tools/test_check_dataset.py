@@ -1,0 +1,331 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Each thing that is wrong with a dataset is found, in every form."""
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from projects.maxtron.datasets import OVISDataset
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as mask_utils
+
+from tests.test_datasets import tiny_coco, tiny_panoptic, tiny_videos
+from tests.test_tools import tiny_downloads
+from tools.misc.check_dataset import main
+
+ROOT = Path(__file__).parents[2]
+CLASSES = OVISDataset.METAINFO['classes']
+# form -> config, annotation file, image, map, options
+FORMS = dict(
+    ovis=('ovis.py', 'annotations/ovis_{}.json',
+          'train/landscape/00003.png', None, ()),
+    vipseg=('vipseg.py', 'panoptic_gt_VIPSeg_{}.json',
+            'images/landscape/00003.jpg', 'panomasksRGB/landscape/00003.png',
+            ()),
+    raw=('vipseg.py', '{}.txt', 'imgs/landscape/00003.jpg',
+         'panomasks/landscape/00003.png',
+         [f'{split}_dataloader.dataset.ann_file={split}.txt'
+          for split in ('train', 'val')]),
+    coco=('coco_panoptic_kmax.py', 'annotations/panoptic_{}2017.json',
+          'train2017/000000000002.jpg',
+          'annotations/panoptic_train2017/000000000002.png', ()),
+    instances=('../../tube_link/coco/mask2former_r50_8xb2-lsj-50e_coco.py',
+               'annotations/instances_{}2017.json',
+               'train2017/000000000002.jpg', None, ()))  # yapf: disable
+
+
+@pytest.fixture(scope='module')
+def sound(tmp_path_factory):
+    """All forms in one folder."""
+    root = tmp_path_factory.mktemp('sound')
+    tiny_videos.write_dataset(
+        root, 'train', 'annotations/ovis_train.json', CLASSES)
+    tiny_videos.write_dataset(
+        root, 'valid', 'annotations/ovis_valid.json', CLASSES,
+        with_annotations=False)
+    for name, content in tiny_downloads.vipseg().items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    shutil.copytree(root / 'imgs', root / 'images')
+    for name, (*_, length) in tiny_panoptic.VIDEOS.items():
+        for t in range(length):
+            tiny_panoptic.write_map(
+                root / f'panomasksRGB/{name}/{t:05d}.png',
+                tiny_panoptic.draw_map(name, t), rgb=True)
+    tiny_coco.write_coco(root)
+    for split in ('train', 'val'):
+        (root / f'panoptic_gt_VIPSeg_{split}.json').write_text(
+            json.dumps(tiny_panoptic.annotations()))
+        (root / f'annotations/instances_{split}2017.json').write_bytes(
+            tiny_downloads.coco_instances())
+    return root
+
+
+@pytest.fixture
+def root(sound, tmp_path):
+    """A copy that a test may spoil."""
+    return shutil.copytree(sound, tmp_path / 'own')
+
+
+def command(form, root, *args):
+    config, _, _, _, options = FORMS[form]
+    return [
+        str(ROOT / 'configs/_base_/datasets' / config), '--nproc=1', *args,
+        '--cfg-options', *options,
+        *(f'{split}_dataloader.dataset.data_root={root}/'
+          for split in ('train', 'val'))
+    ]
+
+
+def read_tables(output):
+    """Rows of each table: a list of dicts."""
+    tables = []
+    for line in output.splitlines():
+        if re.match(r'\+(train|val)-', line):
+            tables.append({})
+        elif line.startswith('| '):
+            key, value = line.strip('| ').split(' | ')
+            tables[-1][key.strip()] = value.strip()
+    return tables
+
+
+@pytest.mark.parametrize('form, train, val', [
+    ('ovis', (2, '13 (6 to 7', 11, 3, '16', '3 of 25'),
+     (2, '13 (6 to 7', 0, 0, '0', '0 of 25')),
+    ('vipseg', (2, '12 (5 to 7', 12, 4, '46', '5 of 124'), None),
+    ('raw', (2, '12 (5 to 7', 12, 4, '46 (in the d', '5 of 124'),
+     (1, '5 (5 to 5', 5, 2, '18 (in the d', '4 of 124')),
+    ('coco', (3, '3 (1 to 1', 3, 3, '10', '4 of 133'), None),
+    ('instances', (3, '3 (1 to 1', 3, 3, '3', '3 of 80'), None)
+])
+def test_counts_of_sound_data(sound, capsys, form, train, val):
+    main(command(form, sound))
+    output = capsys.readouterr().out
+    assert output.endswith('No errors.\n')
+    for table, wanted in zip(read_tables(output), (train, val or train)):
+        for key, value in zip(('videos', 'frames', 'annotated frames',
+                               'instances', 'masks', 'categories'), wanted):
+            assert table[key].startswith(str(value)), key
+        assert table['errors'] == '0'
+        assert table['decoded frames'] == table['frames'].split()[0]
+
+
+def edit(form, change):
+    """Change the training annotations."""
+
+    def spoil(root):
+        path = root / FORMS[form][1].format('train')
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+
+    return spoil
+
+
+def change_file(form, which, change):
+    """Change an image (2) or a map (3)."""
+    return lambda root: change(root / FORMS[form][which])
+
+
+def shrink(path):
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(path), np.ascontiguousarray(image[::2, ::2]))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def paint(path):
+    """Paint something into a map that nothing says anything about."""
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    image[:5, :5] = 19999 if image.dtype == np.uint16 else 77
+    cv2.imwrite(str(path), image)
+
+
+def set_first(key, value):
+    """Change a field of the first annotation."""
+
+    def change(content):
+        ann = content['annotations'][0]
+        while key not in ann:  # panoptic: of a segment of a frame of a video
+            ann = (ann.get('annotations') or ann['segments_info'])[0]
+        ann[key] = value
+
+    return change
+
+
+def repeat_first(content):
+    anns = content['annotations']
+    while 'segments_info' not in anns[0] and 'annotations' in anns[0]:
+        anns = anns[0]['annotations']
+    anns = anns[0].get('segments_info', anns)
+    anns.append(dict(anns[0]))
+
+
+def rename_category(content):
+    content['categories'][0]['name'] = 'unicorn'
+
+
+def repeat_frame(content):
+    """Of two frames without annotations."""
+    content['images'][12]['id'] = content['images'][9]['id']
+
+
+def repeat_image(content):
+    content['annotations'].pop()
+    content['images'][2]['id'] = content['images'][1]['id']
+
+
+def same_instance(content):
+    """An object of a frame becomes a part of another one."""
+    frame = content['annotations'][4]['image_id']
+    for ann in content['annotations']:
+        if ann['image_id'] == frame:
+            ann.update(instance_id=1, category_id=1)
+
+
+def other_category(content):
+    """The tube changes its class in its third frame."""
+    first = content['annotations'][0]
+    tube = [a for a in content['annotations']
+            if a['instance_id'] == first['instance_id']]
+    tube[2]['category_id'] = 7
+
+
+def other_category_of_segment(content):
+    frames = content['annotations'][0]['annotations']
+    frames[2]['segments_info'][0]['category_id'] = 5
+
+
+def cut_mask(content):
+    """Valid for pycocotools, but runs are missing at the end."""
+    rle = mask_utils.encode(
+        np.asfortranarray(np.ones((64, 48), np.uint8)))
+    content['annotations'][0]['segmentation']['counts'] = (
+        rle['counts'].decode())
+
+
+def no_mask(content):
+    content['annotations'][0]['segmentation']['counts'] = '~o'
+
+
+@pytest.mark.parametrize('form, spoil, message', [
+    *((form, change_file(form, 2, Path.unlink),
+       f'/{FORMS[form][2]}, does not exist. Check')
+      for form in FORMS if form != 'raw'),
+    ('raw', change_file('raw', 2, Path.unlink),
+     'landscape: frame 00003 has a map in ROOT/panomasks/landscape, but no'),
+    *((form, change_file(form, 3, Path.unlink),
+       f'/{FORMS[form][3]} does not exist. Check')
+      for form in ('vipseg', 'coco')),
+    *((form, change_file(form, 2, cut),
+       f'/{FORMS[form][2]}, cannot be read as an image. Is the file complete?')
+      for form in ('ovis', 'vipseg', 'coco')),
+    *((form, change_file(form, 2, shrink),
+       f'/{FORMS[form][2]}, is 32 x 48 (height x width), but the annotation '
+       'file says 64 x 96') for form in FORMS),
+    ('vipseg', change_file('vipseg', 3, shrink),
+     'the panoptic map is 32 x 48 (height x width), but the image'),
+    *((form, change_file(form, 3, paint),
+       'the panoptic map has the segment 5066061, which the annotation file '
+       'does not list for this frame') for form in ('vipseg', 'coco')),
+    ('raw', change_file('raw', 3, paint),
+     'has the value 19999, which is the unknown category 198'),
+    *((form, edit(form, set_first('category_id', 999)), text)
+      for form, text in (
+          ('ovis', 'annotation 1 has the unknown category 999'),
+          ('vipseg', 'has the unknown category 999'),
+          ('coco', 'of image 1 has the unknown category 999. Correct'),
+          ('instances', '1 of image 1 has the unknown category 999'))),
+    *((form, edit(form, rename_category), text) for form, text in (
+        ('ovis', "has no category named 'Person'"),
+        ('vipseg', "has a category named 'wall', the file has none"),
+        ('coco', "has no category named 'person'. Is it the file"),
+        ('instances', "has no category named 'person'. Is it the file"))),
+    *((form, edit(form, repeat_first), text) for form, text in (
+        ('ovis', 'annotation 1 exists twice. Give'),
+        ('coco', 'segment 65280 of image 1 is listed twice'),
+        ('instances', 'segment 1 of image 1 is listed twice'))),
+    ('ovis', edit('ovis', repeat_frame),
+     'the image id 10 is that of 2 frames. Give'),
+    ('coco', edit('coco', repeat_image),
+     'the image id 2 is that of 2 images. Give'),
+    ('ovis', edit('ovis', same_instance), 'the id 1 is given twice. Give'),
+    ('ovis', edit('ovis', other_category), "00002.png the tube 1 is 'Cow', "
+     "but 'Person' in "),
+    ('vipseg', edit('vipseg', other_category_of_segment),
+     "landscape/00002.jpg the tube 7895160 is 'escalator', but 'wall' in "),
+    ('ovis', edit('ovis', cut_mask), 'the mask of instance 1 in ROOT/train/'
+     'landscape/00000.png is cut off: it has 3072 of 64 x 96 pixels'),
+    ('ovis', edit('ovis', no_mask), 'landscape/00000.png does not decode ('),
+    ('ovis', edit('ovis', lambda content: content.pop('images')),
+     'has no images: it is not a per-image annotation file'),
+    ('coco', edit('coco', lambda content: content['annotations'].pop()),
+     'image 3 has 0 annotations in place of one'),
+    ('coco', edit('coco', lambda content: content.pop('categories')),
+     "the field 'categories' is missing"),
+    ('vipseg', lambda root: (
+        root / 'panoptic_gt_VIPSeg_train.json').unlink(), 'does not exist'),
+])  # yapf: disable
+def test_each_fault_is_found(root, capsys, form, spoil, message):
+    spoil(root)
+    with pytest.raises(SystemExit, match=r'check_dataset: \d error') as end:
+        main(command(form, root))
+    lines = capsys.readouterr().out.splitlines()
+    found = [line for line in lines if re.match('(train|val): ', line)]
+    assert end.value.args == (f'check_dataset: {len(found)} error(s)', )
+    # of the validation set there is something only where files are shared
+    found = [line for line in found if line.startswith('train: ')]
+    assert len(found) == 1
+    assert message.replace('ROOT', str(root)) in found[0]
+
+
+def test_only_some_frames_are_decoded(root, capsys):
+    """But all are looked for; and only the first errors are printed."""
+    for path in (root / 'train/landscape').glob('*[123].png'):
+        path.unlink()
+    for path in (root / 'train/portrait').glob('*.png'):
+        path.write_bytes(b'')
+    command_ = command('ovis', root, '--splits=train', '--max-errors=2')
+    for extra, found in ((['--sample=2'], 4), (['--full'], 9)):
+        with pytest.raises(SystemExit, match=f'{found} error'):
+            main([*command_[:1], *extra, *command_[1:]])
+        output = capsys.readouterr().out
+        assert output.count('\ntrain: ') == 3
+        assert f'train: {found - 2} more (--max-errors)' in output
+        assert read_tables(output)[0]['errors'] == str(found)
+
+
+def test_as_a_script_with_processes(root):
+    (root / 'annotations/panoptic_train2017/000000000001.png').unlink()
+    script = ROOT / 'tools/misc/check_dataset.py'
+    args = command('coco', root)
+    args[1] = '--nproc=2'
+    result = subprocess.run([sys.executable, script, *args],
+                            capture_output=True, text=True, cwd=root)
+    assert result.returncode == 1, result.stderr
+    assert result.stderr.endswith('check_dataset: 1 error(s)\n')
+    assert 'Traceback' not in result.stderr
+    assert [t['errors'] for t in read_tables(result.stdout)] == ['1', '0']
+
+
+def test_bad_usage(sound, capsys):
+    for args, message in ((['--nproc=0'], '--nproc must be 1 or more'),
+                          (['--splits', 'all'], 'invalid choice')):
+        with pytest.raises(SystemExit):
+            main(command('ovis', sound, *args))
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(sound / 'missing.py')])
+    assert 'Config not found' in capsys.readouterr().err
+    model = 'configs/_base_/models/tube-link_r50.py'
+    with pytest.raises(SystemExit):
+        main([str(ROOT / model)])
+    assert 'has no train_dataloader' in capsys.readouterr().err

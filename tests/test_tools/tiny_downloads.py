@@ -1,0 +1,146 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""The tiny datasets of tests/test_datasets as they would be downloaded."""
+import io
+import json
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Dict, Sequence
+
+import cv2
+from mmdet.datasets import CocoDataset
+
+from tests.test_datasets import tiny_coco, tiny_panoptic, tiny_videos
+
+Files = Dict[str, bytes]
+
+
+def write_zip(path: Path, files: Files, prefix: str = '') -> Path:
+    """Write a zip archive, with what macOS adds to one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(prefix + name, content)
+            archive.writestr(f'__MACOSX/{prefix}{name}', b'rubbish')
+    return path
+
+
+def write_tar(path: Path, files: Files, prefix: str = '') -> Path:
+    """Write a tar archive, compressed as its suffix says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = {'.gz': 'w:gz', '.tar': 'w'}[path.suffix]
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(prefix + name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def read_folder(folder: Path) -> Files:
+    """The files below a folder by their path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob('*')) if path.is_file()
+    }
+
+
+def encode(image, suffix: str = '.jpg') -> bytes:
+    ok, content = cv2.imencode(suffix, image)
+    assert ok
+    return content.tobytes()
+
+
+def video_frames(name: str = '{name}/{t:05d}.jpg') -> Files:
+    """Frames of the tiny instance videos."""
+    return {
+        name.format(name=video, t=t): encode(tiny_videos.draw_frame(video, t))
+        for video, length in tiny_videos.NUM_FRAMES.items()
+        for t in range(length)
+    }
+
+
+def video_annotations(classes: Sequence[str],
+                      with_annotations: bool = True,
+                      name: str = '{name}/{t:05d}.jpg') -> bytes:
+    """Original annotations of YouTube-VIS or OVIS for these frames."""
+    content = tiny_videos.original_annotations(classes, '.jpg')
+    for video in content['videos']:
+        video['file_names'] = [
+            name.format(name=folder, t=int(Path(frame).stem)) for folder, frame
+            in (file_name.split('/') for file_name in video['file_names'])
+        ]
+    if not with_annotations:
+        content['annotations'] = None  # as published
+    return json.dumps(content).encode()
+
+
+def vipseg() -> Files:
+    """VIPSeg as released; the last frame of a video has no mask."""
+    files = {}
+    for name, (*_, length) in tiny_panoptic.VIDEOS.items():
+        for t in range(length):
+            files[f'imgs/{name}/{t:05d}.jpg'] = encode(
+                tiny_panoptic.draw_frame(name, t))
+            files[f'panomasks/{name}/{t:05d}.png'] = encode(
+                tiny_panoptic.draw_map(name, t), '.png')
+    files['train.txt'] = b'landscape\nportrait\n'
+    files['val.txt'] = b'portrait\n'
+    files['README.md'] = b'not needed'
+    return files
+
+
+def write_coco_downloads(folder: Path) -> Dict[str, Path]:
+    """Write COCO's archives; the maps are in archives of their own."""
+    tiny_coco.write_coco(folder / 'plain')
+    files = read_folder(folder / 'plain')
+    maps = {}
+    for split in ('train2017', 'val2017'):
+        kind = f'panoptic_{split}'
+        nested = write_zip(
+            folder / f'{kind}.zip', {
+                name[len('annotations/'):]: content
+                for name, content in files.items()
+                if name.startswith(f'annotations/{kind}/')
+            })
+        maps[f'annotations/{kind}.zip'] = nested.read_bytes()
+        maps[f'annotations/{kind}.json'] = files[f'annotations/{kind}.json']
+        write_zip(
+            folder / f'{split}.zip', {
+                name: content
+                for name, content in files.items() if name.startswith(split)
+            })
+        nested.unlink()
+    write_zip(folder / 'panoptic_annotations_trainval2017.zip', maps)
+    write_zip(
+        folder / 'annotations_trainval2017.zip', {
+            f'annotations/{kind}_{split}2017.json': coco_instances()
+            for kind in ('instances', 'captions') for split in ('train', 'val')
+        })
+    return {path.stem: path for path in folder.glob('*.zip')}
+
+
+def coco_instances() -> bytes:
+    """Instances of the tiny pictures of COCO: a box each."""
+    classes = CocoDataset.METAINFO['classes']
+    content = dict(
+        images=[
+            dict(id=i, file_name=f'{i:012d}.jpg', height=64, width=96)
+            for i in range(1, len(tiny_coco.PICTURES) + 1)
+        ],
+        categories=[
+            dict(id=i, name=name)
+            for i, name in zip(tiny_coco.IDS, classes)
+        ],
+        annotations=[
+            dict(
+                id=i,
+                image_id=i,
+                category_id=i,
+                iscrowd=0,
+                area=256,
+                bbox=[16, 16, 16, 16],
+                segmentation=[[16, 16, 32, 16, 32, 32, 16, 32]])
+            for i in range(1, len(tiny_coco.PICTURES) + 1)
+        ])
+    return json.dumps(content).encode()

@@ -1,0 +1,305 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Make a checked dataset of its downloads, as the configs read it.
+
+    python tools/dataset_converters/prepare_dataset.py youtube_vis_2019 \
+        downloads/train.zip downloads/valid.zip downloads/*.json
+
+Unpacks what the configs need, converts it, and checks it by
+tools/misc/check_dataset.py. Sources are archives (zip or tar, with or without
+a leading folder, also archives in archives), single files, and folders, whose
+files are linked and whose archives are unpacked. They are only read. What is
+in place already is left alone: a run that was interrupted goes on, and the
+same command again only checks.
+"""
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+ROOT = Path(__file__).resolve().parents[2]
+# Before any other folder: the checkout that this script is in.
+sys.path.insert(0, str(ROOT))
+
+from tools.dataset_converters import (  # noqa: E402
+    vipseg_to_720p,
+    youtube_vis_to_coco,
+)
+from tools.dataset_converters.archives import Unpacker  # noqa: E402
+from tools.misc import check_dataset  # noqa: E402
+
+VIPSEG = 'VIPSeg_720P'  # what vipseg_to_720p makes
+
+
+class Recipe(NamedTuple):
+    """How a dataset is made of its downloads.
+
+    Attributes:
+        config (str): Config that says how it is read, below ``configs``.
+        folder (str): Where the configs look for it.
+        rules (list[tuple[str, str]]): Pattern of the path of a file in a
+            source, of which the name of the source is the first part, and
+            what it becomes below the folder.
+        needs (dict[str, list[tuple]]): For each split, paths below the
+            folder, of which one is enough, and the download that has them.
+        checked (str): Folder below that is checked, as data_root.
+        version (str, optional): Of youtube_vis_to_coco.
+        note (str): What to know if something is missing.
+    """
+    config: str
+    folder: str
+    rules: List[Tuple[str, str]]
+    needs: Dict[str, List[Tuple[Tuple[str, ...], str]]]
+    checked: str = ''
+    version: Optional[str] = None
+    note: str = ''
+
+    def place(self, path: str) -> Optional[str]:
+        """Path below the folder of a path in a source; None if not needed."""
+        for pattern, target in self.rules:
+            # the last folder with the name of a split says which it is
+            match = re.match(f'(?:.*/)?{pattern}$', path)
+            if match:
+                return match.expand(target)
+        return None
+
+
+def _instances(version: str, config: str, frames: str, annotations: str,
+               splits: Sequence[str] = ('train', 'valid'),
+               note: str = '') -> Recipe:
+    """Recipe of YouTube-VIS or OVIS.
+
+    Args:
+        version (str): See youtube_vis_to_coco.
+        config (str): Name of the base config, and of the folder.
+        frames (str): Folder of the videos in that of a split.
+        annotations (str): Pattern of the original annotation files.
+        splits (Sequence[str]): Those that are read from this folder.
+        note (str): See :class:`Recipe`.
+    """
+    source, converted = youtube_vis_to_coco.LAYOUTS[version]
+    rules = [(f'(train|valid|test)/(?:.*/)?{frames}'
+              '([^/]+/[^/]+[.](?:jpe?g|png))', rf'\1/{frames}\2'),
+             (annotations, source.format(split=r'\1'))]
+    if 'train' not in splits:
+        rules = [(p.replace('train|', ''), target) for p, target in rules]
+    needs = {}
+    for split in splits:
+        original = source.format(split=split)
+        archive = f'{split}.zip'
+        needs[split.replace('valid', 'val')] = [
+            ((f'{split}/{frames}', ), archive),
+            ((original, f'annotations/{converted.format(split=split)}'),
+             archive if '/' in original else original)
+        ]
+    return Recipe(f'_base_/datasets/{config}.py', f'data/{config}', rules,
+                  needs, version=version, note=note)
+
+
+def _youtube_vis(version: str, **kwargs) -> Recipe:
+    return _instances(version, f'youtube_vis_{version}', 'JPEGImages/',
+                      '(train|valid|test)(?:/instances)?[.]json', **kwargs)
+
+
+def _vipseg_needs(split: str) -> List[Tuple[Tuple[str, ...], str]]:
+    converted = f'{VIPSEG}/panoptic_gt_VIPSeg_{split}.json'
+    return [((path, converted), 'the archive of VIPSeg')
+            for path in ('imgs', 'panomasks', f'{split}.txt')]
+
+
+def _coco(config: str, annotations: Sequence[str], archive: str) -> Recipe:
+    """Recipe of COCO with some kind of annotations."""
+    splits = ('train', 'val')
+    return Recipe(
+        config,
+        'data/coco',
+        [('((?:train|val)2017)/([^/]+[.]jpg)', r'\1/\2'),
+         ('(panoptic_(?:train|val)2017)/([^/]+[.]png)', r'annotations/\1/\2'),
+         ('((?:panoptic|instances)_(?:train|val)2017[.]json)',
+          r'annotations/\1')],
+        {
+            split: [((f'{split}2017', ), f'{split}2017.zip')] +
+            [((f'annotations/{name.format(split)}', ), archive)
+             for name in annotations]
+            for split in splits
+        })
+
+
+RECIPES = dict(
+    youtube_vis_2019=_youtube_vis('2019'),
+    youtube_vis_2021=_youtube_vis('2021'),
+    youtube_vis_2022=_youtube_vis(
+        '2022',
+        splits=('valid', ),
+        note=' Its training set is that of youtube_vis_2021, which the '
+        'configs read there.'),
+    ovis=_instances('ovis', 'ovis', '',
+                    'annotations_(train|valid|test)[.]json'),
+    vipseg=Recipe(
+        '_base_/datasets/vipseg.py',
+        'data/VIPSeg',
+        [('(imgs|panomasks)/([^/]+/[^/]+[.](?:jpg|png))', r'\1/\2'),
+         ('(train|val|test)[.]txt', r'\1.txt')],
+        {split: _vipseg_needs(split) for split in ('train', 'val')},
+        checked=VIPSEG),
+    coco_panoptic=_coco(
+        '_base_/datasets/coco_panoptic_kmax.py',
+        ['panoptic_{}2017.json', 'panoptic_{}2017'],
+        'panoptic_annotations_trainval2017.zip'),
+    coco_instance=_coco(
+        'tube_link/coco/mask2former_r50_8xb2-lsj-50e_coco.py',
+        ['instances_{}2017.json'], 'annotations_trainval2017.zip'))
+
+
+def unpack(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Put the files of the sources in place.
+
+    Raises:
+        FileNotFoundError: If there is no such source, or something is missing
+            after all of them.
+        ValueError: If a source cannot be read or has nothing that is needed.
+    """
+
+    def place(path):
+        target = recipe.place(path)
+        return None if target is None else args.data_root / target
+
+    downloads = sorted({
+        download for needs in recipe.needs.values() for _, download in needs
+    })
+    unpacker = Unpacker(place, args.overwrite)
+    for source in args.sources:
+        if not unpacker.add(source):
+            raise ValueError(
+                f'{source} has nothing that {args.name} needs. Expected: '
+                f'{", ".join(downloads)}.{recipe.note}')
+    if args.sources:
+        print(f'{unpacker.num_written} files written to {args.data_root}, '
+              f'{unpacker.num_present} were there, {unpacker.num_ignored} '
+              'not needed')
+    missing = [
+        f'{args.data_root / paths[0]} (from {download})'
+        for split in args.splits
+        for paths, download in recipe.needs[split]
+        if not any((args.data_root / path).exists() for path in paths)
+    ]
+    if missing:
+        raise FileNotFoundError(
+            f'{args.name} is not complete: there is no '
+            f'{", no ".join(missing)}. Name what is missing as a further '
+            'source (what is in place stays), or choose by --splits.'
+            f'{recipe.note}')
+
+
+def convert_instances(version: str, args: argparse.Namespace) -> None:
+    """Convert the annotations of YouTube-VIS or OVIS that are new."""
+    source, target = youtube_vis_to_coco.LAYOUTS[version]
+    options = ['--with-gt'] if args.with_gt else []
+    for name in youtube_vis_to_coco.SPLITS:
+        original = args.data_root / source.format(split=name)
+        converted = args.data_root / 'annotations' / target.format(split=name)
+        if not original.exists():
+            continue
+        if converted.exists() and not args.overwrite and (
+                converted.stat().st_mtime >= original.stat().st_mtime):
+            print(f'{converted}: converted before, left alone (--overwrite '
+                  'makes it anew)')
+            continue
+        youtube_vis_to_coco.main([
+            str(args.data_root), '--version', version, '--splits', name,
+            *(options if name != 'test' else [])
+        ])
+
+
+def convert_vipseg(args: argparse.Namespace) -> None:
+    """Make VIPSeg_720P, as far as it is not complete."""
+    options = ['--overwrite'] if args.overwrite else []
+    splits = [
+        split for split in args.splits
+        if args.overwrite or not (args.data_root / VIPSEG /
+                                  f'panoptic_gt_VIPSeg_{split}.json').exists()
+    ]
+    for split in args.splits:
+        if split not in splits:
+            print(f'{args.data_root / VIPSEG}, {split}: converted before, '
+                  'left alone (--overwrite makes it anew)')
+    if splits:
+        vipseg_to_720p.main([
+            str(args.data_root), '--nproc', str(args.nproc), *options,
+            '--splits', *splits
+        ])
+
+
+def check(recipe: Recipe, args: argparse.Namespace) -> None:
+    """Check the dataset; ends the program with 1 if it has errors."""
+    root = f'{args.data_root / recipe.checked}/'
+    check_dataset.main([
+        str(ROOT / 'configs' / recipe.config),
+        '--nproc', str(args.nproc),
+        '--splits', *args.splits,
+        '--cfg-options', *(f'{split}_dataloader.dataset.data_root={root}'
+                           for split in args.splits)
+    ])  # yapf: disable
+
+
+def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('name', choices=RECIPES, help='the dataset')
+    parser.add_argument(
+        'sources',
+        nargs='*',
+        type=Path,
+        help='downloaded archives, files or folders; none if all is in place')
+    parser.add_argument(
+        '--data-root',
+        type=Path,
+        help='folder to make (default: that of the configs, such as '
+        'data/youtube_vis_2019)')
+    parser.add_argument(
+        '--splits',
+        nargs='+',
+        choices=('train', 'val'),
+        help='what has to be complete and is checked (default: all that the '
+        'configs read)')
+    parser.add_argument(
+        '--with-gt',
+        action='store_true',
+        help='YouTube-VIS and OVIS: keep the annotations of the validation '
+        'set, where they are published, to compute AP')
+    parser.add_argument('--nproc', type=int, default=os.cpu_count())
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace files that are there with another size, and convert '
+        'anew')
+    args = parser.parse_args(args)
+    recipe = RECIPES[args.name]
+    args.data_root = args.data_root or Path(recipe.folder)
+    args.splits = args.splits or list(recipe.needs)
+    if args.nproc < 1:
+        parser.error(f'--nproc must be 1 or more, got {args.nproc}')
+    for split in args.splits:
+        if split not in recipe.needs:
+            parser.error(f'{args.name} has no split "{split}".{recipe.note}')
+    return args
+
+
+def main(args: Optional[List[str]] = None) -> None:
+    args = parse_args(args)
+    recipe = RECIPES[args.name]
+    try:
+        unpack(recipe, args)
+    except (OSError, ValueError) as error:
+        sys.exit(f'prepare_dataset: {error}')
+    if recipe.version is not None:
+        convert_instances(recipe.version, args)
+    elif args.name == 'vipseg':
+        convert_vipseg(args)
+    check(recipe, args)
+
+
+if __name__ == '__main__':
+    main()

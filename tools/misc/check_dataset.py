@@ -1,0 +1,212 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Check a prepared dataset: files, sizes, ids, categories and masks.
+
+    python tools/misc/check_dataset.py configs/_base_/datasets/ovis.py
+
+Reads the annotation files as training and testing do, looks for all files,
+and decodes some frames (--full: all). Prints a table for each split and the
+first errors. The exit status is 1 if there are any.
+"""
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import List, Optional
+
+# Before any other folder: the checkout that this script is in.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tools.misc.dataset_cli import (  # noqa: E402, I001, before MMDetection
+    SPLITS,
+    find_datasets,
+    make_parser,
+    read_config,
+)
+from tools.misc.dataset_checks import (  # noqa: E402
+    Report,
+    VideoChecker,
+    check_coco_file,
+    find_repeated_frames,
+    load_videos,
+)
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+from mmdet.datasets import CocoDataset  # noqa: E402
+from mmdet.registry import DATASETS  # noqa: E402
+from mmengine.config import ConfigDict  # noqa: E402
+from mmengine.dataset import BaseDataset  # noqa: E402
+from mmengine.utils import (  # noqa: E402
+    track_parallel_progress,
+    track_progress,
+)
+from terminaltables import AsciiTable  # noqa: E402
+
+# of a job, so that those of images are not too small
+_NUM_FRAMES = 64
+
+
+def build_dataset(cfg: ConfigDict) -> BaseDataset:
+    """Build a dataset without reading its annotations."""
+    cfg = dict(cfg, pipeline=[], lazy_init=True)
+    if cfg['type'] == 'CocoPanopticDataset':
+        # MMDetection's leaves out segments, though the map may show them
+        cfg['type'] = 'CocoPanopticClipDataset'
+    return DATASETS.build(cfg)
+
+
+def make_jobs(videos: List[dict], num_decoded: int) -> List[List[dict]]:
+    """Choose the frames to decode, and group the videos.
+
+    Args:
+        videos (list[dict]): All videos.
+        num_decoded (int): Number of frames, spread over all.
+
+    Returns:
+        list[list[dict]]: Some videos each.
+    """
+    frames = [frame for video in videos for frame in video['images']]
+    chosen = set(
+        np.linspace(0, len(frames) - 1, min(num_decoded, len(frames)),
+                    dtype=int).tolist())
+    for index, frame in enumerate(frames):
+        frame['decode'] = index in chosen
+    jobs, size = [[]], 0
+    for video in videos:
+        if size >= _NUM_FRAMES:
+            jobs.append([])
+            size = 0
+        jobs[-1].append(video)
+        size += len(video['images'])
+    return jobs
+
+
+def check(dataset: BaseDataset, args: argparse.Namespace) -> Report:
+    """Check a dataset.
+
+    Args:
+        dataset (BaseDataset): Not initialised yet.
+        args (Namespace): ``full``, ``sample`` and ``nproc``.
+
+    Returns:
+        Report: What was found; without counts if the annotation file cannot
+        be used.
+    """
+    report = Report()
+    try:
+        if isinstance(dataset, CocoDataset):
+            report.problems += check_coco_file(dataset)
+            if report.problems:
+                return report
+        videos = load_videos(dataset)
+    except KeyError as error:
+        report.problems.append(
+            f'{dataset.ann_file}: the field {error} is missing. Is it the '
+            'annotation file of this dataset?')
+        return report
+    except (OSError, ValueError) as error:
+        report.problems.append(str(error))
+        return report
+    report.problems += find_repeated_frames(dataset, videos)
+    num_frames = sum(len(video['images']) for video in videos)
+    jobs = make_jobs(videos, num_frames if args.full else args.sample)
+    checker = VideoChecker(dataset.ann_file, dataset.metainfo['classes'],
+                           dataset.backend_args)
+    if args.nproc == 1:
+        reports = track_progress(checker, jobs)
+    else:
+        reports = track_parallel_progress(
+            checker, jobs, args.nproc, cv2.setNumThreads, (0, ))
+    print()
+    for other in reports:
+        report.add(other)
+    return report
+
+
+def format_table(report: Report, dataset: BaseDataset, title: str) -> str:
+    """The counts of a report as a table."""
+    counts, classes = report.counts, dataset.metainfo['classes']
+    sizes = sorted(report.sizes, key=lambda size: size[0] * size[1])
+    unused = [c for i, c in enumerate(classes) if i not in report.labels]
+    # a raw map is known only where it was read
+    masks = str(counts['masks'])
+    if getattr(dataset, 'layout', None) == '.txt':
+        masks += ' (in the decoded frames)'
+    rows = [
+        ['annotation file', dataset.ann_file],
+        ['videos', counts['videos']],
+        ['frames', f'{counts["frames"]} ({min(report.lengths)} to '
+         f'{max(report.lengths)} in a video)'],
+        ['sizes', f'{len(sizes)}: {sizes[0][0]} x {sizes[0][1]} to '
+         f'{sizes[-1][0]} x {sizes[-1][1]} (width x height)'],
+        ['annotated frames', counts['annotated']],
+        ['instances', counts['tubes']],
+        ['masks', masks],
+        ['categories', f'{len(classes) - len(unused)} of {len(classes)} '
+         'occur'],
+        ['decoded frames', counts['decoded']],
+        ['errors', len(report.problems)],
+    ]  # yapf: disable
+    table = AsciiTable([[key, str(value)] for key, value in rows], title)
+    table.inner_heading_row_border = False
+    lines = [table.table]
+    if 0 < len(unused) <= 10:
+        lines.append(f'Without an annotation: {", ".join(unused)}.')
+    if not report.labels:
+        lines.append('There are no annotations, as is usual for the '
+                     'validation sets of YouTube-VIS and OVIS.')
+    return '\n'.join(lines)
+
+
+def parse_args(parser: argparse.ArgumentParser,
+               args: Optional[List[str]]) -> argparse.Namespace:
+    parser.add_argument(
+        '--splits', nargs='+', choices=SPLITS, default=['train', 'val'])
+    parser.add_argument(
+        '--max-errors',
+        type=int,
+        default=20,
+        help='how many are printed of a split (default: 20)')
+    parser.add_argument(
+        '--sample',
+        type=int,
+        default=1000,
+        help='how many frames of a split are decoded (default: 1000)')
+    parser.add_argument(
+        '--full', action='store_true', help='decode all frames')
+    parser.add_argument('--nproc', type=int, default=os.cpu_count())
+    args = parser.parse_args(args)
+    for key, low in (('max_errors', 0), ('sample', 0), ('nproc', 1)):
+        if getattr(args, key) < low:
+            parser.error(f'--{key.replace("_", "-")} must be {low} or more, '
+                         f'got {getattr(args, key)}')
+    return args
+
+
+def main(args: Optional[List[str]] = None) -> None:
+    parser = make_parser(__doc__)
+    args = parse_args(parser, args)
+    cfg = read_config(parser, args)
+    num_errors = 0
+    for split in args.splits:
+        try:
+            datasets = [build_dataset(c) for c in find_datasets(cfg, split)]
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
+        for dataset in datasets:
+            report = check(dataset, args)
+            if report.counts:
+                print(format_table(report, dataset, split))
+            for problem in report.problems[:args.max_errors]:
+                print(f'{split}: {problem}')
+            hidden = len(report.problems) - args.max_errors
+            if hidden > 0:
+                print(f'{split}: {hidden} more (--max-errors)')
+            num_errors += len(report.problems)
+    if num_errors:
+        sys.exit(f'check_dataset: {num_errors} error(s)')
+    print('No errors.')
+
+
+if __name__ == '__main__':
+    main()
