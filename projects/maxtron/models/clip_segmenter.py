@@ -3,6 +3,7 @@
 from abc import ABCMeta, abstractmethod
 from typing import Dict, Optional, Sequence, Tuple
 
+import torch
 from mmdet.structures import TrackSampleList
 from torch import Tensor, nn
 
@@ -114,15 +115,15 @@ class ClipSegmenter(metaclass=ABCMeta):
             embeddings (B, Q, E).
         """
         raise NotImplementedError(
-            f'{type(self).__name__} has no `project`, `classify` and '
-            '`segment`, which a cross-clip tracker needs.')
+            f'{type(self).__name__} has no `project` and `classify`, which a '
+            'cross-clip tracker needs.')
 
     def classify(self, cls_feats: Tensor) -> Tensor:
         """Class logits (B, Q, C + 1) of class features (B, Q, F)."""
         raise NotImplementedError
 
     def segment(self, embeds: Tensor, mask_feats: Tensor) -> Tensor:
-        """Masks of embeddings.
+        """Masks of embeddings, by default their products with the pixels.
 
         Args:
             embeds (Tensor): Mask embeddings, shape (B, Q, E).
@@ -131,4 +132,4 @@ class ClipSegmenter(metaclass=ABCMeta):
         Returns:
             Tensor: Mask logits with shape (B, Q, T, h, w).
         """
-        raise NotImplementedError
+        return torch.einsum('bqe,bethw->bqthw', embeds, mask_feats)

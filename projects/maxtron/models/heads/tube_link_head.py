@@ -143,10 +143,6 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
         """Class logits, see :class:`ClipSegmenter`."""
         return self.cls_embed(cls_feats)
 
-    def segment(self, embeds: Tensor, mask_feats: Tensor) -> Tensor:
-        """Mask logits, see :class:`ClipSegmenter`."""
-        return torch.einsum('bqe,bethw->bqthw', embeds, mask_feats)
-
     def _decode_pixels(self, x: Tuple[Tensor],
                        num_frames: int) -> Tuple[Tensor, List[Tensor]]:
         """Mask features and memories, each with shape (B * T, C, h, w)."""
