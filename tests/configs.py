@@ -41,3 +41,17 @@ def read_index() -> dict:
         for model in yaml.safe_load((ROOT / path).read_text())['Models']
     ]
     return {model['Name']: model for model in models}
+
+
+def _by_dataset() -> list:
+    """One config of the zoo for each base of datasets."""
+    found = {}
+    for path in ZOO:
+        base = re.search(r"'.*_base_/datasets/(.*)\.py'",
+                         (ROOT / path).read_text())
+        if base:
+            found.setdefault(base[1], path)
+    return sorted(found.values())
+
+
+OWN_DATASETS = _by_dataset()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmdet.registry import DATASETS, TRANSFORMS
+from mmdet.structures.mask import BitmapMasks
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
@@ -222,3 +223,32 @@ def test_bad_frames(tmp_path, break_file, error, message, test_mode):
         load = partial(build(tmp_path, pipeline).__getitem__, (1, 0))
     with pytest.raises(error, match=message):
         load()
+
+
+def test_tracks_to_panoptic_map():
+    """The smaller mask is on top, and what is ignored becomes crowd."""
+    masks = np.zeros((3, 8, 10), np.uint8)
+    masks[0, 1:3, 1:3] = masks[1, :6, :6] = masks[2, 5:, 5:] = 1
+    frame = dict(
+        img=np.zeros((8, 10, 3), np.uint8),
+        gt_masks=BitmapMasks(masks, 8, 10),
+        gt_bboxes=np.zeros((3, 4), np.float32),
+        gt_bboxes_labels=np.array([4, 2, 0]),
+        gt_instances_ids=np.array([0, 7, 9], np.int32),
+        gt_ignore_flags=np.array([False, False, True]))
+    transform = TRANSFORMS.build(dict(type='TracksToPanopticMap'))
+    packed = transform(deepcopy(frame))
+    expected = 2 * masks[1]
+    expected[5:, 5:] = 3
+    expected[1:3, 1:3] = 1
+    np.testing.assert_array_equal(packed['gt_seg_map'], expected)
+    assert packed['segments_info'] == [
+        dict(id=1, category=4, is_thing=True, iscrowd=0),
+        dict(id=8, category=2, is_thing=True, iscrowd=0),
+        dict(id=10, category=0, is_thing=True, iscrowd=1)
+    ]
+    assert packed.keys() == {'img', 'gt_seg_map', 'segments_info'}
+
+    empty = {k: v[:0] for k, v in frame.items() if k.startswith('gt_')}
+    empty = transform(dict(empty, img=frame['img']))
+    assert not empty['gt_seg_map'].any() and empty['segments_info'] == []

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.models.postprocess import (
+    binary_logits,
     encode_frame,
     frame_instances,
     top_pairs,
@@ -8,6 +9,7 @@ from projects.maxtron.models.postprocess import (
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
+from pycocotools import mask as mask_utils
 
 from tests.instance_results import compare_frames, compare_submission
 from tests.parity import load_case
@@ -41,3 +43,22 @@ def test_chunks_and_empty_masks():
     pick = torch.tensor([3, 0])
     best = frame_instances(whole, torch.ones(2), pick, pick, pick, 2)
     assert best['labels'].tolist() == [0, 3]  # the empty one comes last
+
+
+def test_masks_that_compete_as_single_ones():
+    """Their sigmoid is the softmax, also where float32 ends."""
+    logits = 4 * torch.randn(5, 2, 6, 7, generator=torch.manual_seed(0))
+    logits[1, 0, 0] = 300
+    single = binary_logits(logits)
+    torch.testing.assert_close(
+        single.sigmoid(), logits.softmax(0), rtol=1e-5, atol=1e-7)
+    assert single.isfinite().all()
+    assert (single > 0).equal(logits.softmax(0) > 0.5)
+
+
+def test_corners_are_aligned_on_request():
+    logits = torch.tensor([[[-3., 1]]])  # 0 at 3/4 of the way
+    args = ((1, 9), (1, 9), (1, 9))
+    for align_corners, left in ((True, 7), (False, 6)):
+        rle, = encode_frame(logits, *args, align_corners).rles
+        assert mask_utils.area(rle) == 9 - left

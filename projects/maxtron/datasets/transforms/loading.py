@@ -100,7 +100,7 @@ class TracksToPanopticMap(BaseTransform):
         """
         masks = results.pop('gt_masks').masks.astype(bool)  # (n, h, w)
         index = np.zeros(results['img'].shape[:2], np.int32)
-        areas = masks.reshape(len(masks), -1).sum(1)
+        areas = masks.sum((1, 2))
         for i in (-areas).argsort(kind='stable'):
             index[masks[i]] = i + 1
         results['gt_seg_map'] = index

@@ -1,0 +1,107 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Learning rate and weight decay of all parameters, for the whole matrix.
+
+Parameters are counted by group: a rule that matches more or less than it is
+meant to changes a count. Released settings are compared parameter by
+parameter with golden lists in the other files of this folder, too.
+"""
+import copy
+import re
+from collections import Counter
+
+import pytest
+from mmengine.optim import build_optim_wrapper
+from torch.nn import GroupNorm, LayerNorm
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tests.configs import ZOO, load
+
+NORMS = (_BatchNorm, GroupNorm, LayerNorm)
+
+
+def kind(path):
+    """What decides on model and optimizer, but for data and classes."""
+    name = path.rpartition('/')[2]
+    return re.match(r'(.+_(?:r50|swin-l|convnext-l|convnextv2-l))_', name)[1]
+
+
+KINDS = {}
+for _path in ZOO:
+    if 'ablations' not in _path:
+        KINDS.setdefault(kind(_path), []).append(_path)
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_data_does_not_change_the_optimizer(name):
+    first, *others = (load(path).optim_wrapper for path in KINDS[name])
+    assert all(other == first for other in others)
+
+
+def kmax_decay(name, module, backbone):
+    """Weight decay."""
+    norm = isinstance(module, NORMS)
+    if (norm and backbone == 'convnextv2-l'
+            and re.match(r'backbone\..*\.weight$', name)):
+        return 0.05  # as in the reference, which does not know it for a norm
+    plain = r'bias|gamma|_rpe|cluster_centers'
+    return 0 if norm or re.search(plain, name) else 0.05
+
+
+def kmax_lr(name, image):
+    """Multiple of the learning rate."""
+    if name.startswith('backbone.'):
+        return 0.1
+    if image:
+        return 1
+    if '.temporal_layers.' in name:
+        return 2
+    heads = r'\.(cls_proj|mask_proj|cls_embed|mask_embed|mask_norm)\.'
+    return 0.1 if re.search(heads, name) else 1
+
+
+def tube_link_rule(name, module, backbone, maxtron):
+    """Multiple of the learning rate, and weight decay."""
+    norm = isinstance(module, NORMS)
+    query = re.search(r'\.(query_embed|query_feat|level_embed)\.', name)
+    in_backbone = name.startswith('backbone.')
+    if backbone.startswith('convnext'):  # ours, by the book
+        plain = norm or 'bias' in name or 'gamma' in name or query
+        return 0.1 if in_backbone else 1, 0 if plain else 0.05
+    swin = backbone == 'swin-l'
+    if in_backbone:
+        plain = swin and (norm or 'relative_position_bias_table' in name)
+        return 0.1, 0 if plain else 0.05
+    if query:
+        return 0.1 if swin else 1, 0
+    if norm and not (maxtron and not swin and 'temporal_layers' in name):
+        return 1, 0
+    return 1, 0.05
+
+
+@pytest.mark.parametrize('name', KINDS)
+def test_parameters_are_counted(name, build_meta):
+    cfg = load(KINDS[name][0])
+    model = build_meta(cfg.model)
+    wrapper = copy.deepcopy(cfg.optim_wrapper)
+    wrapper.type = 'OptimWrapper'  # AMP wants a GPU
+    groups = build_optim_wrapper(model, wrapper).optimizer.param_groups
+    trained = {p: n for n, p in model.named_parameters() if p.requires_grad}
+    lr, backbone = wrapper.optimizer.lr, name.rpartition('_')[2]
+    expected, actual = Counter(), Counter()
+    for group in groups:
+        param, = group['params']
+        if param not in trained:
+            continue
+        key = trained.pop(param)
+        module = model.get_submodule(key.rpartition('.')[0])
+        if 'tube-link' in name:
+            mult, decay = tube_link_rule(key, module, backbone,
+                                         'maxtron' in name)
+        else:
+            mult = kmax_lr(key, name.startswith('kmax'))
+            decay = kmax_decay(key, module, backbone)
+        expected[round(mult, 9), decay] += param.numel()
+        actual[round(group['lr'] / lr, 9),
+               group['weight_decay']] += param.numel()
+    assert not trained  # everything that is trained is in a group
+    assert actual == expected
