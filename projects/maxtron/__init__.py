@@ -29,7 +29,10 @@ from . import (  # noqa: E402
     models,
     visualization,
 )
+from .compat import mend_openmmlab  # noqa: E402
 from .version import __version__  # noqa: E402
+
+mend_openmmlab()
 
 __all__ = [
     '__version__', 'datasets', 'engine', 'evaluation', 'models',
