@@ -226,7 +226,7 @@ def format_matrix(rows: Sequence[Row]) -> str:
             key = tuple(getattr(row, k) for k in MATRIX)
             found[key] = 'R' if row.settings == 'released' else 'o'
     *lines, backbones, modes = MATRIX.values()
-    text = f'{"":30}' + ''.join(f'{b:14}' for b in backbones) + '\n'
+    text = (' ' * 30 + ''.join(f'{b:14}' for b in backbones)).rstrip() + '\n'
     for line in product(*lines):
         cells = [
             ' '.join(found.get((*line, b, mode), '.') for mode in modes)
@@ -251,6 +251,9 @@ def update_docs(parser: argparse.ArgumentParser) -> List[Path]:
 
         def table(match):
             filters = parser.parse_args(shlex.split(match[2]))
+            if filters.matrix:
+                text = format_matrix(read_rows())
+                return f'{match[1]}```text\n{text}```\n{match[3]}'
             rows = list(matching(filters))
             if not rows:
                 raise ValueError(f'{page}: no config matches "{match[2]}".')

@@ -1,0 +1,90 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""The index of the configs: complete, readable by mim, and in the docs."""
+import re
+import shutil
+
+import pytest
+from modelindex.load_model_index import load as load_index
+
+from tests.configs import LEAVES, read_index
+from tests.models import ROOT
+from tools.misc import list_configs
+
+
+def test_matrix_has_no_hole(capsys):
+    text = list_configs.format_matrix(list_configs.read_rows())
+    *lines, legend = text.splitlines()
+    cells = re.findall(r'[Ro.] [Ro.] [Ro.]', '\n'.join(lines))
+    assert len(cells) == 10 * 4
+    assert '.' not in ''.join(cells)
+    assert ''.join(cells).count('R') == 9 + 2 + 6 + 4 + 6
+    rows = [
+        row for row in list_configs.read_rows()
+        if row.config != 'configs/maxtron/ovis/maxtron-offline_tube-link_'
+        'r50_8xb1-10k_ovis.py'
+    ]
+    assert 'OVIS Tube-Link                R R .' in list_configs.format_matrix(
+        rows)
+
+
+def test_mim_reads_all_of_it():
+    """As ``mim search`` does."""
+    index = load_index(str(ROOT / 'model-index.yml'))
+    index.build_models_with_collections()
+    assert {model.config for model in index.models} == set(LEAVES)
+    model, = (m for m in index.models
+              if m.name == 'maxtron-offline_video-kmax_r50_16xb1-15k_vipseg')
+    assert model.results[0].metrics['VPQ (published)'] == 46.7
+    assert {model.in_collection for model in index.models} == {
+        collection.name for collection in index.collections
+    }
+
+
+def test_settings_are_marked():
+    for model in read_index().values():
+        metadata = model['Metadata']
+        assert metadata['Settings'] in ('released', 'paper', 'ours')
+        ablation = 'ablations' in model['Config']
+        assert (metadata['Settings'] == 'paper') == ablation
+        assert ('Variant' in metadata) == ablation
+        text = (ROOT / model['Config']).read_text()
+        if metadata['Settings'] == 'released':
+            assert 'Not in the reference' not in text
+        if metadata['Settings'] == 'ours' and 'synthetic' not in text:
+            published = [
+                key for result in model.get('Results', [])
+                for key in result['Metrics'] if 'published' in key
+            ]
+            assert not published
+
+
+@pytest.mark.parametrize(
+    'filters, count', [('--task VIS --mode offline --dataset OVIS', 8),
+                       ('--settings paper', 12),
+                       ('--backbone Swin-L --segmenter Mask2Former', 1)])
+def test_filters(filters, count):
+    args = list_configs.make_parser().parse_args(filters.split())
+    rows = list(list_configs.matching(args))
+    assert len(rows) == count
+    columns = list_configs.columns_of(rows, args)
+    assert columns[-1] == 'config' and 'published' in columns
+    text = list_configs.format_table(rows, columns, False)
+    assert text.count('\n') == count + 1
+
+
+def test_pages_are_up_to_date(tmp_path, monkeypatch):
+    """--update-docs would change nothing; and it mends what is stale."""
+    for pattern in ('docs/*.md', 'configs/*/*.md'):
+        for page in ROOT.glob(pattern):
+            copy = tmp_path / page.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(page, copy)
+    list_configs.read_rows()
+    monkeypatch.setattr(list_configs, 'ROOT', tmp_path)
+    parser = list_configs.make_parser()
+    assert list_configs.update_docs(parser) == []
+    page = tmp_path / 'configs/video_kmax/README.md'
+    text = page.read_text()
+    page.write_text(text.replace('VPQ 42.7', 'VPQ 99.9'))
+    assert list_configs.update_docs(parser) == [page]
+    assert page.read_text() == text
