@@ -19,6 +19,8 @@ from mmengine.runner import load_checkpoint, save_checkpoint
 from torch.nn import GroupNorm, LayerNorm
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from tests.configs import BY_NAME, MASK2FORMER
+from tests.configs import load as zoo
 from tools.model_converters.reference_to_maxtron import convert_state_dict
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -162,19 +164,28 @@ def test_coco_checkpoint_fills_all_but_new_modules(path, coco_checkpoint,
     assert saved.keys() <= state.keys()
 
 
-@pytest.mark.parametrize('path', [SWIN_L, SWIN_L_MAXTRON])
-def test_coco_checkpoint_fits_swin(path, build_meta):
-    """The panoptic model has 200 queries and other classes, no more."""
-    source = build_meta(
-        get_config(
-            'mmdet::mask2former/mask2former_swin-l-p4-w12-384-in21k_'
-            '16xb1-lsj-100e_coco-panoptic.py').model).state_dict()
-    saved = {mapped(k): v.shape for k, v in source.items()}
-    state = build_meta(load(path).model).state_dict()
+@pytest.mark.parametrize('backbone', ['swin-l', 'convnext-l', 'convnextv2-l'])
+@pytest.mark.parametrize('model',
+                         ['tube-link', 'maxtron-nearonline_tube-link'])
+def test_coco_models_fit(model, backbone, build_meta):
+    """Those of configs/tube_link/coco: other classes, no more.
+
+    But that of Swin-L, which is MMDetection's, has 200 queries.
+    """
+    source, = (p for p in MASK2FORMER if f'_{backbone}_' in p)
+    saved = {
+        mapped(k): v.shape
+        for k, v in build_meta(zoo(source).model).state_dict().items()
+    }
+    name, = (name for name in BY_NAME
+             if name.startswith(f'{model}_{backbone}_')
+             and name.endswith('youtube-vis-2021'))
+    state = build_meta(zoo(name).model).state_dict()
     assert saved.keys() <= state.keys()
     unfit = {k for k, v in state.items() if saved.get(k) != v.shape}
+    queries = ('query_embed.weight', 'query_feat.weight')
     assert {k for k in unfit if not re.search(NEW, k)} == {
         f'head.segmenter.{k}'
-        for k in ('query_embed.weight', 'query_feat.weight',
-                  'cls_embed.weight', 'cls_embed.bias')
+        for k in (*queries * (backbone == 'swin-l'), 'cls_embed.weight',
+                  'cls_embed.bias')
     }

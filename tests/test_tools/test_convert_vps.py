@@ -24,8 +24,8 @@ from tools.model_converters.reference_to_maxtron import (
 from tools.model_converters.rules import vps
 
 BASE = ROOT / 'configs/_base_/models'
-# Config of the model zoo that a list of keys is of, and parameters in total, as
-# the fact sheet has them.
+# Config of the zoo that a list of keys is of, and parameters in total, as the
+# fact sheet has them.
 REAL = {
     'maxtron_wc_r50':
     ('maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg', 81522806),
