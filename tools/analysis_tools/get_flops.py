@@ -112,11 +112,9 @@ def count_parts(model: MaXTron, inputs: torch.Tensor,
     """
     parts, num_frames = {}, inputs.shape[1]
 
-    def count(name: str, module: nn.Module, function: Callable, *args,
-              clips: int = 1):
+    def count(name: str, module: nn.Module, function: Callable, *args):
         result, flops = count_flops(function, *args)
-        params = sum(p.numel() for p in module.parameters())
-        parts[name] = Part(flops, clips, params)
+        parts[name] = Part(flops, 1, num_params(module))
         return result
 
     # Shapes are enough, and large backbones take minutes to compute. (What
@@ -130,26 +128,35 @@ def count_parts(model: MaXTron, inputs: torch.Tensor,
     head = model.head
     clip = count('segmenter', head.segmenter, head, feats, num_frames)
     if head.mode == 'offline':
-        modules = nn.ModuleList([head.tracker, head.tracker_heads])
-        count('tracker', modules, track, head,
-              clip.queries[:, None].repeat(1, num_clips, 1, 1),
-              clip.mask_feats, clips=num_clips)
+        queries = clip.queries[:, None].repeat(1, num_clips, 1, 1)
+        embeds, video = count_flops(refine, head, queries)
+        _, masks = count_flops(
+            query_heads(head).segment, embeds[:1], clip.mask_feats)
+        parts['tracker'] = Part(
+            video + num_clips * masks, num_clips,
+            num_params(head.tracker, head.tracker_heads))
     return parts
 
 
-def track(head, queries: torch.Tensor, mask_feats: torch.Tensor) -> None:
-    """What an offline head does after the segmenter.
+def num_params(*modules: Optional[nn.Module]) -> int:
+    """Number of parameters of modules; None has none."""
+    return sum(p.numel() for p in nn.ModuleList(modules).parameters())
+
+
+def refine(head, queries: torch.Tensor) -> torch.Tensor:
+    """What an offline head does with the queries of a video.
 
     Args:
         head (:obj:`BaseMaXTronHead`): The head.
-        queries (Tensor): Of all clips of a video, shape (1, K, Q, D).
-        mask_feats (Tensor): Pixel embeddings of a clip, (1, E, T, h, w).
+        queries (Tensor): Of all clips, shape (1, K, Q, D).
+
+    Returns:
+        Tensor: Mask embeddings, shape (K, Q, E).
     """
     heads = query_heads(head)
     cls_feats, embeds = heads.project(head.tracker(queries)[-1][0])
     heads.classify(head.tracker.weigh_clips(cls_feats[None]))
-    for embed in embeds:
-        heads.segment(embed[None], mask_feats)
+    return embeds
 
 
 def format_table(parts: Dict[str, Part], num_frames: int) -> str:

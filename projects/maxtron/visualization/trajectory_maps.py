@@ -99,7 +99,8 @@ def effective_attention(attention: nn.Module, query: Tensor,
             2, (num_frames, num_tokens))
     in_frame = logits.softmax(-1)
     points = torch.einsum('bhntp,btphd->bnthd', in_frame, v).flatten(3)
-    own = points[:, torch.arange(len(tokens)), tokens // num_tokens]
+    queries = torch.arange(len(tokens), device=tokens.device)
+    own = points[:, queries, tokens // num_tokens]  # (B, n, C)
     heads = (attention.num_heads, attention.head_dims)
     q2 = attention.proj_q(own).unflatten(-1, heads)
     k2 = attention.proj_kv(points).chunk(2, -1)[0].unflatten(-1, heads)
