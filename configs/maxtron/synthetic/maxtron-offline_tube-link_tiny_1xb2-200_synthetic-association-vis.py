@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/synthetic-association_vis.py',
     '../../_base_/schedules/schedule_15k.py',
     '../../_base_/schedules/adamw_maxtron_tiny.py',
-    '../../_base_/association_runtime.py'
+    '../../_base_/default_runtime.py'
 ]
 
 model = dict(head=dict(segmenter=dict(num_classes=6)))

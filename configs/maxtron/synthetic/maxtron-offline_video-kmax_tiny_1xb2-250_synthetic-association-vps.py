@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/synthetic-association_vps.py',
     '../../_base_/schedules/schedule_kmax_second-stage_tiny.py',
     '../../_base_/schedules/adamw_video-kmax_second-stage_tiny.py',
-    '../../_base_/association_runtime.py'
+    '../../_base_/default_runtime.py'
 ]
 
 train_dataloader = dict(batch_size=2, dataset=dict(clip_len=12))
