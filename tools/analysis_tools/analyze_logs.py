@@ -75,7 +75,8 @@ def main() -> None:
 
     def parse():
         args = parse_args()
-        if getattr(args, 'style', None) == 'dark':  # its default, of Seaborn
+        # Seaborn's default, which OneDL's tool, without Seaborn, still has.
+        if vars(args).get('style') == 'dark' and not hasattr(tool, 'sns'):
             args.style = 'default'
         return args
 
