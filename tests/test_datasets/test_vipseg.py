@@ -66,6 +66,15 @@ def test_category_table():
     assert len(set(info['palette'])) == 123
 
 
+def test_own_classes_have_colours_of_their_own():
+    own = dict(
+        classes=('a', 'b'), thing_classes=('b', ), stuff_classes=('a', ))
+    palette = VIPSegDataset._load_metainfo(own)['palette']
+    assert len(set(palette)) == 2 and json.dumps(palette)
+    own['palette'] = [(1, 2, 3), (4, 5, 6)]
+    assert VIPSegDataset._load_metainfo(own)['palette'] == own['palette']
+
+
 @pytest.mark.parametrize('ann_file', ['train.json', 'train.txt'])
 def test_training_sample(root, ann_file):
     dataset = build(root, ann_file, clip_len=7)

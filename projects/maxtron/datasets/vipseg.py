@@ -5,6 +5,7 @@ from typing import Any, List, Optional, Tuple, Union
 
 from mmdet.datasets import BaseVideoDataset
 from mmdet.registry import DATASETS
+from mmdet.visualization.palette import get_palette
 
 from .mix_info import MixInfoMixin
 from .panoptic_maps import check_num_classes
@@ -85,13 +86,21 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
         """Merge metainfo of class and user, and say which labels are things.
 
         Args:
-            metainfo (dict, optional): That of the user.
+            metainfo (dict, optional): That of the user. Without a palette,
+                classes of theirs have random colours.
 
         Returns:
             dict: The complete one.
         """
+        given = metainfo or {}
         metainfo = super()._load_metainfo(metainfo)
         check_num_classes(metainfo['classes'])
+        if 'classes' in given and 'palette' not in given:
+            # that of other classes would be of another length
+            metainfo['palette'] = [
+                tuple(map(int, color))
+                for color in get_palette('random', len(metainfo['classes']))
+            ]
         things, stuff = (set(metainfo[k])
                          for k in ('thing_classes', 'stuff_classes'))
         wrong = sorted((things ^ stuff) ^ set(metainfo['classes']))
