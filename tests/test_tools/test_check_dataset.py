@@ -48,7 +48,7 @@ def sound(tmp_path_factory):
     tiny_videos.write_dataset(
         root, 'valid', 'annotations/ovis_valid.json', CLASSES,
         with_annotations=False)
-    for name, content in tiny_downloads.vipseg().items():
+    for name, content in tiny_downloads.vipseg_files().items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

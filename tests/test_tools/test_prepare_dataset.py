@@ -5,11 +5,10 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from projects.maxtron.datasets import OVISDataset
+import projects.maxtron  # noqa: F401, before MMDetection
 
 import numpy as np
 import pytest
-from mmdet.datasets import YouTubeVISDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -17,7 +16,7 @@ from mmengine.registry import init_default_scope
 from tests.test_datasets.tiny_panoptic import draw_frame
 from tests.test_tools import tiny_downloads
 from tests.test_tools.tiny_downloads import (
-    video_annotations,
+    DOWNLOADS,
     video_frames,
     write_tar,
     write_zip,
@@ -25,61 +24,6 @@ from tests.test_tools.tiny_downloads import (
 from tools.dataset_converters.prepare_dataset import main
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-
-
-def youtube_classes(version):
-    YouTubeVISDataset.set_dataset_classes(version)
-    return YouTubeVISDataset.METAINFO['classes']
-
-
-def youtube_vis_2019(folder):
-    """Annotations beside the archives, which have different layouts."""
-    write_zip(folder / 'train.zip', video_frames(), 'train/JPEGImages/')
-    write_tar(folder / 'valid.tar', video_frames(), 'data/valid/JPEGImages/')
-    for split in ('train', 'valid'):
-        (folder / f'{split}.json').write_bytes(
-            video_annotations(youtube_classes('2019'), split == 'train'))
-
-
-def youtube_vis_2021(folder, splits=('train', 'valid')):
-    """Annotations in the archives, which have no folder of their own."""
-    for split in splits:
-        write_zip(
-            folder / f'{split}.zip', {
-                'instances.json':
-                video_annotations(youtube_classes('2021'), split == 'train'),
-                **video_frames('JPEGImages/{name}/{t:05d}.jpg')
-            })
-
-
-def youtube_vis_2022(folder):
-    youtube_vis_2021(folder, ['valid'])
-
-
-def ovis(folder):
-    name = '{name}/img_{t:07d}.jpg'
-    write_zip(folder / 'train.zip', video_frames(name), 'train/')
-    write_zip(folder / 'valid.zip', video_frames(name))
-    for split in ('train', 'valid'):
-        (folder / f'annotations_{split}.json').write_bytes(
-            video_annotations(OVISDataset.METAINFO['classes'],
-                              split == 'train', name))
-
-
-def vipseg(folder):
-    write_tar(folder / 'VIPSeg.tar.gz', tiny_downloads.vipseg(), 'VIPSeg/')
-
-
-def coco_panoptic(folder):
-    archives = tiny_downloads.write_coco_downloads(folder)
-    shutil.rmtree(folder / 'plain')
-    archives['annotations_trainval2017'].unlink()
-
-
-def coco_instance(folder):
-    archives = tiny_downloads.write_coco_downloads(folder)
-    shutil.rmtree(folder / 'plain')
-    archives['panoptic_annotations_trainval2017'].unlink()
 
 
 def snapshot(folder):
@@ -97,26 +41,25 @@ def build(config, split, root):
 
 
 # config of a training; its sample, and frames of the first test video
-@pytest.mark.parametrize('download, config, train_shape, num_test', [
-    (youtube_vis_2019, 'maxtron/ytvis19/maxtron-nearonline_tube-link_r50_'
+@pytest.mark.parametrize('name, config, train_shape, num_test', [
+    ('youtube_vis_2019', 'maxtron/ytvis19/maxtron-nearonline_tube-link_r50_'
      '8xb1-15k_youtube-vis-2019.py', (5, 3), 7),
-    (youtube_vis_2021, 'maxtron/ytvis21/maxtron-nearonline_tube-link_r50_'
+    ('youtube_vis_2021', 'maxtron/ytvis21/maxtron-nearonline_tube-link_r50_'
      '8xb1-15k_youtube-vis-2021.py', (5, 3), 7),
-    (youtube_vis_2022, 'maxtron/ytvis22/maxtron-nearonline_tube-link_r50_'
+    ('youtube_vis_2022', 'maxtron/ytvis22/maxtron-nearonline_tube-link_r50_'
      '8xb1-15k_youtube-vis-2022.py', None, 7),
-    (ovis, 'maxtron/ovis/maxtron-nearonline_tube-link_r50_8xb1-15k_ovis.py',
+    ('ovis', 'maxtron/ovis/maxtron-nearonline_tube-link_r50_8xb1-15k_ovis.py',
      (4, 3, 384, 640), 7),
-    (vipseg, 'maxtron/vipseg/maxtron-nearonline_video-kmax_r50_8xb4-40k_'
+    ('vipseg', 'maxtron/vipseg/maxtron-nearonline_video-kmax_r50_8xb4-40k_'
      'vipseg.py', (2, 3, 769, 1345), 5),
-    (coco_panoptic, 'kmax/coco/kmax_r50_8xb8-150k_coco-panoptic.py',
+    ('coco_panoptic', 'kmax/coco/kmax_r50_8xb8-150k_coco-panoptic.py',
      (1, 3, 1281, 1281), None),
-    (coco_instance, 'tube_link/coco/mask2former_r50_8xb2-lsj-50e_coco.py',
+    ('coco_instance', 'tube_link/coco/mask2former_r50_8xb2-lsj-50e_coco.py',
      (3, ), None),
 ])  # yapf: disable
-def test_from_downloads_to_the_config(tmp_path, capsys, download, config,
+def test_from_downloads_to_the_config(tmp_path, capsys, name, config,
                                       train_shape, num_test):
-    name = download.__name__
-    download(tmp_path / 'downloads')
+    DOWNLOADS[name](tmp_path / 'downloads')
     root = tmp_path / 'data'
     command = [
         name, *map(str, sorted((tmp_path / 'downloads').iterdir())),
@@ -151,7 +94,7 @@ def test_from_downloads_to_the_config(tmp_path, capsys, download, config,
 def test_unpacked_folders_and_interruptions(tmp_path, capsys):
     """Folders are linked; a damaged archive costs nothing but itself."""
     downloads, root = tmp_path / 'downloads', tmp_path / 'data'
-    youtube_vis_2019(downloads)
+    DOWNLOADS['youtube_vis_2019'](downloads)
     with zipfile.ZipFile(downloads / 'train.zip') as archive:
         archive.extractall(tmp_path / 'unpacked')
     whole = (downloads / 'valid.tar').read_bytes()
@@ -223,7 +166,7 @@ def escaping(name):
 ])
 def test_bad_archives(tmp_path, spoil, message):
     downloads, root = tmp_path / 'downloads', tmp_path / 'data'
-    youtube_vis_2019(downloads)
+    DOWNLOADS['youtube_vis_2019'](downloads)
     spoil(downloads / 'train.zip')
     files = set(tmp_path.rglob('*'))
     with pytest.raises(SystemExit, match=f'prepare_dataset: .*{message}'):
@@ -241,7 +184,7 @@ def test_bad_archives(tmp_path, spoil, message):
 
 def test_what_is_missing_and_what_does_not_fit(tmp_path, capsys):
     downloads, root = tmp_path / 'downloads', tmp_path / 'data'
-    youtube_vis_2019(downloads)
+    DOWNLOADS['youtube_vis_2019'](downloads)
     options = ['--data-root', str(root), '--nproc=1']
     train = ['youtube_vis_2019', str(downloads / 'train.zip')]
     with pytest.raises(SystemExit) as end:
@@ -276,7 +219,7 @@ def test_what_is_missing_and_what_does_not_fit(tmp_path, capsys):
 
 def test_ground_truth_of_valid(tmp_path):
     downloads, root = tmp_path / 'downloads', tmp_path / 'data'
-    ovis(downloads)
+    DOWNLOADS['ovis'](downloads)
     shutil.copy(downloads / 'annotations_train.json',
                 downloads / 'annotations_valid.json')
     command = ['ovis', str(downloads), '--data-root', str(root), '--nproc=1']
@@ -289,7 +232,7 @@ def test_ground_truth_of_valid(tmp_path):
 
 def test_vipseg_keeps_its_pictures(tmp_path):
     """A raw frame is what was in the archive; unlisted videos stay there."""
-    vipseg(tmp_path)
+    DOWNLOADS['vipseg'](tmp_path)
     root = tmp_path / 'data'
     main(['vipseg', str(tmp_path / 'VIPSeg.tar.gz'), '--data-root', str(root),
           '--nproc=1', '--splits=val'])

@@ -2,13 +2,16 @@
 """The tiny datasets of tests/test_datasets as they would be downloaded."""
 import io
 import json
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
 from typing import Dict, Sequence
 
+from projects.maxtron.datasets import OVISDataset
+
 import cv2
-from mmdet.datasets import CocoDataset
+from mmdet.datasets import CocoDataset, YouTubeVISDataset
 
 from tests.test_datasets import tiny_coco, tiny_panoptic, tiny_videos
 
@@ -75,8 +78,8 @@ def video_annotations(classes: Sequence[str],
     return json.dumps(content).encode()
 
 
-def vipseg() -> Files:
-    """VIPSeg as released; the last frame of a video has no mask."""
+def vipseg_files() -> Files:
+    """VIPSeg as released, with a file that is not needed."""
     files = {}
     for name, (*_, length) in tiny_panoptic.VIDEOS.items():
         for t in range(length):
@@ -90,10 +93,11 @@ def vipseg() -> Files:
     return files
 
 
-def write_coco_downloads(folder: Path) -> Dict[str, Path]:
-    """Write COCO's archives; the maps are in archives of their own."""
+def coco_panoptic(folder: Path) -> None:
+    """The maps are in archives of their own."""
     tiny_coco.write_coco(folder / 'plain')
     files = read_folder(folder / 'plain')
+    shutil.rmtree(folder / 'plain')
     maps = {}
     for split in ('train2017', 'val2017'):
         kind = f'panoptic_{split}'
@@ -112,12 +116,17 @@ def write_coco_downloads(folder: Path) -> Dict[str, Path]:
             })
         nested.unlink()
     write_zip(folder / 'panoptic_annotations_trainval2017.zip', maps)
+
+
+def coco_instance(folder: Path) -> None:
+    """In the archive of annotations are others, too."""
+    coco_panoptic(folder)
+    (folder / 'panoptic_annotations_trainval2017.zip').unlink()
     write_zip(
         folder / 'annotations_trainval2017.zip', {
             f'annotations/{kind}_{split}2017.json': coco_instances()
             for kind in ('instances', 'captions') for split in ('train', 'val')
         })
-    return {path.stem: path for path in folder.glob('*.zip')}
 
 
 def coco_instances() -> bytes:
@@ -144,3 +153,54 @@ def coco_instances() -> bytes:
             for i in range(1, len(tiny_coco.PICTURES) + 1)
         ])
     return json.dumps(content).encode()
+
+
+def youtube_classes(version: str) -> Sequence[str]:
+    YouTubeVISDataset.set_dataset_classes(version)
+    return YouTubeVISDataset.METAINFO['classes']
+
+
+def youtube_vis_2019(folder: Path) -> None:
+    """Annotations beside the archives, which have different layouts."""
+    write_zip(folder / 'train.zip', video_frames(), 'train/JPEGImages/')
+    write_tar(folder / 'valid.tar', video_frames(), 'data/valid/JPEGImages/')
+    for split in ('train', 'valid'):
+        (folder / f'{split}.json').write_bytes(
+            video_annotations(youtube_classes('2019'), split == 'train'))
+
+
+def youtube_vis_2021(folder: Path, splits=('train', 'valid')) -> None:
+    """Annotations in the archives, which have no folder of their own."""
+    for split in splits:
+        write_zip(
+            folder / f'{split}.zip', {
+                'instances.json':
+                video_annotations(youtube_classes('2021'), split == 'train'),
+                **video_frames('JPEGImages/{name}/{t:05d}.jpg')
+            })
+
+
+def youtube_vis_2022(folder: Path) -> None:
+    youtube_vis_2021(folder, ['valid'])
+
+
+def ovis(folder: Path) -> None:
+    name = '{name}/img_{t:07d}.jpg'
+    write_zip(folder / 'train.zip', video_frames(name), 'train/')
+    write_zip(folder / 'valid.zip', video_frames(name))
+    for split in ('train', 'valid'):
+        (folder / f'annotations_{split}.json').write_bytes(
+            video_annotations(OVISDataset.METAINFO['classes'],
+                              split == 'train', name))
+
+
+def vipseg(folder: Path) -> None:
+    write_tar(folder / 'VIPSeg.tar.gz', vipseg_files(), 'VIPSeg/')
+
+
+# what writes the downloads of a dataset into a folder
+DOWNLOADS = {
+    make.__name__: make
+    for make in (youtube_vis_2019, youtube_vis_2021, youtube_vis_2022, ovis,
+                 vipseg, coco_panoptic, coco_instance)
+}

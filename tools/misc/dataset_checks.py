@@ -281,23 +281,25 @@ def check_coco_file(dataset: CocoDataset) -> Iterator[str]:
     """
     path = dataset.ann_file
     content = load(path, backend_args=dataset.backend_args)
-    known = {c['id']: c for c in content['categories']}
+    known = {c['id'] for c in content['categories']}
     yield from _compare_classes(dataset, content['categories'])
     images = Counter(image['id'] for image in content['images'])
     for image, count in images.items():
         if count > 1:
             yield (f'{path}: the image id {image} is that of {count} images. '
                    'Give every image its own.')
-    ids, annotated = Counter(), Counter()
+    ids, annotated = set(), Counter()
     is_panoptic = 'thing_classes' in dataset.metainfo
     for ann in content['annotations']:
         annotated[ann['image_id']] += 1
         for segment in ann['segments_info'] if is_panoptic else [ann]:
-            where = f'{path}: segment {segment["id"]} of image ' \
-                f'{ann["image_id"]}'
-            ids[segment['id'], ann['image_id'] if is_panoptic else 0] += 1
-            if ids[segment['id'], ann['image_id'] if is_panoptic else 0] > 1:
+            where = (f'{path}: segment {segment["id"]} of image '
+                     f'{ann["image_id"]}')
+            # unique in an image, or in the file
+            key = segment['id'], ann['image_id'] if is_panoptic else None
+            if key in ids:
                 yield f'{where} is listed twice. Give every one its own id.'
+            ids.add(key)
             if segment['category_id'] not in known:
                 yield (f'{where} has the unknown category '
                        f'{segment["category_id"]}. Correct it, or add it to '
