@@ -125,6 +125,7 @@ def test_video_model_starts_from_it(pretrained, tmp_path):
 class ColorReader(BaseModule):
     """A segmenter that knows its colours: a query is one of them."""
     num_classes = 133
+    masks_compete = align_corners = True
     letters = 'sgpqdk'
 
     def forward(self, images, num_frames):

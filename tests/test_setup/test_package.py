@@ -24,7 +24,7 @@ configs = sorted((folder / '.mim/configs').rglob('*_*.py'))
 leaves = [path for path in configs if '_base_' not in path.parts]
 for path in leaves:
     model = load_config(str(path)).model
-    assert model.type in ('MaXTron', 'ImageMaXTron'), path
+    assert model.type in ('MaXTron', 'ImageMaXTron', 'Mask2Former'), path
 assert (folder / '.mim/model-index.yml').is_file()
 assert (folder / '.mim/tools/train.py').is_file()
 print(len(leaves))
