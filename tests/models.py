@@ -25,15 +25,8 @@ def model_cfg(name: str = 'maxtron-nearonline_tube-link_tiny',
         :obj:`ConfigDict`: Config of the model.
     """
     cfg = Config.fromfile(ROOT / f'configs/_base_/models/{name}.py')
-    cfg.merge_from_dict(
-        dict(
-            model=dict(
-                head=dict(
-                    segmenter=dict(
-                        num_classes=num_classes,
-                        loss_cls=dict(class_weight=[1.0] * num_classes +
-                                      [0.1]),
-                        **segmenter)))))
+    segmenter['num_classes'] = num_classes
+    cfg.merge_from_dict(dict(model=dict(head=dict(segmenter=segmenter))))
     return cfg.model
 
 

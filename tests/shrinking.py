@@ -83,8 +83,7 @@ def shrink_model(model: ConfigDict) -> None:
         kmax = model.head.segmenter.type == 'VideoKMaXHead'
         changes['head']['tracker'] = dict(
             embed_dims=64 if kmax else 32, num_heads=4, num_layers=2)
-    model.merge_from_dict(changes) if hasattr(
-        model, 'merge_from_dict') else _merge(model, changes)
+    _merge(model, changes)
 
 
 def _merge(node: ConfigDict, changes: dict) -> None:

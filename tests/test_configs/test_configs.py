@@ -40,7 +40,7 @@ FOLDERS = ('kmax', 'maxtron', 'tube_link', 'video_kmax')
 DUMPED = [
     path for path in LEAVES if 'maxtron' in path and not re.search(
         '/ytvis(19|22)|/ablations/|_convnext|vipseg.*_swin-l|e2e|'
-        '-vis/.*tube-link|ovis.*video-kmax', path)
+        '-vis/.*tube-link|ovis.*offline_video-kmax', path)
 ]
 
 
@@ -218,7 +218,7 @@ def test_name_tells_the_truth(path):
 
 # what initial weights of a whole model and of a backbone are called
 STARTS = dict(
-    r50=(r'mask2former_r50_8xb2-lsj-50e_coco_2022\d+_\d+-\w{8}\.pth',
+    r50=(r'mask2former_r50_8xb2-lsj-50e_coco{}_202\d+_\d+-\w{{8}}\.pth',
          r'resnet50-0676ba61\.pth'),
     **{
         'swin-l': (r'mask2former_swin-l-p4-w12-384-in21k_16xb1-lsj-100e_coco-'
@@ -252,6 +252,8 @@ def test_starts_from_weights_of_its_kind(path):
     if folder.startswith('work_dirs/'):
         assert f'_{backbone}_' in folder and '-nearonline_' in folder
     elif 'tube-link' in name:
+        if backbone == 'r50':
+            model = model.format('-panoptic' * ('vipseg' in name))
         assert re.fullmatch(model, file)
         local = backbone.startswith('convnext')
         assert folder == 'checkpoints' if local else '://' in folder

@@ -65,7 +65,7 @@ def tube_link_rule(name, module, backbone, maxtron):
     query = re.search(r'\.(query_embed|query_feat|level_embed)\.', name)
     in_backbone = name.startswith('backbone.')
     if backbone.startswith('convnext'):  # ours, by the book
-        plain = norm or 'bias' in name or 'gamma' in name or query
+        plain = norm or query or re.search('bias|gamma|beta', name)
         return 0.1 if in_backbone else 1, 0 if plain else 0.05
     swin = backbone == 'swin-l'
     if in_backbone:

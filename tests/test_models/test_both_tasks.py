@@ -1,8 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Instances of Video-kMaX, and things and stuff with Tube-Link."""
+from projects.maxtron.models.clip_reader import ClipReader
+from projects.maxtron.models.trackers import QueryAssociation
+
 import pytest
 import torch
-import torch.nn.functional as F
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
@@ -11,36 +13,38 @@ from pycocotools import mask as mask_utils
 from tests.models import ROOT, build, model_cfg
 from tests.offline import ORI_SHAPE, make_video, offline_cfg, predict
 from tests.test_models.test_losses.clips import pack_masks, random_clip
+from tools.analysis_tools.benchmark_panoptic_merge import (
+    find_ties,
+    literal_merge,
+    resize_logits,
+)
 
 PANOPTIC = Config.fromfile(
     ROOT / 'configs/_base_/datasets/vipseg_tube-link.py').panoptic
 INSTANCES = Config.fromfile(
-    ROOT / 'configs/_base_/datasets/youtube_vis_2021_canvas.py')
+    ROOT / 'configs/_base_/datasets/youtube_vis_2021_canvas.py').instances
 
 
 def kmax_of_instances(stage):
     """A tiny Video-kMaX without stuff, with random weights."""
     cfg = offline_cfg('vps', stage)
-    cfg.head.type = INSTANCES.instances.head.type
+    cfg.head.type = INSTANCES.head.type
     cfg.head.test_cfg = dict(clip_len=2)
     torch.manual_seed(0)
-    return build(cfg)
-
-
-@pytest.mark.parametrize('stage', ['nearonline', 'offline'])
-def test_instances_of_masks_that_compete(stage):
-    """A pixel is of the query that has more than half of it."""
-    model = kmax_of_instances(stage)
+    model = build(cfg)
     # so that there are queries with more than half of a pixel
     for name, parameter in model.named_parameters():
         if 'mask_norm.weight' in name:
             torch.nn.init.constant_(parameter, 30.)
     model.head.max_per_video = model.head.max_per_frame = 10**4
-    captured = []
-    encode = model.head._encode_clip
-    model.head._encode_clip = lambda masks, shapes: captured.append(
-        masks) or encode(masks, shapes)
-    video = make_video('vps', 5)
+    return model
+
+
+@pytest.mark.parametrize('stage', ['nearonline', 'offline'])
+def test_a_pixel_is_of_one_instance(stage):
+    """Of the query that has more than half of it, if any."""
+    model = kmax_of_instances(stage)
+    video = make_video('vps', 5)  # the last clip is filled up
     sample = TrackDataSample()
     sample.video_data_samples = [
         DetDataSample(metainfo=dict(ori_shape=ORI_SHAPE)) for _ in video
@@ -55,25 +59,26 @@ def test_instances_of_masks_that_compete(stage):
             query: mask_utils.decode(rle)
             for query, rle in zip(queries.tolist(), instances.masks)
         }
-        # disjoint but for a rim where logits are interpolated
-        overlap = sum(masks.values())
-        assert (overlap > 1).mean() < 0.05
+        assert len(masks) == model.head.segmenter.num_queries
+        assert sum(masks.values()).max() == 1
         num_masks += sum(mask.any() for mask in masks.values())
     assert num_masks > 5
-    probs = torch.cat(captured, 1).sigmoid()  # (Q, T, h, w)
-    assert probs.shape[1] == 5
-    torch.testing.assert_close(
-        probs.sum(0), torch.ones_like(probs[0]), rtol=1e-4, atol=1e-4)
 
 
-def test_stream_of_instances_equals_the_video():
-    """In the masks; scores are of what is seen so far."""
+def test_clips_have_the_length_of_the_training():
+    head = kmax_of_instances('nearonline').head
+    clips = list(head.split(range(5), 5))
+    assert clips == [([0, 1], 2), ([2, 3], 2), ([4, 4], 1)]
+    with pytest.raises(ValueError, match='overlap is 1.*set it to 0'):
+        head._read_test_cfg(clip_len=2, overlap=1)
+
+
+def test_stream_of_instances_has_the_masks_of_the_video():
     model = kmax_of_instances('nearonline')
-    model.head.max_per_video = model.head.max_per_frame = 10**4
-    video = list(make_video('vps', 4))
+    video = list(make_video('vps', 5))
     whole, = predict(model, video)
     last = [
-        frame for clip in model.predict_stream(video, ORI_SHAPE, 4)
+        frame for clip in model.predict_stream(video, ORI_SHAPE, 5)
         for frame in clip
     ][-1].pred_track_instances
     assert len(last) == model.head.segmenter.num_queries
@@ -84,8 +89,7 @@ def test_losses_of_maps_are_those_of_masks():
     """Tube-Link's, of the same ground truth in both forms."""
     head = build(model_cfg(num_classes=5).head.segmenter).train()
     labels, masks, semantic = random_clip(1, 4, 5, (2, 32, 48))
-    maps = pack_masks(labels, masks, semantic)
-    frames = pack_masks(labels, masks, semantic)
+    maps, frames = (pack_masks(labels, masks, semantic) for _ in range(2))
     for t, frame in enumerate(frames):
         ids = frame.gt_instances.instances_ids
         del frame.gt_panoptic_seg, frame.gt_sem_seg
@@ -98,42 +102,52 @@ def test_losses_of_maps_are_those_of_masks():
     losses = []
     for clip in (maps, frames):
         torch.manual_seed(0)
-        losses.append(head.loss([x.clone() for x in feats], [clip]))
+        losses.append(head.loss(feats, [clip]))
     assert losses[0].keys() == losses[1].keys() and len(losses[0]) == 12
     for name, loss in losses[0].items():
         torch.testing.assert_close(loss, losses[1][name], rtol=0, atol=0)
 
 
+def read(model, video):
+    """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a video."""
+    head, clips = model.head, ClipReader(model, video, ORI_SHAPE)
+    if head.mode == 'offline':
+        cls_logits, clips = head.refine(clips)
+        return cls_logits, torch.cat([head.segment(*x) for x in clips], 1)
+    association = QueryAssociation()
+    masks = [association.update(clip).mask_logits[0] for clip, _ in clips]
+    return association.cls_logits, torch.cat(masks, 1)
+
+
 @pytest.mark.parametrize('stage', ['nearonline', 'offline'])
-def test_panoptic_maps_of_single_masks(stage):
-    """Segments are where the sigmoid is above the threshold, best first."""
+def test_panoptic_maps_are_those_of_the_plain_rules(stage):
+    """With masks that do not compete for the pixels."""
     cfg = model_cfg(f'maxtron-{stage}_tube-link_tiny', num_classes=5)
     cfg.data_preprocessor = dict(
         PANOPTIC.data_preprocessor, input_size=(64, 96))
     del cfg.data_preprocessor['_delete_']
     cfg.head.type = PANOPTIC.head.type
+    things, thresholds = [0, 1], (0.5, 0., 0., 0.1)
     cfg.head.test_cfg = dict(
+        zip(('pixel_thr', 'thing_thr', 'stuff_thr', 'overlap_thr'),
+            thresholds),
         clip_len=2,
-        thing_labels=[0, 1],
-        pixel_thr=0.5,
-        thing_thr=0.,
-        stuff_thr=0.,
-        overlap_thr=0.)
+        thing_labels=things)
     torch.manual_seed(0)
     model = build(cfg)
+    # queries that differ
+    segmenter = model.head.segmenter
+    torch.nn.init.normal_(segmenter.query_feat.weight, std=30)
+    torch.nn.init.normal_(segmenter.cls_embed.weight, std=2)
+    torch.nn.init.normal_(segmenter.mask_embed[-1].weight)
     video = list(make_video('vis', 4))
-    captured = []
-    segment = model.head.segmenter.segment
-    model.head.segmenter.segment = lambda *args: captured.append(
-        segment(*args)) or captured[-1]
-    maps = torch.tensor(predict(model, video)[0])  # (4, h, w)
-    masks = torch.cat([x[0] for x in captured if x.shape[2] == 2], 1)
-    masks = masks[:, -4:]  # of the two clips
+    with torch.no_grad():
+        cls_logits, masks = read(model, video)
     size = model.data_preprocessor.img_shape(video[0].shape[-2:])
-    masks = F.interpolate(masks, (64, 96), mode='bilinear')
-    masks = F.interpolate(
-        masks[..., :size[0], :size[1]], ORI_SHAPE, mode='bilinear')
-    covered = (masks > 1e-4).any(0)
-    assert covered.any() and not covered.all()
-    assert (maps[covered] != 5).float().mean() > 0.99
-    assert (maps[~(masks > -1e-4).any(0)] == 5).all()
+    masks = resize_logits(
+        masks, (64, 96), size, ORI_SHAPE, align_corners=False)
+    expected = literal_merge(masks, cls_logits, things, *thresholds, False)
+    ties = find_ties(masks, 0.5, masks_compete=False)
+    maps = torch.tensor(predict(model, video)[0])  # (4, h, w)
+    assert len(expected.unique()) > 1 + 2 * (stage == 'nearonline')
+    assert ((maps != expected) <= ties).all() and ties.float().mean() < 0.01

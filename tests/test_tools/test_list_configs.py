@@ -14,10 +14,12 @@ from tools.misc import list_configs
 def test_matrix_has_no_hole(capsys):
     text = list_configs.format_matrix(list_configs.read_rows())
     *lines, legend = text.splitlines()
-    cells = re.findall(r'[Ro.] [Ro.] [Ro.]', '\n'.join(lines))
+    assert list_configs.find_holes(list_configs.read_rows()) == []
+    cells = re.findall(r'[RPo.] [RPo.] [RPo.]', '\n'.join(lines))
     assert len(cells) == 10 * 4
     assert '.' not in ''.join(cells)
-    assert ''.join(cells).count('R') == 9 + 2 + 6 + 4 + 6
+    assert ''.join(cells).count('R') == 6 + 2 + 6 + 4 + 6
+    assert ''.join(cells).count('P') == 1
     rows = [
         row for row in list_configs.read_rows()
         if row.config != 'configs/maxtron/ovis/maxtron-offline_tube-link_'
@@ -25,6 +27,8 @@ def test_matrix_has_no_hole(capsys):
     ]
     assert 'OVIS Tube-Link                R R .' in list_configs.format_matrix(
         rows)
+    assert list_configs.find_holes(rows) == [('OVIS', 'Tube-Link', 'R-50',
+                                              'offline')]
 
 
 def test_mim_reads_all_of_it():
@@ -43,9 +47,10 @@ def test_mim_reads_all_of_it():
 def test_settings_are_marked():
     for model in read_index().values():
         metadata = model['Metadata']
-        assert metadata['Settings'] in ('released', 'paper', 'ours')
+        assert metadata['Settings'] in ('released', 'paper', 'ours', 'mmdet')
         ablation = 'ablations' in model['Config']
-        assert (metadata['Settings'] == 'paper') == ablation
+        baseline = model['Name'] == 'video-kmax_r50_8xb4-40k_vipseg'
+        assert (metadata['Settings'] == 'paper') == (ablation or baseline)
         assert ('Variant' in metadata) == ablation
         text = (ROOT / model['Config']).read_text()
         if metadata['Settings'] == 'released':
@@ -60,7 +65,7 @@ def test_settings_are_marked():
 
 @pytest.mark.parametrize(
     'filters, count', [('--task VIS --mode offline --dataset OVIS', 8),
-                       ('--settings paper', 12),
+                       ('--settings paper', 13),
                        ('--backbone Swin-L --segmenter Mask2Former', 1)])
 def test_filters(filters, count):
     args = list_configs.make_parser().parse_args(filters.split())

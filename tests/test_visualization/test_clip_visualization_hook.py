@@ -43,9 +43,7 @@ def run_show_dir(cfg, tmp_path):
 def test_show_dir_of_a_test_run(tmp_path):
     write_dataset(tmp_path)
     cfg = Config.fromfile(write_config(tmp_path))
-    cfg.model.head.segmenter.update(
-        num_classes=len(CLASSES),
-        loss_cls=dict(class_weight=[1.0] * len(CLASSES) + [0.1]))
+    cfg.model.head.segmenter.num_classes = len(CLASSES)
     cfg.test_dataloader.dataset.update(
         data_root=str(tmp_path),
         ann_file='train.json',

@@ -9,10 +9,11 @@
 
 ``--matrix`` has a line for each dataset and segmenter and a column for each
 backbone; a cell tells baseline, near-online and offline: R where the authors
-released such a config, o where the settings are ours. It ends with status 1
-if there is a hole. ``--update-docs`` writes the tables of the Markdown pages
-anew: each stands between ``<!-- list_configs: FILTERS -->`` and
-``<!-- end of list -->``, FILTERS being those of the command line.
+released such a config, P where the paper describes it, o where the settings
+are ours. It ends with status 1 if there is a hole. ``--update-docs`` writes
+the tables of the Markdown pages anew: each stands between
+``<!-- list_configs: FILTERS -->`` and ``<!-- end of list -->``, FILTERS being
+those of the command line.
 """
 import argparse
 import os
@@ -56,7 +57,7 @@ class Row(NamedTuple):
         batch (str): GPUs x samples.
         init (str): Where the training starts.
         published (str): Metric and value, '-' for none.
-        settings (str): released, paper or ours.
+        settings (str): released, paper, ours, or mmdet: MMDetection's.
         config (str): Path of the file.
     """
     task: str
@@ -218,13 +219,24 @@ def columns_of(rows: Sequence[Row], filters: argparse.Namespace) -> List[str]:
     ]
 
 
-def format_matrix(rows: Sequence[Row]) -> str:
-    """The matrix as text; holes are dots."""
+def fill_matrix(rows: Sequence[Row]) -> dict:
+    """Letter of each cell; those without a config are missing."""
     found = {}
     for row in rows:
         if not row.variant:
             key = tuple(getattr(row, k) for k in MATRIX)
-            found[key] = 'R' if row.settings == 'released' else 'o'
+            found[key] = dict(released='R', paper='P').get(row.settings, 'o')
+    return found
+
+
+def find_holes(rows: Sequence[Row]) -> List[tuple]:
+    """Cells of the matrix without a config."""
+    return sorted({*product(*MATRIX.values())} - fill_matrix(rows).keys())
+
+
+def format_matrix(rows: Sequence[Row]) -> str:
+    """The matrix as text; holes are dots."""
+    found = fill_matrix(rows)
     *lines, backbones, modes = MATRIX.values()
     text = (' ' * 30 + ''.join(f'{b:14}' for b in backbones)).rstrip() + '\n'
     for line in product(*lines):
@@ -235,8 +247,8 @@ def format_matrix(rows: Sequence[Row]) -> str:
         text += f'{" ".join(line):30}'
         text += ''.join(f'{cell:14}' for cell in cells).rstrip() + '\n'
     return text + (
-        f'in a cell: {", ".join(modes)}; R: released by the authors, o: ours, '
-        '.: missing\n')
+        f'in a cell: {", ".join(modes)}; R: released by the authors, '
+        'P: described in the paper, o: ours, .: missing\n')
 
 
 def update_docs(parser: argparse.ArgumentParser) -> List[Path]:
@@ -263,7 +275,9 @@ def update_docs(parser: argparse.ArgumentParser) -> List[Path]:
         text = page.read_text()
         new = BLOCK.sub(table, text)
         if new != text:
-            page.write_text(new)
+            fresh = page.with_suffix('.md.new')
+            fresh.write_text(new)
+            fresh.replace(page)
             changed.append(page)
     return changed
 
@@ -301,9 +315,8 @@ def main() -> int:
             print(f'{page.relative_to(ROOT)} has new tables')
         return 0
     if args.matrix:
-        text = format_matrix(read_rows())
-        print(text, end='')
-        return int(' .' in text.rpartition('in a cell')[0])
+        print(format_matrix(read_rows()), end='')
+        return int(bool(find_holes(read_rows())))
     rows = list(matching(args))
     if not rows:
         parser.error('no config is like that; see the names without filters')

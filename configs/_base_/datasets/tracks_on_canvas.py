@@ -1,7 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 # Not in the reference: data of instances for Video-kMaX, which wants clips on
-# a canvas and one map of all masks. What VIPSeg has no part in is as there.
-canvas = (641, 385)  # holds 640 x 360; the model's input_size is its reverse
+# a canvas and one map of all masks. Sizes are ours, the rest is as for VIPSeg.
+# Holds 640 x 360; portrait videos become smaller than Tube-Link has them. The
+# model's input_size is its reverse.
+canvas = (641, 385)
 
 canvas_train_pipeline = [
     dict(type='ClipSampler'),
@@ -32,8 +34,8 @@ canvas_test_pipeline = [
         transforms=[dict(type='LoadVideoFrame', to_float32=False)])
 ]
 
-# What the model has to know of it, near-online and offline. All pixels without
-# an instance are known to have none, so they count in the losses of masks.
+# Changes to the model, near-online and offline. Pixels without an instance
+# are background, not unlabelled, and so they count in matching and dice.
 instances = dict(
     data_preprocessor=dict(input_size=canvas[::-1]),
     head=dict(

@@ -26,7 +26,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(batch_size=1, dataset=dict(pipeline=train_pipeline))
 
-# What the model has to know of it. Thresholds are those of MMDetection's
+# Changes to the model. Thresholds are those of MMDetection's
 # Mask2Former for panoptic segmentation.
 panoptic = dict(
     data_preprocessor=dict(

@@ -8,6 +8,7 @@ convnext_rules = dict(
     custom_keys=dict(
         backbone=dict(lr_mult=0.1),
         gamma=dict(decay_mult=0.0),
+        beta=dict(decay_mult=0.0),
         in_proj_bias=dict(decay_mult=0.0),
         query_embed=dict(decay_mult=0.0),
         query_feat=dict(decay_mult=0.0),

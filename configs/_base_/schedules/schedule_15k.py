@@ -15,9 +15,9 @@ param_scheduler = [
         by_epoch=False)
 ]
 
-# The ground truth of the validation sets is not public, so nothing is
-# validated in between; the validation at the end writes the submission. With
-# ground truth of your own, set train_cfg.val_interval.
+# The ground truth of the validation sets of instances is not public, so
+# nothing is validated in between; the validation at the end writes the
+# submission. With ground truth of your own, set train_cfg.val_interval.
 train_cfg = dict(
     type='IterBasedTrainLoop', max_iters=15000, val_interval=15001)
 val_cfg = dict(type='ValLoop')

@@ -9,3 +9,4 @@ _base_ = [
 ]
 
 model = _base_.panoptic
+train_cfg = dict(val_interval=5000)

@@ -9,3 +9,9 @@ _base_ = [
 ]
 
 model = _base_.panoptic
+train_cfg = dict(val_interval=5000)
+
+load_from = (
+    'https://download.openmmlab.com/mmdetection/v3.0/mask2former/'
+    'mask2former_r50_8xb2-lsj-50e_coco-panoptic/'
+    'mask2former_r50_8xb2-lsj-50e_coco-panoptic_20230118_125535-54df384a.pth')

@@ -9,6 +9,7 @@ _base_ = [
 ]
 
 model = _base_.panoptic
+train_cfg = dict(val_interval=5000)
 # 6 clips of 2
 train_dataloader = dict(dataset=dict(clip_len=12))
 

@@ -22,6 +22,9 @@ class ClipSegmenter(metaclass=ABCMeta):
         shared_with_tracker (tuple[str]): Sub-modules that a cross-clip
             tracker uses, too, and that are trained with it where the rest of
             the segmenter is frozen.
+        fixed_clip_len (bool): Whether all clips of a video must be as long as
+            in training, the last one filled up with its last frame. Defaults
+            to False.
         masks_compete (bool): Whether the probabilities of a pixel are a
             softmax of its mask logits over the queries. Otherwise each is the
             sigmoid of one logit. Defaults to False.
@@ -31,6 +34,7 @@ class ClipSegmenter(metaclass=ABCMeta):
     """
     num_classes: int
     shared_with_tracker: Tuple[str, ...] = ()
+    fixed_clip_len = False
     masks_compete = False
     align_corners = False
 

@@ -46,14 +46,21 @@ def test_chunks_and_empty_masks():
 
 
 def test_masks_that_compete_as_single_ones():
-    """Their sigmoid is the softmax, also where float32 ends."""
-    logits = 4 * torch.randn(5, 2, 6, 7, generator=torch.manual_seed(0))
-    logits[1, 0, 0] = 300
+    """Logits of the softmax, also where it is 1 in float32."""
+    logits = torch.randn(5, 6, 7, generator=torch.manual_seed(0))
+    for i, margin in enumerate((0, 5, 15, 20, 40, 300)):
+        logits[1, i] += margin
     single = binary_logits(logits)
+    exact = logits.double()
+    others = torch.stack([
+        torch.cat((exact[:q], exact[q + 1:])).logsumexp(0) for q in range(5)
+    ])
     torch.testing.assert_close(
-        single.sigmoid(), logits.softmax(0), rtol=1e-5, atol=1e-7)
-    assert single.isfinite().all()
-    assert (single > 0).equal(logits.softmax(0) > 0.5)
+        single.double(), exact - others, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(single.sigmoid(), logits.softmax(0))
+    # so that no pixel is of two masks, wherever between them it lies
+    assert (single.topk(2, 0).values.sum(0) <= 1e-4).all()
+    assert binary_logits(logits[:1]).isfinite().all()
 
 
 def test_corners_are_aligned_on_request():

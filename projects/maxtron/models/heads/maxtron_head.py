@@ -44,6 +44,13 @@ class MaXTronHead(BaseMaXTronHead):
                        max_per_frame: int = 30,
                        **kwargs) -> None:
         super()._read_test_cfg(**kwargs)
+        # the last clip with its last frame, see split
+        self.fills_up = self.mode == 'offline' or self.segmenter.fixed_clip_len
+        if overlap and self.fills_up:
+            raise ValueError(
+                f'model.head.test_cfg.overlap is {overlap}, but clips of one '
+                'length, as this segmenter or the mode offline wants them, do '
+                'not overlap; set it to 0.')
         self.overlap = overlap
         self.max_per_video = max_per_video
         self.max_per_frame = max_per_frame
@@ -60,7 +67,7 @@ class MaXTronHead(BaseMaXTronHead):
         Returns:
             Iterator[tuple[list, int]]: See :func:`iter_clips`.
         """
-        if self.mode == 'offline':
+        if self.fills_up:
             return super().split(frames, num_frames)
         return iter_clips(frames, self.clip_len, num_frames, self.overlap)
 
@@ -160,7 +167,9 @@ class MaXTronHead(BaseMaXTronHead):
 
     def _encode_clip(self, mask_logits: Tensor, shapes: ClipShapes) -> list:
         """Encode the new frames of mask logits with shape (Q, T, h, w)."""
+        start = 0 if self.fills_up else -shapes.num_new
+        masks = mask_logits[:, start:][:, :shapes.num_new]
         return [
             encode_frame(frame, *shapes[:3], self.segmenter.align_corners)
-            for frame in mask_logits[:, -shapes.num_new:].unbind(1)
+            for frame in masks.unbind(1)
         ]

@@ -4,7 +4,12 @@ from typing import Iterator, List, Sequence
 
 from mmdet.registry import MODELS
 
-from ..postprocess import PanopticMap, PanopticMerger, thing_id
+from ..postprocess import (
+    PanopticMap,
+    PanopticMerger,
+    SingleMaskMerger,
+    thing_id,
+)
 from ..trackers import QueryAssociation, SegmentLinker
 from .base_maxtron_head import BaseMaXTronHead, Clips
 
@@ -20,7 +25,8 @@ class MaXTronPanopticHead(BaseMaXTronHead):
     queries before. In mode 'clip' each clip is merged by itself and its
     things are linked, class by class, to those seen before: results come
     while the video is running. No mode keeps more of the masks of a clip than
-    a compressed map a frame, some kilobytes.
+    a compressed map a frame, some kilobytes, or, of a segmenter whose masks do
+    not compete for the pixels, their run-length encodings.
 
     Args:
         test_cfg (:obj:`ConfigDict` or dict): As for :class:`BaseMaXTronHead`,
@@ -58,9 +64,15 @@ class MaXTronPanopticHead(BaseMaXTronHead):
             thing_thr=thing_thr,
             stuff_thr=stuff_thr,
             overlap_thr=overlap_thr,
-            masks_compete=self.segmenter.masks_compete,
             align_corners=self.segmenter.align_corners)
         self.link_cost = link_cost
+
+    def make_merger(self) -> PanopticMerger:
+        """Make what merges the masks of a video, or of a clip."""
+        merger = (
+            PanopticMerger
+            if self.segmenter.masks_compete else SingleMaskMerger)
+        return merger(**self.merge_cfg)
 
     def predict(self, clips: Clips) -> List[PanopticMap]:
         """Segment a whole video.
@@ -74,7 +86,7 @@ class MaXTronPanopticHead(BaseMaXTronHead):
         """
         if self.mode == 'clip':
             return list(chain.from_iterable(self.predict_stream(clips)))
-        merger = PanopticMerger(**self.merge_cfg)
+        merger = self.make_merger()
         if self.mode == 'offline':
             cls_logits, clips = self.refine(clips)
             for embeds, mask_feats, shapes in clips:
@@ -109,7 +121,7 @@ class MaXTronPanopticHead(BaseMaXTronHead):
             return
         linker = SegmentLinker(self.link_cost)
         for clip, shapes in clips:
-            merger = PanopticMerger(**self.merge_cfg)
+            merger = self.make_merger()
             merger.update(clip.mask_logits[0], *shapes[:3])
             maps, segments = merger.merge(clip.cls_logits[0])
             things = [s for s in segments if s.isthing]

@@ -36,6 +36,9 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
     ``num_points`` points are drawn in all (MMDetection: per frame).
 
     Args:
+        num_classes (int): Number of classes: things and, for panoptic
+            segmentation, stuff.
+        loss_cls (:obj:`ConfigDict` or dict): Config of the class loss.
         point_loss (bool): Whether the mask losses are taken at
             ``train_cfg.num_points`` uncertain points, or at all pixels of the
             ground truth. Defaults to True.
@@ -44,8 +47,7 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
             has a ``class_weight``. Defaults to 0.1.
         kwargs: As for :class:`mmdet.models.Mask2FormerTrackHead`; the pixel
             decoder may be an :class:`AxialTrajectoryPixelDecoder`, which
-            makes the head track within the clip. ``num_classes`` counts
-            things and, for panoptic segmentation, stuff.
+            makes the head track within the clip.
 
     Raises:
         TypeError: If there is an argument that it does not have, or a key of

@@ -36,6 +36,7 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
         init_cfg (:obj:`ConfigDict` or dict or list, optional): As for
             :class:`BaseModule`.
     """
+    fixed_clip_len = True
     masks_compete = True
     align_corners = True
 

@@ -9,9 +9,11 @@ from .instance_topk import (
 )
 from .panoptic_map import INSTANCE_OFFSET, PanopticMap, thing_id
 from .panoptic_merge import PanopticMerger, PanopticResult, PanopticSegment
+from .single_mask_merge import SingleMaskMerger
 
 __all__ = [
     'INSTANCE_OFFSET', 'FrameMasks', 'PanopticMap', 'PanopticMerger',
-    'PanopticResult', 'PanopticSegment', 'binary_logits', 'encode_frame',
-    'frame_instances', 'resize_mask_logits', 'thing_id', 'top_pairs'
+    'PanopticResult', 'PanopticSegment', 'SingleMaskMerger', 'binary_logits',
+    'encode_frame', 'frame_instances', 'resize_mask_logits', 'thing_id',
+    'top_pairs'
 ]

@@ -53,13 +53,18 @@ def binary_logits(logits: Tensor) -> Tensor:
             the queries are the probabilities p.
 
     Returns:
-        Tensor: log(p / (1 - p)), float32, same shape; of at most 86 either
-        way.
+        Tensor: log(p / (1 - p)), float32, same shape. Those of two queries
+        never sum up to more than 0, so that their masks, also resized, have
+        no pixel in common.
     """
-    log_probs = logits.float().log_softmax(0)
-    # log(1 - p) = log(-expm1(log p)); p is kept from being 0 or 1
-    log_probs = log_probs.clamp(min=-86, max=-4e-38)
-    return log_probs - (-torch.expm1(log_probs)).log()
+    logits = logits.float()
+    best, index = logits.max(0, keepdim=True)
+    # 1 - p of the best one would be lost in p's rounding
+    others = logits.scatter(0, index, -torch.inf).logsumexp(0, keepdim=True)
+    log_probs = logits.log_softmax(0)
+    odds = log_probs - torch.log1p(-log_probs.exp())
+    # finite also where there is one query alone
+    return odds.scatter(0, index, best - others).clamp(-1e4, 1e4)
 
 
 def resize_mask_logits(logits: Tensor,
@@ -98,6 +103,7 @@ def encode_frame(logits: Tensor,
                  img_shape: Tuple[int, int],
                  ori_shape: Tuple[int, int],
                  align_corners: bool = False,
+                 logit_thr: float = 0.,
                  chunk_size: int = 16) -> FrameMasks:
     """Resize, binarise, score and encode the masks of one frame.
 
@@ -108,17 +114,18 @@ def encode_frame(logits: Tensor,
         ori_shape (tuple[int, int]): Height and width of the original image.
         align_corners (bool): See :func:`resize_mask_logits`. Defaults to
             False.
+        logit_thr (float): Logit that masks exceed. Defaults to 0.
         chunk_size (int): Number of queries held at full size at a time; it
             bounds the memory and does not change the result. Defaults to 16.
 
     Returns:
-        :obj:`FrameMasks`: Masks ``logits > 0`` of all queries.
+        :obj:`FrameMasks`: Masks ``logits > logit_thr`` of all queries.
     """
     rles, scores = [], []
     for chunk in logits.split(chunk_size):
         chunk = resize_mask_logits(chunk.float(), input_shape, img_shape,
                                    ori_shape, align_corners)  # (q, H, W)
-        masks = chunk > 0
+        masks = chunk > logit_thr
         scores.append(chunk.sigmoid().mul_(masks).flatten(1).sum(1))
         # pycocotools reads column-major (H, W, q)
         columns = masks.transpose(1, 2).contiguous().cpu().numpy()

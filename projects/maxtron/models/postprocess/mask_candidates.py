@@ -57,8 +57,7 @@ class Tile(NamedTuple):
             can be candidates.
         num_wanted (int): How many of them.
         least (float): Bound of the log of the sum over the queries, after
-            the shift of :meth:`CandidateFinder.find`; not used of masks that
-            do not compete.
+            the shift of :meth:`CandidateFinder.find`.
     """
     row: Span
     column: Span
@@ -166,7 +165,9 @@ class CandidateFinder:
         if not logits.sum().isfinite():  # one such logit is enough
             raise ValueError('The mask logits hold nan or inf: the model has '
                              'diverged or its weights do not fit.')
-        logits = self._prepare(logits)
+        # The softmax does not see a shift, and resizing keeps it one. After
+        # this one no value is positive, here and after resizing.
+        logits = logits - logits.amax(0)
         tiles = self._tiles(logits)
         with _exact_matmul(logits.device):
             found = list(
@@ -175,43 +176,13 @@ class CandidateFinder:
             return Candidates(*np.zeros((3, 0), np.int64))
         return Candidates(*(np.concatenate(part) for part in zip(*found)))
 
-    def _prepare(self, logits: Tensor) -> Tensor:
-        """Shift the logits so that none is positive.
-
-        The softmax does not see a shift, and resizing keeps it one: no value
-        is positive after resizing, either.
-        """
-        return logits - logits.amax(0)
-
-    def _select(self, lower: Tensor,
-                upper: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
-        """Queries that matter in each tile, by bounds (N, rows, columns).
-
-        Returns:
-            tuple[Tensor, Tensor, Tensor]: Which queries are active and which
-            are wanted, and ``least`` (rows, columns), see :class:`Tile`.
-        """
-        # log of the least possible sum over the queries
-        least = lower.logsumexp(0)
-        active = upper > least - self.negligible
-        wanted = upper > least + (math.log(self.threshold) - 1e-3)
-        return active, wanted, least
-
-    def _probabilities(self, values: Tensor,
-                       tile: Tile) -> Tuple[Tensor, Tensor]:
-        """Probabilities of resized logits (n, P), up to a factor.
-
-        Returns:
-            tuple[Tensor, Tensor]: Numerators (n, P) and denominator (P, ).
-        """
-        if tile.least < -40:  # the sum could underflow
-            values -= values.amax(0)
-        values = values.exp_()
-        return values, values.sum(0)
-
     def _tiles(self, logits: Tensor) -> List[Tile]:
         """The tiles that have candidates."""
-        active, wanted, least = self._select(*self._bounds(logits))
+        lower, upper = self._bounds(logits)
+        # log of the least possible sum over the queries
+        least = lower.logsumexp(0)  # (rows, columns)
+        active = upper > least - self.negligible
+        wanted = upper > least + (math.log(self.threshold) - 1e-3)
         # wanted ones first, both in ascending order
         order = (active.byte() + wanted.byte()).sort(
             dim=0, descending=True, stable=True).indices
@@ -242,8 +213,11 @@ class CandidateFinder:
         row, column, queries = tile.row, tile.column, tile.queries
         values = logits[:, row.source, column.source][queries]
         values = row.weights @ values @ column.weights.T  # (n, r, c)
+        if tile.least < -40:  # the sum could underflow
+            values -= values.amax(0)
         width = values.shape[2]
-        values, total = self._probabilities(values.flatten(1), tile)
+        values = values.exp_().flatten(1)  # (n, r * c)
+        total = values.sum(0)
         hit = values[:tile.num_wanted] > self.threshold * total
         index = _true_indices(hit.flatten())
         query = index.div(hit.shape[1], rounding_mode='floor')
@@ -255,27 +229,6 @@ class CandidateFinder:
                 row.start * self.ori_shape[1] + column.start)
         return Candidates(*(part.cpu().numpy()
                             for part in (pixel, queries[query], probs)))
-
-
-class SingleMaskFinder(CandidateFinder):
-    """The same for masks that do not compete: sigmoids of their logits.
-
-    Args:
-        args: As for :class:`CandidateFinder`.
-    """
-
-    def _prepare(self, logits: Tensor) -> Tensor:
-        return logits
-
-    def _select(self, lower: Tensor,
-                upper: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
-        odds = math.log(self.threshold / (1 - self.threshold))
-        wanted = upper > odds - 1e-3
-        return wanted, wanted, lower.amin(0)
-
-    def _probabilities(self, values: Tensor,
-                       tile: Tile) -> Tuple[Tensor, Tensor]:
-        return values.sigmoid_(), values.new_ones(values.shape[1])
 
 
 def _true_indices(mask: Tensor) -> Tensor:

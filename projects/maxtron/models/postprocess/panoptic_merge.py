@@ -1,17 +1,20 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Mask and class logits of a video to panoptic maps."""
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import (
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .mask_candidates import (
-    CandidateFinder,
-    Candidates,
-    SingleMaskFinder,
-    parallel_map,
-)
+from .mask_candidates import CandidateFinder, Candidates, parallel_map
 from .panoptic_map import IndexMap, PanopticMap, thing_id
 
 
@@ -122,10 +125,12 @@ class QuerySets:
 class PanopticMerger:
     """Merges the masks of all queries into panoptic maps.
 
-    The queries compete for the pixels of a whole video, best first. That is
-    decided by two things that are summed up frame by frame: how many pixels
-    have which set of candidate queries, and each query's sum of
-    probabilities. Only the number of each pixel's set is kept, compressed.
+    Probabilities are a softmax of the mask logits over the queries; for other
+    masks see :class:`SingleMaskMerger`. The queries compete for the pixels of
+    a whole video, best first. That is decided by two things that are summed
+    up frame by frame: how many pixels have which set of candidate queries,
+    and each query's sum of probabilities. Only the number of each pixel's set
+    is kept, compressed.
 
     Args:
         thing_labels (Iterable[int]): The labels that are things.
@@ -136,9 +141,6 @@ class PanopticMerger:
         stuff_thr (float): A stuff region needs a class score above this.
         overlap_thr (float): A query must get more than this share of the
             pixels that it is a candidate of.
-        masks_compete (bool): Whether the probability of a query at a pixel is
-            the softmax of the mask logits over the queries, or the sigmoid of
-            its own. Defaults to True.
         align_corners (bool): Whether logits are resized with aligned corners.
             Defaults to True.
         tile_shape (tuple[int, int], optional): Pixels that are processed at
@@ -156,7 +158,6 @@ class PanopticMerger:
                  thing_thr: float,
                  stuff_thr: float,
                  overlap_thr: float,
-                 masks_compete: bool = True,
                  align_corners: bool = True,
                  tile_shape: Optional[Tuple[int, int]] = None) -> None:
         self.thing_labels = frozenset(thing_labels)
@@ -173,7 +174,6 @@ class PanopticMerger:
         self.thing_thr = thing_thr
         self.stuff_thr = stuff_thr
         self.overlap_thr = overlap_thr
-        self.finder = CandidateFinder if masks_compete else SingleMaskFinder
         self.align_corners = align_corners
         self.tile_shape = tile_shape
         self._finder_args = self._finder = None
@@ -200,26 +200,33 @@ class PanopticMerger:
             ValueError: If the logits do not fit those before, are not
                 finite, or ``img_shape`` is larger than ``input_shape``.
         """
-        num_queries = len(mask_logits)
+        num_queries = self._count_queries(mask_logits, input_shape, img_shape)
         if self._sets is None:
             self._sets = QuerySets(num_queries)
-            self._prob_sums = np.zeros(num_queries)
-        if num_queries != self._sets.num_queries:
-            raise ValueError(
-                f'These mask logits have {num_queries} queries, those of the '
-                f'frames before {self._sets.num_queries}; start a new '
-                'PanopticMerger for another video.')
-        if any(i > p for i, p in zip(img_shape, input_shape)):
-            raise ValueError(f'img_shape={tuple(img_shape)} must fit into '
-                             f'input_shape={tuple(input_shape)}.')
         args = (num_queries, tuple(mask_logits.shape[-2:]), tuple(input_shape),
                 tuple(img_shape), tuple(ori_shape), self.pixel_thr,
                 mask_logits.device, self.align_corners, self.tile_shape)
         if args != self._finder_args:
-            self._finder_args, self._finder = args, self.finder(*args)
+            self._finder_args, self._finder = args, CandidateFinder(*args)
         with parallel_map(mask_logits.device) as map_tiles:
             for logits in mask_logits.unbind(1):
                 self._add_frame(self._finder.find(logits.float(), map_tiles))
+
+    def _count_queries(self, mask_logits: Tensor, input_shape: Tuple[int, int],
+                       img_shape: Tuple[int, int]) -> int:
+        """Number of queries N, after a look at the arguments of update."""
+        num_queries = len(mask_logits)
+        if not len(self._prob_sums):
+            self._prob_sums = np.zeros(num_queries)
+        if num_queries != len(self._prob_sums):
+            raise ValueError(
+                f'These mask logits have {num_queries} queries, those of the '
+                f'frames before {len(self._prob_sums)}; start a new '
+                f'{type(self).__name__} for another video.')
+        if any(i > p for i, p in zip(img_shape, input_shape)):
+            raise ValueError(f'img_shape={tuple(img_shape)} must fit into '
+                             f'input_shape={tuple(input_shape)}.')
+        return num_queries
 
     def _add_frame(self, candidates: Candidates) -> None:
         """Take in the candidates of one frame."""
@@ -252,39 +259,58 @@ class PanopticMerger:
         Raises:
             ValueError: If there was no frame or the shape is another.
         """
-        if self._sets is None:
+        if not self._frames:
             raise ValueError('There is no frame to merge: call update first.')
-        expected = (self._sets.num_queries, self.num_classes + 1)
+        expected = (len(self._prob_sums), self.num_classes + 1)
         if cls_logits.shape != expected:
             raise ValueError(f'cls_logits has shape {tuple(cls_logits.shape)} '
                              f'instead of {expected}.')
         scores, labels = cls_logits.detach().float().softmax(
             -1)[:, :-1].max(-1)
-        segments, table = self._decide(scores.cpu().double().numpy(),
-                                       labels.tolist())
+        return self._merge(scores.cpu().double().numpy(), labels.tolist())
+
+    def _merge(self, scores: np.ndarray, labels: List[int]) -> PanopticResult:
+        """Decide and make the maps, given class scores and labels (N, )."""
+        sets_of = self._sets.sets_of_queries()
+        areas = np.array([self._counts[sets].sum() for sets in sets_of])
+        table = np.full(len(self._sets), self.num_classes, np.int32)
+        taken = np.zeros(len(self._sets), bool)
+
+        def free(query):
+            return sets_of[query][~taken[sets_of[query]]]
+
+        def take(query, segment_id):
+            new = free(query)
+            taken[new] = True
+            table[new] = segment_id
+
+        segments = self._decide(scores, labels, areas,
+                                lambda query: self._counts[free(query)].sum(),
+                                take)
         maps = [
             PanopticMap(indices, table[present], self.num_classes)
             for indices, present in self._frames
         ]
         return PanopticResult(maps, segments)
 
-    def _decide(self, scores: np.ndarray, labels: List[int]
-                ) -> Tuple[List[PanopticSegment], np.ndarray]:
-        """The greedy decision, on sets instead of pixels.
+    def _decide(self, scores: np.ndarray, labels: List[int],
+                areas: np.ndarray, count_free: Callable[[int], int],
+                take: Callable[[int, int], None]) -> List[PanopticSegment]:
+        """The greedy decision.
 
         Args:
             scores (np.ndarray): Class score of each query, shape (N, ).
             labels (list[int]): Class of each query.
+            areas (np.ndarray): Pixels that each query is a candidate of, in
+                all frames, shape (N, ).
+            count_free (Callable): Number of those pixels that nothing has
+                taken yet, of a query.
+            take (Callable): Takes them for a query, under a panoptic id.
 
         Returns:
-            tuple[list[:obj:`PanopticSegment`], np.ndarray]: The segments,
-            and the panoptic id of each set, int32.
+            list[:obj:`PanopticSegment`]: The segments, best first.
         """
-        sets_of = self._sets.sets_of_queries()
-        areas = np.array([self._counts[sets].sum() for sets in sets_of])
         ranks = scores * (self._prob_sums / np.maximum(areas, 1))
-        table = np.full(len(self._sets), self.num_classes, np.int32)
-        taken = np.zeros(len(self._sets), bool)
         segments: List[PanopticSegment] = []
         stuff, num_things = set(), {}
         for query in (-ranks).argsort(kind='stable').tolist():
@@ -293,19 +319,17 @@ class PanopticMerger:
             if scores[query] <= (self.thing_thr
                                  if isthing else self.stuff_thr):
                 continue
-            new = sets_of[query][~taken[sets_of[query]]]
-            if self._counts[new].sum() <= self.overlap_thr * areas[query]:
+            if count_free(query) <= self.overlap_thr * areas[query]:
                 continue
-            taken[new] = True
             segment_id = label
             if isthing:
                 index = num_things.get(label, 0)
                 num_things[label] = index + 1
                 segment_id = thing_id(label, index)
-            table[new] = segment_id
+            take(query, segment_id)
             if isthing or label not in stuff:
                 segments.append(
                     PanopticSegment(segment_id, label, query,
                                     float(ranks[query]), isthing))
                 stuff.add(label)
-        return segments, table
+        return segments
