@@ -64,6 +64,14 @@ def test_file_loads_and_names_no_absolute_path(path):
                          (ROOT / path).read_text())
 
 
+def test_leaves_say_only_what_they_change():
+    """In at most 15 lines of code."""
+    for path in ZOO + MASK2FORMER:
+        lines = map(str.strip, (ROOT / path).read_text().splitlines())
+        code = [line for line in lines if line and line[0] != '#']
+        assert len(code) <= 15, path
+
+
 @pytest.mark.parametrize('path', OURS)
 def test_no_key_is_ignored(path):
     """Every typed dict has only keys that its class takes."""
