@@ -116,8 +116,12 @@ $(SPLIT): | $(STAMP)
 $(PANOPTIC_SPLIT): | $(STAMP)
 	$(call make_split,vipseg)
 
+# A process for each core, which takes over half of what another has left.
+# TESTS='tests/test_apis -k video -n0' for some of them, in one process.
+WORKERS := -n logical --maxprocesses 8 --dist worksteal
+
 test: $(STAMP)
-	@$(RUN) -m pytest -q --durations=15 $(TESTS)
+	@$(RUN) -m pytest -q --durations=15 $(WORKERS) $(TESTS)
 
 lint: $(STAMP)
 	@$(RUN) -m ruff check .

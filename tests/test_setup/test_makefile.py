@@ -92,6 +92,13 @@ def test_demo_makes_data_shows_videos_and_measures():
         assert (ROOT / config).is_file()
 
 
+def test_tests_run_side_by_side_or_some_of_them():
+    assert re.search(r'-m pytest .* -n logical .*worksteal *$',
+                     dry_run('test'), re.M)
+    output = dry_run('test', 'TESTS=tests/test_apis -k video -n0')
+    assert output.endswith(' tests/test_apis -k video -n0\n')
+
+
 def test_half_of_the_demo():
     output = dry_run('demo-panoptic')
     assert 'held-out_panoptic.mp4' in output and 'tools/test.py' in output

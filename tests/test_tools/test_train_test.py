@@ -16,25 +16,28 @@ ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name('toy_config.py')
 
 
-def run(command, cwd, *arguments):
-    """Run a tool in another folder than the checkout."""
+def call(command, cwd, *arguments):
+    """What runs a tool in another folder than the checkout, on the CPU."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    environment = dict(
-        os.environ,
-        PYTHONPATH=str(CONFIG.parent),
-        PYTHON=sys.executable,
-        PORT=str(port),
-        CUDA_VISIBLE_DEVICES='-1',
-        OMP_NUM_THREADS='1')
     start = ['bash'] if command.endswith('.sh') else [sys.executable]
-    arguments = [str(argument) for argument in arguments]
-    return subprocess.run([*start, str(ROOT / 'tools' / command), *arguments],
-                          cwd=cwd,
-                          env=environment,
-                          capture_output=True,
-                          text=True)
+    return dict(
+        args=[*start, str(ROOT / 'tools' / command), *map(str, arguments)],
+        cwd=cwd,
+        env=dict(
+            os.environ,
+            PYTHONPATH=str(CONFIG.parent),
+            PYTHON=sys.executable,
+            PORT=str(port),
+            CUDA_VISIBLE_DEVICES='-1',
+            OMP_NUM_THREADS='1'))
+
+
+def run(*arguments):
+    """Run a tool; see :func:`call`."""
+    return subprocess.run(
+        **call(*arguments), capture_output=True, text=True)
 
 
 def losses(output):
@@ -86,21 +89,6 @@ def test_resume_with_nothing_to_resume_starts_from_load_from(
     output = result.stdout + result.stderr
     assert f'Load checkpoint from {start}' not in output
     assert 'resumed epoch: 0, iter: 6' in output
-
-
-def test_two_cpu_processes_train_test_and_scale_the_rate(tmp_path):
-    result = run('dist_train.sh', tmp_path, CONFIG, 2, '--auto-scale-lr',
-                 '--work-dir', tmp_path)
-    output = result.stdout + result.stderr
-    assert result.returncode == 0, output
-    assert 'Batch size 4: 2 process(es) x 2 sample(s)' in output
-    assert 'Scaled by 0.25 to 0.0025.' in output
-    # and a tenth of it for the backbone, by the config
-    assert ' lr: 2.5000e-04' in output
-    result = run('dist_test.sh', tmp_path, CONFIG, tmp_path / 'iter_6.pth', 2)
-    output = result.stdout + result.stderr
-    assert result.returncode == 0, output
-    assert 'toy/count: 12' in output
 
 
 def test_test_measures_and_dumps(trained, tmp_path):

@@ -11,7 +11,7 @@ from mmengine.runner import save_checkpoint
 
 from tests.models import ROOT, build
 from tests.offline import CLIP_LEN, KINDS
-from tests.test_tools.test_train import losses
+from tests.test_tools.test_distributed import losses
 from tests.test_tools.test_train_test import run
 
 FOLDERS = dict(vis='youtube-vis/', vps='vipseg/VIPSeg_720P/')
@@ -123,22 +123,19 @@ def test_resumes_with_its_own_heads(first_stage, trained, tmp_path):
     assert all(value.equal(resumed[key]) for key, value in whole.items())
 
 
-@pytest.mark.parametrize('stage', ['offline', 'e2e'])
-def test_two_processes(first_stage, stage, tmp_path):
+def test_two_processes_train_end_to_end(first_stage, tmp_path):
     kind, start, options = first_stage
-    result = run('dist_train.sh', tmp_path, leaf(kind, stage), 2,
+    result = run('dist_train.sh', tmp_path, leaf(kind, 'e2e'), 2,
                  '--work-dir', tmp_path, *options, f'load_from={start}',
                  'train_cfg.max_iters=2',
                  'default_hooks.checkpoint.interval=2')
     assert result.returncode == 0, result.stderr[-3000:]
     logged = losses(tmp_path)
     assert sorted(logged) == [1, 2]
-    names = logged[2].keys()
-    assert any(name.startswith('clip.') for name in names) == (stage == 'e2e')
+    assert any(name.startswith('clip.') for name in logged[2])
     first, second = read(start), read(tmp_path / 'iter_2.pth')
-    changed = not second['backbone.conv1.weight'].equal(
+    assert not second['backbone.conv1.weight'].equal(
         first['backbone.conv1.weight'])
-    assert changed == (stage == 'e2e')
 
 
 def test_second_stage_from_nothing(first_stage, tmp_path):
