@@ -9,6 +9,7 @@ from projects.maxtron.engine import explain_unknown_arguments
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.runner import Runner, find_latest_checkpoint
 
 AMP_OPTIONS = {
@@ -42,6 +43,12 @@ def parse_args(parser: ArgumentParser) -> Namespace:
 
 def apply_args(parser: ArgumentParser, args: Namespace, cfg: Config) -> None:
     """Apply the arguments of this tool to the config."""
+    wrapper = cfg.get('optim_wrapper', {}).get('type')
+    if wrapper == 'AmpOptimWrapper' and get_device() == 'cpu':
+        parser.error(
+            f'{args.config} trains with mixed precision, which there is not '
+            'on a CPU; add --cfg-options optim_wrapper.type=OptimWrapper to '
+            'train without.')
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             parser.error(

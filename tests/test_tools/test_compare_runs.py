@@ -16,6 +16,10 @@ def cells(table):
 
 
 def test_tables(toy_runs, capsys):
+    # something else in the work folder, such as maps of a demo
+    foreign = toy_runs[0] / 'z/segments.json'
+    foreign.parent.mkdir()
+    foreign.write_text('[1]')
     main(list(map(str, toy_runs)))
     results, settings = map(cells, capsys.readouterr().out.split('\n\n'))
     first, second = map(read_run, toy_runs)

@@ -14,6 +14,8 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name('toy_config.py')
+VIDEO_KMAX = (
+    ROOT / 'configs/video_kmax/vipseg/video-kmax_r50_8xb4-40k_vipseg.py')
 
 
 def call(command, cwd, *arguments):
@@ -117,6 +119,9 @@ no_gpu = pytest.mark.skipif(
     (('no_config.py', ), 'Config not found: no_config.py'),
     ((CONFIG, '--cfg-options', 'model.hiden_channels=8'),
      'Did you mean model.hidden_channels?'),
+    pytest.param((VIDEO_KMAX, ),
+                 '--cfg-options optim_wrapper.type=OptimWrapper',
+                 marks=no_gpu),
     pytest.param((CONFIG, '--amp'), '--amp needs a CUDA device', marks=no_gpu),
     pytest.param((CONFIG, '--launcher', 'slurm'),
                  'launcher "slurm" needs accelerators',

@@ -79,7 +79,10 @@ def read(work_dir: str) -> Run:
     seed = cfg.get('randomness', {}).get('seed')
     if seed is None:
         seed = _drawn_seed(configs[-1])
-    tests = sorted(folder.glob('*/*.json'))
+    # not what else was put into the folder
+    tests = sorted(
+        path for path in folder.glob('*/*.json')
+        if path.stem == path.parent.name)
     metrics = json.loads(tests[-1].read_text()) if tests else {}
     return Run(
         str(folder), cfg, read_run(folder),

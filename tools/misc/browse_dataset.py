@@ -171,7 +171,8 @@ def parse_args(parser: argparse.ArgumentParser,
         '--split', choices=SPLITS, default='train', help='default: train')
     parser.add_argument(
         '--output-dir', help='folder to write images to, VIDEO/FRAME.jpg')
-    parser.add_argument('--num', type=int, help='number of clips')
+    parser.add_argument(
+        '--num', type=int, help='number of clips, at most one a video')
     parser.add_argument(
         '--max-frames', type=int, default=24, help='of a clip (default: 24)')
     parser.add_argument(

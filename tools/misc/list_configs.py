@@ -175,9 +175,14 @@ def read_rows() -> List[Row]:
 
 def matching(filters: argparse.Namespace) -> Iterator[Row]:
     """Rows that all filters let through."""
-    wanted = {k: v for k, v in vars(filters).items() if k in FILTERS and v}
+    wanted = {
+        key: set(map(str.lower, values))
+        for key, values in vars(filters).items() if key in FILTERS and values
+    }
     for row in read_rows():
-        if all(getattr(row, key) in values for key, values in wanted.items()):
+        if all(
+                getattr(row, key).lower() in values
+                for key, values in wanted.items()):
             yield row
 
 
@@ -319,7 +324,10 @@ def main() -> int:
         return int(bool(find_holes(read_rows())))
     rows = list(matching(args))
     if not rows:
-        parser.error('no config is like that; see the names without filters')
+        for key in filter(vars(args).get, FILTERS):
+            known = sorted({getattr(row, key) for row in read_rows()})
+            print(f'--{key}: {", ".join(known)}', file=sys.stderr)
+        parser.error('no config is like that; above is what there is')
     print(
         format_table(rows, columns_of(rows, args), args.format == 'markdown'),
         end='')
