@@ -38,7 +38,10 @@ def test_every_tool_has_a_command():
         path.name for path in (ROOT / 'tools/analysis_tools').glob('*.py')
         if "__name__ == '__main__'" in path.read_text()
     }
-    assert tools == {Path(command[1]).name for command in COMMANDS}
+    assert tools == {
+        Path(command[1]).name for command in COMMANDS
+        if '/analysis_tools/' in command[1]
+    }
 
 
 def test_table_is_of_configs():
