@@ -2,8 +2,11 @@
 """The configs of the repository, for tests that look at many of them."""
 import re
 from functools import cache
+from typing import List
 
+import torch
 import yaml
+from mmdet.registry import PARAM_SCHEDULERS
 from mmengine.config import Config
 
 from tests.models import ROOT
@@ -41,6 +44,38 @@ def read_index() -> dict:
         for model in yaml.safe_load((ROOT / path).read_text())['Models']
     ]
     return {model['Name']: model for model in models}
+
+
+_rates = {}
+
+
+def learning_rates(cfg: Config) -> List[float]:
+    """Multiple of the learning rate at each iteration.
+
+    As MMEngine's runner builds and steps the schedulers. What has the same
+    schedule shares the result.
+
+    Args:
+        cfg (:obj:`Config`): With ``param_scheduler`` and ``train_cfg``.
+    """
+    max_iters = cfg.train_cfg.max_iters
+    key = (repr(cfg.param_scheduler), max_iters)
+    if key in _rates:
+        return _rates[key]
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.)
+    schedulers = [
+        PARAM_SCHEDULERS.build({
+            'end': max_iters,
+            **scheduler, 'optimizer': optimizer
+        }) for scheduler in cfg.param_scheduler
+    ]
+    rates = _rates[key] = []
+    for _ in range(max_iters):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return rates
 
 
 def _by_dataset() -> list:

@@ -11,10 +11,10 @@ from projects.maxtron.engine.checkpoint import check_initial_weights
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import PARAM_SCHEDULERS
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
+from tests.configs import learning_rates
 from tests.models import ROOT
 from tests.parity import DATA
 from tools.model_converters.reference_to_maxtron import convert_state_dict
@@ -106,7 +106,7 @@ def test_learning_rate_of_every_iteration(stage, backbone):
     cfg, expected = load_trained(stage, backbone)
     n, warm_up = expected['max_iter'], expected['warmup_iters']
     assert cfg.train_cfg.max_iters == n
-    factors = learning_rates(cfg.param_scheduler[0], n)
+    factors = learning_rates(cfg)
     t = np.arange(n)
     formula = np.where(t < warm_up,
                        0.001 * (1 - t / warm_up) + t / warm_up,
@@ -114,19 +114,6 @@ def test_learning_rate_of_every_iteration(stage, backbone):
     np.testing.assert_allclose(factors, formula, rtol=1e-12)
     for step, factor in expected['schedule_factor'].items():
         assert factors[int(step)] == pytest.approx(factor, rel=1e-12)
-
-
-def learning_rates(scheduler_cfg, num_steps):
-    """Rates of a schedule as MMEngine's runner builds and steps it."""
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.)
-    scheduler = PARAM_SCHEDULERS.build(
-        dict(scheduler_cfg, optimizer=optimizer, end=num_steps))
-    rates = []
-    for _ in range(num_steps):
-        rates.append(optimizer.param_groups[0]['lr'])
-        optimizer.step()
-        scheduler.step()
-    return rates
 
 
 def test_schedule_goes_on_after_a_resume():

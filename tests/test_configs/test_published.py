@@ -8,15 +8,12 @@ configs/maxtron/README.md), but the dataset's where the head has a default (see
 configs/tube_link/README.md). The thresholds on COCO are kMaX-DeepLab's.
 """
 import re
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-import torch
-from mmdet.registry import PARAM_SCHEDULERS
 
-from tests.configs import load, read_index
+from tests.configs import learning_rates, load, read_index
 
 RELEASED = {
     name
@@ -140,29 +137,10 @@ def test_every_released_config_is_in_a_table():
     assert KMAX.keys() | TUBE_LINK.keys() == RELEASED | BASELINES
 
 
-@cache
-def learning_rates(cfg_text, max_iters):
-    """Rates of a schedule as MMEngine's runner builds and steps it."""
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.)
-    schedulers = [
-        PARAM_SCHEDULERS.build({
-            'end': max_iters,
-            **cfg, 'optimizer': optimizer
-        }) for cfg in eval(cfg_text)
-    ]
-    rates = []
-    for _ in range(max_iters):
-        rates.append(optimizer.param_groups[0]['lr'])
-        optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
-    return rates
-
-
 def check_schedule(cfg, expected, warmup):
     """Factors at 0, half and end of the warm-up, half way and at last."""
     n = cfg.train_cfg.max_iters
-    rates = learning_rates(repr([dict(x) for x in cfg.param_scheduler]), n)
+    rates = learning_rates(cfg)
     for t in (0, warmup // 2, warmup - 1, warmup, n // 2, n - 1):
         assert rates[t] == pytest.approx(expected(t), rel=1e-9), t
 

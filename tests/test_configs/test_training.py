@@ -10,7 +10,7 @@ from projects.maxtron.engine.checkpoint import check_initial_weights
 import numpy as np
 import pytest
 import torch
-from mmdet.registry import MODELS, PARAM_SCHEDULERS
+from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.optim import build_optim_wrapper
@@ -19,7 +19,7 @@ from mmengine.runner import load_checkpoint, save_checkpoint
 from torch.nn import GroupNorm, LayerNorm
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tests.configs import BY_NAME, MASK2FORMER
+from tests.configs import BY_NAME, MASK2FORMER, learning_rates
 from tests.configs import load as zoo
 from tools.model_converters.reference_to_maxtron import convert_state_dict
 
@@ -78,18 +78,7 @@ def test_optimizer(path, build_meta):
                                               (SWIN_L, (2500, 5000))])
 def test_learning_rate_of_every_iteration(path, milestones):
     cfg = load(path)
-    optimizer = torch.optim.AdamW([torch.zeros(1)], lr=1e-4)
-    schedulers = [
-        PARAM_SCHEDULERS.build(scheduler, default_args={
-            'optimizer': optimizer
-        }) for scheduler in cfg.param_scheduler
-    ]
-    rates = []
-    for _ in range(cfg.train_cfg.max_iters):
-        rates.append(optimizer.param_groups[0]['lr'])
-        optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
+    rates = 1e-4 * np.array(learning_rates(cfg))
     i = np.arange(cfg.train_cfg.max_iters)
     warm_up = 1 - (1 - np.minimum(i / 500, 1)) * (1 - 0.001)
     steps = sum(i >= milestone for milestone in milestones)

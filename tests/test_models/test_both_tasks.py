@@ -1,7 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Instances of Video-kMaX, and things and stuff with Tube-Link."""
 from projects.maxtron.models.clip_reader import ClipReader
-from projects.maxtron.models.trackers import QueryAssociation
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from pycocotools import mask as mask_utils
 
 from tests.models import ROOT, build, model_cfg
 from tests.offline import ORI_SHAPE, make_video, offline_cfg, predict
+from tests.test_models.test_heads.test_maxtron_head import track
 from tests.test_models.test_losses.clips import pack_masks, random_clip
 from tools.analysis_tools.benchmark_panoptic_merge import (
     find_ties,
@@ -108,17 +108,6 @@ def test_losses_of_maps_are_those_of_masks():
         torch.testing.assert_close(loss, losses[1][name], rtol=0, atol=0)
 
 
-def read(model, video):
-    """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a video."""
-    head, clips = model.head, ClipReader(model, video, ORI_SHAPE)
-    if head.mode == 'offline':
-        cls_logits, clips = head.refine(clips)
-        return cls_logits, torch.cat([head.segment(*x) for x in clips], 1)
-    association = QueryAssociation()
-    masks = [association.update(clip).mask_logits[0] for clip, _ in clips]
-    return association.cls_logits, torch.cat(masks, 1)
-
-
 @pytest.mark.parametrize('stage', ['nearonline', 'offline'])
 def test_panoptic_maps_are_those_of_the_plain_rules(stage):
     """With masks that do not compete for the pixels."""
@@ -142,7 +131,8 @@ def test_panoptic_maps_are_those_of_the_plain_rules(stage):
     torch.nn.init.normal_(segmenter.mask_embed[-1].weight)
     video = list(make_video('vis', 4))
     with torch.no_grad():
-        cls_logits, masks = read(model, video)
+        cls_logits, masks = track(model.head,
+                                  ClipReader(model, video, ORI_SHAPE))
     size = model.data_preprocessor.img_shape(video[0].shape[-2:])
     masks = resize_logits(
         masks, (64, 96), size, ORI_SHAPE, align_corners=False)

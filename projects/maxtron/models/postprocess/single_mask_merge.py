@@ -27,6 +27,7 @@ class SingleMaskMerger(PanopticMerger):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        self._areas = 0  # of each query, in all frames
         self.logit_thr = math.log(self.pixel_thr / (1 - self.pixel_thr))
 
     @torch.no_grad()
@@ -40,17 +41,17 @@ class SingleMaskMerger(PanopticMerger):
         for logits in mask_logits.unbind(1):
             masks = encode_frame(logits, input_shape, img_shape, ori_shape,
                                  self.align_corners, self.logit_thr)
-            areas = mask_utils.area(masks.rles).astype(np.float64)
+            areas = mask_utils.area(masks.rles).astype(int)
+            self._areas = self._areas + areas
             self._prob_sums += masks.scores.double().numpy() * areas
             self._frames.append(masks.rles)
 
     def _merge(self, scores: np.ndarray, labels: List[int]) -> PanopticResult:
-        areas = sum(mask_utils.area(rles).astype(int) for rles in self._frames)
-        nothing = [_empty(rles[0]['size']) for rles in self._frames]
-        taken, accepted = list(nothing), []
+        taken = [_empty(rles[0]['size']) for rles in self._frames]
+        accepted = []
 
         def count_free(query):
-            return areas[query] - sum(
+            return self._areas[query] - sum(
                 int(mask_utils.area(_merged(rles[query], other, True)))
                 for rles, other in zip(self._frames, taken))
 
@@ -61,7 +62,8 @@ class SingleMaskMerger(PanopticMerger):
                 for rles, other in zip(self._frames, taken)
             ]
 
-        segments = self._decide(scores, labels, areas, count_free, take)
+        segments = self._decide(scores, labels, self._areas, count_free,
+                                take)
         return PanopticResult([self._paint(rles, accepted)
                                for rles in self._frames], segments)
 
