@@ -33,7 +33,8 @@ class BuildWithMim(build_py):
                 shutil.copytree(
                     source,
                     target / name,
-                    ignore=shutil.ignore_patterns('__pycache__'))
+                    ignore=shutil.ignore_patterns('__pycache__'),
+                )
             else:
                 shutil.copy(source, target)
 
@@ -56,7 +57,8 @@ setup(
     description='MaXTron for MMDetection: video segmentation with trajectory '
     'attention',
     long_description=(ROOT / 'README.md').read_text()
-    if (ROOT / 'README.md').exists() else '',
+    if (ROOT / 'README.md').exists()
+    else '',
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10',
@@ -70,4 +72,5 @@ setup(
     extras_require={
         name: requirements(name)
         for name in ('mminstall', 'optional', 'tests', 'docs')
-    })
+    },
+)

@@ -10,6 +10,7 @@ length. Ctrl-C ends it; what was done until then is kept. Where all of the
 video must be seen first (--mode offline; --mode video of a panoptic model),
 results come after that; --feature-cache none then keeps the memory flat.
 """
+
 import argparse
 import os
 import os.path as osp
@@ -17,7 +18,6 @@ import signal
 import sys
 import time
 from contextlib import ExitStack, closing
-from typing import List, Optional
 
 import cv2
 import torch
@@ -52,78 +52,100 @@ PANOPTIC_SCORE_THR = (
     'note: --score-thr has no effect on a panoptic model, which gives every '
     'pixel to at most one segment. What becomes a segment is decided by '
     'pixel_thr, thing_thr, stuff_thr and overlap_thr of model.head.test_cfg, '
-    'which --cfg-options can set.')
+    'which --cfg-options can set.'
+)
 WINDOW = 'MaXTron (q or Esc to stop)'
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument(
-        'input', help='video file, folder of frames, or camera number')
+        'input', help='video file, folder of frames, or camera number'
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('--checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='drawn video to write (.mp4)')
     parser.add_argument(
         '--out-json',
         help='masks to write, as a YouTube-VIS submission; of a panoptic '
-        'model the segments of --out-png, as pred.json of a VIPSeg submission')
+        'model the segments of --out-png, as pred.json of a VIPSeg submission',
+    )
     parser.add_argument(
         '--out-png',
         help='folder for masks, one PNG of instance ids a frame; of a '
         'panoptic model one of segment ids R + 256 G + 65536 B, and '
-        'segments.json, which says what they are')
+        'segments.json, which says what they are',
+    )
     parser.add_argument('--show', action='store_true', help='open a window')
     parser.add_argument(
         '--wait-time',
         type=float,
         default=0.001,
         help='seconds that the window shows a frame, 0 until a key is pressed '
-        '(default: %(default)s)')
+        '(default: %(default)s)',
+    )
     parser.add_argument(
         '--device',
-        help='such as cuda:0 or cpu; by default the first GPU, if any')
+        help='such as cuda:0 or cpu; by default the first GPU, if any',
+    )
     parser.add_argument(
         '--mode',
         choices=['video', 'clip', 'offline'],
         help='offline: with a cross-clip tracker; video: near-online, of a '
         'panoptic model with one decision at the end; clip: near-online, a '
         'panoptic model decides clip by clip (default: as configured, but '
-        'clip rather than video)')
+        'clip rather than video)',
+    )
     parser.add_argument(
         '--feature-cache',
         choices=['device', 'cpu', 'cpu_fp16', 'none'],
         help='where mode offline keeps pixel embeddings until the end of the '
-        'video; none makes them a second time instead, in flat memory')
+        'video; none makes them a second time instead, in flat memory',
+    )
     parser.add_argument(
         '--score-thr',
         type=float,
         help='least score to be drawn and to be in the PNG, of instances '
-        f'(default: {DEFAULT_SCORE_THR:g})')
+        f'(default: {DEFAULT_SCORE_THR:g})',
+    )
     parser.add_argument(
         '--fps',
         type=float,
         help='frames a second of OUT; by default those of the input, or '
-        f'{DEFAULT_FPS:g} where it does not say')
+        f'{DEFAULT_FPS:g} where it does not say',
+    )
     parser.add_argument(
-        '--max-frames', type=int, help='stop after so many frames')
+        '--max-frames', type=int, help='stop after so many frames'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
-        help='override values of the config: xxx=yyy, xxx.yyy=zzz')
+        help='override values of the config: xxx=yyy, xxx.yyy=zzz',
+    )
     args = parser.parse_args()
     if not (args.out or args.out_json or args.out_png or args.show):
-        parser.error('nothing to do: give --out, --out-json, --out-png or '
-                     '--show')
+        parser.error(
+            'nothing to do: give --out, --out-json, --out-png or --show'
+        )
     if args.max_frames is not None and args.max_frames < 1:
         parser.error('--max-frames must be at least 1')
     if args.fps is not None and not args.fps > 0:
         parser.error('--fps must be above 0')
-    if args.out and osp.exists(args.out) and osp.exists(
-            args.input) and osp.samefile(args.input, args.out):
+    if (
+        args.out
+        and osp.exists(args.out)
+        and osp.exists(args.input)
+        and osp.samefile(args.input, args.out)
+    ):
         parser.error(f'--out would overwrite the input {args.input}')
-    if args.show and sys.platform == 'linux' and not (
-            os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')):
+    if (
+        args.show
+        and sys.platform == 'linux'
+        and not (
+            os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')
+        )
+    ):
         parser.error('--show needs a display and there is none: use --out')
     return args
 
@@ -155,13 +177,18 @@ class StopOnInterrupt:
 class Outputs:
     """Everything that is to be written or shown of a video."""
 
-    def __init__(self, args: argparse.Namespace, source: FrameSource,
-                 inferencer: MaXTronInferencer) -> None:
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        source: FrameSource,
+        inferencer: MaXTronInferencer,
+    ) -> None:
         self.args = args
         self.source = source
         self.inferencer = inferencer
         self.score_thr = (
-            DEFAULT_SCORE_THR if args.score_thr is None else args.score_thr)
+            DEFAULT_SCORE_THR if args.score_thr is None else args.score_thr
+        )
         self.num_frames = 0
         self.video = None
         for path in filter(None, (args.out, args.out_json)):
@@ -170,10 +197,17 @@ class Outputs:
             if args.out:
                 fps = args.fps or source.fps or DEFAULT_FPS
                 self.video = stack.enter_context(
-                    VideoWriter(args.out, fps, source.size))
+                    VideoWriter(args.out, fps, source.size)
+                )
             self.results = stack.enter_context(
-                open_results(inferencer, source, args.out_png, args.out_json,
-                             self.score_thr))
+                open_results(
+                    inferencer,
+                    source,
+                    args.out_png,
+                    args.out_json,
+                    self.score_thr,
+                )
+            )
             self._stack = stack.pop_all()
 
     def __enter__(self) -> 'Outputs':
@@ -195,7 +229,7 @@ class Outputs:
     def __exit__(self, *exc) -> None:
         self._stack.__exit__(*exc)
 
-    def paths(self) -> List[str]:
+    def paths(self) -> list[str]:
         outs = (self.args.out, self.args.out_json, self.args.out_png)
         return [osp.abspath(out) for out in outs if out]
 
@@ -219,25 +253,35 @@ class SpeedColumn(ProgressColumn):
 class Bars:
     """Progress: of the results, and before of reading all of the video."""
 
-    def __init__(self, source: FrameSource, inferencer: MaXTronInferencer,
-                 max_frames: Optional[int]) -> None:
+    def __init__(
+        self,
+        source: FrameSource,
+        inferencer: MaXTronInferencer,
+        max_frames: int | None,
+    ) -> None:
         total = source.num_frames
         if max_frames is not None:
             total = min(total or max_frames, max_frames)
         self._progress = Progress(
-            TextColumn('{task.description}'), BarColumn(),
-            MofNCompleteColumn(), SpeedColumn(), TimeElapsedColumn(),
-            TimeRemainingColumn())
+            TextColumn('{task.description}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            SpeedColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         self._reading = None
         name = source.name
         if inferencer.at_end:
             passes = inferencer.num_passes
             self._reading = self._progress.add_task(
                 f'{name}: reading' + (' twice' if passes > 1 else ''),
-                total=total and total * passes)
+                total=total and total * passes,
+            )
             name = f'{name}: results'
         self._results = self._progress.add_task(
-            name, total=total, start=not inferencer.at_end)
+            name, total=total, start=not inferencer.at_end
+        )
 
     def __enter__(self) -> 'Bars':
         self._progress.start()
@@ -257,8 +301,12 @@ class Bars:
         self._progress.advance(self._results)
 
 
-def process(args: argparse.Namespace, source: FrameSource,
-            inferencer: MaXTronInferencer, outputs: Outputs) -> None:
+def process(
+    args: argparse.Namespace,
+    source: FrameSource,
+    inferencer: MaXTronInferencer,
+    outputs: Outputs,
+) -> None:
     """Run the video through the model to the outputs."""
     bars = Bars(source, inferencer, args.max_frames)
     results = inferencer.stream(source, args.max_frames, bars.read)
@@ -277,6 +325,7 @@ def peak_memory() -> str:
     if sys.platform == 'win32':
         return 'unknown'
     import resource  # not on Windows
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 2**20 if sys.platform == 'darwin' else 2**10
     text = f'{peak / unit:.0f} MiB'
@@ -289,14 +338,21 @@ def peak_memory() -> str:
 def build(args: argparse.Namespace) -> MaXTronInferencer:
     """Build the model, or say why the config does not allow it."""
     try:
-        return MaXTronInferencer(args.config, args.checkpoint, args.device,
-                                 args.cfg_options, args.mode,
-                                 args.feature_cache)
+        return MaXTronInferencer(
+            args.config,
+            args.checkpoint,
+            args.device,
+            args.cfg_options,
+            args.mode,
+            args.feature_cache,
+        )
     except (TypeError, KeyError, ImportError) as error:
         # str() of a KeyError would quote the text
         text = error.args[0] if error.args else error
-        sys.exit(f'error: {args.config} cannot be built: '
-                 f'{type(error).__name__}: {text}')
+        sys.exit(
+            f'error: {args.config} cannot be built: '
+            f'{type(error).__name__}: {text}'
+        )
 
 
 def main() -> None:
@@ -315,16 +371,20 @@ def main() -> None:
         with outputs:
             process(args, source, inferencer, outputs)
     except VideoError as error:
-        sys.exit(f'error: {error}\nThe {outputs.num_frames} frames before '
-                 'are kept in the outputs with .part in their names.')
+        sys.exit(
+            f'error: {error}\nThe {outputs.num_frames} frames before '
+            'are kept in the outputs with .part in their names.'
+        )
     except KeyboardInterrupt:
         print('Interrupted.')
     seconds = time.perf_counter() - start
     for path in outputs.paths():
         print(f'Wrote {path}')
-    print(f'{outputs.num_frames} frames of {source.size[1]}x{source.size[0]} '
-          f'in {seconds:.1f} s ({outputs.num_frames / seconds:.2f} frames/s), '
-          f'{outputs.results.tracks}, peak memory {peak_memory()}')
+    print(
+        f'{outputs.num_frames} frames of {source.size[1]}x{source.size[0]} '
+        f'in {seconds:.1f} s ({outputs.num_frames / seconds:.2f} frames/s), '
+        f'{outputs.results.tracks}, peak memory {peak_memory()}'
+    )
 
 
 if __name__ == '__main__':

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The configs of the repository, for tests that look at many of them."""
+
 import re
 from functools import cache
-from typing import List
 
 import torch
 import yaml
@@ -12,17 +12,20 @@ from mmengine.config import Config
 from tests.models import ROOT
 
 FILES = sorted(
-    str(path.relative_to(ROOT)) for path in ROOT.glob('configs/**/*.py'))
+    str(path.relative_to(ROOT)) for path in ROOT.glob('configs/**/*.py')
+)
 LEAVES = [path for path in FILES if '/_base_/' not in path]
 # of MMDetection's Mask2Former on COCO, which video models start from
 MASK2FORMER = [path for path in LEAVES if '/tube_link/coco/' in path]
 # leaves whose names promise a backbone, GPUs, batch and iterations
 ZOO = [
-    path for path in LEAVES
+    path
+    for path in LEAVES
     if re.search(r'_(8|16)xb\d-', path) and path not in MASK2FORMER
 ]
-BY_NAME = {path.rpartition('/')[2].removesuffix('.py'): path
-           for path in LEAVES}
+BY_NAME = {
+    path.rpartition('/')[2].removesuffix('.py'): path for path in LEAVES
+}
 
 
 @cache
@@ -40,7 +43,8 @@ def read_index() -> dict:
     """Entries of all metafiles by name."""
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
     models = [
-        model for path in index['Import']
+        model
+        for path in index['Import']
         for model in yaml.safe_load((ROOT / path).read_text())['Models']
     ]
     return {model['Name']: model for model in models}
@@ -49,7 +53,7 @@ def read_index() -> dict:
 _rates = {}
 
 
-def learning_rates(cfg: Config) -> List[float]:
+def learning_rates(cfg: Config) -> list[float]:
     """Multiple of the learning rate at each iteration.
 
     As MMEngine's runner builds and steps the schedulers. What has the same
@@ -62,12 +66,12 @@ def learning_rates(cfg: Config) -> List[float]:
     key = (repr(cfg.param_scheduler), max_iters)
     if key in _rates:
         return _rates[key]
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     schedulers = [
-        PARAM_SCHEDULERS.build({
-            'end': max_iters,
-            **scheduler, 'optimizer': optimizer
-        }) for scheduler in cfg.param_scheduler
+        PARAM_SCHEDULERS.build(
+            {'end': max_iters, **scheduler, 'optimizer': optimizer}
+        )
+        for scheduler in cfg.param_scheduler
     ]
     rates = _rates[key] = []
     for _ in range(max_iters):
@@ -82,8 +86,9 @@ def _by_dataset() -> list:
     """One config of the zoo for each base of datasets."""
     found = {}
     for path in ZOO:
-        base = re.search(r"'.*_base_/datasets/(.*)\.py'",
-                         (ROOT / path).read_text())
+        base = re.search(
+            r"'.*_base_/datasets/(.*)\.py'", (ROOT / path).read_text()
+        )
         if base:
             found.setdefault(base[1], path)
     return sorted(found.values())

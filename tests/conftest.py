@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Comes before every test module, whatever that imports first."""
+
 import gc
 import os
 

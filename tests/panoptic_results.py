@@ -1,18 +1,18 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Panoptic maps as a model predicts them."""
-from typing import Type
 
-from projects.maxtron.models.postprocess import PanopticMap
-from projects.maxtron.models.postprocess.panoptic_map import IndexMap
+from projects.maxtron.structures import IndexMap, PanopticMap
 
 import numpy as np
 
 
-def panoptic_map(ids: np.ndarray,
-                 void: int,
-                 cls: Type[PanopticMap] = PanopticMap) -> PanopticMap:
+def panoptic_map(
+    ids: np.ndarray, void: int, cls: type[PanopticMap] = PanopticMap
+) -> PanopticMap:
     """The map of these panoptic ids, shape (H, W)."""
     table, indices = np.unique(ids, return_inverse=True)
     return cls(
-        IndexMap.encode(indices.reshape(ids.shape)), table.astype(np.int32),
-        void)
+        IndexMap.encode(indices.reshape(ids.shape)),
+        table.astype(np.int32),
+        void,
+    )

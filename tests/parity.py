@@ -1,11 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Golden cases of the reference implementation, see tests/data/parity."""
+
 import importlib.util
 import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict
 
 import projects.maxtron  # noqa: F401, before MMDetection
 
@@ -18,8 +18,9 @@ from tools.model_converters.reference_to_maxtron import convert_state_dict
 DATA = Path(__file__).parent / 'data' / 'parity'
 _ENCODER_LAYER = 'panoptic_head.pixel_decoder.encoder.layers.0.'
 _WITHIN_CLIP = 'sem_seg_head.wc_module.within_clip_tracking_module.'
-_TEMPORAL_LAYER = (f'{_WITHIN_CLIP}transformer.encoder.temporal_layers.0.'
-                   'temporal_layers.0.')
+_TEMPORAL_LAYER = (
+    f'{_WITHIN_CLIP}transformer.encoder.temporal_layers.0.temporal_layers.0.'
+)
 # The module of the reference that the keys of a case are relative to, by the
 # beginning of the case's name; '' where they are those of the whole model.
 PREFIXES = dict(
@@ -29,7 +30,8 @@ PREFIXES = dict(
         c_='panoptic_head.pixel_decoder.',
         d_='panoptic_head.',
         e_='panoptic_head.',
-        i_='panoptic_head.'),
+        i_='panoptic_head.',
+    ),
     vps=dict(
         axial_trajectory_layer=_TEMPORAL_LAYER,
         trajectory_layer=_TEMPORAL_LAYER,
@@ -38,12 +40,15 @@ PREFIXES = dict(
         convnext='backbone.',
         cross_clip_module='cross_clip_tracking_module.',
         kmax_pixel_decoder='sem_seg_head.pixel_decoder.',
-        transformer_decoder='sem_seg_head.predictor.'))
+        transformer_decoder='sem_seg_head.predictor.',
+    ),
+)
 
 
 def _import_weights():
-    spec = importlib.util.spec_from_file_location('parity_weights',
-                                                  DATA / 'weights.py')
+    spec = importlib.util.spec_from_file_location(
+        'parity_weights', DATA / 'weights.py'
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -68,12 +73,13 @@ class Case:
         outputs (dict[str, Tensor]): Stored arrays: what is expected, and
             inputs that are stored rather than generated.
     """
+
     info: dict
     settings: dict
-    reference_state: Dict[str, Tensor]
-    state: Dict[str, Tensor]
-    inputs: Dict[str, Tensor]
-    outputs: Dict[str, Tensor]
+    reference_state: dict[str, Tensor]
+    state: dict[str, Tensor]
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
 
 
 def load_case(name: str, folder: str = 'vis') -> Case:
@@ -104,48 +110,63 @@ def load_case(name: str, folder: str = 'vis') -> Case:
     inputs = {}
     for key, spec in info.get('inputs', {}).items():
         options = {
-            k: spec[k]
-            for k in ('kind', 'low', 'high', 'scale') if k in spec
+            k: spec[k] for k in ('kind', 'low', 'high', 'scale') if k in spec
         }
         array = weights.tensor(key, spec['shape'], spec['seed'], **options)
         if zlib.crc32(np.ascontiguousarray(array).tobytes()) != spec['crc32']:
             raise ValueError(f'Input {key} of {name} is not as recorded.')
         inputs[key] = torch.from_numpy(array)
-    prefix = next((prefix for start, prefix in PREFIXES[folder].items()
-                   if name.startswith(start)), '')
-    return Case(info, info.get('settings', {}), state,
-                _convert(state, prefix), inputs, outputs)
+    prefix = next(
+        (
+            prefix
+            for start, prefix in PREFIXES[folder].items()
+            if name.startswith(start)
+        ),
+        '',
+    )
+    return Case(
+        info,
+        info.get('settings', {}),
+        state,
+        _convert(state, prefix),
+        inputs,
+        outputs,
+    )
 
 
-def _convert(state: Dict[str, Tensor], prefix: str) -> Dict[str, Tensor]:
+def _convert(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Convert weights with names relative to a module."""
     converted = convert_state_dict(state, prefix)
     if prefix == 'panoptic_head.' and any(
-            key.startswith('head.') for key in converted):
+        key.startswith('head.') for key in converted
+    ):
         # The tracker, which is none of the segmenter here.
         converted = {
             key.removeprefix('head.')
-            if key.startswith('head.') else f'segmenter.{key}': value
+            if key.startswith('head.')
+            else f'segmenter.{key}': value
             for key, value in converted.items()
         }
     return converted
 
 
-def _make_state(info: dict) -> Dict[str, Tensor]:
+def _make_state(info: dict) -> dict[str, Tensor]:
     """Weights of a case by the reference's names."""
     state = weights.make_state(info['keys'], info['seed'])
     for suffix, factor in info.get('rescale', []):
         for key in state:
             if key.endswith(suffix):
                 state[key] = (state[key] * np.float32(factor)).astype(
-                    np.float32)
+                    np.float32
+                )
     if weights.checksum(state) != info['weights_check']:
         raise ValueError(f'Weights of {info["case"]} are not as recorded.')
     return {key: torch.from_numpy(value) for key, value in state.items()}
 
 
-def assert_parity(actual: Tensor, expected: Tensor,
-                  rtol: float = 1e-4) -> None:
+def assert_parity(
+    actual: Tensor, expected: Tensor, rtol: float = 1e-4
+) -> None:
     """Compare with a golden array.
 
     Args:
@@ -158,11 +179,13 @@ def assert_parity(actual: Tensor, expected: Tensor,
         actual.detach(),
         expected,
         rtol=rtol,
-        atol=0.1 * rtol * expected.std().item())
+        atol=0.1 * rtol * expected.std().item(),
+    )
 
 
-def assert_norm_parity(actual: Tensor, expected: Tensor,
-                       rtol: float = 1e-4) -> None:
+def assert_norm_parity(
+    actual: Tensor, expected: Tensor, rtol: float = 1e-4
+) -> None:
     """Compare with a golden array of a deep, randomly weighted network.
 
     Such a network multiplies the rounding noise of each layer, in the

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Configs of full size, made narrow and shallow, on miniatures of the data."""
+
 import json
 import runpy
 import shutil
@@ -18,11 +19,14 @@ CANVAS = dict(odd=(97, 65), even=(96, 64))  # width, height
 _BACKBONES = dict(
     ResNet=dict(depth=18, base_channels=8, stem_channels=8),
     SwinTransformer=dict(
-        embed_dims=8, depths=[1] * 4, num_heads=[1, 2, 2, 2], window_size=4),
-    ConvNeXt=dict(arch=dict(depths=[1] * 4, channels=CHANNELS)))
+        embed_dims=8, depths=[1] * 4, num_heads=[1, 2, 2, 2], window_size=4
+    ),
+    ConvNeXt=dict(arch=dict(depths=[1] * 4, channels=CHANNELS)),
+)
 _DECODER = dict(
     self_attn_cfg=dict(embed_dims=32, num_heads=4),
-    ffn_cfg=dict(embed_dims=32, feedforward_channels=32))
+    ffn_cfg=dict(embed_dims=32, feedforward_channels=32),
+)
 _MASK2FORMER = dict(
     in_channels=CHANNELS,
     feat_channels=32,
@@ -30,22 +34,30 @@ _MASK2FORMER = dict(
     num_queries=9,
     pixel_decoder=dict(
         encoder=dict(num_layers=1, layer_cfg=_DECODER),
-        positional_encoding=dict(num_feats=16)),
+        positional_encoding=dict(num_feats=16),
+    ),
     positional_encoding=dict(num_feats=16),
     transformer_decoder=dict(
         num_layers=2,
         layer_cfg=dict(
-            _DECODER, cross_attn_cfg=dict(embed_dims=32, num_heads=4))))
+            _DECODER, cross_attn_cfg=dict(embed_dims=32, num_heads=4)
+        ),
+    ),
+)
 
 
 def _kmax() -> dict:
     """Widths of the tiny Video-kMaX, without what a config decides."""
     model = runpy.run_path(
-        str(ROOT / 'configs/_base_/models/video-kmax_tiny.py'))['model']
+        str(ROOT / 'configs/_base_/models/video-kmax_tiny.py')
+    )['model']
     segmenter = model['head']['segmenter']
     parts = ('pixel_decoder', 'transformer_decoder', 'semantic_head')
-    return dict({part: segmenter[part]
-                 for part in parts}, in_channels=CHANNELS, num_queries=9)
+    return dict(
+        {part: segmenter[part] for part in parts},
+        in_channels=CHANNELS,
+        num_queries=9,
+    )
 
 
 def shrink_model(model: ConfigDict) -> None:
@@ -59,7 +71,8 @@ def shrink_model(model: ConfigDict) -> None:
         segmenter = json.loads(json.dumps(_MASK2FORMER))
         if 'temporal_cfg' in model.head.segmenter.pixel_decoder:
             segmenter['pixel_decoder']['temporal_cfg'] = dict(
-                feedforward_channels=32)
+                feedforward_channels=32
+            )
         segmenter['train_cfg'] = dict(num_points=64)
         changes['head'] = dict(segmenter=segmenter)
     else:
@@ -78,11 +91,13 @@ def shrink_model(model: ConfigDict) -> None:
             feat_channels=32,
             num_heads=4,
             feedforward_channels=32,
-            norm_cfg=dict(type='GN', num_groups=8))
+            norm_cfg=dict(type='GN', num_groups=8),
+        )
     if 'head' in model and model.head.get('tracker'):
         kmax = model.head.segmenter.type == 'VideoKMaXHead'
         changes['head']['tracker'] = dict(
-            embed_dims=64 if kmax else 32, num_heads=4, num_layers=2)
+            embed_dims=64 if kmax else 32, num_heads=4, num_layers=2
+        )
     _merge(model, changes)
 
 
@@ -130,7 +145,9 @@ def shrink(path: str, data: Path, work_dir: Path) -> Config:
             default_hooks=dict(logger=dict(interval=1)),
             log_processor=dict(window_size=1),
             log_level='ERROR',
-            randomness=dict(seed=0)))
+            randomness=dict(seed=0),
+        ),
+    )
     cfg.train_cfg.pop('dynamic_intervals', None)
     if 'kmax' in path:
         cfg.param_scheduler[0].warmup_iters = 0
@@ -173,6 +190,7 @@ def write_miniatures(root: Path) -> Path:
         Path: The same.
     """
     from projects.maxtron.datasets import OVISDataset, YouTubeVISClipDataset
+
     for version in ('2019', '2021', '2022', 'ovis'):
         if version == 'ovis':
             name, images = 'ovis', '{}'
@@ -182,13 +200,17 @@ def write_miniatures(root: Path) -> Path:
             name, images = f'youtube_vis_{version}', '{}/JPEGImages'
             classes = YouTubeVISClipDataset.METAINFO['classes']
         for split in ('train', 'valid'):
-            tiny_videos.write_dataset(root / name, images.format(split),
-                                      f'annotations/{name}_{split}.json',
-                                      classes)
+            tiny_videos.write_dataset(
+                root / name,
+                images.format(split),
+                f'annotations/{name}_{split}.json',
+                classes,
+            )
     vipseg = root / 'VIPSeg/VIPSeg_720P'
     tiny_panoptic.write_dataset(vipseg)
     for split in ('train', 'val'):
-        shutil.copy(vipseg / 'train.json',
-                    vipseg / f'panoptic_gt_VIPSeg_{split}.json')
+        shutil.copy(
+            vipseg / 'train.json', vipseg / f'panoptic_gt_VIPSeg_{split}.json'
+        )
     tiny_coco.write_coco(root / 'coco')
     return root

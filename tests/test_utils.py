@@ -14,7 +14,8 @@ def test_file_is_complete_or_as_before(tmp_path, before):
             file.write('half')
         raise KeyboardInterrupt
     assert [p.read_text() for p in tmp_path.iterdir()] == (
-        [] if before is None else ['old'])
+        [] if before is None else ['old']
+    )
     with pytest.raises(RuntimeError), atomic_path(path):
         raise RuntimeError  # before there is a file
     with atomic_path(path) as part:

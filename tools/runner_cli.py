@@ -27,7 +27,8 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--work-dir',
         help='folder for logs and checkpoints; default: work_dir of the '
-        'config, else ./work_dirs/CONFIG_NAME')
+        'config, else ./work_dirs/CONFIG_NAME',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -36,19 +37,22 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         help='override settings of the config, as in '
         'train_dataloader.batch_size=2. Lists: key="[a,b]" or key=a,b, '
         'without spaces. A key that nothing reads is an error; +key=value '
-        'adds it all the same')
+        'adds it all the same',
+    )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='what started the processes of a distributed run')
+        help='what started the processes of a distributed run',
+    )
     # torch.distributed.launch passes it in either form.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser
 
 
-def read_config(parser: argparse.ArgumentParser,
-                args: argparse.Namespace) -> Config:
+def read_config(
+    parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> Config:
     """Load the config and apply the shared arguments.
 
     Ends the program with a sentence, not a traceback, where an argument is
@@ -79,8 +83,9 @@ def read_config(parser: argparse.ArgumentParser,
             evaluators = [evaluators]
         for evaluator in evaluators:
             if evaluator.get('type') == 'ClipYouTubeVISMetric':
-                evaluator.setdefault('outfile_prefix',
-                                     os.path.join(cfg.work_dir, 'results'))
+                evaluator.setdefault(
+                    'outfile_prefix', os.path.join(cfg.work_dir, 'results')
+                )
     return cfg
 
 

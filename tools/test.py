@@ -20,18 +20,22 @@ def parse_args(parser: ArgumentParser) -> Namespace:
     """Add the arguments of this tool and parse the command line."""
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument(
-        '--out', help='also write the predictions to this .pkl file')
+        '--out', help='also write the predictions to this .pkl file'
+    )
     parser.add_argument(
-        '--show', action='store_true', help='show the predictions')
+        '--show', action='store_true', help='show the predictions'
+    )
     parser.add_argument(
         '--show-dir',
         help='write painted frames to this folder, below '
-        'WORK_DIR/TIMESTAMP unless it is absolute')
+        'WORK_DIR/TIMESTAMP unless it is absolute',
+    )
     parser.add_argument(
         '--wait-time',
         type=float,
         default=2,
-        help='seconds that --show waits between frames')
+        help='seconds that --show waits between frames',
+    )
     args = parser.parse_args()
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out must end in .pkl or .pickle, not "{args.out}"')

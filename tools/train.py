@@ -14,24 +14,27 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 AMP_OPTIONS = {
     'optim_wrapper.type': 'AmpOptimWrapper',
-    'optim_wrapper.loss_scale': 'dynamic'
+    'optim_wrapper.loss_scale': 'dynamic',
 }
 
 
 def parse_args(parser: ArgumentParser) -> Namespace:
     """Add the arguments of this tool and parse the command line."""
     parser.add_argument(
-        '--amp', action='store_true', help='train with mixed precision')
+        '--amp', action='store_true', help='train with mixed precision'
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate to the real batch size')
+        help='scale the learning rate to the real batch size',
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         help='resume from a checkpoint; without a path, from the newest one '
-        'of the work folder, or start anew where there is none')
+        'of the work folder, or start anew where there is none',
+    )
     args = parser.parse_args()
     if args.amp:
         if not torch.cuda.is_available():
@@ -48,13 +51,15 @@ def apply_args(parser: ArgumentParser, args: Namespace, cfg: Config) -> None:
         parser.error(
             f'{args.config} trains with mixed precision, which there is not '
             'on a CPU; add --cfg-options optim_wrapper.type=OptimWrapper to '
-            'train without.')
+            'train without.'
+        )
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             parser.error(
                 f'--auto-scale-lr: {args.config} does not say which batch '
                 'size its learning rate is for. Add to it: auto_scale_lr = '
-                'dict(enable=False, base_batch_size=N)')
+                'dict(enable=False, base_batch_size=N)'
+            )
         cfg.auto_scale_lr.enable = True
     if args.resume == 'auto':
         cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
@@ -79,8 +84,10 @@ def batch_facts(cfg: Config, processes: int) -> str:
     steps = cfg.optim_wrapper.get('accumulative_counts', 1)
     real = processes * per_process * steps
     rate = cfg.optim_wrapper.optimizer.lr
-    text = (f'Batch size {real}: {processes} process(es) x {per_process} '
-            f'sample(s) x {steps} accumulated step(s). Learning rate {rate:g}')
+    text = (
+        f'Batch size {real}: {processes} process(es) x {per_process} '
+        f'sample(s) x {steps} accumulated step(s). Learning rate {rate:g}'
+    )
     scaling = cfg.get('auto_scale_lr', {})
     base = scaling.get('base_batch_size')
     if base is None:
@@ -92,8 +99,10 @@ def batch_facts(cfg: Config, processes: int) -> str:
         return f'{text} Scaled by {factor:g} to {rate * factor:g}.'
     if base == real:
         return text
-    return (f'{text} They differ: pass --auto-scale-lr to scale it, or set '
-            'optim_wrapper.accumulative_counts to keep the batch size.')
+    return (
+        f'{text} They differ: pass --auto-scale-lr to scale it, or set '
+        'optim_wrapper.accumulative_counts to keep the batch size.'
+    )
 
 
 def main() -> None:
@@ -108,7 +117,8 @@ def main() -> None:
         if args.resume == 'auto' and not cfg.resume:
             runner.logger.info(
                 f'Nothing to resume in {cfg.work_dir}: the run starts anew, '
-                f'from {cfg.get("load_from") or "random weights"}.')
+                f'from {cfg.get("load_from") or "random weights"}.'
+            )
         runner.train()
 
 

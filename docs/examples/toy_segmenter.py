@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.models import ClipPrediction, ClipSegmenter
-from projects.maxtron.models.losses import tube_masks
+from projects.maxtron.models.segmenters.tube_link import tube_masks
 
 import torch.nn.functional as F
 from mmdet.models.task_modules import DiceCost
@@ -22,22 +22,29 @@ class ToySegmenter(ClipSegmenter, nn.Module):
         self.decoder = nn.TransformerDecoderLayer(width, 4, batch_first=True)
         self.cls_embed = nn.Linear(width, num_classes + 1)
         self.mask_embed = nn.Linear(width, width)
-        self.dice_cost = DiceCost(pred_act=True, eps=1.)
+        self.dice_cost = DiceCost(pred_act=True, eps=1.0)
 
     def forward(self, x, num_frames):
-        x = [conv(level).unflatten(0, (-1, num_frames)).transpose(1, 2)
-             for conv, level in zip(self.convs, x)]  # (B, D, T, h, w)
+        x = [
+            conv(level).unflatten(0, (-1, num_frames)).transpose(1, 2)
+            for conv, level in zip(self.convs, x)
+        ]  # (B, D, T, h, w)
         pixels = sum(F.interpolate(level, x[0].shape[2:]) for level in x)
         queries = self.decoder(
             self.queries.weight.expand(len(pixels), -1, -1),
-            x[2].flatten(2).transpose(1, 2))  # (B, Q, D)
+            x[2].flatten(2).transpose(1, 2),
+        )  # (B, Q, D)
         cls_feats, embeds = self.project(queries)
         return ClipPrediction(
-            self.classify(cls_feats), self.segment(embeds, pixels),
-            queries=queries, embeds=queries, mask_feats=pixels)
+            self.classify(cls_feats),
+            self.segment(embeds, pixels),
+            queries=queries,
+            embeds=queries,
+            mask_feats=pixels,
+        )
 
     def project(self, queries):
-        return queries, self.mask_embed(queries) / queries.shape[-1]**0.5
+        return queries, self.mask_embed(queries) / queries.shape[-1] ** 0.5
 
     def classify(self, cls_feats):
         return self.cls_embed(cls_feats)

@@ -22,19 +22,17 @@ with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
     for name in ('datasets', 'evaluation'):
         importlib.import_module(f'mmdet.{name}')
 
-from . import (  # noqa: E402
-    datasets,
-    engine,
-    evaluation,
-    models,
-    visualization,
-)
+from . import datasets, engine, evaluation, models, visualization  # noqa: E402
 from .compat import mend_openmmlab  # noqa: E402
 from .version import __version__  # noqa: E402
 
 mend_openmmlab()
 
 __all__ = [
-    '__version__', 'datasets', 'engine', 'evaluation', 'models',
-    'visualization'
+    '__version__',
+    'datasets',
+    'engine',
+    'evaluation',
+    'models',
+    'visualization',
 ]

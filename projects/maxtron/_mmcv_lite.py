@@ -9,13 +9,16 @@ a pure PyTorch form, so a placeholder for the compiled module is enough.
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Callable, NoReturn
+from typing import NoReturn
 
 _EXT = 'mmcv._ext'
-_INSTALL_FULL = ('pip install -U onedl-mim && pip uninstall -y mmcv-lite '
-                 '&& mim install onedl-mmcv')
+_INSTALL_FULL = (
+    'pip install -U onedl-mim && pip uninstall -y mmcv-lite '
+    '&& mim install onedl-mmcv'
+)
 
 
 def _placeholder(name: str) -> Callable[..., NoReturn]:
@@ -26,7 +29,8 @@ def _placeholder(name: str) -> Callable[..., NoReturn]:
             f'The compiled operator "{name}" was called, but the installed '
             'MMCV is mmcv-lite, which has no compiled operators. Install the '
             f'full package, onedl-mmcv: {_INSTALL_FULL} (or run on the CPU, '
-            'where this project uses the PyTorch form of its operators).')
+            'where this project uses the PyTorch form of its operators).'
+        )
 
     missing_operator.__name__ = name
     return missing_operator
@@ -65,7 +69,8 @@ def has_compiled_operators() -> bool:
             raise
         raise ImportError(
             'MMCV is not installed. Run "make test", which sets up .venv, or '
-            'see "Installation" in README.md.') from error
+            'see "Installation" in README.md.'
+        ) from error
 
 
 def register_placeholders() -> None:
@@ -83,7 +88,8 @@ def register_placeholders() -> None:
             sys.modules[_EXT] = _MissingOperators()
             # Newer than mmcv-lite; MMDetection warns at length without it.
             importlib.import_module('mmcv.ops').line_nms = _placeholder(
-                'line_nms')
+                'line_nms'
+            )
         return
     try:
         importlib.import_module(_EXT)
@@ -93,4 +99,5 @@ def register_placeholders() -> None:
             f'({error}). They were built for another version: run "pip '
             'install -U onedl-mim && mim install --force-reinstall '
             '--no-deps onedl-mmcv", or take mmcv-lite on a machine without '
-            'CUDA. "python tools/misc/check_env.py" tells more.') from error
+            'CUDA. "python tools/misc/check_env.py" tells more.'
+        ) from error

@@ -31,7 +31,8 @@ def _load(file: Any, map_location: Any = None) -> Any:
             f'{file} holds more than weights, as training states do. It is '
             'read by pickle, which runs any code in it.',
             logger='current',
-            level=logging.WARNING)
+            level=logging.WARNING,
+        )
         return torch.load(file, map_location, weights_only=False)
 
 
@@ -66,8 +67,10 @@ def mend_openmmlab() -> None:
     """
     # Only OneDL's MMEngine can continue a training without loading again
     # what it was trained on.
-    if (not hasattr(loops._InfiniteDataloaderIterator, 'skip_iter')
-            and loops._InfiniteDataloaderIterator is not _LazyIterator):
+    if (
+        not hasattr(loops._InfiniteDataloaderIterator, 'skip_iter')
+        and loops._InfiniteDataloaderIterator is not _LazyIterator
+    ):
         loops._InfiniteDataloaderIterator = _LazyIterator
         _give(checkpoint, 'torch', load=_load)
     if digit_version(mmdet.__version__) <= digit_version('3.3.0'):

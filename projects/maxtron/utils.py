@@ -3,11 +3,11 @@
 
 import os
 import os.path as osp
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Iterator, Union
 
 
-def part_path(path: Union[str, os.PathLike]) -> str:
+def part_path(path: str | os.PathLike) -> str:
     """Name a file that is not complete yet.
 
     Args:
@@ -21,7 +21,7 @@ def part_path(path: Union[str, os.PathLike]) -> str:
 
 
 @contextmanager
-def atomic_path(path: Union[str, os.PathLike]) -> Iterator[str]:
+def atomic_path(path: str | os.PathLike) -> Iterator[str]:
     """Let a file be written beside its place, and put it there when complete.
 
     What was there before stays until then, and also if an error ends the

@@ -18,7 +18,8 @@ def frames():
 
 def write_avi(path, frames):
     writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter_fourcc(*'MJPG'), 25, (176, 144))
+        str(path), cv2.VideoWriter_fourcc(*'MJPG'), 25, (176, 144)
+    )
     for frame in frames:
         writer.write(frame)
     writer.release()
@@ -30,7 +31,7 @@ def announce(path, count):
     data = bytearray(path.read_bytes())
     data[48:52] = struct.pack('<I', count)  # dwTotalFrames
     at = data.index(b'strh') + 8 + 32
-    data[at:at + 4] = struct.pack('<I', count)  # dwLength
+    data[at : at + 4] = struct.pack('<I', count)  # dwLength
     path.write_bytes(data)
 
 
@@ -86,8 +87,11 @@ def test_turned_photo(tmp_path, frames):
 
 
 def test_frames_in_memory(frames):
-    for given, count in ((frames, 12), (np.stack(frames), 12),
-                         (iter(frames), None)):
+    for given, count in (
+        (frames, 12),
+        (np.stack(frames), 12),
+        (iter(frames), None),
+    ):
         source = open_frame_source(given)
         assert (source.size, source.num_frames) == ((144, 176), count)
         for frame, expected in zip(source, frames, strict=True):
@@ -113,7 +117,7 @@ def _unreadable(path, frames):
 def _cut(path, frames):
     data = footage('bikes.mp4').read_bytes()
     path = path / 'cut.mp4'
-    path.write_bytes(data[:len(data) // 2])  # its index is at the end
+    path.write_bytes(data[: len(data) // 2])  # its index is at the end
     return path
 
 
@@ -142,17 +146,20 @@ def _no_camera(path, frames):
     return '97'
 
 
-@pytest.mark.parametrize('make, error, message', [
-    (_nothing, FileNotFoundError, 'no file or folder .*nowhere.mp4'),
-    (_empty_folder, VideoError, 'has no image file'),
-    (_unreadable, VideoError, 'text.mp4 cannot be read as a video'),
-    (_cut, VideoError, 'cut.mp4 cannot be read as a video'),
-    (_no_bytes, VideoError, 'video.mp4 is an empty file'),
-    (_no_frame, VideoError, 'video.avi has no frame that can be decoded'),
-    (_two_sizes, VideoError, '0.png is 176x144, 2.png is 176x100'),
-    (_no_image, VideoError, '7.png cannot be read as an image'),
-    (_no_camera, VideoError, 'Camera 97 cannot be opened'),
-])
+@pytest.mark.parametrize(
+    'make, error, message',
+    [
+        (_nothing, FileNotFoundError, 'no file or folder .*nowhere.mp4'),
+        (_empty_folder, VideoError, 'has no image file'),
+        (_unreadable, VideoError, 'text.mp4 cannot be read as a video'),
+        (_cut, VideoError, 'cut.mp4 cannot be read as a video'),
+        (_no_bytes, VideoError, 'video.mp4 is an empty file'),
+        (_no_frame, VideoError, 'video.avi has no frame that can be decoded'),
+        (_two_sizes, VideoError, '0.png is 176x144, 2.png is 176x100'),
+        (_no_image, VideoError, '7.png cannot be read as an image'),
+        (_no_camera, VideoError, 'Camera 97 cannot be opened'),
+    ],
+)
 def test_bad_input(tmp_path, frames, make, error, message):
     with pytest.raises(error, match=message):
         open_frame_source(make(tmp_path, frames))

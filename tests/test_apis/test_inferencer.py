@@ -34,7 +34,8 @@ def small(tmp_path_factory):
     checkpoint = write_checkpoint(
         folder / 'small.pth',
         Config.fromfile(config).model,
-        dataset_meta=dict(classes=CLASSES))
+        dataset_meta=dict(classes=CLASSES),
+    )
     return str(config), str(checkpoint)
 
 
@@ -48,8 +49,9 @@ def panoptic(tmp_path_factory):
     """The inferencer of a small panoptic model."""
     folder = tmp_path_factory.mktemp('panoptic')
     config = write_config(folder, PANOPTIC_CONFIG)
-    checkpoint = write_checkpoint(folder / 'small.pth',
-                                  Config.fromfile(config).model)
+    checkpoint = write_checkpoint(
+        folder / 'small.pth', Config.fromfile(config).model
+    )
     return MaXTronInferencer(str(config), str(checkpoint), device='cpu')
 
 
@@ -68,11 +70,15 @@ def test_same_as_testing_on_the_dataset(inferencer, frames, tmp_path):
         dict(
             img_path=[str(folder / f'{i}.png') for i in range(NUM_FRAMES)],
             height=[144] * NUM_FRAMES,
-            width=[176] * NUM_FRAMES))['inputs']
+            width=[176] * NUM_FRAMES,
+        )
+    )['inputs']
     assert video[0].shape[1:] == (64, 78)  # does resize
     clips = list(
         inferencer.model.predict_stream(
-            (video[i] for i in range(NUM_FRAMES)), (144, 176), NUM_FRAMES))
+            (video[i] for i in range(NUM_FRAMES)), (144, 176), NUM_FRAMES
+        )
+    )
     assert [len(clip) for clip in clips] == [4, 4, 3]
     expected = [sample for clip in clips for sample in clip]
 
@@ -93,13 +99,15 @@ def test_stream_of_unknown_length(inferencer, frames):
         drawn = inferencer.draw(frame, sample, score_thr=0)
         assert drawn.shape == frame.shape and (drawn != frame).any()
         np.testing.assert_array_equal(
-            inferencer.draw(frame, sample, score_thr=1), frame)
+            inferencer.draw(frame, sample, score_thr=1), frame
+        )
 
 
 def assert_same_maps(samples, expected):
     for sample, other in zip(samples, expected, strict=True):
-        np.testing.assert_array_equal(sample.pred_panoptic_map.decode(),
-                                      other.pred_panoptic_map.decode())
+        np.testing.assert_array_equal(
+            sample.pred_panoptic_map.decode(), other.pred_panoptic_map.decode()
+        )
 
 
 def test_panoptic_same_as_testing_on_the_dataset(panoptic, frames, tmp_path):
@@ -110,10 +118,14 @@ def test_panoptic_same_as_testing_on_the_dataset(panoptic, frames, tmp_path):
         dict(
             img_path=[str(folder / f'{i}.png') for i in range(NUM_FRAMES)],
             height=[144] * NUM_FRAMES,
-            width=[176] * NUM_FRAMES))['inputs']
+            width=[176] * NUM_FRAMES,
+        )
+    )['inputs']
     clips = list(
         panoptic.model.predict_stream(
-            (video[i] for i in range(NUM_FRAMES)), (144, 176)))
+            (video[i] for i in range(NUM_FRAMES)), (144, 176)
+        )
+    )
     assert [len(clip) for clip in clips] == [2] * 5 + [1]
     expected = [sample for clip in clips for sample in clip]
 
@@ -142,8 +154,9 @@ def test_max_frames(inferencer, frames):
     assert len(list(inferencer(frames, max_frames=99))) == NUM_FRAMES
 
 
-@pytest.mark.parametrize('kind, clip_len', [('inferencer', 4),
-                                            ('panoptic', 2)])
+@pytest.mark.parametrize(
+    'kind, clip_len', [('inferencer', 4), ('panoptic', 2)]
+)
 def test_reads_one_clip_ahead_and_no_more(kind, clip_len, frames, request):
     inferencer = request.getfixturevalue(kind)
     read = 0
@@ -172,15 +185,18 @@ def test_class_names(small, inferencer):
 
 def test_checkpoint_that_does_not_fit(small, tmp_path):
     config, _ = small
-    for name, cfg in (('classes', model_cfg(num_classes=5, num_queries=4)),
-                      ('baseline', model_cfg('tube-link_r50', 40))):
+    for name, cfg in (
+        ('classes', model_cfg(num_classes=5, num_queries=4)),
+        ('baseline', model_cfg('tube-link_r50', 40)),
+    ):
         checkpoint = write_checkpoint(tmp_path / f'{name}.pth', cfg)
         with pytest.raises(ValueError, match='(?i)checkpoint'):
             MaXTronInferencer(config, str(checkpoint), device='cpu')
     checkpoint = write_checkpoint(
         tmp_path / 'names.pth',
         Config.fromfile(config).model,
-        dataset_meta=dict(classes=CLASSES[:7]))
+        dataset_meta=dict(classes=CLASSES[:7]),
+    )
     with pytest.raises(ValueError, match='has 40 classes, but the checkpoint'):
         MaXTronInferencer(config, str(checkpoint), device='cpu')
     with pytest.raises(FileNotFoundError):
@@ -188,10 +204,14 @@ def test_checkpoint_that_does_not_fit(small, tmp_path):
 
 
 def test_unknown_key_of_the_config(small):
-    with pytest.raises(TypeError, match='"model.backbone" in the config has '
-                       'the key "deph", which ResNet .* mean depth'):
+    with pytest.raises(
+        TypeError,
+        match='"model.backbone" in the config has '
+        'the key "deph", which ResNet .* mean depth',
+    ):
         MaXTronInferencer(
-            small[0], device='cpu', cfg_options={'+model.backbone.deph': 50})
+            small[0], device='cpu', cfg_options={'+model.backbone.deph': 50}
+        )
 
 
 def test_model_that_is_not_for_videos(small):

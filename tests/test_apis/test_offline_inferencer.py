@@ -1,10 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Inference that sees all of a video before it gives a result."""
-from projects.maxtron.apis import (
-    CameraSource,
-    MaXTronInferencer,
-    VideoError,
-)
+
+from projects.maxtron.apis import CameraSource, MaXTronInferencer, VideoError
 
 import numpy as np
 import pytest
@@ -44,10 +41,10 @@ def files(tmp_path_factory):
     paths = {}
     for kind, content in CONFIGS.items():
         folder = tmp_path_factory.mktemp(kind)
-        config = write_config(folder,
-                              content.replace('nearonline', 'offline'))
-        checkpoint = write_checkpoint(folder / 'small.pth',
-                                      Config.fromfile(config).model)
+        config = write_config(folder, content.replace('nearonline', 'offline'))
+        checkpoint = write_checkpoint(
+            folder / 'small.pth', Config.fromfile(config).model
+        )
         paths[kind] = str(config), str(checkpoint)
     return paths
 
@@ -57,8 +54,10 @@ def make(files):
     """Makes an inferencer of a kind."""
 
     def build(kind, **kwargs):
-        kwargs.setdefault('cfg_options', {
-            'model.head.test_cfg.clip_len': 4 if kind == 'instances' else 2})
+        kwargs.setdefault(
+            'cfg_options',
+            {'model.head.test_cfg.clip_len': 4 if kind == 'instances' else 2},
+        )
         return MaXTronInferencer(*files[kind], device='cpu', **kwargs)
 
     return build
@@ -72,9 +71,19 @@ def content(samples):
             found.append(sample.pred_panoptic_map.decode().tolist())
         else:
             instances = sample.pred_track_instances
-            found.append([[x.tolist() for x in (
-                instances.instances_id, instances.labels, instances.scores)],
-                instances.masks])
+            found.append(
+                [
+                    [
+                        x.tolist()
+                        for x in (
+                            instances.instances_id,
+                            instances.labels,
+                            instances.scores,
+                        )
+                    ],
+                    instances.masks,
+                ]
+            )
     return found
 
 
@@ -87,9 +96,12 @@ def test_same_as_testing_on_the_dataset(make, kind, frames, folder):
         dict(
             img_path=[str(folder / f'{i}.png') for i in range(NUM_FRAMES)],
             height=[144] * NUM_FRAMES,
-            width=[176] * NUM_FRAMES))
-    expected, = inferencer.model.predict([video['inputs']],
-                                         [video['data_samples']])
+            width=[176] * NUM_FRAMES,
+        )
+    )
+    (expected,) = inferencer.model.predict(
+        [video['inputs']], [video['data_samples']]
+    )
     expected = content(expected)
     assert len(expected) == NUM_FRAMES and expected[0] != expected[-1]
 
@@ -97,7 +109,8 @@ def test_same_as_testing_on_the_dataset(make, kind, frames, folder):
     pairs = list(inferencer.stream(folder, on_read=lambda: reads.append(1)))
     assert len(reads) == 2 * NUM_FRAMES
     for (frame, sample), (i, shown) in zip(
-            pairs, enumerate(frames), strict=True):
+        pairs, enumerate(frames), strict=True
+    ):
         np.testing.assert_array_equal(frame, shown)
         assert sample.frame_id == i and sample.ori_shape == (144, 176)
     assert content(sample for _, sample in pairs) == expected
@@ -121,10 +134,10 @@ def test_near_online_modes_of_an_offline_model(make, kind, frames):
         assert near_online.at_end
         sample = TrackDataSample()
         sample.video_data_samples = [
-            DetDataSample(metainfo=dict(ori_shape=(144, 176)))
-            for _ in frames]
+            DetDataSample(metainfo=dict(ori_shape=(144, 176))) for _ in frames
+        ]
         tensors = [torch.from_numpy(f).permute(2, 0, 1) for f in frames]
-        expected, = model.predict([tensors], [sample])
+        (expected,) = model.predict([tensors], [sample])
         assert found == content(expected)
         clip = make(kind, mode='clip')
         assert not clip.at_end
@@ -147,11 +160,18 @@ def test_frames_that_cannot_be_read_as_wanted(make, frames):
     once.check_source(camera, max_frames=3)
 
 
-@pytest.mark.parametrize('kind, kwargs, message', [
-    ('instances', dict(mode='clip'), "mode is 'clip'; choose 'video' or"),
-    ('panoptic', dict(feature_cache='disk'), "feature_cache is 'disk'"),
-    ('panoptic', dict(mode='clip', feature_cache='cpu'), "mode is 'clip': "),
-])
+@pytest.mark.parametrize(
+    'kind, kwargs, message',
+    [
+        ('instances', dict(mode='clip'), "mode is 'clip'; choose 'video' or"),
+        ('panoptic', dict(feature_cache='disk'), "feature_cache is 'disk'"),
+        (
+            'panoptic',
+            dict(mode='clip', feature_cache='cpu'),
+            "mode is 'clip': ",
+        ),
+    ],
+)
 def test_mode_that_there_is_not(make, kind, kwargs, message):
     with pytest.raises(ValueError, match=message):
         make(kind, **kwargs)
@@ -159,11 +179,12 @@ def test_mode_that_there_is_not(make, kind, kwargs, message):
 
 def test_offline_without_a_tracker(files, tmp_path):
     config = write_config(tmp_path, PANOPTIC_CONFIG)
-    checkpoint = write_checkpoint(tmp_path / 'near.pth',
-                                  Config.fromfile(config).model)
+    checkpoint = write_checkpoint(
+        tmp_path / 'near.pth', Config.fromfile(config).model
+    )
     with pytest.raises(ValueError, match='no cross-clip tracker'):
         MaXTronInferencer(
-            str(config), str(checkpoint), device='cpu', mode='offline')
+            str(config), str(checkpoint), device='cpu', mode='offline'
+        )
     with pytest.raises(ValueError, match='has no cross-clip tracker'):
-        MaXTronInferencer(
-            files['panoptic'][0], str(checkpoint), device='cpu')
+        MaXTronInferencer(files['panoptic'][0], str(checkpoint), device='cpu')

@@ -33,8 +33,10 @@ def instances(rng, ids):
         instances_id=torch.tensor(ids),
         labels=torch.from_numpy(rng.integers(0, 3, len(ids))),
         scores=torch.from_numpy(rng.random(len(ids))),
-        masks=[mask_utils.encode(np.asfortranarray(m, np.uint8))
-               for m in masks])
+        masks=[
+            mask_utils.encode(np.asfortranarray(m, np.uint8)) for m in masks
+        ],
+    )
 
 
 @pytest.fixture
@@ -62,7 +64,8 @@ def test_json_is_what_the_format_says(tmp_path, video):
                 scores.append(float(frame.scores[i]))
                 assert rle['size'] == list(SIZE)
                 np.testing.assert_array_equal(
-                    mask_utils.decode(rle), mask_utils.decode(frame.masks[i]))
+                    mask_utils.decode(rle), mask_utils.decode(frame.masks[i])
+                )
         assert track['score'] == pytest.approx(np.mean(scores))
         assert track['category_id'] == np.bincount(labels).argmax() + 1
     assert [p.name for p in tmp_path.iterdir()] == ['out.json']
@@ -111,8 +114,10 @@ def test_video(tmp_path):
         VideoWriter(str(tmp_path / 'out.docx'), 25, (64, 64))
 
 
-@pytest.mark.parametrize('error, kept', [
-    (KeyboardInterrupt, 'out.json'), (RuntimeError, 'out.part.json')])
+@pytest.mark.parametrize(
+    'error, kept',
+    [(KeyboardInterrupt, 'out.json'), (RuntimeError, 'out.part.json')],
+)
 def test_end_before_the_end(tmp_path, video, error, kept):
     with pytest.raises(error):
         with YouTubeVISWriter(str(tmp_path / 'out.json')) as writer:
@@ -126,7 +131,8 @@ def test_end_before_the_end(tmp_path, video, error, kept):
 PANOPTIC_META = dict(
     classes=('cat', 'wall', 'dog', 'grass'),
     thing_classes=('cat', 'dog'),
-    palette=[(10, 20, 30), (200, 40, 0), (50, 50, 50), (0, 90, 240)])
+    palette=[(10, 20, 30), (200, 40, 0), (50, 50, 50), (0, 90, 240)],
+)
 VOID = 4
 
 
@@ -140,8 +146,11 @@ def maps():
 
 def write_panoptic(root, maps):
     with PanopticWriter(
-            str(root / 'pan_pred/clip'), PANOPTIC_META,
-            str(root / 'pred.json'), 'clip') as writer:
+        str(root / 'pan_pred/clip'),
+        PANOPTIC_META,
+        str(root / 'pred.json'),
+        'clip',
+    ) as writer:
         for t, ids in enumerate(maps):
             writer.write(panoptic_map(ids, VOID), f'{t:03d}')
         assert not list(root.glob('*/*/segments.json'))
@@ -157,8 +166,9 @@ def test_panoptic_ids_and_their_table(tmp_path, maps):
     for entry in table.values():
         r, g, b = entry['color']
         assert entry['id'] == r + 256 * g + 65536 * b
-        assert entry['category'] == PANOPTIC_META['classes'][
-            entry['category_id']]
+        assert (
+            entry['category'] == PANOPTIC_META['classes'][entry['category_id']]
+        )
         assert entry['isthing'] == (entry['category_id'] in (0, 2))
         if not entry['isthing']:
             color = PANOPTIC_META['palette'][entry['category_id']]
@@ -168,14 +178,16 @@ def test_panoptic_ids_and_their_table(tmp_path, maps):
         colors = rgb @ np.array([1, 256, 65536])
         back = np.full(SIZE, VOID)
         for color_id, entry in table.items():
-            back[colors == color_id] = (
-                entry['category_id'] + 1000 * entry.get('number', 0))
+            back[colors == color_id] = entry['category_id'] + 1000 * entry.get(
+                'number', 0
+            )
         np.testing.assert_array_equal(back, ids)
     with pytest.raises(FileExistsError, match='not empty'):
         PanopticWriter(str(folder), PANOPTIC_META)
     with pytest.raises(ValueError, match='palette'):
         PanopticWriter(
-            str(tmp_path / 'new'), dict(PANOPTIC_META, palette=None))
+            str(tmp_path / 'new'), dict(PANOPTIC_META, palette=None)
+        )
     assert not (tmp_path / 'new').exists()
 
 
@@ -192,31 +204,41 @@ def test_panoptic_files_are_a_submission(tmp_path, maps):
                 images=[
                     dict(file_name=name, height=SIZE[0], width=SIZE[1])
                     for name in names
-                ])
+                ],
+            )
         ],
-        categories=[dict(id=i) for i in range(4)])
+        categories=[dict(id=i) for i in range(4)],
+    )
     (tmp_path / 'gt.json').write_text(json.dumps(gt))
     _, videos = list_videos(
-        str(tmp_path), str(tmp_path / 'pred.json'),
-        str(tmp_path / 'pan_pred'), str(tmp_path / 'gt.json'))
+        str(tmp_path),
+        str(tmp_path / 'pred.json'),
+        str(tmp_path / 'pan_pred'),
+        str(tmp_path / 'gt.json'),
+    )
     tubes = count_tubes(count_video(videos[0]), window=2, num_classes=4)
     summary = summarize_vpq({2: tubes}, [True, False, True, False])
     assert summary['VPQ']['All'] == pytest.approx(100)
 
 
-@pytest.mark.parametrize('error, part', [(KeyboardInterrupt, ''),
-                                         (RuntimeError, '.part')])
+@pytest.mark.parametrize(
+    'error, part', [(KeyboardInterrupt, ''), (RuntimeError, '.part')]
+)
 def test_end_of_panoptic_files_before_the_end(tmp_path, maps, error, part):
     with pytest.raises(error):
         with PanopticWriter(
-                str(tmp_path / 'ids'), PANOPTIC_META,
-                str(tmp_path / 'out.json')) as writer:
+            str(tmp_path / 'ids'), PANOPTIC_META, str(tmp_path / 'out.json')
+        ) as writer:
             writer.write(panoptic_map(maps[0], VOID), '0')
             raise error
-    assert {path.name for path in tmp_path.iterdir()
-            } == {'ids', f'out{part}.json'}
-    assert {path.name for path in (tmp_path / 'ids').iterdir()
-            } == {'0.png', f'segments{part}.json'}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        'ids',
+        f'out{part}.json',
+    }
+    assert {path.name for path in (tmp_path / 'ids').iterdir()} == {
+        '0.png',
+        f'segments{part}.json',
+    }
     pred = json.loads((tmp_path / f'out{part}.json').read_text())
     assert len(pred['annotations'][0]['annotations']) == 1
     json.loads((tmp_path / 'ids' / f'segments{part}.json').read_text())

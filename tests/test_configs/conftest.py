@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """What the tests of the configs share."""
+
 from copy import deepcopy
 
 import pytest

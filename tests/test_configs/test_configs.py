@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Every config loads, says nothing in vain, and agrees with itself."""
+
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,13 +24,13 @@ DATASET_CLASSES = {
     'youtube-vis-2022': 40,
     'ovis': 25,
     'vipseg': 124,
-    'coco-panoptic': 133
+    'coco-panoptic': 133,
 }
 BACKBONES = {
     'r50': 'ResNet',
     'swin-l': 'SwinTransformer',
     'convnext-l': 'ConvNeXt',
-    'convnextv2-l': 'ConvNeXt'
+    'convnextv2-l': 'ConvNeXt',
 }
 # not MMDetection's own
 OURS = [path for path in LEAVES if path not in MASK2FORMER]
@@ -38,9 +39,14 @@ VARIABLES = ('.panoptic', '.instances', '.offline_instances')
 FOLDERS = ('kmax', 'maxtron', 'tube_link', 'video_kmax')
 # To dump a config takes seconds: one of each kind.
 DUMPED = [
-    path for path in LEAVES if 'maxtron' in path and not re.search(
+    path
+    for path in LEAVES
+    if 'maxtron' in path
+    and not re.search(
         '/ytvis(19|22)|/ablations/|_convnext|vipseg.*_swin-l|e2e|'
-        '-vis/.*tube-link|ovis.*offline_video-kmax', path)
+        '-vis/.*tube-link|ovis.*offline_video-kmax',
+        path,
+    )
 ]
 
 
@@ -60,8 +66,9 @@ def test_file_loads_and_names_no_absolute_path(path):
     for where, value in walk(load(path)._cfg_dict):
         if isinstance(value, str):
             assert not re.match(r'([/~]|[A-Za-z]:[\\/])', value), where
-    assert not re.search(r'(/mnt/|/home/|/root/|/work/)',
-                         (ROOT / path).read_text())
+    assert not re.search(
+        r'(/mnt/|/home/|/root/|/work/)', (ROOT / path).read_text()
+    )
 
 
 def test_leaves_say_only_what_they_change():
@@ -79,9 +86,12 @@ def test_no_key_is_ignored(path):
     # These builders take more than the class does.
     builders = ('.norm_cfg', '.optim_wrapper')
     for where, node in walk(cfg._cfg_dict):
-        if (isinstance(node, dict) and 'type' in node
-                and not where.endswith(builders)
-                and not where.startswith(VARIABLES)):
+        if (
+            isinstance(node, dict)
+            and 'type' in node
+            and not where.endswith(builders)
+            and not where.startswith(VARIABLES)
+        ):
             classes = find_classes(node['type'])
             assert classes, f'{node["type"]} does not exist'
             known = {'type', *argument_names(classes[0])}
@@ -92,8 +102,7 @@ def test_no_key_is_ignored(path):
 def test_dump_and_reload(path, tmp_path):
     cfg = load(path)
     cfg.dump(tmp_path / 'dumped.py')
-    assert Config.fromfile(tmp_path /
-                           'dumped.py')._cfg_dict == cfg._cfg_dict
+    assert Config.fromfile(tmp_path / 'dumped.py')._cfg_dict == cfg._cfg_dict
 
 
 @pytest.mark.parametrize('path', OURS)
@@ -104,8 +113,11 @@ def test_parts_agree(path, build_meta):
     segmenter = model.head.segmenter
     if cfg.model.type == 'MaXTron':
         check_clips(path, cfg, model)
-    for loader in (cfg.train_dataloader, cfg.val_dataloader,
-                   cfg.test_dataloader):
+    for loader in (
+        cfg.train_dataloader,
+        cfg.val_dataloader,
+        cfg.test_dataloader,
+    ):
         dataset = DATASETS.build({**loader.dataset, 'lazy_init': True})
         assert len(dataset.metainfo['classes']) == segmenter.num_classes
         Compose(loader.dataset.pipeline)
@@ -118,14 +130,16 @@ def test_parts_agree(path, build_meta):
         check_panoptic_parts(cfg, model, dataset.metainfo)
     assert dict(type='NumClassCheckHook') in cfg.custom_hooks
     runner = SimpleNamespace(
-        model=model, train_dataloader=SimpleNamespace(dataset=dataset))
+        model=model, train_dataloader=SimpleNamespace(dataset=dataset)
+    )
     NumClassCheckHook().before_train_epoch(runner)
     segmenter.num_classes += 1
     with pytest.raises(AssertionError, match='does not matches the length'):
         NumClassCheckHook().before_train_epoch(runner)
     for evaluators in (cfg.val_evaluator, cfg.test_evaluator):
-        for evaluator in ([evaluators] if isinstance(evaluators, dict) else
-                          evaluators):
+        for evaluator in (
+            [evaluators] if isinstance(evaluators, dict) else evaluators
+        ):
             if evaluator.type == 'CocoPanopticMetric':  # reads the file
                 assert evaluator.ann_file == dataset.ann_file
             else:
@@ -134,8 +148,10 @@ def test_parts_agree(path, build_meta):
 
 def check_clips(path, cfg, model):
     """A sample is one clip or, with a tracker, some of them."""
-    num_frames, clip_len = (cfg.train_dataloader.dataset.clip_len,
-                            model.head.clip_len)
+    num_frames, clip_len = (
+        cfg.train_dataloader.dataset.clip_len,
+        model.head.clip_len,
+    )
     kind = re.search('-(nearonline|offline|e2e)_|$', path).group(1)
     tracker = model.head.tracker
     stuff = isinstance(model.head, MaXTronPanopticHead)
@@ -161,7 +177,8 @@ def check_clips(path, cfg, model):
 def check_panoptic_parts(cfg, model, metainfo):
     """Things and canvas."""
     things = [
-        label for label, name in enumerate(metainfo['classes'])
+        label
+        for label, name in enumerate(metainfo['classes'])
         if name in metainfo['thing_classes']
     ]
     assert list(model.head.merge_cfg['thing_labels']) == things
@@ -202,23 +219,27 @@ def test_name_tells_the_truth(path):
     backbone, gpus, batch, kilo, dataset = re.match(
         r'[^_]+(?:_tube-link|_video-kmax)?_([^_]+)(?:_[^_]+)?'
         r'_(\d+)xb(\d+)-(\d+)k_(.*)$',
-        Path(path).stem).groups()
+        Path(path).stem,
+    ).groups()
     assert cfg.auto_scale_lr.base_batch_size == int(gpus) * int(batch)
     assert not cfg.auto_scale_lr.enable
     assert cfg.train_dataloader.batch_size == int(batch)
     assert cfg.train_cfg.max_iters == 1000 * int(kilo)
     assert cfg.model.backbone.type == BACKBONES[backbone]
-    assert cfg.model.backbone.get('use_grn',
-                                  False) == (backbone == 'convnextv2-l')
+    assert cfg.model.backbone.get('use_grn', False) == (
+        backbone == 'convnextv2-l'
+    )
     segmenter = cfg.model.head.segmenter
     assert segmenter.num_classes == DATASET_CLASSES[dataset]
     root = cfg.test_dataloader.dataset.data_root.lower().replace('_', '-')
     assert dataset.partition('-panoptic')[0] in root
     if 'tube-link' in path:
-        assert max(
-            cfg.param_scheduler[1].milestones) < cfg.train_cfg.max_iters
-        decoder = ('AxialTrajectoryPixelDecoder'
-                   if 'maxtron' in path else 'MSDeformAttnPixelDecoder')
+        assert max(cfg.param_scheduler[1].milestones) < cfg.train_cfg.max_iters
+        decoder = (
+            'AxialTrajectoryPixelDecoder'
+            if 'maxtron' in path
+            else 'MSDeformAttnPixelDecoder'
+        )
         assert segmenter.pixel_decoder.type == decoder
     else:
         check_kmax_name(path, cfg)
@@ -226,20 +247,28 @@ def test_name_tells_the_truth(path):
 
 # what initial weights of a whole model and of a backbone are called
 STARTS = dict(
-    r50=(r'mask2former_r50_8xb2-lsj-50e_coco{}_202\d+_\d+-\w{{8}}\.pth',
-         r'resnet50-0676ba61\.pth'),
+    r50=(
+        r'mask2former_r50_8xb2-lsj-50e_coco{}_202\d+_\d+-\w{{8}}\.pth',
+        r'resnet50-0676ba61\.pth',
+    ),
     **{
-        'swin-l': (r'mask2former_swin-l-p4-w12-384-in21k_16xb1-lsj-100e_coco-'
-                   r'panoptic_2022\d+_\d+-\w{8}\.pth',
-                   r'swin_large_patch4_window12_384_22k\.pth'),
-        'convnext-l': (r'mask2former_convnext-l_coco-panoptic\.pth',
-                       r'convnext-large_in21k-pre-3rdparty_in1k-384px_\d+-'
-                       r'\w{8}\.pth'),
-        'convnextv2-l':
-        (r'mask2former_convnextv2-l_coco-panoptic\.pth',
-         r'convnext-v2-large_fcmae-in21k-pre_3rdparty_in1k-384px_\d+-'
-         r'\w{8}\.pth')
-    })
+        'swin-l': (
+            r'mask2former_swin-l-p4-w12-384-in21k_16xb1-lsj-100e_coco-'
+            r'panoptic_2022\d+_\d+-\w{8}\.pth',
+            r'swin_large_patch4_window12_384_22k\.pth',
+        ),
+        'convnext-l': (
+            r'mask2former_convnext-l_coco-panoptic\.pth',
+            r'convnext-large_in21k-pre-3rdparty_in1k-384px_\d+-'
+            r'\w{8}\.pth',
+        ),
+        'convnextv2-l': (
+            r'mask2former_convnextv2-l_coco-panoptic\.pth',
+            r'convnext-v2-large_fcmae-in21k-pre_3rdparty_in1k-384px_\d+-'
+            r'\w{8}\.pth',
+        ),
+    },
+)
 
 
 @pytest.mark.parametrize('path', ZOO + MASK2FORMER)
@@ -270,7 +299,8 @@ def test_starts_from_weights_of_its_kind(path):
     else:
         kind = 'kmax-msda' if cfg.model.get('neck') else 'kmax'
         assert cfg.load_from == (
-            f'checkpoints/{kind}_{backbone}_coco-panoptic.pth')
+            f'checkpoints/{kind}_{backbone}_coco-panoptic.pth'
+        )
         assert any(f'/{kind}_{backbone}_8xb8' in leaf for leaf in ZOO)
 
 
@@ -278,7 +308,7 @@ def check_kmax_name(path, cfg):
     """The same for what only configs of kMaX have."""
     name = Path(path).stem
     assert cfg.sync_bn == 'torch'
-    scheduler, = cfg.param_scheduler
+    (scheduler,) = cfg.param_scheduler
     assert scheduler.type == 'WarmupPolyLR' and 'end' not in scheduler
     assert scheduler.warmup_iters < cfg.train_cfg.max_iters / 10
     neck = cfg.model.get('neck')

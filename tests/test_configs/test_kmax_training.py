@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Optimizer, schedule and weights of the configs of (Video-)kMaX."""
+
 import copy
 import gzip
 import json
@@ -25,7 +26,7 @@ KMAX = 'kmax/coco/{}_8xb8-150k_coco-panoptic.py'
 REFERENCE = {
     'r50': 'r50',
     'convnext-l': 'convnext_large',
-    'convnextv2-l': 'convnextv2_large'
+    'convnextv2-l': 'convnextv2_large',
 }
 # Stages: within-clip (near-online) and cross-clip (offline).
 TRAINED = [*(('wc', backbone) for backbone in REFERENCE), ('cc', 'r50')]
@@ -59,12 +60,15 @@ def param_rules(model, optim_wrapper):
     cfg = copy.deepcopy(optim_wrapper)
     assert cfg.pop('type') == 'AmpOptimWrapper'  # which wants a GPU
     optimizer = build_optim_wrapper(model, cfg).optimizer
-    assert all(group['betas'] == (0.9, 0.999) and group['eps'] == 1e-8
-               for group in optimizer.param_groups)
+    assert all(
+        group['betas'] == (0.9, 0.999) and group['eps'] == 1e-8
+        for group in optimizer.param_groups
+    )
     names = {param: name for name, param in model.named_parameters()}
     return {
         names[param]: (group['lr'], group['weight_decay'])
-        for group in optimizer.param_groups for param in group['params']
+        for group in optimizer.param_groups
+        for param in group['params']
     }
 
 
@@ -74,17 +78,16 @@ def test_optimizer_is_that_of_the_reference(stage, backbone, build_meta):
     cfg, expected = load_trained(stage, backbone)
     lr = expected['base_lr']
     rules = {}
-    for name, mult, decay in expected['groups_[name,lr_multiplier,'
-                                      'weight_decay]']:
+    for name, mult, decay in expected[
+        'groups_[name,lr_multiplier,weight_decay]'
+    ]:
         name = re.sub(r'_attn\.[qkv]\.', '_attn.qkv.', vps.rename(name))
         # q, k and v, which are one here, agree
-        assert rules.setdefault(name, (lr * mult, decay)) == (lr * mult,
-                                                              decay)
+        assert rules.setdefault(name, (lr * mult, decay)) == (lr * mult, decay)
     model = build_meta(cfg.model)
     actual = param_rules(model, cfg.optim_wrapper)
     assert {
-        name
-        for name, param in model.named_parameters() if param.requires_grad
+        name for name, param in model.named_parameters() if param.requires_grad
     } == rules.keys()
     for name, rule in rules.items():
         assert actual[name] == pytest.approx(rule, rel=1e-12), name
@@ -95,7 +98,8 @@ def test_optimizer_of_images_and_of_swin(build_meta):
     rules = param_rules(build_meta(cfg.model), cfg.optim_wrapper)
     for name, (lr, decay) in rules.items():
         assert lr == pytest.approx(
-            5e-5 if name.startswith('backbone') else 5e-4), name
+            5e-5 if name.startswith('backbone') else 5e-4
+        ), name
         plain = re.search(r'bias|norm|bn\.|\.gn\.|_rpe|cluster_centers', name)
         assert decay == (0 if plain else 0.05), name
 
@@ -108,9 +112,11 @@ def test_learning_rate_of_every_iteration(stage, backbone):
     assert cfg.train_cfg.max_iters == n
     factors = learning_rates(cfg)
     t = np.arange(n)
-    formula = np.where(t < warm_up,
-                       0.001 * (1 - t / warm_up) + t / warm_up,
-                       (1 - t / n)**0.9)
+    formula = np.where(
+        t < warm_up,
+        0.001 * (1 - t / warm_up) + t / warm_up,
+        (1 - t / n) ** 0.9,
+    )
     np.testing.assert_allclose(factors, formula, rtol=1e-12)
     for step, factor in expected['schedule_factor'].items():
         assert factors[int(step)] == pytest.approx(factor, rel=1e-12)
@@ -121,9 +127,11 @@ def test_schedule_goes_on_after_a_resume():
 
     def make():
         optimizer = torch.optim.SGD(
-            [dict(params=[torch.zeros(1)], lr=lr) for lr in (1., 0.1)])
+            [dict(params=[torch.zeros(1)], lr=lr) for lr in (1.0, 0.1)]
+        )
         return optimizer, WarmupPolyLR(
-            optimizer, end=40, warmup_iters=10, by_epoch=False)
+            optimizer, end=40, warmup_iters=10, by_epoch=False
+        )
 
     def run(optimizer, scheduler, steps):
         rates = []
@@ -145,19 +153,23 @@ def test_schedule_goes_on_after_a_resume():
 
 
 def test_wrong_warm_up():
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     with pytest.raises(ValueError, match='warmup_iters=5 .* 5 steps'):
         WarmupPolyLR(optimizer, end=5, warmup_iters=5)
 
 
-@pytest.mark.parametrize('config, name', [
-    ('kmax_r50', 'kmax_r50'),
-    ('kmax-msda_r50', 'kmax_wc_r50'),
-    ('kmax-msda_convnext-l', 'kmax_wc_convnext_large'),
-    ('kmax-msda_convnextv2-l', 'kmax_wc_convnextv2_large'),
-])
+@pytest.mark.parametrize(
+    'config, name',
+    [
+        ('kmax_r50', 'kmax_r50'),
+        ('kmax-msda_r50', 'kmax_wc_r50'),
+        ('kmax-msda_convnext-l', 'kmax_wc_convnext_large'),
+        ('kmax-msda_convnextv2-l', 'kmax_wc_convnextv2_large'),
+    ],
+)
 def test_image_models_are_those_that_video_models_start_from(
-        config, name, build_meta):
+    config, name, build_meta
+):
     """Names and shapes, and what of them a video model takes over."""
     state = {
         key: torch.empty(shape, device='meta')
@@ -174,7 +186,9 @@ def test_image_models_are_those_that_video_models_start_from(
     assert image.keys() <= shapes.keys()
     assert all(
         re.match(r'neck\.(level_3d|encoder\.layers\.\d\.temporal)', key)
-        for key in shapes.keys() - image.keys())
+        for key in shapes.keys() - image.keys()
+    )
     unfit = {key for key in image if image[key] != shapes[key]}
     assert unfit and all(
-        re.search(r'\.(cls_embed|conv_seg)\.conv\.', key) for key in unfit)
+        re.search(r'\.(cls_embed|conv_seg)\.conv\.', key) for key in unfit
+    )

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Second stages: where they start, what they train, and at which rates."""
+
 import json
 import re
 from functools import cache
@@ -18,13 +19,11 @@ from tests.parity import DATA
 from tools.model_converters.reference_to_maxtron import convert_state_dict
 
 LEAVES = [
-    path for path in sorted((ROOT / 'configs').glob('**/*.py'))
+    path
+    for path in sorted((ROOT / 'configs').glob('**/*.py'))
     if '_base_' not in path.parts
 ]
-SECOND = [
-    path for path in LEAVES
-    if re.search('-(offline|e2e)_', path.name)
-]
+SECOND = [path for path in LEAVES if re.search('-(offline|e2e)_', path.name)]
 FIRST = {path.stem: path for path in LEAVES}
 VIS = 'maxtron-offline_tube-link_{}-10k_{}'
 # number of frames, frames of a clip and number of blocks
@@ -36,7 +35,7 @@ SETTINGS = {
     ('swin-l_16xb1', 'youtube-vis-2019'): (24, 6, 4),
     ('swin-l_16xb1', 'youtube-vis-2021'): (24, 6, 4),
     ('swin-l_16xb1', 'youtube-vis-2022'): (36, 6, 4),
-    ('swin-l_16xb1', 'ovis'): (16, 4, 4)
+    ('swin-l_16xb1', 'ovis'): (16, 4, 4),
 }
 
 
@@ -50,7 +49,7 @@ def first_stage(cfg):
     """Config of the first stage of a second one, and the iteration."""
     work_dirs, *folders, file = Path(cfg.load_from).parts
     assert work_dirs == 'work_dirs'
-    name, = FIRST.keys() & folders
+    (name,) = FIRST.keys() & folders
     return load(FIRST[name]), int(re.fullmatch(r'iter_(\d+)\.pth', file)[1])
 
 
@@ -68,24 +67,29 @@ def test_first_stage_leaves_the_checkpoint(path):
         assert cfg.model.get(key) == first.model.get(key)
     mine, other = (
         dict(x.model.head.segmenter, semantic_head=None, criterion=None)
-        for x in (cfg, first))
+        for x in (cfg, first)
+    )
     assert mine == other
     assert first.model.head.get('tracker') is None
 
 
-@pytest.mark.parametrize('name', [
-    'maxtron-offline_video-kmax_r50_16xb1-15k_vipseg',
-    'maxtron-e2e_video-kmax_r50_16xb1-15k_vipseg',
-    'maxtron-offline_tube-link_r50_8xb1-10k_youtube-vis-2022',
-    'maxtron-offline_tube-link_swin-l_16xb1-10k_ovis',
-])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'maxtron-offline_video-kmax_r50_16xb1-15k_vipseg',
+        'maxtron-e2e_video-kmax_r50_16xb1-15k_vipseg',
+        'maxtron-offline_tube-link_r50_8xb1-10k_youtube-vis-2022',
+        'maxtron-offline_tube-link_swin-l_16xb1-10k_ovis',
+    ],
+)
 def test_first_stage_fills_all_but_the_tracker(name, build_meta):
     cfg = load(FIRST[name])
     model, source = (build_meta(x.model) for x in (cfg, first_stage(cfg)[0]))
     state = source.state_dict()
     check_initial_weights(model, dict(state_dict=state), cfg.load_from)
     left = {
-        key for key, value in model.state_dict().items()
+        key
+        for key, value in model.state_dict().items()
         if key not in state or state[key].shape != value.shape
     }
     heads = {key for key in left if key.startswith('head.tracker_heads.')}
@@ -97,37 +101,50 @@ def test_first_stage_fills_all_but_the_tracker(name, build_meta):
 def test_instance_settings_are_the_released_ones(setting):
     cfg = load(FIRST[VIS.format(*setting)])
     tracker = cfg.model.head.tracker
-    assert SETTINGS[setting] == (cfg.train_dataloader.dataset.clip_len,
-                                 cfg.model.head.test_cfg.clip_len,
-                                 tracker.num_layers)
+    assert SETTINGS[setting] == (
+        cfg.train_dataloader.dataset.clip_len,
+        cfg.model.head.test_cfg.clip_len,
+        tracker.num_layers,
+    )
     assert tracker.attn_drop == tracker.aspp.drop == 0.1
     assert cfg.param_scheduler[1].milestones == [2500, 7500]
 
 
-@pytest.mark.parametrize('setting, case', [
-    (('r50_8xb1', 'youtube-vis-2021'), 'r50_ytvis21'),
-    (('r50_8xb1', 'ovis'), 'r50_ovis'),
-    (('swin-l_16xb1', 'youtube-vis-2021'), 'swinl_ytvis21'),
-])
+@pytest.mark.parametrize(
+    'setting, case',
+    [
+        (('r50_8xb1', 'youtube-vis-2021'), 'r50_ytvis21'),
+        (('r50_8xb1', 'ovis'), 'r50_ovis'),
+        (('swin-l_16xb1', 'youtube-vis-2021'), 'swinl_ytvis21'),
+    ],
+)
 def test_instance_head_is_that_of_the_reference(setting, case, build_meta):
     """Names, shapes, which of them are trained, and at which rate."""
     reference = json.loads((DATA / f'vis/keys_cc_{case}.json').read_text())
     prefix = reference['prefix_in_checkpoint']
-    names, trained = ({
-        name: value.shape
-        for name, value in convert_state_dict({
-            prefix + key: torch.empty(shape, device='meta')
-            for key, shape, _ in reference['keys'] if keep(key)
-        }).items()
-    } for keep in (bool, reference['trainable'].__contains__))
+    names, trained = (
+        {
+            name: value.shape
+            for name, value in convert_state_dict(
+                {
+                    prefix + key: torch.empty(shape, device='meta')
+                    for key, shape, _ in reference['keys']
+                    if keep(key)
+                }
+            ).items()
+        }
+        for keep in (bool, reference['trainable'].__contains__)
+    )
     cfg = load(FIRST[VIS.format(*setting)])
     model = build_meta(cfg.model)
     state = {f'head.{k}': v.shape for k, v in model.head.state_dict().items()}
     assert state == names
     params = dict(model.named_parameters())
     assert {k for k, v in params.items() if v.requires_grad} == trained.keys()
-    assert sum(map(torch.Size.numel, trained.values())) == reference[
-        'num_trainable']
+    assert (
+        sum(map(torch.Size.numel, trained.values()))
+        == reference['num_trainable']
+    )
 
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
     groups = {id(g['params'][0]): g for g in optimizer.param_groups}
@@ -139,31 +156,38 @@ def test_instance_head_is_that_of_the_reference(setting, case, build_meta):
         assert group['weight_decay'] == (0 if norm else 0.05), name
 
 
-@pytest.mark.parametrize('name, change', [
-    ('self-attention', dict(attention='self')),
-    ('no-aspp', dict(aspp=None)),
-    ('rates125', dict(aspp=dict(rates=(1, 2, 5)))),
-    ('rates135', dict(aspp=dict(rates=(1, 3, 5)))),
-    ('nc6', dict(num_layers=6)),
-    ('nc8', dict(num_layers=8)),
-])
+@pytest.mark.parametrize(
+    'name, change',
+    [
+        ('self-attention', dict(attention='self')),
+        ('no-aspp', dict(aspp=None)),
+        ('rates125', dict(aspp=dict(rates=(1, 2, 5)))),
+        ('rates135', dict(aspp=dict(rates=(1, 3, 5)))),
+        ('nc6', dict(num_layers=6)),
+        ('nc8', dict(num_layers=8)),
+    ],
+)
 def test_ablations_change_one_thing(name, change):
-    base, variant = ('maxtron-offline_video-kmax_r50_16xb1-15k_vipseg',
-                     f'maxtron-offline_video-kmax_r50_{name}_16xb1-15k_vipseg')
+    base, variant = (
+        'maxtron-offline_video-kmax_r50_16xb1-15k_vipseg',
+        f'maxtron-offline_video-kmax_r50_{name}_16xb1-15k_vipseg',
+    )
     expected = load(FIRST[base])._cfg_dict.to_dict()
     expected['model']['head']['tracker'].update(change)
     assert load(FIRST[variant])._cfg_dict.to_dict() == expected
 
 
-@pytest.mark.parametrize('backbone',
-                         ['r50', 'convnext-l', 'convnextv2-l', 'swin-l'])
+@pytest.mark.parametrize(
+    'backbone', ['r50', 'convnext-l', 'convnextv2-l', 'swin-l']
+)
 def test_panoptic_settings_are_the_released_ones(backbone):
     cfg = load(
-        FIRST[f'maxtron-offline_video-kmax_{backbone}_16xb1-15k_vipseg'])
+        FIRST[f'maxtron-offline_video-kmax_{backbone}_16xb1-15k_vipseg']
+    )
     test_cfg = cfg.model.head.test_cfg
-    assert [
-        test_cfg[f'{key}_thr'] for key in ('pixel', 'thing', 'stuff')
-    ] == ([0.2, 0.2, 0.45] if backbone == 'r50' else [0.4, 0.7, 0.5])
+    assert [test_cfg[f'{key}_thr'] for key in ('pixel', 'thing', 'stuff')] == (
+        [0.2, 0.2, 0.45] if backbone == 'r50' else [0.4, 0.7, 0.5]
+    )
     assert test_cfg.overlap_thr == 0.8
     assert cfg.train_dataloader.dataset.clip_len == 24
     assert (test_cfg.clip_len, cfg.model.head.tracker.num_layers) == (2, 4)
@@ -175,4 +199,5 @@ def test_panoptic_settings_are_the_released_ones(backbone):
         sampler = step[key][0]
         assert sampler.type == 'RandomClipSampler'
         assert sampler.get('reverse_prob') == (
-            0.5 if backbone == 'r50' else None)
+            0.5 if backbone == 'r50' else None
+        )

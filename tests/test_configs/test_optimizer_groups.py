@@ -5,6 +5,7 @@ Parameters are counted by group: a rule that matches more or less than it is
 meant to changes a count. Released settings are compared parameter by
 parameter with golden lists in the other files of this folder, too.
 """
+
 import copy
 import re
 from collections import Counter
@@ -40,8 +41,11 @@ def test_data_does_not_change_the_optimizer(name):
 def kmax_decay(name, module, backbone):
     """Weight decay."""
     norm = isinstance(module, NORMS)
-    if (norm and backbone == 'convnextv2-l'
-            and re.match(r'backbone\..*\.weight$', name)):
+    if (
+        norm
+        and backbone == 'convnextv2-l'
+        and re.match(r'backbone\..*\.weight$', name)
+    ):
         return 0.05  # as in the reference, which does not know it for a norm
     plain = r'bias|gamma|_rpe|cluster_centers'
     return 0 if norm or re.search(plain, name) else 0.05
@@ -89,19 +93,21 @@ def test_parameters_are_counted(name, build_meta):
     lr, backbone = wrapper.optimizer.lr, name.rpartition('_')[2]
     expected, actual = Counter(), Counter()
     for group in groups:
-        param, = group['params']
+        (param,) = group['params']
         if param not in trained:
             continue
         key = trained.pop(param)
         module = model.get_submodule(key.rpartition('.')[0])
         if 'tube-link' in name:
-            mult, decay = tube_link_rule(key, module, backbone,
-                                         'maxtron' in name)
+            mult, decay = tube_link_rule(
+                key, module, backbone, 'maxtron' in name
+            )
         else:
             mult = kmax_lr(key, name.startswith('kmax'))
             decay = kmax_decay(key, module, backbone)
         expected[round(mult, 9), decay] += param.numel()
-        actual[round(group['lr'] / lr, 9),
-               group['weight_decay']] += param.numel()
+        actual[round(group['lr'] / lr, 9), group['weight_decay']] += (
+            param.numel()
+        )
     assert not trained  # everything that is trained is in a group
     assert actual == expected

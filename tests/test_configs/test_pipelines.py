@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The pipelines of the configs at their sizes, on miniatures of the data."""
+
 import copy
 
 import pytest
@@ -51,9 +52,11 @@ def test_training(path, data):
             ids = frame.gt_panoptic_seg.sem_seg
             stride = inputs.shape[3] / ids.shape[2]
             assert stride == pytest.approx(
-                1 if 'tube-link' in path else 4, rel=0.01)
+                1 if 'tube-link' in path else 4, rel=0.01
+            )
             assert set(ids.unique().tolist()) - {0} == set(
-                gts.instances_ids.tolist())
+                gts.instances_ids.tolist()
+            )
     assert things <= set(range(len(dataset.metainfo['classes']))) and things
 
 

@@ -7,6 +7,7 @@ disagree on the frames of a clip, it is the head's number (see
 configs/maxtron/README.md), but the dataset's where the head has a default (see
 configs/tube_link/README.md). The thresholds on COCO are kMaX-DeepLab's.
 """
+
 import re
 from typing import NamedTuple
 
@@ -23,8 +24,11 @@ RELEASED = {
 # The paper's baseline: the near-online code without its within-clip module.
 BASELINES = {
     f'video-kmax_{setting}_vipseg'
-    for setting in ('r50_8xb4-40k', 'convnext-l_8xb4-30k',
-                    'convnextv2-l_8xb4-30k')
+    for setting in (
+        'r50_8xb4-40k',
+        'convnext-l_8xb4-30k',
+        'convnextv2-l_8xb4-30k',
+    )
 }
 
 
@@ -32,6 +36,7 @@ class KMaX(NamedTuple):
     """iterations, batch, warm-up, frames, loss weights (class, dice, mask,
     pixel, semantic), drop path of the backbone, dropout of the within-clip
     module (None: there is no such layer), thresholds."""
+
     iters: int
     batch: int
     warmup: int
@@ -47,42 +52,39 @@ NEAR_R50 = KMaX(40000, 32, 2000, 2, (4, 5, 0.1, 1, 1), None, 0.0, R50)
 NEAR_V1 = KMaX(30000, 32, 1500, 2, (4, 5, 0.01, 1, 1), 0.3, 0.1, LARGE)
 NEAR_V2 = NEAR_V1._replace(drop=0.2)
 # what drops is frozen, in evaluation mode
-OFFLINE = KMaX(15000, 16, 750, 24, (4, 4, 0, 0, 0), None, None,
-               (0.2, 0.2, 0.45, 0.8))
+OFFLINE = KMaX(
+    15000, 16, 750, 24, (4, 4, 0, 0, 0), None, None, (0.2, 0.2, 0.45, 0.8)
+)
 COCO = KMaX(150000, 64, 5000, 1, (3, 3, 0.3, 1, 1), None, None, LARGE)
 KMAX = {
-    'maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg':
-    NEAR_R50,
-    'maxtron-nearonline_video-kmax_convnext-l_8xb4-30k_vipseg':
-    NEAR_V1,
-    'maxtron-nearonline_video-kmax_convnextv2-l_8xb4-30k_vipseg':
-    NEAR_V2,
-    'maxtron-offline_video-kmax_r50_16xb1-15k_vipseg':
-    OFFLINE,
-    'maxtron-offline_video-kmax_convnext-l_16xb1-15k_vipseg':
-    OFFLINE._replace(thresholds=LARGE),
-    'maxtron-offline_video-kmax_convnextv2-l_16xb1-15k_vipseg':
-    OFFLINE._replace(thresholds=LARGE),
-    'video-kmax_r50_8xb4-40k_vipseg':
-    NEAR_R50._replace(drop=None),
-    'video-kmax_convnext-l_8xb4-30k_vipseg':
-    NEAR_V1._replace(drop=None),
-    'video-kmax_convnextv2-l_8xb4-30k_vipseg':
-    NEAR_V1._replace(drop=None),
-    'kmax_r50_8xb8-150k_coco-panoptic':
-    COCO,
-    'kmax-msda_r50_8xb8-150k_coco-panoptic':
-    COCO,
-    'kmax-msda_convnext-l_8xb8-150k_coco-panoptic':
-    COCO._replace(drop_path=0.6),
-    'kmax-msda_convnextv2-l_8xb8-150k_coco-panoptic':
-    COCO._replace(drop_path=0.6),
+    'maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg': NEAR_R50,
+    'maxtron-nearonline_video-kmax_convnext-l_8xb4-30k_vipseg': NEAR_V1,
+    'maxtron-nearonline_video-kmax_convnextv2-l_8xb4-30k_vipseg': NEAR_V2,
+    'maxtron-offline_video-kmax_r50_16xb1-15k_vipseg': OFFLINE,
+    'maxtron-offline_video-kmax_convnext-l_16xb1-15k_vipseg': OFFLINE._replace(
+        thresholds=LARGE
+    ),
+    'maxtron-offline_video-kmax_convnextv2-l_16xb1-15k_vipseg': OFFLINE._replace(
+        thresholds=LARGE
+    ),
+    'video-kmax_r50_8xb4-40k_vipseg': NEAR_R50._replace(drop=None),
+    'video-kmax_convnext-l_8xb4-30k_vipseg': NEAR_V1._replace(drop=None),
+    'video-kmax_convnextv2-l_8xb4-30k_vipseg': NEAR_V1._replace(drop=None),
+    'kmax_r50_8xb8-150k_coco-panoptic': COCO,
+    'kmax-msda_r50_8xb8-150k_coco-panoptic': COCO,
+    'kmax-msda_convnext-l_8xb8-150k_coco-panoptic': COCO._replace(
+        drop_path=0.6
+    ),
+    'kmax-msda_convnextv2-l_8xb8-150k_coco-panoptic': COCO._replace(
+        drop_path=0.6
+    ),
 }
 LOSSES = ('cls', 'dice', 'mask', 'pixel', 'semantic')
 
 
 class TubeLink(NamedTuple):
     """iterations, steps, frames of a sample, frames of a clip, N_c."""
+
     iters: int
     steps: tuple
     frames: int
@@ -94,42 +96,44 @@ NEAR_15K = TubeLink(15000, (5000, 10000), 5, 5)
 NEAR_10K = TubeLink(10000, (2500, 5000), 5, 5)
 CC = TubeLink(10000, (2500, 7500), 9, 3, 4)
 TUBE_LINK = {
-    'tube-link_r50_8xb1-15k_youtube-vis-2019':
-    NEAR_15K,
-    'tube-link_swin-l_16xb1-10k_youtube-vis-2019':
-    NEAR_10K,
-    'tube-link_r50_8xb1-15k_youtube-vis-2021':
-    NEAR_15K,
-    'tube-link_swin-l_16xb1-10k_youtube-vis-2021':
-    NEAR_10K,
-    'tube-link_r50_8xb1-10k_ovis':
-    NEAR_10K._replace(frames=4, clip_len=4),
-    'tube-link_swin-l_16xb1-10k_ovis':
-    NEAR_10K._replace(frames=4, clip_len=4),
-    'maxtron-nearonline_tube-link_r50_8xb1-15k_youtube-vis-2021':
-    NEAR_15K,
-    'maxtron-nearonline_tube-link_swin-l_16xb1-10k_youtube-vis-2021':
-    NEAR_10K._replace(frames=6, clip_len=6),
-    'maxtron-nearonline_tube-link_r50_8xb1-15k_youtube-vis-2022':
-    NEAR_15K._replace(frames=4, clip_len=4),
-    'maxtron-nearonline_tube-link_swin-l_16xb1-10k_youtube-vis-2022':
-    NEAR_10K._replace(frames=6, clip_len=6),
-    'maxtron-nearonline_tube-link_r50_8xb1-15k_ovis':
-    NEAR_15K._replace(frames=4, clip_len=4),
-    'maxtron-nearonline_tube-link_swin-l_16xb1-15k_ovis':
-    NEAR_15K._replace(frames=4, clip_len=4),
-    'maxtron-offline_tube-link_r50_8xb1-10k_youtube-vis-2021':
-    CC,
-    'maxtron-offline_tube-link_swin-l_16xb1-10k_youtube-vis-2021':
-    CC._replace(frames=24, clip_len=6),
-    'maxtron-offline_tube-link_r50_8xb1-10k_youtube-vis-2022':
-    CC._replace(frames=16, clip_len=4),
-    'maxtron-offline_tube-link_swin-l_16xb1-10k_youtube-vis-2022':
-    CC._replace(frames=36, clip_len=6),
-    'maxtron-offline_tube-link_r50_8xb1-10k_ovis':
-    CC._replace(frames=24, clip_len=4, num_layers=6),
-    'maxtron-offline_tube-link_swin-l_16xb1-10k_ovis':
-    CC._replace(frames=16, clip_len=4),
+    'tube-link_r50_8xb1-15k_youtube-vis-2019': NEAR_15K,
+    'tube-link_swin-l_16xb1-10k_youtube-vis-2019': NEAR_10K,
+    'tube-link_r50_8xb1-15k_youtube-vis-2021': NEAR_15K,
+    'tube-link_swin-l_16xb1-10k_youtube-vis-2021': NEAR_10K,
+    'tube-link_r50_8xb1-10k_ovis': NEAR_10K._replace(frames=4, clip_len=4),
+    'tube-link_swin-l_16xb1-10k_ovis': NEAR_10K._replace(frames=4, clip_len=4),
+    'maxtron-nearonline_tube-link_r50_8xb1-15k_youtube-vis-2021': NEAR_15K,
+    'maxtron-nearonline_tube-link_swin-l_16xb1-10k_youtube-vis-2021': NEAR_10K._replace(
+        frames=6, clip_len=6
+    ),
+    'maxtron-nearonline_tube-link_r50_8xb1-15k_youtube-vis-2022': NEAR_15K._replace(
+        frames=4, clip_len=4
+    ),
+    'maxtron-nearonline_tube-link_swin-l_16xb1-10k_youtube-vis-2022': NEAR_10K._replace(
+        frames=6, clip_len=6
+    ),
+    'maxtron-nearonline_tube-link_r50_8xb1-15k_ovis': NEAR_15K._replace(
+        frames=4, clip_len=4
+    ),
+    'maxtron-nearonline_tube-link_swin-l_16xb1-15k_ovis': NEAR_15K._replace(
+        frames=4, clip_len=4
+    ),
+    'maxtron-offline_tube-link_r50_8xb1-10k_youtube-vis-2021': CC,
+    'maxtron-offline_tube-link_swin-l_16xb1-10k_youtube-vis-2021': CC._replace(
+        frames=24, clip_len=6
+    ),
+    'maxtron-offline_tube-link_r50_8xb1-10k_youtube-vis-2022': CC._replace(
+        frames=16, clip_len=4
+    ),
+    'maxtron-offline_tube-link_swin-l_16xb1-10k_youtube-vis-2022': CC._replace(
+        frames=36, clip_len=6
+    ),
+    'maxtron-offline_tube-link_r50_8xb1-10k_ovis': CC._replace(
+        frames=24, clip_len=4, num_layers=6
+    ),
+    'maxtron-offline_tube-link_swin-l_16xb1-10k_ovis': CC._replace(
+        frames=16, clip_len=4
+    ),
 }
 
 
@@ -166,24 +170,32 @@ def test_kmax(name):
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
     assert 'clip_grad' not in cfg.optim_wrapper
     assert cfg.optim_wrapper.optimizer == dict(
-        type='AdamW', lr=lr, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8)
+        type='AdamW', lr=lr, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8
+    )
     w, n = facts.warmup, facts.iters
     check_schedule(
-        cfg, lambda t: 0.001 * (1 - t / w) + t / w if t < w else
-        (1 - t / n)**0.9, w)
+        cfg,
+        lambda t: 0.001 * (1 - t / w) + t / w if t < w else (1 - t / n) ** 0.9,
+        w,
+    )
 
     dataset = cfg.train_dataloader.dataset
     assert dataset.get('clip_len', 1) == facts.frames
     head, segmenter = cfg.model.head, cfg.model.head.segmenter
     criterion = head.criterion if offline else segmenter.criterion
-    assert tuple(
-        (criterion.get(f'loss_{k}') or {}).get('loss_weight', 0)
-        for k in LOSSES) == facts.losses
+    assert (
+        tuple(
+            (criterion.get(f'loss_{k}') or {}).get('loss_weight', 0)
+            for k in LOSSES
+        )
+        == facts.losses
+    )
     if not offline:
         samplers = [criterion[f'loss_{k}'].sampler for k in LOSSES[3:]]
         assert [s.num_points for s in samplers] == [4096, 4096]
-        assert [s.temperature for s in samplers
-                ] == ([1.5, 2.0] if coco else [1.8, 2.4])
+        assert [s.temperature for s in samplers] == (
+            [1.5, 2.0] if coco else [1.8, 2.4]
+        )
         assert criterion.loss_pixel.temperature == 0.3
     assert segmenter.transformer_decoder.drop_path_rate == 0.2
     assert segmenter.num_queries == 128
@@ -196,25 +208,32 @@ def test_kmax(name):
     if offline:
         assert head.tracker.num_layers == 4
         assert head.tracker.aspp.rates == (1, 2, 3)
-    assert tuple(
-        head.test_cfg[f'{k}_thr']
-        for k in ('pixel', 'thing', 'stuff', 'overlap')) == facts.thresholds
+    assert (
+        tuple(
+            head.test_cfg[f'{k}_thr']
+            for k in ('pixel', 'thing', 'stuff', 'overlap')
+        )
+        == facts.thresholds
+    )
 
     size = (1281, 1281) if coco else (769, 1345)
     assert cfg.model.data_preprocessor.input_size == size
-    assert [s.ratio_range for s in steps_of(dataset.pipeline, 'ScaleJitter')
-            ] == ([(0.2, 2.0),
-                   (0.1, 1.0)] if coco else [(0.3, 1.7), (0.15, 0.85)])
-    for kind, keys in (('RandomFlip', dict(prob=0.5)), ('SSDColorJitter', {}),
-                       ('RandomCrop', dict(crop_size=size[::-1])),
-                       ('PadToCanvas', dict(canvas=size[::-1]))):
+    assert [
+        s.ratio_range for s in steps_of(dataset.pipeline, 'ScaleJitter')
+    ] == ([(0.2, 2.0), (0.1, 1.0)] if coco else [(0.3, 1.7), (0.15, 0.85)])
+    for kind, keys in (
+        ('RandomFlip', dict(prob=0.5)),
+        ('SSDColorJitter', {}),
+        ('RandomCrop', dict(crop_size=size[::-1])),
+        ('PadToCanvas', dict(canvas=size[::-1])),
+    ):
         for step in steps_of(dataset.pipeline, kind):
             assert all(step[k] == v for k, v in keys.items())
         assert len(steps_of(dataset.pipeline, kind)) == 2  # one is pasted
     reverse = 0.5 if 'offline_video-kmax_r50' in name else None
     for step in steps_of(dataset.pipeline, 'RandomClipSampler'):
         assert step.get('reverse_prob') == reverse
-    pack, = steps_of(dataset.pipeline, 'PackPanopticClip')
+    (pack,) = steps_of(dataset.pipeline, 'PackPanopticClip')
     assert pack.get('min_labelled') == (4096 if coco else None)
 
 
@@ -228,11 +247,12 @@ def test_tube_link(name):
     assert wrapper.type == 'OptimWrapper'
     assert wrapper.clip_grad == dict(max_norm=0.01, norm_type=2)
     assert wrapper.optimizer == dict(
-        type='AdamW', lr=1e-4, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8)
+        type='AdamW', lr=1e-4, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8
+    )
 
     def factor(t):
         warm_up = 1 - (1 - min(t / 500, 1)) * (1 - 0.001)
-        return warm_up * 0.1**sum(np.greater_equal(t, facts.steps))
+        return warm_up * 0.1 ** sum(np.greater_equal(t, facts.steps))
 
     check_schedule(cfg, factor, 500)
 
@@ -242,11 +262,15 @@ def test_tube_link(name):
     segmenter = head.segmenter
     assert segmenter.num_queries == 100
     assert segmenter.no_object_weight == 0.1
-    assert [segmenter[f'loss_{k}'].loss_weight
-            for k in ('cls', 'mask', 'dice')] == [2, 5, 5]
+    assert [
+        segmenter[f'loss_{k}'].loss_weight for k in ('cls', 'mask', 'dice')
+    ] == [2, 5, 5]
     points = segmenter.train_cfg
-    assert (points.num_points, points.oversample_ratio,
-            points.importance_sample_ratio) == (12544, 3.0, 0.75)
+    assert (
+        points.num_points,
+        points.oversample_ratio,
+        points.importance_sample_ratio,
+    ) == (12544, 3.0, 0.75)
     assert [c.weight for c in points.assigner.match_costs] == [2, 5, 5]
     decoder = segmenter.pixel_decoder
     assert decoder.encoder.num_layers == 6
@@ -262,22 +286,26 @@ def test_tube_link(name):
     assert head.test_cfg.max_per_frame == 30
 
     sides = range(480, 801, 32) if 'ovis' in name else range(288, 513, 32)
-    resize, = steps_of(dataset.pipeline, 'RandomChoiceResize')
+    (resize,) = steps_of(dataset.pipeline, 'RandomChoiceResize')
     assert [side for _, side in resize.scales] == list(sides)
     assert {width for width, _ in resize.scales} == {1000000}
-    flip, = steps_of(dataset.pipeline, 'RandomFlip')
+    (flip,) = steps_of(dataset.pipeline, 'RandomFlip')
     assert flip.prob == 0.5
     crops = steps_of(dataset.pipeline, 'ClipCrop')
     assert [c.crop_size for c in crops] == [(640, 384)] * ('ovis' in name)
-    test, = steps_of(cfg.test_dataloader.dataset.pipeline, 'Resize')
+    (test,) = steps_of(cfg.test_dataloader.dataset.pipeline, 'Resize')
     assert test.scale == (640, 360) and test.keep_ratio
     preprocessor = cfg.model.data_preprocessor
     assert preprocessor.pad_size_divisor == 32
     assert preprocessor.mean == [123.675, 116.28, 103.53]
     backbone = cfg.model.backbone
     if '_swin-l_' in name:
-        assert (backbone.embed_dims, backbone.depths, backbone.window_size,
-                backbone.drop_path_rate) == (192, [2, 2, 18, 2], 12, 0.3)
+        assert (
+            backbone.embed_dims,
+            backbone.depths,
+            backbone.window_size,
+            backbone.drop_path_rate,
+        ) == (192, [2, 2, 18, 2], 12, 0.3)
     else:
         assert backbone.norm_eval and backbone.norm_cfg.requires_grad
     start = 'coco_2022' if '_r50_' in name else 'coco-panoptic_2022'

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Every mode of both segmenters on every backbone, for both tasks, runs."""
+
 import re
 from itertools import product
 
@@ -15,11 +16,12 @@ BACKBONES = ('r50', 'swin-l', 'convnext-l', 'convnextv2-l')
 SEGMENTERS = ('video-kmax', 'tube-link')
 DATASETS = ('vipseg', 'ovis')
 METRICS = dict(
-    vipseg='vps/VPQ', ovis='youtube_vis/segm_mAP', coco='coco_panoptic/PQ')
+    vipseg='vps/VPQ', ovis='youtube_vis/segm_mAP', coco='coco_panoptic/PQ'
+)
 # A model without tracking, of clips or of images.
 PLAIN = [
     *product(SEGMENTERS, BACKBONES, DATASETS),
-    *product(('kmax', 'kmax-msda'), BACKBONES, ('coco-panoptic', ))
+    *product(('kmax', 'kmax-msda'), BACKBONES, ('coco-panoptic',)),
 ]
 
 
@@ -30,9 +32,11 @@ def data(tmp_path_factory):
 
 def find(name, backbone, dataset):
     """The config of the matrix."""
-    path, = (
-        path for path in ZOO
-        if re.search(rf'/{name}_{backbone}_\d+xb\d-\d+k_{dataset}\.py', path))
+    (path,) = (
+        path
+        for path in ZOO
+        if re.search(rf'/{name}_{backbone}_\d+xb\d-\d+k_{dataset}\.py', path)
+    )
     return path
 
 
@@ -56,7 +60,7 @@ def run(cfg):
     for name in losses:
         assert torch.tensor(scalars[name].current()).isfinite(), name
     if cfg.val_cfg:
-        metric, = (v for k, v in METRICS.items() if f'_{k}' in cfg.filename)
+        (metric,) = (v for k, v in METRICS.items() if f'_{k}' in cfg.filename)
         assert 0 <= scalars[f'val/{metric}'].current() <= 100
     return runner.model, {
         key
@@ -73,13 +77,18 @@ def test_trains_a_step_and_evaluates(setting, data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'setting', list(product(SEGMENTERS, BACKBONES, DATASETS)), ids='-'.join)
+    'setting', list(product(SEGMENTERS, BACKBONES, DATASETS)), ids='-'.join
+)
 def test_both_stages(setting, data, tmp_path):
     """Near-online, and offline from the checkpoint that it leaves."""
     near, offline = (
         shrink(
-            find(f'maxtron-{mode}_{setting[0]}', *setting[1:]), data,
-            tmp_path / mode) for mode in ('nearonline', 'offline'))
+            find(f'maxtron-{mode}_{setting[0]}', *setting[1:]),
+            data,
+            tmp_path / mode,
+        )
+        for mode in ('nearonline', 'offline')
+    )
     _, moved = run(near)
     for part in ('backbone.', 'head.segmenter.', 'temporal_layers.'):
         assert any(part in key for key in moved)
@@ -87,16 +96,19 @@ def test_both_stages(setting, data, tmp_path):
     offline.load_from = str(tmp_path / 'nearonline/iter_1.pth')
     model, moved = run(offline)
     assert any(key.startswith('head.tracker.') for key in moved)
-    shared = tuple(f'head.segmenter.{name}.'
-                   for name in model.head.segmenter.shared_with_tracker)
+    shared = tuple(
+        f'head.segmenter.{name}.'
+        for name in model.head.segmenter.shared_with_tracker
+    )
     assert not [
-        key for key in moved
+        key
+        for key in moved
         if key.startswith(model.frozen_parts) and not key.startswith(shared)
     ]
 
 
 def test_image_model_of_mask2former_trains_a_step(data, tmp_path):
-    path, = (path for path in MASK2FORMER if 'convnextv2-l' in path)
+    (path,) = (path for path in MASK2FORMER if 'convnextv2-l' in path)
     cfg = shrink(path, data, tmp_path)
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None  # MMDet's own
     _, moved = run(cfg)

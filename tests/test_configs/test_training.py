@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Optimizer, schedule and initial weights of the configs."""
+
 import json
 import logging
 import re
@@ -29,8 +30,10 @@ R50 = 'tube_link/ytvis21/tube-link_r50_8xb1-15k_youtube-vis-2021.py'
 SWIN_L = 'tube_link/ytvis21/tube-link_swin-l_16xb1-10k_youtube-vis-2021.py'
 R50_MAXTRON, SWIN_L_MAXTRON = (
     path.replace('tube_link/', 'maxtron/').replace(
-        'tube-link_', 'maxtron-nearonline_tube-link_')
-    for path in (R50, SWIN_L))
+        'tube-link_', 'maxtron-nearonline_tube-link_'
+    )
+    for path in (R50, SWIN_L)
+)
 NEW = r'level_3d_encoding|self_attn\.(gamma|temporal_layers)'
 
 
@@ -71,25 +74,30 @@ def test_optimizer(path, build_meta):
             (group['lr'], group['weight_decay']),
             expected_rule(name, module, swin, maxtron),
             rtol=1e-12,
-            err_msg=name)
+            err_msg=name,
+        )
 
 
-@pytest.mark.parametrize('path, milestones', [(R50, (5000, 10000)),
-                                              (SWIN_L, (2500, 5000))])
+@pytest.mark.parametrize(
+    'path, milestones', [(R50, (5000, 10000)), (SWIN_L, (2500, 5000))]
+)
 def test_learning_rate_of_every_iteration(path, milestones):
     cfg = load(path)
     rates = 1e-4 * np.array(learning_rates(cfg))
     i = np.arange(cfg.train_cfg.max_iters)
     warm_up = 1 - (1 - np.minimum(i / 500, 1)) * (1 - 0.001)
     steps = sum(i >= milestone for milestone in milestones)
-    np.testing.assert_allclose(
-        rates, 1e-4 * warm_up * 0.1**steps, rtol=1e-12)
+    np.testing.assert_allclose(rates, 1e-4 * warm_up * 0.1**steps, rtol=1e-12)
 
 
-@pytest.mark.parametrize('path, case',
-                         [(R50, 'baseline_r50'),
-                          (R50_MAXTRON, 'near_online_r50'),
-                          (SWIN_L_MAXTRON, 'near_online_swinl')])
+@pytest.mark.parametrize(
+    'path, case',
+    [
+        (R50, 'baseline_r50'),
+        (R50_MAXTRON, 'near_online_r50'),
+        (SWIN_L_MAXTRON, 'near_online_swinl'),
+    ],
+)
 def test_heads_are_those_of_the_reference(path, case, build_meta):
     """Names, shapes and the number of parameters."""
     reference = json.loads((PARITY / f'keys_{case}_ytvis21.json').read_text())
@@ -98,12 +106,16 @@ def test_heads_are_those_of_the_reference(path, case, build_meta):
             name: torch.empty(shape, device='meta')
             for name, shape, _ in reference['keys']
         },
-        prefix=reference['prefix_in_checkpoint'])
+        prefix=reference['prefix_in_checkpoint'],
+    )
     segmenter = build_meta(load(path).model).head.segmenter
-    assert {k: v.shape for k, v in segmenter.state_dict().items()} == \
-        {k: v.shape for k, v in converted.items()}
-    assert sum(p.numel() for p in segmenter.parameters()) == \
-        reference['num_parameters']
+    assert {k: v.shape for k, v in segmenter.state_dict().items()} == {
+        k: v.shape for k, v in converted.items()
+    }
+    assert (
+        sum(p.numel() for p in segmenter.parameters())
+        == reference['num_parameters']
+    )
 
 
 def mapped(name):
@@ -116,16 +128,19 @@ def coco_checkpoint(tmp_path_factory):
     """A checkpoint of MMDetection's own Mask2Former, and our names for it."""
     init_default_scope('mmdet')
     state = MODELS.build(
-        get_config('mmdet::mask2former/'
-                   'mask2former_r50_8xb2-lsj-50e_coco.py').model).state_dict()
+        get_config(
+            'mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco.py'
+        ).model
+    ).state_dict()
     file = str(tmp_path_factory.mktemp('coco') / 'coco.pth')
     save_checkpoint(dict(meta=dict(), state_dict=state), file)
     return file, {mapped(k): v for k, v in state.items()}
 
 
 @pytest.mark.parametrize('path', [R50, R50_MAXTRON])
-def test_coco_checkpoint_fills_all_but_new_modules(path, coco_checkpoint,
-                                                   caplog):
+def test_coco_checkpoint_fills_all_but_new_modules(
+    path, coco_checkpoint, caplog
+):
     """What load_from does, with a checkpoint of MMDetection's own model."""
     file, saved = coco_checkpoint
     model = MODELS.build(load(path).model)
@@ -141,8 +156,9 @@ def test_coco_checkpoint_fills_all_but_new_modules(path, coco_checkpoint,
     new = {name for name in state if name not in saved}
     assert all(re.search(NEW, name) for name in new)
     assert bool(new) == ('maxtron' in path)
-    missing = re.search(r'missing keys in source state_dict: (.*)',
-                        caplog.text)
+    missing = re.search(
+        r'missing keys in source state_dict: (.*)', caplog.text
+    )
     assert set(missing[1].split(', ') if missing else []) == new
 
     for name, value in state.items():
@@ -154,27 +170,34 @@ def test_coco_checkpoint_fills_all_but_new_modules(path, coco_checkpoint,
 
 
 @pytest.mark.parametrize('backbone', ['swin-l', 'convnext-l', 'convnextv2-l'])
-@pytest.mark.parametrize('model',
-                         ['tube-link', 'maxtron-nearonline_tube-link'])
+@pytest.mark.parametrize(
+    'model', ['tube-link', 'maxtron-nearonline_tube-link']
+)
 def test_coco_models_fit(model, backbone, build_meta):
     """Those of configs/tube_link/coco: other classes, no more.
 
     But that of Swin-L, which is MMDetection's, has 200 queries.
     """
-    source, = (p for p in MASK2FORMER if f'_{backbone}_' in p)
+    (source,) = (p for p in MASK2FORMER if f'_{backbone}_' in p)
     saved = {
         mapped(k): v.shape
         for k, v in build_meta(zoo(source).model).state_dict().items()
     }
-    name, = (name for name in BY_NAME
-             if name.startswith(f'{model}_{backbone}_')
-             and name.endswith('youtube-vis-2021'))
+    (name,) = (
+        name
+        for name in BY_NAME
+        if name.startswith(f'{model}_{backbone}_')
+        and name.endswith('youtube-vis-2021')
+    )
     state = build_meta(zoo(name).model).state_dict()
     assert saved.keys() <= state.keys()
     unfit = {k for k, v in state.items() if saved.get(k) != v.shape}
     queries = ('query_embed.weight', 'query_feat.weight')
     assert {k for k in unfit if not re.search(NEW, k)} == {
         f'head.segmenter.{k}'
-        for k in (*queries * (backbone == 'swin-l'), 'cls_embed.weight',
-                  'cls_embed.bias')
+        for k in (
+            *queries * (backbone == 'swin-l'),
+            'cls_embed.weight',
+            'cls_embed.bias',
+        )
     }

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Fixtures of all tests of datasets and their transforms."""
+
 import shutil
 
 import pytest

@@ -19,7 +19,7 @@ from tests.test_datasets.tiny_videos import CLASSES, write_dataset
 T = 4
 LOAD = [
     dict(type='LoadVideoFrame'),
-    dict(type='LoadTrackAnnotations', with_mask=True)
+    dict(type='LoadTrackAnnotations', with_mask=True),
 ]
 RESIZE = [dict(type='Resize', scale=(120, 80), keep_ratio=True)]
 
@@ -35,7 +35,8 @@ def broadcast(transforms):
     return dict(
         type='TransformBroadcaster',
         share_random_params=True,
-        transforms=transforms)
+        transforms=transforms,
+    )
 
 
 def build(root, pipeline, **kwargs):
@@ -48,7 +49,8 @@ def build(root, pipeline, **kwargs):
         metainfo=dict(classes=CLASSES),
         clip_len=T,
         serialize_data=False,  # faster for a few frames
-        pipeline=pipeline)
+        pipeline=pipeline,
+    )
     return DATASETS.build({**cfg, **kwargs})
 
 
@@ -58,16 +60,19 @@ def test_augmentation_is_shared_and_masks_follow(root, crop):
     np.random.seed(1)
     pipeline = [
         dict(type='ClipSampler'),
-        broadcast([
-            *LOAD,
-            dict(
-                type='RandomChoiceResize',
-                # twice the size: interpolated masks are exact at 0.5
-                scales=[(192, 128), (96, 64)],
-                keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5)
-        ]),
-        dict(type='PackTrackInputs')
+        broadcast(
+            [
+                *LOAD,
+                dict(
+                    type='RandomChoiceResize',
+                    # twice the size: interpolated masks are exact at 0.5
+                    scales=[(192, 128), (96, 64)],
+                    keep_ratio=True,
+                ),
+                dict(type='RandomFlip', prob=0.5),
+            ]
+        ),
+        dict(type='PackTrackInputs'),
     ]
     if crop is not None:
         pipeline.insert(2, dict(type='ClipCrop', crop_size=crop))
@@ -86,7 +91,7 @@ def test_augmentation_is_shared_and_masks_follow(root, crop):
         corner = (float(images[0, 1, 0, 0]), float(images[0, 2, 0, 0]))
         seen.add((tuple(images.shape), flip, scale, corner))
     shapes, flips, scales, corners = (set(v) for v in zip(*seen))
-    assert flips == {True, False} and scales == {(2., 2.), (1., 1.)}
+    assert flips == {True, False} and scales == {(2.0, 2.0), (1.0, 1.0)}
     if crop is None:
         assert shapes == {(T, 3, 128, 192), (T, 3, 64, 96)}
     else:  # smaller images are kept
@@ -109,7 +114,7 @@ def test_crop_clips_boxes_and_drops_what_is_outside(root):
         out = crop(deepcopy(clip))
     ids = [i.tolist() for i in out['gt_instances_ids']]
     assert ids == [[1, 2], [1, 2], [1, 2], [1]]  # it begins at x = 56 ... 65
-    assert out['gt_bboxes'][0][1].tolist() == [56., 20., 64., 44.]
+    assert out['gt_bboxes'][0][1].tolist() == [56.0, 20.0, 64.0, 44.0]
     assert [len(labels) for labels in out['gt_bboxes_labels']] == [2, 2, 2, 1]
     assert [len(masks) for masks in out['gt_masks']] == [2, 2, 2, 1]
     assert out['gt_masks'][0].masks[1].sum() == 8 * 24
@@ -133,15 +138,16 @@ def test_sampling_options(root):
 
     def frames(key=1, **options):
         dataset.pipeline = TRANSFORMS.build(
-            dict(type='ClipSampler', **options))
+            dict(type='ClipSampler', **options)
+        )
         clip = dataset.prepare_data((0, key))
         return clip and (clip['frame_id'], clip['key_frame_flags'].index(True))
 
     assert frames() == ([1, 2, 3, 4], 0)
     assert frames(key=0, stride=2) == ([0, 2, 4, 6], 0)
     assert frames(key=1, stride=2) is None
-    assert frames(reverse_prob=1.) == ([4, 3, 2, 1], 3)
-    played = {tuple(frames(reverse_prob=.5)[0]) for _ in range(20)}
+    assert frames(reverse_prob=1.0) == ([4, 3, 2, 1], 3)
+    played = {tuple(frames(reverse_prob=0.5)[0]) for _ in range(20)}
     assert played == {(1, 2, 3, 4), (4, 3, 2, 1)}
     orders = [frames(shuffle=True) for _ in range(20)]
     assert all(sorted(o) == [1, 2, 3, 4] and o[k] == 1 for o, k in orders)
@@ -157,11 +163,13 @@ def test_lazy_video_equals_the_eager_pipeline(root):
     lazy = build(
         root,
         [dict(type='PackLazyVideo', transforms=[LOAD[0], *RESIZE])],
-        test_mode=True)
+        test_mode=True,
+    )
     eager = build(
-        root, [broadcast([LOAD[0], *RESIZE]),
-               dict(type='PackTrackInputs')],
-        test_mode=True)
+        root,
+        [broadcast([LOAD[0], *RESIZE]), dict(type='PackTrackInputs')],
+        test_mode=True,
+    )
     loader = DataLoader(lazy, num_workers=1, collate_fn=pseudo_collate)
     for index, batch in enumerate(loader):
         frames, samples = batch['inputs'][0], batch['data_samples'][0]
@@ -180,8 +188,8 @@ def test_lazy_video_equals_the_eager_pipeline(root):
 
 def test_lazy_video_holds_no_frames(root):
     dataset = build(
-        root, [dict(type='PackLazyVideo', transforms=LOAD[:1])],
-        test_mode=True)
+        root, [dict(type='PackLazyVideo', transforms=LOAD[:1])], test_mode=True
+    )
     frames = dataset[0]['inputs']
     before = len(pickle.dumps(frames))
     for t in range(len(frames)):
@@ -191,8 +199,10 @@ def test_lazy_video_holds_no_frames(root):
 
 def test_frames_are_interpolated_as_floats(root):
     sample = build(
-        root, [dict(type='PackLazyVideo', transforms=[LOAD[0], *RESIZE])],
-        test_mode=True)[0]
+        root,
+        [dict(type='PackLazyVideo', transforms=[LOAD[0], *RESIZE])],
+        test_mode=True,
+    )[0]
     raw = cv2.imread(str(root / 'train/JPEGImages/landscape/00000.png'))
     want = cv2.resize(raw.astype(np.float32), (120, 80))
     got = sample['inputs'][0].permute(1, 2, 0).numpy()
@@ -200,15 +210,31 @@ def test_frames_are_interpolated_as_floats(root):
     assert not np.array_equal(got, np.round(got))
 
 
-@pytest.mark.parametrize('break_file, error, message', [
-    (lambda p: p.unlink(), FileNotFoundError,
-     r'Frame 2 of video 2, .*portrait/00002\.png, does not exist'),
-    (lambda p: p.write_bytes(b'no image'), ValueError,
-     r'Frame 2 of video 2, .*00002\.png, cannot be read as an image'),
-    (lambda p: p.write_bytes(b''), ValueError, 'cannot be read as an image'),
-    (lambda p: cv2.imwrite(str(p), np.zeros((48, 64, 3), np.uint8)),
-     ValueError, r'is 48 x 64 \(height x width\), .* says 96 x 64'),
-])
+@pytest.mark.parametrize(
+    'break_file, error, message',
+    [
+        (
+            lambda p: p.unlink(),
+            FileNotFoundError,
+            r'Frame 2 of video 2, .*portrait/00002\.png, does not exist',
+        ),
+        (
+            lambda p: p.write_bytes(b'no image'),
+            ValueError,
+            r'Frame 2 of video 2, .*00002\.png, cannot be read as an image',
+        ),
+        (
+            lambda p: p.write_bytes(b''),
+            ValueError,
+            'cannot be read as an image',
+        ),
+        (
+            lambda p: cv2.imwrite(str(p), np.zeros((48, 64, 3), np.uint8)),
+            ValueError,
+            r'is 48 x 64 \(height x width\), .* says 96 x 64',
+        ),
+    ],
+)
 @pytest.mark.parametrize('test_mode', [False, True])
 def test_bad_frames(tmp_path, break_file, error, message, test_mode):
     write_dataset(tmp_path)
@@ -235,7 +261,8 @@ def test_tracks_to_panoptic_map():
         gt_bboxes=np.zeros((3, 4), np.float32),
         gt_bboxes_labels=np.array([4, 2, 0]),
         gt_instances_ids=np.array([0, 7, 9], np.int32),
-        gt_ignore_flags=np.array([False, False, True]))
+        gt_ignore_flags=np.array([False, False, True]),
+    )
     transform = TRANSFORMS.build(dict(type='TracksToPanopticMap'))
     packed = transform(deepcopy(frame))
     expected = 2 * masks[1]
@@ -245,7 +272,7 @@ def test_tracks_to_panoptic_map():
     assert packed['segments_info'] == [
         dict(id=1, category=4, is_thing=True, iscrowd=0),
         dict(id=8, category=2, is_thing=True, iscrowd=0),
-        dict(id=10, category=0, is_thing=True, iscrowd=1)
+        dict(id=10, category=0, is_thing=True, iscrowd=1),
     ]
     assert packed.keys() == {'img', 'gt_seg_map', 'segments_info'}
 

@@ -10,7 +10,7 @@ from mmengine.config import Config
 CATEGORIES = [
     dict(id=1, name='person', isthing=1),
     dict(id=2, name='car', isthing=1),
-    dict(id=184, name='tree', isthing=0)
+    dict(id=184, name='tree', isthing=0),
 ]
 COCO_SEGMENTS = [  # id, category, crowd, (y, x, height, width)
     (10, 184, 0, (0, 0, 300, 400)),
@@ -25,9 +25,10 @@ PLAIN = [
         transforms=[
             dict(type='LoadVideoFrame', to_float32=False),
             dict(type='LoadPanopticMap'),
-            dict(type='PadToCanvas', canvas=(401, 301))
-        ]),
-    dict(type='PackPanopticClip', stride=1)
+            dict(type='PadToCanvas', canvas=(401, 301)),
+        ],
+    ),
+    dict(type='PackPanopticClip', stride=1),
 ]
 
 
@@ -38,11 +39,12 @@ def coco(tmp_path_factory):
     content = dict(images=[], annotations=[], categories=CATEGORIES)
     for folder in ('train', 'seg'):
         (root / folder).mkdir()
-    for k, segments in enumerate((COCO_SEGMENTS, [(5, 184, 0,
-                                                   (0, 0, 30, 30))])):
+    for k, segments in enumerate(
+        (COCO_SEGMENTS, [(5, 184, 0, (0, 0, 30, 30))])
+    ):
         ids = np.zeros((300, 400), np.int32)
         for name, _, _, (y, x, height, width) in segments:
-            ids[y:y + height, x:x + width] = name
+            ids[y : y + height, x : x + width] = name
         infos = []
         for name, category, crowd, (y, x, height, width) in segments:
             infos.append(
@@ -51,11 +53,15 @@ def coco(tmp_path_factory):
                     category_id=category,
                     iscrowd=crowd,
                     bbox=[x, y, width, height],
-                    area=int((ids == name).sum())))
+                    area=int((ids == name).sum()),
+                )
+            )
         content['images'].append(
-            dict(id=k + 1, file_name=f'{k}.jpg', height=300, width=400))
+            dict(id=k + 1, file_name=f'{k}.jpg', height=300, width=400)
+        )
         content['annotations'].append(
-            dict(image_id=k + 1, file_name=f'{k}.png', segments_info=infos))
+            dict(image_id=k + 1, file_name=f'{k}.png', segments_info=infos)
+        )
         colors = np.stack([ids >> 16, ids >> 8, ids], -1).astype(np.uint8)
         assert cv2.imwrite(str(root / f'seg/{k}.png'), colors)
         image = np.full((300, 400, 3), 90 + k, np.uint8)
@@ -74,8 +80,10 @@ def build_coco(coco, pipeline=None, **kwargs):
         metainfo=dict(
             classes=('person', 'car', 'tree'),
             thing_classes=('person', 'car'),
-            stuff_classes=('tree', )),
-        serialize_data=False)
+            stuff_classes=('tree',),
+        ),
+        serialize_data=False,
+    )
     if pipeline is not None:
         cfg.pipeline = pipeline
     cfg.update(kwargs)
@@ -121,8 +129,12 @@ def test_segments_that_mmdet_leaves_out(coco):
 def test_labels_are_bytes(coco):
     names = tuple(map(str, range(256)))
     with pytest.raises(ValueError, match='256 classes.* more than 255'):
-        build_coco(coco, metainfo=dict(
-            classes=names, thing_classes=names, stuff_classes=()))
+        build_coco(
+            coco,
+            metainfo=dict(
+                classes=names, thing_classes=names, stuff_classes=()
+            ),
+        )
 
 
 def test_coco_config(coco):

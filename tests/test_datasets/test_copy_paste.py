@@ -26,7 +26,7 @@ OTHER = {
     4: (ROAD, 0, 0),
     5: (PERSON, 1, 0),
     8: (PERSON, 1, 1),
-    9: (PERSON, 1, 0)
+    9: (PERSON, 1, 0),
 }
 
 
@@ -39,17 +39,25 @@ def make_clip(table, maps, color):
         for k, i in enumerate(present, 1):
             index[ids == i] = k
         frames.append(index)
-        infos.append([
-            dict(id=i, category=table[i][0], is_thing=bool(table[i][1]),
-                 iscrowd=table[i][2]) for i in present
-        ])
+        infos.append(
+            [
+                dict(
+                    id=i,
+                    category=table[i][0],
+                    is_thing=bool(table[i][1]),
+                    iscrowd=table[i][2],
+                )
+                for i in present
+            ]
+        )
     valid = np.zeros(maps[0].shape, bool)
-    valid[:SIZE // 2] = True
+    valid[: SIZE // 2] = True
     return dict(
         img=[np.full((*ids.shape, 3), color, np.uint8) for ids in maps],
         gt_seg_map=frames,
         segments_info=infos,
-        valid_pixels=[valid.copy() for _ in maps])
+        valid_pixels=[valid.copy() for _ in maps],
+    )
 
 
 def original_maps():
@@ -77,10 +85,9 @@ def paste(seed=None, **kwargs):
         np.random.seed(seed)
     step = TRANSFORMS.build(
         dict(
-            type='VideoCopyPaste',
-            transforms=[],
-            paste_transforms=[],
-            **kwargs))
+            type='VideoCopyPaste', transforms=[], paste_transforms=[], **kwargs
+        )
+    )
     clip = make_clip(ORIGINAL, original_maps(), 10)
     clip['mix_results'] = [make_clip(OTHER, other_maps(), 200)]
     return step(clip)
@@ -94,8 +101,12 @@ def pack(clip):
     labels = torch.stack([f.gt_sem_seg.sem_seg[0] for f in frames])
     seen = [
         dict(
-            zip(f.gt_instances.instances_ids.tolist(),
-                f.gt_instances.labels.tolist())) for f in frames
+            zip(
+                f.gt_instances.instances_ids.tolist(),
+                f.gt_instances.labels.tolist(),
+            )
+        )
+        for f in frames
     ]
     return tubes.numpy(), labels.numpy(), seen
 
@@ -136,7 +147,7 @@ def test_pixels_go_along():
     img = np.stack(clip['img'])
     assert (img == np.where(mask, 200, 10)[..., None]).all()
     valid = np.zeros_like(mask)
-    valid[:, :SIZE // 2] = True
+    valid[:, : SIZE // 2] = True
     assert (np.stack(clip['valid_pixels']) == valid | mask).all()
     tubes, labels, _ = pack(clip)
     kept = np.where(mask, 0, original_maps())
@@ -149,7 +160,8 @@ def test_pixels_go_along():
 @pytest.mark.parametrize('reference_collision', [False, True])
 def test_stuff_joins(reference_collision):
     clip = paste(
-        seed_that_pastes({3, 4}), reference_collision=reference_collision)
+        seed_that_pastes({3, 4}), reference_collision=reference_collision
+    )
     tubes, _, seen = pack(clip)
     other = other_maps()
     # the sky of both is one tube; in the second frame only the other clip has
@@ -177,7 +189,8 @@ def test_collision_mended():
 
 def test_collision_of_the_reference():
     tubes, labels, seen = pack(
-        paste(seed_that_pastes(set()), reference_collision=True))
+        paste(seed_that_pastes(set()), reference_collision=True)
+    )
     other, original = other_maps(), original_maps()
     mask = other == 5
     assert (tubes[mask] == 5).all()
@@ -197,7 +210,9 @@ def test_collision_only_where_it_is_pasted():
             type='VideoCopyPaste',
             transforms=[],
             paste_transforms=[],
-            reference_collision=True))
+            reference_collision=True,
+        )
+    )
     other = other_maps()
     other[1] = 0
     table = {**OTHER, 5: (PERSON + 1, 1, 0)}
@@ -213,7 +228,8 @@ def test_collision_only_where_it_is_pasted():
 
 def test_no_second_video():
     step = TRANSFORMS.build(
-        dict(type='VideoCopyPaste', transforms=[], paste_transforms=[]))
+        dict(type='VideoCopyPaste', transforms=[], paste_transforms=[])
+    )
     with pytest.raises(ValueError, match='got no second video'):
         step(make_clip(ORIGINAL, original_maps(), 10))
 
@@ -230,8 +246,9 @@ def test_from_files(tmp_path):
                 transforms=[
                     dict(type='LoadVideoFrame', to_float32=False),
                     dict(type='LoadPanopticMap'),
-                    dict(type='PadToCanvas', canvas=(96, 96))
-                ])
+                    dict(type='PadToCanvas', canvas=(96, 96)),
+                ],
+            ),
         ]
 
     dataset = DATASETS.build(
@@ -245,9 +262,12 @@ def test_from_files(tmp_path):
                 dict(
                     type='VideoCopyPaste',
                     transforms=steps(),
-                    paste_transforms=steps()),
-                dict(type='PackPanopticClip', stride=1)
-            ]))
+                    paste_transforms=steps(),
+                ),
+                dict(type='PackPanopticClip', stride=1),
+            ],
+        )
+    )
     sources = set()
     for seed in range(12):
         np.random.seed(seed)

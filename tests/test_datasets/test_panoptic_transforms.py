@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import projects.maxtron  # noqa: F401
-from projects.maxtron.datasets.panoptic_maps import (
+from projects.maxtron.structures import (
     index_map,
     read_raw_segments,
     rgb_to_ids,
@@ -15,11 +15,7 @@ from mmcv.transforms import Compose
 from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
 
-from tests.test_datasets.tiny_panoptic import (
-    SEGMENTS,
-    blue,
-    color_id,
-)
+from tests.test_datasets.tiny_panoptic import SEGMENTS, blue, color_id
 
 CANVAS = (80, 60)  # width, height
 
@@ -41,16 +37,21 @@ def build(root, *steps, stride=1, colors=(), clip_len=3):
                     share_random_params=True,
                     transforms=[
                         dict(type='LoadVideoFrame', to_float32=False),
-                        dict(type='LoadPanopticMap'), *steps
-                    ]),
+                        dict(type='LoadPanopticMap'),
+                        *steps,
+                    ],
+                ),
                 dict(
                     type='TransformBroadcaster',
                     transforms=[
                         *colors,
-                        dict(type='PadToCanvas', canvas=CANVAS)
-                    ]),
-                dict(type='PackPanopticClip', stride=stride)
-            ]))
+                        dict(type='PadToCanvas', canvas=CANVAS),
+                    ],
+                ),
+                dict(type='PackPanopticClip', stride=stride),
+            ],
+        )
+    )
 
 
 JITTER = dict(type='ScaleJitter', canvas=CANVAS, ratio_range=(0.5, 1.6))
@@ -81,7 +82,8 @@ def test_geometry_is_shared_and_aligned(root, video, seed):
         near = np.ones((5, 5), np.uint8)
         shown = expected[:height, :width].astype(np.uint8)
         inner = (cv2.erode(shown, near) == shown) & (
-            cv2.dilate(shown, near) == shown)
+            cv2.dilate(shown, near) == shown
+        )
         inner[[0, 1, -2, -1]] = inner[:, [0, 1, -2, -1]] = False
         assert inner.mean() > 0.2
         assert (img[0, :height, :width][inner] == shown[inner]).all()
@@ -108,30 +110,39 @@ def test_nearest_agrees_with_bilinear(root):
     assert abs(border + 0.5 - np.argmax(tubes[2] > 0)) <= 0.5
 
 
-@pytest.mark.parametrize('shape, ratio, expected', [
-    ((720, 1280), 1., (757, 1345)),  # 1345 / 1280 is the smaller factor
-    ((720, 960), 1., (769, 1025)),
-    ((1280, 720), 0.3, (231, 130)),
-    ((720, 1280), 1.7, (1286, 2286)),
-    ((2, 2000), 0.3, (1, 404)),
-])
+@pytest.mark.parametrize(
+    'shape, ratio, expected',
+    [
+        ((720, 1280), 1.0, (757, 1345)),  # 1345 / 1280 is the smaller factor
+        ((720, 960), 1.0, (769, 1025)),
+        ((1280, 720), 0.3, (231, 130)),
+        ((720, 1280), 1.7, (1286, 2286)),
+        ((2, 2000), 0.3, (1, 404)),
+    ],
+)
 def test_jitter_size(shape, ratio, expected):
     jitter = TRANSFORMS.build(
         dict(
-            type='ScaleJitter', canvas=(1345, 769),
-            ratio_range=(ratio, ratio)))
+            type='ScaleJitter', canvas=(1345, 769), ratio_range=(ratio, ratio)
+        )
+    )
     result = jitter(
         dict(
             img=np.zeros((*shape, 3), np.uint8),
-            gt_seg_map=np.zeros(shape, np.int32)))
+            gt_seg_map=np.zeros(shape, np.int32),
+        )
+    )
     assert result['img'].shape == (*expected, 3)
     assert result['gt_seg_map'].shape == expected == result['img_shape']
 
 
-@pytest.mark.parametrize('config, low, high, paste', [
-    ('vipseg.py', 0.3, 1.7, (0.15, 0.85)),
-    ('coco_panoptic_kmax.py', 0.2, 2.0, (0.1, 1.0)),
-])
+@pytest.mark.parametrize(
+    'config, low, high, paste',
+    [
+        ('vipseg.py', 0.3, 1.7, (0.15, 0.85)),
+        ('coco_panoptic_kmax.py', 0.2, 2.0, (0.1, 1.0)),
+    ],
+)
 def test_ranges_of_the_configs(config, low, high, paste):
     config = Config.fromfile(f'configs/_base_/datasets/{config}')
     step = TRANSFORMS.build(config.train_pipeline[0])
@@ -145,13 +156,17 @@ def test_ranges_of_the_configs(config, low, high, paste):
         ranges.append(jitter.ratio_range)
         assert jitter.canvas == tuple(crop.crop_size) == pad.size
         assert flip.prob == 0.5 and flip.direction == 'horizontal'
-        assert (color.brightness_delta, color.contrast_range,
-                color.saturation_range,
-                color.hue_delta) == (32, (0.5, 1.5), (0.5, 1.5), 18)
+        assert (
+            color.brightness_delta,
+            color.contrast_range,
+            color.saturation_range,
+            color.hue_delta,
+        ) == (32, (0.5, 1.5), (0.5, 1.5), 18)
     assert ranges == [(low, high), paste]
     np.random.seed(0)
     jitter = TRANSFORMS.build(
-        dict(type='ScaleJitter', canvas=(9, 9), ratio_range=(low, high)))
+        dict(type='ScaleJitter', canvas=(9, 9), ratio_range=(low, high))
+    )
     drawn = [jitter._random_ratio() for _ in range(2000)]
     assert low <= min(drawn) < low + 0.01 < high - 0.01 < max(drawn) <= high
 
@@ -171,7 +186,8 @@ def literal_colors(img, changes):
         if changes['saturation'] is not None:
             img = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
             img[..., 1] = to_bytes(
-                img[..., 1].astype(np.float32) * changes['saturation'])
+                img[..., 1].astype(np.float32) * changes['saturation']
+            )
             img = cv2.cvtColor(img, cv2.COLOR_HSV2BGR)
         if changes['hue'] is not None:
             img = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
@@ -189,7 +205,8 @@ def literal_colors(img, changes):
 def test_color_jitter():
     jitter = TRANSFORMS.build(dict(type='SSDColorJitter'))
     img = np.random.default_rng(0).integers(
-        0, 256, (12, 14, 3), dtype=np.uint8)
+        0, 256, (12, 14, 3), dtype=np.uint8
+    )
     drawn = []
     for seed in range(1500):
         np.random.seed(seed)
@@ -203,7 +220,8 @@ def test_color_jitter():
         brightness=(-32, 32),
         contrast=(0.5, 1.5),
         saturation=(0.5, 1.5),
-        hue=(-18, 18))
+        hue=(-18, 18),
+    )
     for key, (low, high) in limits.items():
         values = [c[key] for c in drawn if c[key] is not None]
         assert abs(len(values) / 1500 - 0.5) < 0.05
@@ -217,7 +235,8 @@ def test_color_jitter():
 def test_colors_are_drawn_for_every_frame(root):
     np.random.seed(0)
     dataset = build(
-        root, JITTER, CROP, colors=[dict(type='SSDColorJitter')], clip_len=6)
+        root, JITTER, CROP, colors=[dict(type='SSDColorJitter')], clip_len=6
+    )
     sample = dataset[0]
     green = sample['inputs'][:, 1].flatten(1)
     assert len(green.unique(dim=0)) > 3
@@ -229,12 +248,12 @@ def make_frame(index, segments):
         img=[np.zeros((*index.shape, 3), np.uint8)],
         gt_seg_map=[index],
         valid_pixels=[np.ones(index.shape, bool)],
-        segments_info=[segments])
+        segments_info=[segments],
+    )
 
 
 def segment(id, category, is_thing=True, iscrowd=0):
-    return dict(
-        id=id, category=category, is_thing=is_thing, iscrowd=iscrowd)
+    return dict(id=id, category=category, is_thing=is_thing, iscrowd=iscrowd)
 
 
 def test_targets_at_stride_4():
@@ -246,7 +265,7 @@ def test_targets_at_stride_4():
         segment(70, 5),
         segment(80, 6),
         segment(90, 7),
-        segment(99, 8, iscrowd=1)
+        segment(99, 8, iscrowd=1),
     ]
     pack = TRANSFORMS.build(dict(type='PackPanopticClip'))
     frame = pack(make_frame(index, segments))['data_samples'][0]
@@ -258,20 +277,22 @@ def test_targets_at_stride_4():
     assert labels.dtype == torch.uint8
     assert torch.equal(
         labels.int(),
-        torch.where(expected == 70, 5, torch.where(expected == 80, 6, 255)))
+        torch.where(expected == 70, 5, torch.where(expected == 80, 6, 255)),
+    )
     assert frame.gt_instances.instances_ids.tolist() == [70, 80]
     assert frame.gt_instances.labels.tolist() == [5, 6]
     assert frame.valid_pixels.sem_seg.shape == (1, 9, 13)
 
 
-@pytest.mark.parametrize('labelled, crowd, kept', [(12, 0, False),
-                                                   (13, 0, True),
-                                                   (13, 1, False)])
+@pytest.mark.parametrize(
+    'labelled, crowd, kept', [(12, 0, False), (13, 0, True), (13, 1, False)]
+)
 def test_rejection(labelled, crowd, kept):
     index = np.zeros((5, 5), np.uint8)
     index.flat[:labelled] = 1
     pack = TRANSFORMS.build(
-        dict(type='PackPanopticClip', stride=1, min_labelled=12))
+        dict(type='PackPanopticClip', stride=1, min_labelled=12)
+    )
     sample = pack(make_frame(index, [segment(1, 0, iscrowd=crowd)]))
     assert (sample is not None) == kept
 
@@ -281,9 +302,11 @@ def test_more_than_255_segments():
     index = index_map(ids, [segment(i, 0) for i in range(1, 300)], '')
     assert (index == ids).all()
     jitter = TRANSFORMS.build(
-        dict(type='ScaleJitter', canvas=(600, 4), ratio_range=(1, 1)))
+        dict(type='ScaleJitter', canvas=(600, 4), ratio_range=(1, 1))
+    )
     result = jitter(
-        dict(img=np.zeros((2, 300, 3), np.uint8), gt_seg_map=index))
+        dict(img=np.zeros((2, 300, 3), np.uint8), gt_seg_map=index)
+    )
     assert (result['gt_seg_map'][:, ::2] == ids.repeat(2, 0)).all()
 
 
@@ -301,10 +324,13 @@ def test_ids_and_runs():
 
 
 def test_wrong_arguments():
-    for cfg in (dict(canvas=(0, 5), ratio_range=(1, 2)),
-                dict(canvas=(5, 5), ratio_range=(2, 1)),
-                dict(canvas=(5, 5), ratio_range=(0, 1))):
+    for cfg in (
+        dict(canvas=(0, 5), ratio_range=(1, 2)),
+        dict(canvas=(5, 5), ratio_range=(2, 1)),
+        dict(canvas=(5, 5), ratio_range=(0, 1)),
+    ):
         with pytest.raises(ValueError, match='ScaleJitter'):
             TRANSFORMS.build(dict(type='ScaleJitter', **cfg))
     assert 'ratio_range=(0.5, 1.6)' in repr(
-        Compose([TRANSFORMS.build(JITTER)]))
+        Compose([TRANSFORMS.build(JITTER)])
+    )

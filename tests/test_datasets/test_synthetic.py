@@ -3,13 +3,13 @@ import hashlib
 import json
 from dataclasses import replace
 
-from projects.maxtron.datasets.synthetic import (
+from projects.maxtron.datasets.synthetic.video import (
     MIN_AREA,
     PRESETS,
     SYNTHETIC_THING_CLASSES,
     make_video,
 )
-from projects.maxtron.datasets.synthetic_writer import (
+from projects.maxtron.datasets.synthetic.writer import (
     SyntheticWriter,
     write_video,
 )
@@ -27,7 +27,8 @@ def digest(root):
     """Hash of every file under a folder, by relative path."""
     return {
         str(path.relative_to(root)): hashlib.md5(path.read_bytes()).digest()
-        for path in sorted(root.rglob('*')) if path.is_file()
+        for path in sorted(root.rglob('*'))
+        if path.is_file()
     }
 
 
@@ -52,7 +53,8 @@ def tubes(small):
         table = load(small / f'scenarios_{split}.json')
         for video in table:
             anns = [
-                ann for ann in source['annotations']
+                ann
+                for ann in source['annotations']
                 if ann['video_id'] == video['video_id']
             ]
             shape = [
@@ -67,8 +69,9 @@ def tubes(small):
                     if rle is not None:
                         mask[t] = mask_utils.decode(rle)
                         assert ann['areas'][t] == mask[t].sum() >= MIN_AREA
-                        assert ann['bboxes'][t] == mask_utils.toBbox(
-                            rle).tolist()
+                        assert (
+                            ann['bboxes'][t] == mask_utils.toBbox(rle).tolist()
+                        )
                     else:
                         assert ann['areas'][t] is ann['bboxes'][t] is None
                 masks[instance['raw_id']] = mask
@@ -79,17 +82,19 @@ def tubes(small):
 def read_frames(small, name):
     split = name.split('_')[0]
     folder = small / 'youtube-vis' / split / 'JPEGImages' / name
-    return np.stack([
-        cv2.imread(str(path)) for path in sorted(folder.iterdir())
-    ]).astype(np.float32)
+    return np.stack(
+        [cv2.imread(str(path)) for path in sorted(folder.iterdir())]
+    ).astype(np.float32)
 
 
 def read_raw_ids(small, name):
     folder = small / 'vipseg' / 'panomasks' / name
-    return np.stack([
-        cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        for path in sorted(folder.iterdir())
-    ])
+    return np.stack(
+        [
+            cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            for path in sorted(folder.iterdir())
+        ]
+    )
 
 
 def test_same_bytes_for_any_number_of_processes(small, tmp_path):
@@ -98,20 +103,31 @@ def test_same_bytes_for_any_number_of_processes(small, tmp_path):
     assert digest(tmp_path / 'one') == expected
     assert len(expected) > 1000
     # a split alone, in one format, is a part of the whole
-    main([
-        str(tmp_path / 'val'), '--splits', 'val', '--formats', 'youtube-vis',
-        '--nproc', '1'
-    ])
+    main(
+        [
+            str(tmp_path / 'val'),
+            '--splits',
+            'val',
+            '--formats',
+            'youtube-vis',
+            '--nproc',
+            '1',
+        ]
+    )
     part = digest(tmp_path / 'val')
     part.pop('synthetic.json')
     assert 'youtube-vis/val/instances.json' in part
     assert part.items() <= expected.items()
     # another seed gives other videos
     spec = replace(PRESETS['small'], seed=1)
-    first, other = make_video(PRESETS['small'], 'val', 0), make_video(
-        spec, 'val', 0)
-    assert first.frames.shape != other.frames.shape or (
-        first.frames != other.frames).any()
+    first, other = (
+        make_video(PRESETS['small'], 'val', 0),
+        make_video(spec, 'val', 0),
+    )
+    assert (
+        first.frames.shape != other.frames.shape
+        or (first.frames != other.frames).any()
+    )
 
 
 def test_both_formats_agree_on_every_pixel(small, tubes):
@@ -127,7 +143,7 @@ def test_both_formats_agree_on_every_pixel(small, tubes):
     assert panoptic.keys() == tubes.keys() and len(panoptic) == 12
     for name, (_, masks) in tubes.items():
         raw = read_raw_ids(small, name)
-        assert raw.dtype == np.uint16 and (raw == 0).mean() < .01
+        assert raw.dtype == np.uint16 and (raw == 0).mean() < 0.01
         # what is not stuff or void is exactly one thing
         painted = np.where(raw < 125, raw, 0)
         for raw_id, mask in masks.items():
@@ -144,10 +160,9 @@ def test_both_formats_agree_on_every_pixel(small, tubes):
             np.testing.assert_array_equal(ids == 0, raw[t] == 0)
             for key, segment in segments.items():
                 mask = ids == key
-                raw_id, = np.unique(raw[t][mask])
+                (raw_id,) = np.unique(raw[t][mask])
                 assert colors.setdefault(raw_id, key) == key
-                category = (
-                    raw_id - 1 if raw_id < 125 else raw_id // 100 - 1)
+                category = raw_id - 1 if raw_id < 125 else raw_id // 100 - 1
                 assert segment['category_id'] == category
                 assert categories[category]['isthing'] == (raw_id >= 125)
                 assert segment['area'] == mask.sum() >= MIN_AREA
@@ -162,37 +177,43 @@ def gaps_of(mask):
 
 def test_every_scenario_really_happens(small, tubes):
     counts = dict.fromkeys(
-        ('crossing', 'occlusion', 'exit-reenter', 'camera'), 0)
+        ('crossing', 'occlusion', 'exit-reenter', 'camera'), 0
+    )
     for name, (video, masks) in tubes.items():
         scenario = video['scenario']
         counts[scenario] += 1
         border = np.zeros(next(iter(masks.values())).shape[1:], bool)
         border[:2] = border[-2:] = border[:, :2] = border[:, -2:] = True
         for instance in video['instances']:
-            told = [(g['start'], g['start'] + g['length'])
-                    for g in instance['gaps']]
+            told = [
+                (g['start'], g['start'] + g['length'])
+                for g in instance['gaps']
+            ]
             assert told == gaps_of(masks[instance['raw_id']])
         if scenario == 'occlusion':
             # fully hidden for longer than a clip of 5 frames, and not by
             # the border of the frame: it was not touched on the way
             assert any(
-                gap['cause'] == 'occluded' and gap['hidden'] >= 6
+                gap['cause'] == 'occluded'
+                and gap['hidden'] >= 6
                 and not (mask[gap['start'] - 1] & border).any()
                 for instance in video['instances']
                 for mask in [masks[instance['raw_id']]]
-                for gap in instance['gaps'])
+                for gap in instance['gaps']
+            )
         elif scenario == 'exit-reenter':
             # it keeps its id, and class, although it was gone
             assert any(
                 gap['cause'] == 'outside' and gap['length'] >= 3
                 for instance in video['instances']
-                for gap in instance['gaps'])
+                for gap in instance['gaps']
+            )
         elif scenario == 'crossing':
             meeting = video['crossings'][0]
             first, second = (masks[i] for i in meeting['instances'])
             both = first.any((1, 2)) & second.any((1, 2))
             here = meeting['frame']
-            assert meeting['overlap'] >= .5
+            assert meeting['overlap'] >= 0.5
             assert both[:here].sum() >= 2 and both[here:].sum() >= 2
     assert min(counts.values()) == 3
 
@@ -219,12 +240,13 @@ def test_twins_look_alike_and_things_differ_from_what_is_behind(small, tubes):
                 if alike:
                     assert first['category'] == second['category']
     assert len(twins) >= 5
-    assert np.median(twins) < .4 * np.median(strangers)
+    assert np.median(twins) < 0.4 * np.median(strangers)
     assert min(contrast) > 25
 
 
 def test_dataset_class_reads_it(small):
     from mmengine.registry import init_default_scope
+
     init_default_scope('mmdet')
     root = small / 'youtube-vis'
     for split, count in (('train', 8), ('val', 4)):
@@ -236,7 +258,9 @@ def test_dataset_class_reads_it(small):
                 ann_file=f'annotations/synthetic_vis_{split}.json',
                 data_prefix=dict(img_path=f'{split}/JPEGImages'),
                 test_mode=split == 'val',
-                pipeline=[]))
+                pipeline=[],
+            )
+        )
         assert len(dataset) == count
         assert dataset.metainfo['classes'] == SYNTHETIC_THING_CLASSES
         source = load(root / split / 'instances.json')
@@ -250,13 +274,17 @@ def test_dataset_class_reads_it(small):
                     tube = source['annotations'][instance['instance_id'] - 1]
                     assert tube['video_id'] == info['video_id']
                     assert tube['category_id'] == instance['bbox_label'] + 1
-                    assert tube['segmentations'][
-                        image['frame_id']] == instance['mask']
+                    assert (
+                        tube['segmentations'][image['frame_id']]
+                        == instance['mask']
+                    )
                     key = instance['instance_id'], image['frame_id']
                     found[key] = True
         assert len(found) == sum(
-            rle is not None for tube in source['annotations']
-            for rle in tube['segmentations'])
+            rle is not None
+            for tube in source['annotations']
+            for rle in tube['segmentations']
+        )
 
 
 def test_interrupted_run_continues(small, tmp_path, capsys):
@@ -289,8 +317,8 @@ def test_interrupted_run_continues(small, tmp_path, capsys):
     main(argv + ['--num-val', '2', '--overwrite'])
     assert (tmp_path / 'notes.txt').read_text() == 'mine'
     assert sorted(
-        path.name for path in (tmp_path / 'vipseg' / 'imgs').iterdir()) == [
-            'val_0000', 'val_0001']
+        path.name for path in (tmp_path / 'vipseg' / 'imgs').iterdir()
+    ) == ['val_0000', 'val_0001']
 
 
 def test_formats_can_be_made_one_after_the_other(small, tmp_path):
@@ -304,27 +332,36 @@ def test_formats_can_be_made_one_after_the_other(small, tmp_path):
     assert len([k for k in made if k.startswith('youtube-vis/val/JPEG')]) > 40
 
 
-@pytest.mark.parametrize('argv, message', [
-    (['--frames', '8', '10'], 'must have 12 or more'),
-    (['--frames', '20', '14'], 'got 20 to 14'),
-    (['--height', '32'], 'at least 64 pixels high.*got 32x160'),
-    (['--num-val', '0'], '"val" needs at least one video, got 0'),
-    (['--jpeg-quality', '0'], 'must be 1 to 100: 0'),
-    (['--seed', '-1'], 'must not be negative: -1'),
-    (['--video-out', 'a.mp4', '--video-frames', '5'], '12 frames or more'),
-])
+@pytest.mark.parametrize(
+    'argv, message',
+    [
+        (['--frames', '8', '10'], 'must have 12 or more'),
+        (['--frames', '20', '14'], 'got 20 to 14'),
+        (['--height', '32'], 'at least 64 pixels high.*got 32x160'),
+        (['--num-val', '0'], '"val" needs at least one video, got 0'),
+        (['--jpeg-quality', '0'], 'must be 1 to 100: 0'),
+        (['--seed', '-1'], 'must not be negative: -1'),
+        (['--video-out', 'a.mp4', '--video-frames', '5'], '12 frames or more'),
+    ],
+)
 def test_bad_values_are_explained(tmp_path, argv, message):
     with pytest.raises(SystemExit, match=message):
         main([str(tmp_path / 'set')] + argv)
     assert not list(tmp_path.rglob('*.jpg'))
 
 
-@pytest.mark.parametrize('argv, message', [
-    (['x', '--video-out', 'clip.avi'], 'must be named *.mp4, got clip.avi'),
-    (['x', '--video-fps', '0'], '--video-fps must be positive, got 0'),
-    (['x', '--nproc', '0'], '--nproc must be 1 or more, got 0'),
-    ([], 'name an OUT_DIR for a set, or --video-out for a video'),
-])
+@pytest.mark.parametrize(
+    'argv, message',
+    [
+        (
+            ['x', '--video-out', 'clip.avi'],
+            'must be named *.mp4, got clip.avi',
+        ),
+        (['x', '--video-fps', '0'], '--video-fps must be positive, got 0'),
+        (['x', '--nproc', '0'], '--nproc must be 1 or more, got 0'),
+        ([], 'name an OUT_DIR for a set, or --video-out for a video'),
+    ],
+)
 def test_bad_usage_is_explained(capsys, argv, message):
     with pytest.raises(SystemExit):
         main(argv)
@@ -366,12 +403,14 @@ def test_association_benchmark(tmp_path):
     spec = replace(
         PRESETS['association'],
         num_videos=dict(train=1, val=1),
-        num_frames=dict(train=(12, 12), val=(12, 12)))
+        num_frames=dict(train=(12, 12), val=(12, 12)),
+    )
     twins = hues = 0
     for index in range(6):
         video, plain = (
             make_video(each, 'val', index)
-            for each in (spec, replace(spec, association=False)))
+            for each in (spec, replace(spec, association=False))
+        )
         again = make_video(spec, 'val', index)
         np.testing.assert_array_equal(video.frames, again.frames)
         np.testing.assert_array_equal(video.ids, again.ids)
@@ -388,8 +427,16 @@ def test_association_benchmark(tmp_path):
     assert twins > 0 and hues > 12
     # a folder holds one kind
     argv = [
-        str(tmp_path), '--nproc', '1', '--splits', 'val', '--num-val', '1',
-        '--frames', '12', '12'
+        str(tmp_path),
+        '--nproc',
+        '1',
+        '--splits',
+        'val',
+        '--num-val',
+        '1',
+        '--frames',
+        '12',
+        '12',
     ]
     main([*argv, '--size', 'association'])
     with pytest.raises(SystemExit, match='association True instead of False'):

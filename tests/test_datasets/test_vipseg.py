@@ -5,8 +5,8 @@ import shutil
 
 import projects.maxtron  # noqa: F401
 from projects.maxtron.datasets import VIPSegDataset
-from projects.maxtron.datasets.synthetic import SyntheticSpec
-from projects.maxtron.datasets.synthetic_writer import (
+from projects.maxtron.datasets.synthetic.video import SyntheticSpec
+from projects.maxtron.datasets.synthetic.writer import (
     SyntheticWriter,
     write_video,
 )
@@ -38,8 +38,16 @@ LAZY = [
     dict(
         type='PackLazyVideo',
         transforms=[dict(type='LoadVideoFrame', to_float32=False)],
-        meta_keys=('img_id', 'img_path', 'frame_id', 'video_id',
-                   'video_length', 'seg_map_path', 'segments_info'))
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'frame_id',
+            'video_id',
+            'video_length',
+            'seg_map_path',
+            'segments_info',
+        ),
+    )
 ]
 
 
@@ -51,7 +59,8 @@ def load_config(path, root, ann_file='train.json'):
         type='VIPSegDataset',
         data_root=str(root),
         ann_file=ann_file,
-        img_suffix='.png')
+        img_suffix='.png',
+    )
     loader.update(num_workers=0, persistent_workers=False)
     return loader
 
@@ -67,8 +76,7 @@ def test_category_table():
 
 
 def test_own_classes_have_colours_of_their_own():
-    own = dict(
-        classes=('a', 'b'), thing_classes=('b', ), stuff_classes=('a', ))
+    own = dict(classes=('a', 'b'), thing_classes=('b',), stuff_classes=('a',))
     palette = VIPSegDataset._load_metainfo(own)['palette']
     assert len(set(palette)) == 2 and json.dumps(palette)
     own['palette'] = [(1, 2, 3), (4, 5, 6)]
@@ -105,11 +113,11 @@ def test_training_sample(root, ann_file):
         assert valid[0, :64].all() and not valid[0, 64:].any()
         seen = frame.gt_instances
         expected = {
-            names[v]: SEGMENTS[v][0]
-            for v in np.unique(raw).tolist() if v
+            names[v]: SEGMENTS[v][0] for v in np.unique(raw).tolist() if v
         }
         assert expected == dict(
-            zip(seen.instances_ids.tolist(), seen.labels.tolist()))
+            zip(seen.instances_ids.tolist(), seen.labels.tolist())
+        )
 
 
 def test_start_rule(root):
@@ -124,15 +132,19 @@ def test_start_rule(root):
     assert starts() == windows - {(4, 5, 6)}
     assert starts(include_last=True) == windows
     backward = {window[::-1] for window in windows}
-    assert starts(include_last=True, reverse_prob=1.) == backward
-    assert starts(include_last=True, reverse_prob=.5) == windows | backward
+    assert starts(include_last=True, reverse_prob=1.0) == backward
+    assert starts(include_last=True, reverse_prob=0.5) == windows | backward
 
 
 def test_short_video_repeats_last_frame(root):
     sample = build(root, clip_len=6)[1]['data_samples']  # of 5 frames
     assert [frame.frame_id for frame in sample] == [0, 1, 2, 3, 4, 4]
     assert build(root, clip_len=5, pipeline=PLAIN[:1])[1]['frame_id'] == [
-        0, 1, 2, 3, 4
+        0,
+        1,
+        2,
+        3,
+        4,
     ]
 
 
@@ -147,10 +159,9 @@ def test_test_sample_is_lazy(own_root, ann_file):
     folder = 'panomasksRGB' if ann_file == 'train.json' else 'panomasks'
     assert metas[3].seg_map_path.endswith(f'{folder}/portrait/00003.png')
     if ann_file == 'train.json':
-        assert {(s['id'], s['category'])
-                for s in metas[3].segments_info
-                } == {(color_id(v), SEGMENTS[v][0])
-                      for v in (1, 16, 300, 500)}
+        assert {(s['id'], s['category']) for s in metas[3].segments_info} == {
+            (color_id(v), SEGMENTS[v][0]) for v in (1, 16, 300, 500)
+        }
     assert len(pickle.dumps(frames)) < 10000
     image = frames[3].permute(1, 2, 0).numpy()
     assert (image == draw_frame('portrait', 3)).all()
@@ -169,8 +180,10 @@ def test_test_set_without_masks(own_root):
         dataset = build(own_root, ann_file, test_mode=True, pipeline=LAZY)
         frame = dataset[0]['data_samples'][0]
         assert 'segments_info' not in frame and 'seg_map_path' not in frame
-        with pytest.raises((ValueError, FileNotFoundError),
-                           match='video landscape has no|Video landscape has'):
+        with pytest.raises(
+            (ValueError, FileNotFoundError),
+            match='video landscape has no|Video landscape has',
+        ):
             build(own_root, ann_file)
 
 
@@ -268,8 +281,9 @@ def test_seed_decides(root):
     assert torch.equal(one['inputs'], same['inputs'])
     assert not torch.equal(one['inputs'], other['inputs'])
     for a, b in zip(one['data_samples'], same['data_samples']):
-        assert torch.equal(a.gt_panoptic_seg.sem_seg,
-                           b.gt_panoptic_seg.sem_seg)
+        assert torch.equal(
+            a.gt_panoptic_seg.sem_seg, b.gt_panoptic_seg.sem_seg
+        )
         assert a.gt_instances.labels.tolist() == b.gt_instances.labels.tolist()
 
 
@@ -277,8 +291,11 @@ def test_synthetic(tmp_path):
     spec = SyntheticSpec(64, 96, dict(val=1), dict(val=(12, 12)))
     writer = SyntheticWriter(str(tmp_path / 'set'), spec, ['vipseg'])
     formats = writer.begin('val')
-    writer.finish('val', formats,
-                  [write_video(job) for job in writer.jobs('val', formats)])
+    writer.finish(
+        'val',
+        formats,
+        [write_video(job) for job in writer.jobs('val', formats)],
+    )
     root = tmp_path / 'set/vipseg'
 
     def make(folder, ann_file):
@@ -287,17 +304,19 @@ def test_synthetic(tmp_path):
             ann_file,
             type='SyntheticVPSDataset',
             img_suffix='.jpg',
-            clip_len=12)
+            clip_len=12,
+        )
 
     clips = [
         make('VIPSeg_720P', 'panoptic_gt_VIPSeg_val.json'),
-        make('', 'val.txt')
+        make('', 'val.txt'),
     ]
     assert sum(clips[0].metainfo['isthing']) == 6
     for one, two in zip(*(clip[0]['data_samples'] for clip in clips)):
         assert torch.equal(one.gt_sem_seg.sem_seg, two.gt_sem_seg.sem_seg)
         pairs = torch.stack(
-            [one.gt_panoptic_seg.sem_seg, two.gt_panoptic_seg.sem_seg])
+            [one.gt_panoptic_seg.sem_seg, two.gt_panoptic_seg.sem_seg]
+        )
         pairs = pairs.flatten(1).unique(dim=1)  # ids differ, tubes do not
         assert len(pairs[0].unique()) == len(pairs[0])
         assert len(pairs[1].unique()) == len(pairs[1])

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """What annotations of VIPSeg may say, and what is an error."""
+
 import json
 
 from projects.maxtron.datasets import VIPSegDataset
@@ -21,8 +22,11 @@ from tests.test_datasets.tiny_panoptic import (
 
 
 def spoil_size(root):
-    write_map(root / 'panomasksRGB/landscape/00000.png',
-              draw_map('landscape', 0)[:-1], True)
+    write_map(
+        root / 'panomasksRGB/landscape/00000.png',
+        draw_map('landscape', 0)[:-1],
+        True,
+    )
 
 
 def spoil_id(root):
@@ -38,8 +42,11 @@ def spoil_missing_id(root):
 
 
 def spoil_layout(root):
-    write_map(root / 'panomasksRGB/landscape/00000.png',
-              draw_map('landscape', 0), False)
+    write_map(
+        root / 'panomasksRGB/landscape/00000.png',
+        draw_map('landscape', 0),
+        False,
+    )
 
 
 def spoil_png(root):
@@ -63,17 +70,20 @@ def spoil_image_size(root):
     cv2.imwrite(str(path), draw_frame('landscape', 0)[:-1])
 
 
-@pytest.mark.parametrize('spoil, message', [
-    (spoil_size, 'map is 63 x 96.*image .*00000.png is 64 x 96'),
-    (spoil_id, f'has the segment {color_id(500)}.*does not list'),
-    (spoil_missing_id, f'lists the segment {color_id(301)}.*no pixel'),
-    (spoil_layout, r'has 1 channel\(s\) of uint16, not 8 bit RGB'),
-    (spoil_png, 'cannot be read as an image'),
-    (spoil_empty, 'cannot be read as an image'),
-    (spoil_no_map, 'does not exist'),
-    (spoil_no_image, 'does not exist'),
-    (spoil_image_size, 'is 63 x 96.*annotation file says 64 x 96'),
-])
+@pytest.mark.parametrize(
+    'spoil, message',
+    [
+        (spoil_size, 'map is 63 x 96.*image .*00000.png is 64 x 96'),
+        (spoil_id, f'has the segment {color_id(500)}.*does not list'),
+        (spoil_missing_id, f'lists the segment {color_id(301)}.*no pixel'),
+        (spoil_layout, r'has 1 channel\(s\) of uint16, not 8 bit RGB'),
+        (spoil_png, 'cannot be read as an image'),
+        (spoil_empty, 'cannot be read as an image'),
+        (spoil_no_map, 'does not exist'),
+        (spoil_no_image, 'does not exist'),
+        (spoil_image_size, 'is 63 x 96.*annotation file says 64 x 96'),
+    ],
+)
 def test_map_disagrees(own_root, spoil, message):
     spoil(own_root)
     dataset = build(own_root, clip_len=7)
@@ -87,39 +97,72 @@ def first_segment(content):
     return content['annotations'][0]['annotations'][0]['segments_info'][0]
 
 
-@pytest.mark.parametrize('change, message', [
-    (lambda c: first_segment(c).update(category_id=124),
-     'landscape, frame 00000.png: segment .* unknown category 124'),
-    (lambda c: first_segment(c).update(id=0), '0 is no id of a segment'),
-    (lambda c: first_segment(c).update(id=1 << 24), 'no id of a segment'),
-    (lambda c: first_segment(c).pop('area'), 'a segment has no area'),
-    (lambda c: c['annotations'][0]['annotations'][0]['segments_info'].append(
-        dict(first_segment(c), category_id=3)),
-     '00000.png: segment .* listed with two categories'),
-    (lambda c: c['annotations'][0]['annotations'].pop(2),
-     'landscape: frame 00002.png has no annotations'),
-    (lambda c: c['videos'][0]['images'].pop(2),
-     'landscape: frame 00002.png has annotations, but'),
-    (lambda c: c['videos'][0]['images'].append(c['videos'][0]['images'][1]),
-     'landscape: frame 00001.png is listed 2 times'),
-    (lambda c: c['annotations'][1]['annotations'].append(c['annotations'][1][
-        'annotations'][4]), 'portrait: annotation of frame 00004.png .* 2'),
-    (lambda c: c['annotations'].pop(1), 'video portrait has no annotations'),
-    (lambda c: c['videos'].pop(1), 'portrait has annotations, but is not'),
-    (lambda c: c['videos'].append(c['videos'][0]),
-     'video landscape is listed 2 times'),
-    (lambda c: c['annotations'].append(c['annotations'][0]),
-     'landscape is annotated twice'),
-    (lambda c: c['videos'][1]['images'][3].update(width=65),
-     'portrait: .*00000.png is 96 x 64 .*00003.png is 96 x 65'),
-    (lambda c: c['videos'][1].update(images=[]), 'portrait has no frames'),
-    (lambda c: c['videos'].clear(), 'lists no videos'),
-    (lambda c: c.pop('categories'), 'has no categories'),
-    (lambda c: c['categories'][7].update(name='fence'),
-     "a category named 'handrail_or_fence'"),
-    (lambda c: c['categories'][7].update(isthing=1),
-     "'handrail_or_fence' is a thing, but not so"),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            lambda c: first_segment(c).update(category_id=124),
+            'landscape, frame 00000.png: segment .* unknown category 124',
+        ),
+        (lambda c: first_segment(c).update(id=0), '0 is no id of a segment'),
+        (lambda c: first_segment(c).update(id=1 << 24), 'no id of a segment'),
+        (lambda c: first_segment(c).pop('area'), 'a segment has no area'),
+        (
+            lambda c: c['annotations'][0]['annotations'][0][
+                'segments_info'
+            ].append(dict(first_segment(c), category_id=3)),
+            '00000.png: segment .* listed with two categories',
+        ),
+        (
+            lambda c: c['annotations'][0]['annotations'].pop(2),
+            'landscape: frame 00002.png has no annotations',
+        ),
+        (
+            lambda c: c['videos'][0]['images'].pop(2),
+            'landscape: frame 00002.png has annotations, but',
+        ),
+        (
+            lambda c: c['videos'][0]['images'].append(
+                c['videos'][0]['images'][1]
+            ),
+            'landscape: frame 00001.png is listed 2 times',
+        ),
+        (
+            lambda c: c['annotations'][1]['annotations'].append(
+                c['annotations'][1]['annotations'][4]
+            ),
+            'portrait: annotation of frame 00004.png .* 2',
+        ),
+        (
+            lambda c: c['annotations'].pop(1),
+            'video portrait has no annotations',
+        ),
+        (lambda c: c['videos'].pop(1), 'portrait has annotations, but is not'),
+        (
+            lambda c: c['videos'].append(c['videos'][0]),
+            'video landscape is listed 2 times',
+        ),
+        (
+            lambda c: c['annotations'].append(c['annotations'][0]),
+            'landscape is annotated twice',
+        ),
+        (
+            lambda c: c['videos'][1]['images'][3].update(width=65),
+            'portrait: .*00000.png is 96 x 64 .*00003.png is 96 x 65',
+        ),
+        (lambda c: c['videos'][1].update(images=[]), 'portrait has no frames'),
+        (lambda c: c['videos'].clear(), 'lists no videos'),
+        (lambda c: c.pop('categories'), 'has no categories'),
+        (
+            lambda c: c['categories'][7].update(name='fence'),
+            "a category named 'handrail_or_fence'",
+        ),
+        (
+            lambda c: c['categories'][7].update(isthing=1),
+            "'handrail_or_fence' is a thing, but not so",
+        ),
+    ],
+)
 def test_inconsistent_json(own_root, change, message):
     content = json.loads(json.dumps(annotations()))
     change(content)
@@ -144,15 +187,24 @@ def test_wrong_arguments(root, own_root):
     with pytest.raises(ValueError, match='wrong for door, x'):
         build(root, metainfo=dict(thing_classes=(*things[1:], 'x')))
     names = tuple(map(str, range(256)))  # 255 stands for no label
-    for count, message in ((256, 'has 256 classes.* more than 255'),
-                           (255, "category named '0'")):
+    for count, message in (
+        (256, 'has 256 classes.* more than 255'),
+        (255, "category named '0'"),
+    ):
         with pytest.raises(ValueError, match=message):
-            build(root, metainfo=dict(
-                classes=names[:count], thing_classes=(),
-                stuff_classes=names[:count]))
-    for text, message in (('', 'lists no videos'),
-                          ('portrait\nportrait\n', 'portrait is listed 2'),
-                          ('portrait\nnone\n', 'lists the video none, but')):
+            build(
+                root,
+                metainfo=dict(
+                    classes=names[:count],
+                    thing_classes=(),
+                    stuff_classes=names[:count],
+                ),
+            )
+    for text, message in (
+        ('', 'lists no videos'),
+        ('portrait\nportrait\n', 'portrait is listed 2'),
+        ('portrait\nnone\n', 'lists the video none, but'),
+    ):
         (own_root / 'train.txt').write_text(text)
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             build(own_root, 'train.txt')
@@ -177,7 +229,8 @@ def test_segment_listed_in_parts_is_one(own_root):
     whole = segment['area']
     segment['area'] = 1
     content['annotations'][0]['annotations'][0]['segments_info'].append(
-        dict(segment, area=whole - 1))
+        dict(segment, area=whole - 1)
+    )
     (own_root / 'train.json').write_text(json.dumps(content))
     infos = build(own_root).get_data_info(0)['images'][0]['segments_info']
     ids = [info['id'] for info in infos]

@@ -17,7 +17,7 @@ from tests.test_datasets.tiny_videos import CLASSES, NUM_FRAMES, write_dataset
 T = 3
 
 
-def build(root, pipeline=(dict(type='ClipSampler'), ), **kwargs):
+def build(root, pipeline=(dict(type='ClipSampler'),), **kwargs):
     """Build a dataset of the tiny videos."""
     cfg = dict(
         type='YouTubeVISClipDataset',
@@ -28,7 +28,8 @@ def build(root, pipeline=(dict(type='ClipSampler'), ), **kwargs):
         metainfo=dict(classes=CLASSES),
         clip_len=T,
         serialize_data=False,  # faster for a few frames
-        pipeline=list(pipeline))
+        pipeline=list(pipeline),
+    )
     cfg.update(kwargs)
     return DATASETS.build(cfg)
 
@@ -64,41 +65,48 @@ def test_sampler_enumerates_key_frames_or_videos(root):
     sampler = dict(type='TrackImgSampler', seed=0)
     train = build(root)
     indices = list(
-        DATA_SAMPLERS.build(sampler, default_args=dict(dataset=train)))
-    assert sorted(indices) == [(0, i) for i in range(7)] + [(1, i)
-                                                            for i in range(4)]
+        DATA_SAMPLERS.build(sampler, default_args=dict(dataset=train))
+    )
+    assert sorted(indices) == [(0, i) for i in range(7)] + [
+        (1, i) for i in range(4)
+    ]
     test = build(root, pipeline=[], test_mode=True)
     indices = list(
-        DATA_SAMPLERS.build(sampler, default_args=dict(dataset=test)))
-    assert [test[index]['frame_id'] for index in indices
-            ] == [list(range(length)) for length in NUM_FRAMES.values()]
+        DATA_SAMPLERS.build(sampler, default_args=dict(dataset=test))
+    )
+    assert [test[index]['frame_id'] for index in indices] == [
+        list(range(length)) for length in NUM_FRAMES.values()
+    ]
 
 
 def list_indices(rank: int, root, folder) -> None:
     """Write the samples that one of two processes gets."""
     dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/store',
-        rank=rank,
-        world_size=2)
+        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
+    )
     datasets = build(root), build(root, pipeline=[], test_mode=True)
     samplers = [
         DATA_SAMPLERS.build(
-            dict(type='TrackImgSampler'), default_args=dict(dataset=dataset))
+            dict(type='TrackImgSampler'), default_args=dict(dataset=dataset)
+        )
         for dataset in datasets
     ]
-    indices = [[(int(video), frame) for video, frame in sampler]
-               for sampler in samplers]
+    indices = [
+        [(int(video), frame) for video, frame in sampler]
+        for sampler in samplers
+    ]
     (folder / f'{rank}.json').write_text(json.dumps(indices))
     dist.destroy_process_group()
 
 
 def test_processes_share_the_samples(root, tmp_path):
     mp.start_processes(
-        list_indices, args=(root, tmp_path), nprocs=2, start_method='fork')
+        list_indices, args=(root, tmp_path), nprocs=2, start_method='fork'
+    )
     (train_0, test_0), (train_1, test_1) = (
         json.loads((tmp_path / f'{rank}.json').read_text())
-        for rank in range(2))
+        for rank in range(2)
+    )
     assert (test_0, test_1) == ([[0, 0]], [[1, 0]])
     assert len(train_0) == len(train_1) == 6
     everything = [[0, i] for i in range(7)] + [[1, i] for i in range(4)]
@@ -110,8 +118,10 @@ def test_rejected_samples_are_replaced(root):
     """By clips of videos of the same orientation, all of them."""
     np.random.seed(0)
     dataset = build(root)
-    for last, video_id, keys in (((0, 6), 1, {0, 1, 2, 3, 4}), ((1, 3), 2,
-                                                                {0, 1, 3})):
+    for last, video_id, keys in (
+        ((0, 6), 1, {0, 1, 2, 3, 4}),
+        ((1, 3), 2, {0, 1, 3}),
+    ):
         clips = [dataset[last] for _ in range(60)]
         assert {clip['video_id'][0] for clip in clips} == {video_id}
         assert {clip['frame_id'][0] for clip in clips} == keys
@@ -136,7 +146,8 @@ def test_frames_in_any_order_and_unfiltered(root, tmp_path):
     dataset = build(
         root,
         ann_file=str(tmp_path / 'a.json'),
-        filter_cfg=dict(filter_empty_gt=False, min_size=64))
+        filter_cfg=dict(filter_empty_gt=False, min_size=64),
+    )
     frames = dataset.get_data_info(0)['images']
     assert [frame['frame_id'] for frame in frames] == list(range(6))
     assert dataset.get_len_per_video(0) == 6
@@ -163,8 +174,9 @@ def test_clip_of_one_frame_is_an_error(root):
 
 
 def test_missing_annotation_file(root):
-    with pytest.raises(FileNotFoundError,
-                       match='nowhere.json does not exist.*convert'):
+    with pytest.raises(
+        FileNotFoundError, match='nowhere.json does not exist.*convert'
+    ):
         build(root, ann_file='nowhere.json')
 
 
@@ -178,31 +190,52 @@ def edit(field, value, index=1):
     return change
 
 
-@pytest.mark.parametrize('change, message', [
-    (edit('annotations.category_id', 77),
-     r'bad\.json: annotation 2 has the unknown category 77.*\[1, 2, 3\]'),
-    (edit('annotations.segmentation', dict(size=[60, 96], counts='0')),
-     r'bad\.json: annotation 2: the mask is 60 x 96 .*image 2 '
-     r'\(landscape/00001\.png\) is 64 x 96'),
-    (edit('annotations.segmentation', dict(size=[64, 96], counts=[9, 9])),
-     r'bad\.json: annotation 2: the runs of the mask sum up to 18 pixels, .*'
-     r'image 2 \(landscape/00001\.png\) has 64 x 96'),
-    (edit('annotations.segmentation', None),
-     'annotation 2 has no segmentation'),
-    (edit('annotations.id', 1), 'annotation 1 exists twice'),
-    (edit('annotations.image_id', 99), 'belongs to image 99'),
-    (edit('annotations.instance_id', 0), 'instance_id 0; ids start at 1'),
-    (edit('images.width', 90, index=12),
-     'frames of video 2 differ in size: .*96 x 64 .* 96 x 90'),
-    (edit('images.frame_id', 0), 'video 1 has two frames with frame_id 0'),
-    (lambda content: content['categories'].pop(),
-     "bad.json has no category named 'owl'; its categories are cat, dog"),
-    (lambda content: content['images'].clear(), 'the dataset is empty'),
-    (lambda content: content['annotations'].clear(),
-     'bad.json has nothing to train on: of 13 frames in 2 videos 0 show'),
-    (lambda content: content.pop('images'),
-     'has no images: it is not a per-image .*youtube_vis_to_coco'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            edit('annotations.category_id', 77),
+            r'bad\.json: annotation 2 has the unknown category 77.*\[1, 2, 3\]',
+        ),
+        (
+            edit('annotations.segmentation', dict(size=[60, 96], counts='0')),
+            r'bad\.json: annotation 2: the mask is 60 x 96 .*image 2 '
+            r'\(landscape/00001\.png\) is 64 x 96',
+        ),
+        (
+            edit(
+                'annotations.segmentation', dict(size=[64, 96], counts=[9, 9])
+            ),
+            r'bad\.json: annotation 2: the runs of the mask sum up to 18 pixels, .*'
+            r'image 2 \(landscape/00001\.png\) has 64 x 96',
+        ),
+        (
+            edit('annotations.segmentation', None),
+            'annotation 2 has no segmentation',
+        ),
+        (edit('annotations.id', 1), 'annotation 1 exists twice'),
+        (edit('annotations.image_id', 99), 'belongs to image 99'),
+        (edit('annotations.instance_id', 0), 'instance_id 0; ids start at 1'),
+        (
+            edit('images.width', 90, index=12),
+            'frames of video 2 differ in size: .*96 x 64 .* 96 x 90',
+        ),
+        (edit('images.frame_id', 0), 'video 1 has two frames with frame_id 0'),
+        (
+            lambda content: content['categories'].pop(),
+            "bad.json has no category named 'owl'; its categories are cat, dog",
+        ),
+        (lambda content: content['images'].clear(), 'the dataset is empty'),
+        (
+            lambda content: content['annotations'].clear(),
+            'bad.json has nothing to train on: of 13 frames in 2 videos 0 show',
+        ),
+        (
+            lambda content: content.pop('images'),
+            'has no images: it is not a per-image .*youtube_vis_to_coco',
+        ),
+    ],
+)
 def test_bad_annotations(root, tmp_path, change, message):
     content = json.loads((root / 'train.json').read_text())
     change(content)
@@ -216,12 +249,15 @@ def test_clips_longer_than_all_videos(root):
         build(root, clip_len=8)
 
 
-@pytest.mark.parametrize('name, classes', [
-    ('youtube_vis_2019', '2019'),
-    ('youtube_vis_2021', '2021'),
-    ('youtube_vis_2022', '2021'),
-    ('ovis', None),
-])
+@pytest.mark.parametrize(
+    'name, classes',
+    [
+        ('youtube_vis_2019', '2019'),
+        ('youtube_vis_2021', '2021'),
+        ('youtube_vis_2022', '2021'),
+        ('ovis', None),
+    ],
+)
 def test_configs_build_and_load(name, classes, tmp_path, monkeypatch):
     """The dataloaders of the configs read files at the stated places."""
     cfg = Config.fromfile(f'configs/_base_/datasets/{name}.py')
@@ -238,10 +274,12 @@ def test_configs_build_and_load(name, classes, tmp_path, monkeypatch):
             data.ann_file,
             classes,
             suffix='.jpg',
-            with_annotations=not data.get('test_mode', False))
+            with_annotations=not data.get('test_mode', False),
+        )
     monkeypatch.chdir(tmp_path)
     cfg.train_dataloader.update(
-        num_workers=0, persistent_workers=False, batch_size=2)
+        num_workers=0, persistent_workers=False, batch_size=2
+    )
     clip_len = cfg.train_dataloader.dataset.clip_len
     assert clip_len == (4 if name == 'ovis' else 5)
     train = Runner.build_dataloader(cfg.train_dataloader, seed=0)
@@ -256,7 +294,8 @@ def test_configs_build_and_load(name, classes, tmp_path, monkeypatch):
         assert inputs.shape[-2] <= 640 and inputs.shape[-1] <= 640
     else:
         assert len(sides) == 1 and min(inputs.shape[-2:]) in range(
-            288, 513, 32)
+            288, 513, 32
+        )
     test = Runner.build_dataloader(cfg.test_dataloader, seed=0)
     videos = list(test)
     assert [len(video['inputs'][0]) for video in videos] == [7, 6]

@@ -1,8 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """A tiny COCO panoptic dataset on disk, in the official format."""
+
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import cv2
 import numpy as np
@@ -10,11 +11,15 @@ from mmdet.datasets import CocoPanopticDataset
 
 # Ids of COCO's categories, in the order of the classes.
 IDS = [
-    *(i for i in range(1, 91)
-      if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)),
+    *(
+        i
+        for i in range(1, 91)
+        if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+    ),
     *(92, 93, 95, 100, 107, 109, 112, 118, 119, 122, 125, 128, 130, 133, 138),
     *(141, 144, 145, 147, 148, 149, 151, 154, 155, 156, 159, 161, 166, 168),
-    *(171, 175, 176, 177, 178, 180, 181), *range(184, 201)
+    *(171, 175, 176, 177, 178, 180, 181),
+    *range(184, 201),
 ]
 CLASSES = CocoPanopticDataset.METAINFO['classes']
 # what the letters of a drawing stand for, and their colours (BGR); c is a
@@ -28,21 +33,28 @@ LABELS = {
         q='person',
         c='person',
         d='dog',
-        k='cat').items()
+        k='cat',
+    ).items()
 }
 COLORS = dict(
-    s=(255, 255, 255), g=(0, 255, 0), p=(0, 0, 255), q=(255, 0, 0),
-    c=(255, 0, 255), d=(0, 255, 255), k=(255, 255, 0))
+    s=(255, 255, 255),
+    g=(0, 255, 0),
+    p=(0, 0, 255),
+    q=(255, 0, 0),
+    c=(255, 0, 255),
+    d=(0, 255, 255),
+    k=(255, 255, 0),
+)
 COLORS['.'] = (0, 0, 0)
 # A letter is 16 x 16 pixels: whole blocks of a JPEG whose colours have full
 # resolution, which therefore blurs no edge.
 BLOCK = 16
-JPEG = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+JPEG = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 PICTURES = (
     'ssssss sppsqs gppgqg gggg..',
     'ssssss ssddss ggddgg gggggg',
-    'ssssss spsqss gpgqgg gggggg')
+    'ssssss spsqss gpgqgg gggggg',
+)
 # true, with all persons of the third picture in a crowd
 TRUTH = (*PICTURES[:2], 'ssssss scscss gcgcgg gggggg')
 
@@ -74,10 +86,15 @@ def _segments(drawing: str) -> list:
                 id=int(np.dot(COLORS[letter][::-1], (1, 256, 65536))),
                 category_id=IDS[LABELS[letter]],
                 iscrowd=int(letter == 'c'),
-                bbox=[x, y,
-                      int(columns.max()) - x + 1,
-                      int(rows.max()) - y + 1],
-                area=int(mask.sum())))
+                bbox=[
+                    x,
+                    y,
+                    int(columns.max()) - x + 1,
+                    int(rows.max()) - y + 1,
+                ],
+                area=int(mask.sum()),
+            )
+        )
     return infos
 
 
@@ -94,7 +111,8 @@ def write_coco(root: Path, truth: Sequence[str] = TRUTH) -> None:
         categories=[
             dict(id=i, name=name, supercategory='', isthing=int(i < 91))
             for i, name in zip(IDS, CLASSES)
-        ])
+        ],
+    )
     for split in ('train2017', 'val2017'):
         (root / split).mkdir(parents=True)
         (root / 'annotations' / f'panoptic_{split}').mkdir(parents=True)
@@ -105,16 +123,19 @@ def write_coco(root: Path, truth: Sequence[str] = TRUTH) -> None:
                 id=i,
                 file_name=f'{name}.jpg',
                 height=len(image),
-                width=len(image[0])))
+                width=len(image[0]),
+            )
+        )
         content['annotations'].append(
             dict(
                 image_id=i,
                 file_name=f'{name}.png',
-                segments_info=_segments(true)))
+                segments_info=_segments(true),
+            )
+        )
         for split in ('train2017', 'val2017'):
             maps = root / 'annotations' / f'panoptic_{split}'
-            assert cv2.imwrite(
-                str(root / split / f'{name}.jpg'), image, JPEG)
+            assert cv2.imwrite(str(root / split / f'{name}.jpg'), image, JPEG)
             assert cv2.imwrite(str(maps / f'{name}.png'), _paint(true))
     for split in ('train2017', 'val2017'):
         path = root / 'annotations' / f'panoptic_{split}.json'

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """A tiny panoptic dataset on disk, in both layouts of VIPSeg."""
+
 import json
 from pathlib import Path
 
@@ -19,7 +20,7 @@ SEGMENTS = {
     16: (GRASS, (255, 6, 82)),
     300: (DOOR, (6, 230, 230)),
     301: (DOOR, (16, 220, 230)),
-    500: (LADDER, (4, 200, 3))
+    500: (LADDER, (4, 200, 3)),
 }
 
 
@@ -34,11 +35,11 @@ def draw_map(name: str, t: int) -> np.ndarray:
     ids = np.full((height, width), 1, np.uint16)
     if name == 'landscape':
         ids[40:] = 15
-        ids[8:40, 12 + 2 * t:32 + 2 * t] = 300
+        ids[8:40, 12 + 2 * t : 32 + 2 * t] = 300
         ids[16:56, 60:76] = 301
     else:
         ids[80:] = 16
-        ids[20:60, 8:28 + t] = 300
+        ids[20:60, 8 : 28 + t] = 300
         if t >= 2:
             ids[30:70, 40:56] = 500
     ids[:, :4] = 0
@@ -74,25 +75,30 @@ def annotations() -> dict:
                     id=f'{t:05d}',
                     width=width,
                     height=height,
-                    file_name=file_name))
+                    file_name=file_name,
+                )
+            )
             values, areas = np.unique(draw_map(name, t), return_counts=True)
             segments = [
                 dict(
                     id=color_id(v),
                     category_id=SEGMENTS[v][0],
                     iscrowd=0,
-                    area=a) for v, a in zip(values.tolist(), areas.tolist())
+                    area=a,
+                )
+                for v, a in zip(values.tolist(), areas.tolist())
                 if v
             ]
             frames.append(
                 dict(
                     image_id=f'{t:05d}',
                     file_name=file_name,
-                    segments_info=segments))
+                    segments_info=segments,
+                )
+            )
         videos.append(dict(video_id=name, images=images))
         anns.append(dict(video_id=name, annotations=frames))
-    return dict(
-        videos=videos, annotations=anns, categories=VIPSEG_CATEGORIES)
+    return dict(videos=videos, annotations=anns, categories=VIPSEG_CATEGORIES)
 
 
 def write_map(path: Path, ids: np.ndarray, rgb: bool) -> None:
@@ -115,8 +121,11 @@ def write_dataset(root: Path) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 assert cv2.imwrite(str(path), draw_frame(name, t))
             for folder in ('panomasksRGB', 'panomasks'):
-                write_map(root / folder / name / f'{t:05d}.png',
-                          draw_map(name, t), folder == 'panomasksRGB')
+                write_map(
+                    root / folder / name / f'{t:05d}.png',
+                    draw_map(name, t),
+                    folder == 'panomasksRGB',
+                )
     (root / 'train.json').write_text(json.dumps(annotations()))
     (root / 'train.txt').write_text(''.join(f'{n}\n' for n in VIDEOS))
 
@@ -128,9 +137,10 @@ PLAIN = [
         transforms=[
             dict(type='LoadVideoFrame', to_float32=False),
             dict(type='LoadPanopticMap'),
-            dict(type='PadToCanvas', canvas=(96, 96))
-        ]),
-    dict(type='PackPanopticClip', stride=1)
+            dict(type='PadToCanvas', canvas=(96, 96)),
+        ],
+    ),
+    dict(type='PackPanopticClip', stride=1),
 ]
 
 
@@ -142,5 +152,6 @@ def build(root: Path, ann_file: str = 'train.json', **kwargs):
         ann_file=ann_file,
         img_suffix='.png',
         serialize_data=False,
-        pipeline=PLAIN)
+        pipeline=PLAIN,
+    )
     return DATASETS.build({**cfg, **kwargs})

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """A tiny dataset on disk, in the original format of YouTube-VIS."""
+
 import json
 from pathlib import Path
 
@@ -13,9 +14,16 @@ CLASSES = ('cat', 'dog', 'owl')
 # name -> (height, width, tracks); a track: class id, box (x, y, w, h) at frame
 # 0, step in x per frame, and the frames in which the object is visible
 VIDEOS = dict(
-    landscape=(64, 96, [(1, (8, 8, 30, 40), 2, (0, 1, 2, 3, 4, 5, 6)),
-                        (3, (50, 20, 20, 24), 3, (2, 3, 4, 5, 6))]),
-    portrait=(96, 64, [(2, (10, 40, 24, 32), 4, (0, 1, 3, 4))]))
+    landscape=(
+        64,
+        96,
+        [
+            (1, (8, 8, 30, 40), 2, (0, 1, 2, 3, 4, 5, 6)),
+            (3, (50, 20, 20, 24), 3, (2, 3, 4, 5, 6)),
+        ],
+    ),
+    portrait=(96, 64, [(2, (10, 40, 24, 32), 4, (0, 1, 3, 4))]),
+)
 NUM_FRAMES = dict(landscape=7, portrait=6)
 
 
@@ -25,7 +33,7 @@ def draw_masks(name: str, t: int) -> list:
     masks = []
     for cat_id, (x, y, w, h), step, visible in tracks:
         mask = np.zeros((height, width), np.uint8)
-        mask[y:y + h, x + step * t:x + step * t + w] = 1
+        mask[y : y + h, x + step * t : x + step * t + w] = 1
         masks.append((cat_id, mask if t in visible else None))
     return masks
 
@@ -47,9 +55,11 @@ def original_annotations(classes=CLASSES, suffix: str = '.png') -> dict:
     content = dict(
         categories=[dict(id=i + 1, name=c) for i, c in enumerate(classes)],
         videos=[],
-        annotations=[])
+        annotations=[],
+    )
     for video_id, (name, (height, width, tracks)) in enumerate(
-            VIDEOS.items(), start=1):
+        VIDEOS.items(), start=1
+    ):
         length = NUM_FRAMES[name]
         content['videos'].append(
             dict(
@@ -57,7 +67,9 @@ def original_annotations(classes=CLASSES, suffix: str = '.png') -> dict:
                 height=height,
                 width=width,
                 length=length,
-                file_names=[f'{name}/{t:05d}{suffix}' for t in range(length)]))
+                file_names=[f'{name}/{t:05d}{suffix}' for t in range(length)],
+            )
+        )
         frames = [draw_masks(name, t) for t in range(length)]
         for k, (cat_id, *_) in enumerate(tracks):
             rles = [_encode(frame[k][1]) for frame in frames]
@@ -75,7 +87,9 @@ def original_annotations(classes=CLASSES, suffix: str = '.png') -> dict:
                     areas=[
                         None if r is None else int(mask_utils.area(r))
                         for r in rles
-                    ]))
+                    ],
+                )
+            )
     return content
 
 
@@ -86,19 +100,20 @@ def _encode(mask):
     return dict(size=list(rle['size']), counts=rle['counts'].decode())
 
 
-def write_dataset(root: Path,
-                  images: str = 'train/JPEGImages',
-                  ann_file: str = 'train.json',
-                  classes=CLASSES,
-                  suffix: str = '.png',
-                  with_annotations: bool = True) -> dict:
+def write_dataset(
+    root: Path,
+    images: str = 'train/JPEGImages',
+    ann_file: str = 'train.json',
+    classes=CLASSES,
+    suffix: str = '.png',
+    with_annotations: bool = True,
+) -> dict:
     """Write frames and converted annotations; return the latter."""
     for name, length in NUM_FRAMES.items():
         folder = root / images / name
         folder.mkdir(parents=True, exist_ok=True)
         for t in range(length):
-            cv2.imwrite(
-                str(folder / f'{t:05d}{suffix}'), draw_frame(name, t))
+            cv2.imwrite(str(folder / f'{t:05d}{suffix}'), draw_frame(name, t))
     content = convert(original_annotations(classes, suffix), with_annotations)
     (root / ann_file).parent.mkdir(parents=True, exist_ok=True)
     (root / ann_file).write_text(json.dumps(content))

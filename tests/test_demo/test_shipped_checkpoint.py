@@ -1,11 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The checkpoints in the repository do what the README states."""
+
 import json
 import os
 import re
 import subprocess
 import sys
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -16,18 +17,20 @@ from tests.models import ROOT, build
 
 class Shipped(NamedTuple):
     """A checkpoint, how it is tested, and its rows in the README."""
+
     name: str
     segmenter: str
-    data: Tuple[str, str]  # format, folder
-    metrics: Tuple[str, ...]
-    rows: Tuple[str, str]  # of the checkpoint, of random weights
+    data: tuple[str, str]  # format, folder
+    metrics: tuple[str, ...]
+    rows: tuple[str, str]  # of the checkpoint, of random weights
     tolerance: float  # a pixel or a match may flip on another processor
 
     @property
     def config(self):
         folder = ROOT / 'configs/maxtron/synthetic'
-        path, = folder.glob(
-            f'maxtron-nearonline_{self.segmenter}_tiny_*_synthetic-v?s.py')
+        (path,) = folder.glob(
+            f'maxtron-nearonline_{self.segmenter}_tiny_*_synthetic-v?s.py'
+        )
         return path
 
     @property
@@ -36,35 +39,53 @@ class Shipped(NamedTuple):
 
     def stated(self, row):
         """A row of the table of the README."""
-        line = re.search(rf'^\| {row} \|(.*)\|$',
-                         (ROOT / 'README.md').read_text(), re.MULTILINE)
+        line = re.search(
+            rf'^\| {row} \|(.*)\|$',
+            (ROOT / 'README.md').read_text(),
+            re.MULTILINE,
+        )
         return [float(value) for value in line[1].split('|')]
 
     def evaluate(self, checkpoint, data_root, work_dir):
         """Metrics by the command of the README."""
         root = f'{data_root}/{self.data[1]}'
         command = [
-            sys.executable, ROOT / 'tools/test.py', self.config, checkpoint,
-            '--work-dir', work_dir, '--cfg-options',
-            f'test_dataloader.dataset.data_root={root}'
+            sys.executable,
+            ROOT / 'tools/test.py',
+            self.config,
+            checkpoint,
+            '--work-dir',
+            work_dir,
+            '--cfg-options',
+            f'test_dataloader.dataset.data_root={root}',
         ]
         subprocess.run(
-            command, check=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
-        result, = work_dir.glob('*/*.json')
+            command, check=True, env=dict(os.environ, OMP_NUM_THREADS='1')
+        )
+        (result,) = work_dir.glob('*/*.json')
         result = json.loads(result.read_text())
         return [result[name] for name in self.metrics]
 
 
 INSTANCES = Shipped(
-    'maxtron_tiny.pth', 'tube-link', ('youtube-vis', 'youtube-vis/'),
-    tuple(f'youtube_vis/segm_{name}'
-          for name in ('mAP', 'mAP_50', 'mAP_75', 'AR@1', 'AR@10')),
-    ('shipped', 'random'), 0.01)
+    'maxtron_tiny.pth',
+    'tube-link',
+    ('youtube-vis', 'youtube-vis/'),
+    tuple(
+        f'youtube_vis/segm_{name}'
+        for name in ('mAP', 'mAP_50', 'mAP_75', 'AR@1', 'AR@10')
+    ),
+    ('shipped', 'random'),
+    0.01,
+)
 PANOPTIC = Shipped(
-    'maxtron_tiny_panoptic.pth', 'video-kmax',
+    'maxtron_tiny_panoptic.pth',
+    'video-kmax',
     ('vipseg', 'vipseg/VIPSeg_720P/'),
     tuple(f'vps/{name}' for name in ('VPQ', 'VPQ_Th', 'VPQ_St')),
-    ('panoptic shipped', 'panoptic random'), 1.0)  # of 100
+    ('panoptic shipped', 'panoptic random'),
+    1.0,
+)  # of 100
 
 
 @pytest.fixture(scope='module')
@@ -83,7 +104,8 @@ def test_shipped_checkpoint_does_as_stated(shipped, data_root, tmp_path):
     assert shipped.checkpoint.stat().st_size < 8e6
     result = shipped.evaluate(shipped.checkpoint, data_root, tmp_path)
     assert result == pytest.approx(
-        shipped.stated(shipped.rows[0]), abs=shipped.tolerance)
+        shipped.stated(shipped.rows[0]), abs=shipped.tolerance
+    )
 
 
 @pytest.mark.parametrize('shipped', [INSTANCES, PANOPTIC])
@@ -92,8 +114,10 @@ def test_random_weights_do_not(shipped, data_root, tmp_path):
     model = build(Config.fromfile(shipped.config).model)
     model.init_weights()
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'random.pth')
-    result = shipped.evaluate(tmp_path / 'random.pth', data_root,
-                              tmp_path / 'test')
+    result = shipped.evaluate(
+        tmp_path / 'random.pth', data_root, tmp_path / 'test'
+    )
     assert result == pytest.approx(
-        shipped.stated(shipped.rows[1]), abs=0.2 * shipped.tolerance)
+        shipped.stated(shipped.rows[1]), abs=0.2 * shipped.tolerance
+    )
     assert result[0] < 0.1 * shipped.stated(shipped.rows[0])[0]

@@ -34,28 +34,37 @@ OFFLINE = ('--mode', 'offline', '--feature-cache', 'none')
 def make_model(folder, content):
     """Config and checkpoint of a small model."""
     config = write_config(folder, content)
-    checkpoint = write_checkpoint(folder / 'small.pth',
-                                  Config.fromfile(config).model)
+    checkpoint = write_checkpoint(
+        folder / 'small.pth', Config.fromfile(config).model
+    )
     return [str(config), '--checkpoint', str(checkpoint), '--device', 'cpu']
 
 
 @pytest.fixture(scope='module')
 def models(tmp_path_factory):
     return {
-        'instances':
-        make_model(tmp_path_factory.mktemp('instances'), INSTANCE_CONFIG) +
-        ['--score-thr', '0.01'],
-        'panoptic':
-        make_model(tmp_path_factory.mktemp('panoptic'), PANOPTIC_CONFIG),
+        'instances': make_model(
+            tmp_path_factory.mktemp('instances'), INSTANCE_CONFIG
+        )
+        + ['--score-thr', '0.01'],
+        'panoptic': make_model(
+            tmp_path_factory.mktemp('panoptic'), PANOPTIC_CONFIG
+        ),
         **{
             f'offline {kind}': [
-                *make_model(tmp_path_factory.mktemp('offline'),
-                            content.replace('nearonline', 'offline')),
-                *OFFLINE, '--score-thr', '0'
+                *make_model(
+                    tmp_path_factory.mktemp('offline'),
+                    content.replace('nearonline', 'offline'),
+                ),
+                *OFFLINE,
+                '--score-thr',
+                '0',
             ]
-            for kind, content in (('instances', INSTANCE_CONFIG),
-                                  ('panoptic', PANOPTIC_CONFIG))
-        }
+            for kind, content in (
+                ('instances', INSTANCE_CONFIG),
+                ('panoptic', PANOPTIC_CONFIG),
+            )
+        },
     }
 
 
@@ -69,7 +78,8 @@ def long_video(tmp_path_factory):
     """Real footage, 300 frames: 250, and the first 50 once more."""
     path = tmp_path_factory.mktemp('video') / 'long.mp4'
     writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter_fourcc(*'mp4v'), 25, SIZE[::-1])
+        str(path), cv2.VideoWriter_fourcc(*'mp4v'), 25, SIZE[::-1]
+    )
     frames = read_frames(footage('bikes.mp4'))
     for frame in frames + frames[:50]:
         writer.write(frame)
@@ -79,8 +89,12 @@ def long_video(tmp_path_factory):
 
 def outputs(folder):
     return [
-        '--out', f'{folder}/new/out.mp4', '--out-json', f'{folder}/out.json',
-        '--out-png', f'{folder}/ids'
+        '--out',
+        f'{folder}/new/out.mp4',
+        '--out-json',
+        f'{folder}/out.json',
+        '--out-png',
+        f'{folder}/ids',
     ]
 
 
@@ -90,7 +104,8 @@ def start(*args):
         env=dict(os.environ, OMP_NUM_THREADS='1'),
         text=True,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE)
+        stderr=subprocess.PIPE,
+    )
 
 
 def finish(process):
@@ -114,7 +129,8 @@ def check_tracks(folder, size, names):
     """The PNG files of ids show the masks of the YouTube-VIS submission."""
     tracks = json.loads((folder / 'out.json').read_text())
     assert tracks and all(
-        len(track['segmentations']) == len(names) for track in tracks)
+        len(track['segmentations']) == len(names) for track in tracks
+    )
     masks = {track['instance_id']: track['segmentations'] for track in tracks}
     seen = set()
     for t in np.linspace(0, len(names) - 1, 5).astype(int):
@@ -134,10 +150,11 @@ def check_segments(folder, size, names):
     categories = {entry['id']: entry['category_id'] for entry in table}
     assert len(categories) == len(table)
     assert {entry['isthing'] for entry in table} == {0, 1}
-    video, = json.loads((folder / 'out.json').read_text())['annotations']
+    (video,) = json.loads((folder / 'out.json').read_text())['annotations']
     frames = video['annotations']
-    assert [frame['file_name'] for frame in frames
-            ] == [f'{name}.png' for name in names]
+    assert [frame['file_name'] for frame in frames] == [
+        f'{name}.png' for name in names
+    ]
     for t in np.linspace(0, len(names) - 1, 5).astype(int):
         rgb = np.array(Image.open(folder / 'ids' / f'{names[t]}.png'))
         assert rgb.shape == (*size, 3)
@@ -153,24 +170,31 @@ def check_segments(folder, size, names):
 CHECKS = dict(instances=check_tracks, panoptic=check_segments)
 KINDS = pytest.mark.parametrize('kind', sorted(CHECKS))
 ALL_KINDS = pytest.mark.parametrize(
-    'kind', [*sorted(CHECKS), *(f'offline {kind}' for kind in sorted(CHECKS))])
+    'kind', [*sorted(CHECKS), *(f'offline {kind}' for kind in sorted(CHECKS))]
+)
 
 
 @ALL_KINDS
-def test_memory_does_not_grow_with_the_video(models, kind, long_video,
-                                             tmp_path):
+def test_memory_does_not_grow_with_the_video(
+    models, kind, long_video, tmp_path
+):
     runs = {
-        count: start(long_video, *models[kind],
-                     *outputs(tmp_path / str(count)), '--max-frames',
-                     str(count))
+        count: start(
+            long_video,
+            *models[kind],
+            *outputs(tmp_path / str(count)),
+            '--max-frames',
+            str(count),
+        )
         for count in (40, 180)
     }
     peaks = {}
     for count, process in runs.items():
         folder = tmp_path / str(count)
         out = finish(process)
-        check_outputs(kind, folder, count, SIZE,
-                      [f'{i:06d}' for i in range(count)])
+        check_outputs(
+            kind, folder, count, SIZE, [f'{i:06d}' for i in range(count)]
+        )
         assert re.search(rf'\n{count} frames of 640x272 in ', out)
         assert f'Wrote {folder}/out.json' in out
         peaks[count] = int(re.search(r'peak memory (\d+) MiB', out)[1])
@@ -187,8 +211,9 @@ def test_interrupted(models, kind, long_video, tmp_path):
     out = finish(process)
     count = int(re.search(r'(\d+) frames of 640x272', out)[1])
     assert 10 <= count < 300
-    check_outputs(kind, tmp_path, count, SIZE,
-                  [f'{i:06d}' for i in range(count)])
+    check_outputs(
+        kind, tmp_path, count, SIZE, [f'{i:06d}' for i in range(count)]
+    )
 
 
 def test_interrupted_before_the_first_result(models, long_video, tmp_path):
@@ -223,7 +248,8 @@ def test_folder_of_frames(models, kind, tmp_path, monkeypatch, capsys):
     assert run(monkeypatch, clip, *models[kind], *outputs(folder)) is None
     check_outputs(kind, folder, 11, (144, 176), [f'{i}' for i in range(11)])
     assert cv2.VideoCapture(f'{folder}/new/out.mp4').get(
-        cv2.CAP_PROP_FPS) == pytest.approx(10)
+        cv2.CAP_PROP_FPS
+    ) == pytest.approx(10)
     assert '11 frames of 176x144' in capsys.readouterr().out
 
 
@@ -261,21 +287,44 @@ def test_broken_frame_in_the_middle(models, kind, tmp_path, monkeypatch):
     assert not (folder / 'out.json').exists()
 
 
-@pytest.mark.parametrize('args, message', [
-    (['nowhere.mp4', '--out', 'o.mp4'], 'no file or folder nowhere.mp4'),
-    (['97', '--out', 'o.mp4'], 'Camera 97 cannot be opened'),
-    (['VIDEO', '--out', 'o.docx'], 'name that ends in .mp4'),
-    (['VIDEO', '--out-png', 'full'], 'full is not empty'),
-    (['VIDEO', '--out', 'o.mp4', '--checkpoint', 'no.pth'], 'no.pth'),
-    (['VIDEO', '--out', 'o.mp4', '--cfg-options', '+model.backbone.deph=50'],
-     '"model.backbone" in the config has the key "deph"'),
-    (['VIDEO', '--out', 'o.mp4', '--cfg-options',
-      'model.backbone.type=Missing'], 'cannot be built: KeyError: '),
-    (['VIDEO', '--out', 'o.mp4', '--mode', 'offline'],
-     'the model has no cross-clip tracker'),
-    (['VIDEO', '--out', 'o.mp4', '--feature-cache', 'none'],
-     "'none' is of mode 'offline'"),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (['nowhere.mp4', '--out', 'o.mp4'], 'no file or folder nowhere.mp4'),
+        (['97', '--out', 'o.mp4'], 'Camera 97 cannot be opened'),
+        (['VIDEO', '--out', 'o.docx'], 'name that ends in .mp4'),
+        (['VIDEO', '--out-png', 'full'], 'full is not empty'),
+        (['VIDEO', '--out', 'o.mp4', '--checkpoint', 'no.pth'], 'no.pth'),
+        (
+            [
+                'VIDEO',
+                '--out',
+                'o.mp4',
+                '--cfg-options',
+                '+model.backbone.deph=50',
+            ],
+            '"model.backbone" in the config has the key "deph"',
+        ),
+        (
+            [
+                'VIDEO',
+                '--out',
+                'o.mp4',
+                '--cfg-options',
+                'model.backbone.type=Missing',
+            ],
+            'cannot be built: KeyError: ',
+        ),
+        (
+            ['VIDEO', '--out', 'o.mp4', '--mode', 'offline'],
+            'the model has no cross-clip tracker',
+        ),
+        (
+            ['VIDEO', '--out', 'o.mp4', '--feature-cache', 'none'],
+            "'none' is of mode 'offline'",
+        ),
+    ],
+)
 def test_bad_input(small, tmp_path, monkeypatch, args, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'full').mkdir()
@@ -286,12 +335,15 @@ def test_bad_input(small, tmp_path, monkeypatch, args, message):
     assert error.startswith('error: ') and message in error
 
 
-@pytest.mark.parametrize('args, message', [
-    ([], 'nothing to do'),
-    (['--out', 'o.mp4', '--max-frames', '0'], '--max-frames must be'),
-    (['--out', 'o.mp4', '--fps', '0'], '--fps must be'),
-    (['--out', 'VIDEO'], 'would overwrite the input'),
-])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        ([], 'nothing to do'),
+        (['--out', 'o.mp4', '--max-frames', '0'], '--max-frames must be'),
+        (['--out', 'o.mp4', '--fps', '0'], '--fps must be'),
+        (['--out', 'VIDEO'], 'would overwrite the input'),
+    ],
+)
 def test_bad_arguments(monkeypatch, capsys, args, message):
     video = str(footage('carphone_pristine.mp4'))
     args = [video if arg == 'VIDEO' else arg for arg in args]

@@ -1,14 +1,16 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Follows pages of ``docs`` to the letter, with short trainings."""
+
 import io
 import json
 import re
 import runpy
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -19,14 +21,16 @@ MAX_ITERS = 2
 # What the commands get in addition, by the name of the tool.
 _OPTIONS = {
     'train.py': [
-        '--cfg-options', f'train_cfg.max_iters={MAX_ITERS}',
+        '--cfg-options',
+        f'train_cfg.max_iters={MAX_ITERS}',
         'train_dataloader.num_workers=0',
         'train_dataloader.persistent_workers=False',
-        'train_dataloader.batch_size=1', 'param_scheduler=None'
+        'train_dataloader.batch_size=1',
+        'param_scheduler=None',
     ],
     'vipseg_to_720p.py': ['--nproc', '1'],
     'check_dataset.py': ['--nproc', '1'],
-    'video_demo.py': ['--device', 'cpu']
+    'video_demo.py': ['--device', 'cpu'],
 }
 
 
@@ -38,12 +42,13 @@ class Block(NamedTuple):
         language (str): What it is written in.
         text (str): The code.
     """
+
     label: str
     language: str
     text: str
 
 
-def read_page(name: str) -> List[Block]:
+def read_page(name: str) -> list[Block]:
     """The blocks of code of a page."""
     text = (ROOT / 'docs' / name).read_text()
     return [Block(*found) for found in _BLOCK.findall(text)]
@@ -70,9 +75,11 @@ def workplace(folder: Path) -> Path:
     return folder
 
 
-def follow(blocks: Sequence[Block],
-           folder: Path,
-           options: Optional[Dict[str, list]] = None) -> Dict[str, str]:
+def follow(
+    blocks: Sequence[Block],
+    folder: Path,
+    options: dict[str, list] | None = None,
+) -> dict[str, str]:
     """Run the commands, and the Python that is no file, in their order.
 
     All in this process, so that libraries are loaded once.

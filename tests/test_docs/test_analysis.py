@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The commands of docs/analysis.md name what there is."""
+
 import re
 import shlex
 from importlib.util import find_spec
@@ -13,12 +14,15 @@ PAGE = (ROOT / 'docs/analysis.md').read_text()
 COMMANDS = [
     shlex.split(line)
     for block in re.findall(r'^```shell\n(.*?)^```', PAGE, re.M | re.S)
-    for line in block.splitlines() if line.startswith('python')
+    for line in block.splitlines()
+    if line.startswith('python')
 ]
 # where tools have arguments that are not in their own file
-SHARED = (ROOT / 'tools/analysis_tools/panoptic_cli.py',
-          Path(find_spec('mmdet').origin).with_name('.mim') /
-          'tools/analysis_tools/analyze_logs.py')
+SHARED = (
+    ROOT / 'tools/analysis_tools/panoptic_cli.py',
+    Path(find_spec('mmdet').origin).with_name('.mim')
+    / 'tools/analysis_tools/analyze_logs.py',
+)
 
 
 @pytest.mark.parametrize('command', COMMANDS, ids=' '.join)
@@ -35,11 +39,13 @@ def test_command(command):
 def test_every_tool_has_a_command():
     """Those of the folder that are run, not imported."""
     tools = {
-        path.name for path in (ROOT / 'tools/analysis_tools').glob('*.py')
+        path.name
+        for path in (ROOT / 'tools/analysis_tools').glob('*.py')
         if "__name__ == '__main__'" in path.read_text()
     }
     assert tools == {
-        Path(command[1]).name for command in COMMANDS
+        Path(command[1]).name
+        for command in COMMANDS
         if '/analysis_tools/' in command[1]
     }
 

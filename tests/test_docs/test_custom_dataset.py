@@ -1,9 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """docs/custom_dataset.md, followed to the letter."""
+
 import json
 import re
 
-from projects.maxtron.datasets.panoptic_maps import (
+from projects.maxtron.structures import (
     index_map,
     read_id_map,
     read_raw_segments,
@@ -36,7 +37,8 @@ FILES = [
 # What of a checkpoint may not fit, and its metrics.
 KINDS = dict(
     instances=('cls_embed', r'segm_mAP: [\d.]+', r'segm_AR@10: [\d.]+'),
-    panoptic=('cls_embed|conv_seg', r'vps/VPQ: [\d.]+', r'vps/STQ: [\d.]+'))
+    panoptic=('cls_embed|conv_seg', r'vps/VPQ: [\d.]+', r'vps/STQ: [\d.]+'),
+)
 
 
 @pytest.fixture(scope='module')
@@ -49,7 +51,8 @@ def followed(tmp_path_factory):
 def outputs(followed, tool, kind):
     """What a tool printed that was run on a kind of data."""
     found = [
-        text for command, text in followed[1].items()
+        text
+        for command, text in followed[1].items()
         if tool in command and f'{kind}.py' in command
     ]
     assert len(found) == 1
@@ -88,8 +91,9 @@ def test_commands_work(followed, kind):
 def test_results_are_of_the_new_classes(followed):
     folder, printed = followed
     for name in ('results', 'g'):
-        tracks = json.loads((folder / f'work_dirs/instances/{name}.json'
-                             ).read_text())
+        tracks = json.loads(
+            (folder / f'work_dirs/instances/{name}.json').read_text()
+        )
         assert {track['category_id'] for track in tracks} == {1, 2}
     maps = sorted((folder / 'work_dirs/panoptic/g').glob('*.png'))
     assert len(maps) == 12
@@ -102,14 +106,18 @@ def test_results_are_of_the_new_classes(followed):
 def test_json_of_instances(tmp_path):
     """It is right, and the table tells every field."""
     content = read_json(read_page(PAGE))[0]
-    told = set(re.findall(r'^\| (.*?) \|', (ROOT / 'docs' / PAGE).read_text(),
-                          re.MULTILINE))
+    told = set(
+        re.findall(
+            r'^\| (.*?) \|', (ROOT / 'docs' / PAGE).read_text(), re.MULTILINE
+        )
+    )
     told = {name for cell in told for name in re.findall(r'`(\w+)`', cell)}
     assert keys(content) <= told
 
     annotation = content['annotations'][0]
-    for mask, area, box in zip(annotation['segmentations'],
-                               annotation['areas'], annotation['bboxes']):
+    for mask, area, box in zip(
+        annotation['segmentations'], annotation['areas'], annotation['bboxes']
+    ):
         if mask is not None:
             rle = mask_utils.frPyObjects(mask, 96, 160)
             rle = mask_utils.merge(rle) if isinstance(rle, list) else rle
@@ -123,8 +131,10 @@ def test_json_of_instances(tmp_path):
             data_root=str(tmp_path),
             ann_file='some.json',
             clip_len=3,
-            metainfo=dict(classes=('square', )),
-            pipeline=[]))
+            metainfo=dict(classes=('square',)),
+            pipeline=[],
+        )
+    )
     video = dataset.get_data_info(0)
     assert [len(image['instances']) for image in video['images']] == [1, 0, 1]
     assert video['images'][2]['instances'][0]['bbox_label'] == 0
@@ -142,7 +152,8 @@ def keys(node):
 def test_json_of_panoptic(tmp_path, followed):
     categories, content = read_json(read_page(PAGE))[1:]
     assert categories == json.loads(
-        (followed[0] / 'data/custom/vps/categories.json').read_text())
+        (followed[0] / 'data/custom/vps/categories.json').read_text()
+    )
     (tmp_path / 'some.json').write_text(json.dumps(content))
     dataset = DATASETS.build(
         dict(
@@ -151,9 +162,12 @@ def test_json_of_panoptic(tmp_path, followed):
             ann_file='some.json',
             metainfo=dict(
                 classes=('sky', 'square'),
-                stuff_classes=('sky', ),
-                thing_classes=('square', )),
-            pipeline=[]))
+                stuff_classes=('sky',),
+                thing_classes=('square',),
+            ),
+            pipeline=[],
+        )
+    )
     frame = dataset.get_data_info(0)['images'][0]
     colors = np.zeros((96, 160, 3), np.uint8) + np.uint8((90, 160, 255))
     colors[10:40, 20:60] = (220, 40, 40)
@@ -174,7 +188,10 @@ def test_values_of_maps(followed):
     values = read_id_map(str(path), '', raw=True)
     _, segments = read_raw_segments(values, (False, False, True, True), '')
     assert [(s['id'], s['category']) for s in segments] == [
-        (1, 0), (2, 1), (300, 2), (400, 3)
+        (1, 0),
+        (2, 1),
+        (300, 2),
+        (400, 3),
     ]
     with pytest.raises(ValueError, match='the unknown category 99'):
         read_raw_segments(np.array([[100]]), (True, True), '')
@@ -184,9 +201,11 @@ def test_values_of_maps(followed):
 def test_config_of_a_real_model(tmp_path, kind):
     """The lines that the page says to change."""
     folder = workplace(tmp_path)
-    lines, = (
-        block.text for block in read_page(PAGE)
-        if block.label == f'real {kind}')
+    (lines,) = (
+        block.text
+        for block in read_page(PAGE)
+        if block.label == f'real {kind}'
+    )
     example = (ROOT / f'docs/examples/custom_dataset/{kind}.py').read_text()
     example = re.sub(r'(?s)_base_ = \(.*?\)\n', '', example)
     example = re.sub(r'load_from = .*\n', '', example)
@@ -204,6 +223,6 @@ def test_config_of_a_real_model(tmp_path, kind):
         for name, weight in model.named_parameters()
         if 'cls_embed' in name and name.endswith('weight')
     }
-    assert shapes == {(num_classes + 1, )}
+    assert shapes == {(num_classes + 1,)}
     if kind == 'panoptic':
         assert model.head.merge_cfg['thing_labels'] == (2, 3)

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """docs/custom_segmenter.md, followed to the letter."""
+
 import re
 from collections import defaultdict
 
@@ -34,7 +35,8 @@ def followed(tmp_path_factory):
     folder = workplace(tmp_path_factory.mktemp('segmenter'))
     offline = f'python tools/train.py {CONFIGS.format("offline")}'
     return folder, follow(
-        read_page(PAGE), folder, {offline: [f'load_from={FIRST_STAGE}']})
+        read_page(PAGE), folder, {offline: [f'load_from={FIRST_STAGE}']}
+    )
 
 
 def load(folder, kind):
@@ -69,7 +71,9 @@ def test_commands_work(followed):
             metric = 'vps/VPQ' if kind == 'panoptic' else 'segm_mAP'
             metrics[kind] += re.findall(rf'{metric}: ([\d.]+)', text)
     assert {k: len(v) for k, v in metrics.items()} == {
-        'nearonline': 1, 'offline': 2, 'panoptic': 1
+        'nearonline': 1,
+        'offline': 2,
+        'panoptic': 1,
     }
 
 
@@ -80,7 +84,8 @@ def test_second_stage_trains_the_tracker_and_what_it_shares(followed):
     )
     changed = {key for key in first if not first[key].equal(second[key])}
     assert changed == {
-        f'head.segmenter.{part}.{kind}' for part in ('cls_embed', 'mask_embed')
+        f'head.segmenter.{part}.{kind}'
+        for part in ('cls_embed', 'mask_embed')
         for kind in ('weight', 'bias')
     }
     assert {key.split('.')[1] for key in second.keys() - first} == {'tracker'}
@@ -112,7 +117,10 @@ def test_end_to_end_reaches_everything(followed):
     model = build(cfg).train()
     losses = model.loss(**batch)
     assert losses.keys() == {
-        'loss_cls', 'loss_dice', 'clip.loss_cls', 'clip.loss_dice'
+        'loss_cls',
+        'loss_dice',
+        'clip.loss_cls',
+        'clip.loss_dice',
     }
     sum(losses.values()).backward()
     assert all(p.grad is not None for p in model.parameters())

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """docs/data.md, followed to the letter with tiny downloads."""
+
 import io
 import re
 import shlex

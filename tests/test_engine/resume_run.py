@@ -28,7 +28,7 @@ class NoisyDataset(Dataset):
 
     def __getitem__(self, index):
         noise = random.random() + np.random.rand() + torch.rand(()).item()
-        return dict(inputs=torch.full((4, ), index / 14 + noise))
+        return dict(inputs=torch.full((4,), index / 14 + noise))
 
 
 class NoisyModel(BaseModel):
@@ -37,7 +37,8 @@ class NoisyModel(BaseModel):
     def __init__(self):
         super().__init__()
         self.layers = torch.nn.Sequential(
-            torch.nn.Linear(4, 8), torch.nn.Dropout(), torch.nn.Linear(8, 1))
+            torch.nn.Linear(4, 8), torch.nn.Dropout(), torch.nn.Linear(8, 1)
+        )
 
     def forward(self, inputs, mode='loss'):
         output = self.layers(torch.stack(inputs))
@@ -59,14 +60,16 @@ class Recorder(Hook):
             os._exit(9)
 
 
-def run(work_dir,
-        sampler='InfiniteSampler',
-        workers=0,
-        seed=None,
-        kill_at=None,
-        load_from=None,
-        launcher='none',
-        hook=True):
+def run(
+    work_dir,
+    sampler='InfiniteSampler',
+    workers=0,
+    seed=None,
+    kill_at=None,
+    load_from=None,
+    launcher='none',
+    hook=True,
+):
     """Train 20 iterations, validating every 5th, saving the 10th.
 
     Args:
@@ -87,29 +90,35 @@ def run(work_dir,
         model=NoisyModel(),
         work_dir=str(work_dir),
         train_dataloader=dict(
-            sampler=dict(type=sampler, shuffle=True), **loader),
+            sampler=dict(type=sampler, shuffle=True), **loader
+        ),
         train_cfg=dict(by_epoch=False, max_iters=20, val_interval=5),
         val_dataloader=dict(
-            sampler=dict(type='DefaultSampler', shuffle=False), **loader),
+            sampler=dict(type='DefaultSampler', shuffle=False), **loader
+        ),
         val_cfg=dict(),
         val_evaluator=dict(
-            type='DumpResults', out_file_path=str(work_dir / 'val.pkl')),
+            type='DumpResults', out_file_path=str(work_dir / 'val.pkl')
+        ),
         optim_wrapper=dict(optimizer=dict(type='Adam', lr=0.01)),
         default_hooks=dict(
-            checkpoint=dict(
-                type='CheckpointHook', by_epoch=False, interval=10)),
+            checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=10)
+        ),
         custom_hooks=[dict(type='RNGStateHook')] * hook
         + [Recorder(work_dir / f'losses_{rank}.txt', kill_at)],
         launcher=launcher,
         cfg=dict(
             model_wrapper_cfg=dict(
-                type='MMDistributedDataParallel', device_ids=None)),
+                type='MMDistributedDataParallel', device_ids=None
+            )
+        ),
         randomness=dict(seed=seed),
         load_from=load_from,
         resume=load_from is not None,
         default_scope='mmdet',
         experiment_name=work_dir.name,
-        log_level='ERROR').train()
+        log_level='ERROR',
+    ).train()
 
 
 def main():
@@ -120,10 +129,12 @@ def main():
         run(work_dir, workers=2, seed=3, kill_at=kill_at)
     torch.distributed.init_process_group('gloo')
     run(work_dir / 'whole', seed=3, launcher='pytorch')
-    run(work_dir / 'resumed',
+    run(
+        work_dir / 'resumed',
         seed=3,
         load_from=str(work_dir / 'whole/iter_10.pth'),
-        launcher='pytorch')
+        launcher='pytorch',
+    )
 
 
 if __name__ == '__main__':

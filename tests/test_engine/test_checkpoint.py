@@ -64,14 +64,21 @@ def test_other_number_of_classes(save):
         load_checkpoint_checked(Renaming(), path)
     message = str(error.value)
     assert '7 of 9 weights match' in message
-    assert '2 of another shape, first: size mismatch for head.weight' \
-        in message
+    assert (
+        '2 of another shape, first: size mismatch for head.weight' in message
+    )
     assert 'trained with another config' in message
 
 
 def test_other_architecture(save):
-    path = save(dict(state_dict={
-        'stem.weight': torch.rand(2), 'neck.conv.weight': torch.rand(2)}))
+    path = save(
+        dict(
+            state_dict={
+                'stem.weight': torch.rand(2),
+                'neck.conv.weight': torch.rand(2),
+            }
+        )
+    )
     with pytest.raises(ValueError) as error:
         load_checkpoint_checked(Renaming(), path)
     message = str(error.value)
@@ -81,16 +88,25 @@ def test_other_architecture(save):
     assert 'another architecture, with the parts neck, stem' in message
 
 
-@pytest.mark.parametrize('key, words', [
-    ('panoptic_head.pixel_decoder.encoder.layers.0.attentions.0.gamma',
-     'tools/model_converters/reference_to_maxtron.py'),
-    ('sem_seg_head.predictor._cluster_centers.weight',
-     'tools/model_converters/reference_to_maxtron.py'),
-    ('sem_seg_head.predictor.query_embed.weight', 'Detectron2 checkpoint'),
-    ('downsample_layers.0.0.weight', 'init_cfg of model.backbone'),
-    ('panoptic_head.pixel_decoder.encoder.layers.0.self_attn.gamma',
-     'initialises a training'),
-])
+@pytest.mark.parametrize(
+    'key, words',
+    [
+        (
+            'panoptic_head.pixel_decoder.encoder.layers.0.attentions.0.gamma',
+            'tools/model_converters/reference_to_maxtron.py',
+        ),
+        (
+            'sem_seg_head.predictor._cluster_centers.weight',
+            'tools/model_converters/reference_to_maxtron.py',
+        ),
+        ('sem_seg_head.predictor.query_embed.weight', 'Detectron2 checkpoint'),
+        ('downsample_layers.0.0.weight', 'init_cfg of model.backbone'),
+        (
+            'panoptic_head.pixel_decoder.encoder.layers.0.self_attn.gamma',
+            'initialises a training',
+        ),
+    ],
+)
 def test_known_origins_are_named(save, key, words):
     path = save(dict(state_dict={key: torch.rand(2)}))
     with pytest.raises(ValueError, match='This looks like') as error:
@@ -115,9 +131,11 @@ def test_files_that_are_no_checkpoint(save, tmp_path):
 def start_from(weights):
     """What a training does before it loads the weights."""
     runner = SimpleNamespace(
-        model=Renaming(), cfg=dict(load_from='start.pth'), work_dir='out')
-    InitialWeightsHook().after_load_checkpoint(runner,
-                                               dict(state_dict=weights))
+        model=Renaming(), cfg=dict(load_from='start.pth'), work_dir='out'
+    )
+    InitialWeightsHook().after_load_checkpoint(
+        runner, dict(state_dict=weights)
+    )
 
 
 def test_initial_weights_that_are_not_there(tmp_path):
@@ -127,7 +145,8 @@ def test_initial_weights_that_are_not_there(tmp_path):
     tmp_path.joinpath('start.pth').touch()
     for path in (cfg['load_from'], None, 'https://example.com/start.pth'):
         InitialWeightsHook().before_run(
-            SimpleNamespace(cfg=dict(load_from=path)))
+            SimpleNamespace(cfg=dict(load_from=path))
+        )
 
 
 def test_initial_weights_may_be_of_other_classes():
@@ -136,14 +155,28 @@ def test_initial_weights_may_be_of_other_classes():
     start_from(weights)
 
 
-@pytest.mark.parametrize('weights, words', [
-    ({'stem.weight': torch.rand(2)}, 'another architecture, with the parts'),
-    # fits, but for a part that would be left out without a word
-    ({**Renaming().state_dict(), 'panoptic_head.pixel_decoder.encoder.layers.'
-      '0.attentions.0.gamma': torch.rand(2)}, 'reference_to_maxtron.py'),
-    ({'track_head.pixel_decoder.weight': torch.rand(2)},
-     'another architecture, with the parts track_head'),
-])
+@pytest.mark.parametrize(
+    'weights, words',
+    [
+        (
+            {'stem.weight': torch.rand(2)},
+            'another architecture, with the parts',
+        ),
+        # fits, but for a part that would be left out without a word
+        (
+            {
+                **Renaming().state_dict(),
+                'panoptic_head.pixel_decoder.encoder.layers.'
+                '0.attentions.0.gamma': torch.rand(2),
+            },
+            'reference_to_maxtron.py',
+        ),
+        (
+            {'track_head.pixel_decoder.weight': torch.rand(2)},
+            'another architecture, with the parts track_head',
+        ),
+    ],
+)
 def test_initial_weights_of_another_model(weights, words):
     with pytest.raises(ValueError, match='start.pth does not fit') as error:
         start_from(weights)
@@ -155,8 +188,7 @@ def stages(request):
     """Near-online weights, and models with a tracker in both modes."""
     kind = request.param
     return offline_model(kind, 'nearonline').state_dict(), {
-        mode: offline_model(kind, mode=mode)
-        for mode in ('video', 'offline')
+        mode: offline_model(kind, mode=mode) for mode in ('video', 'offline')
     }
 
 
@@ -173,26 +205,36 @@ def test_heads_of_a_tracker_begin_as_those_of_the_segmenter(stages):
             assert value.equal(weights[key]), key
 
 
-@pytest.mark.parametrize('change, words', [
-    (lambda key, value: {}, r'1 missing, first: {}'),
-    (lambda key, value: {key: value[:-1]},
-     r'1 of another shape, first: size mismatch for {}: copying a param with '
-     r'shape torch.Size\(\[\d+, .* in current model is torch.Size\(\[\d+, '),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda key, value: {}, r'1 missing, first: {}'),
+        (
+            lambda key, value: {key: value[:-1]},
+            r'1 of another shape, first: size mismatch for {}: copying a param with '
+            r'shape torch.Size\(\[\d+, .* in current model is torch.Size\(\[\d+, ',
+        ),
+    ],
+)
 @pytest.mark.parametrize('part', ['backbone', 'head.segmenter.pixel_decoder'])
 def test_frozen_weights_must_be_there(stages, change, words, part):
     weights, models = stages
-    key = next(k for k, value in weights.items()
-               if k.startswith(part) and value.dim() == 4)
+    key = next(
+        k
+        for k, value in weights.items()
+        if k.startswith(part) and value.dim() == 4
+    )
     weights = dict(weights)
     weights.update(change(key, weights.pop(key)))
     words = words.format(re.escape(key))
     with pytest.raises(
-            ValueError,
-            match=f'(?s)x.pth does not fill backbone, .*{words}.*Set load_from'
-            '.* near-online'):
-        check_initial_weights(models['offline'], dict(state_dict=weights),
-                              'x.pth')
+        ValueError,
+        match=f'(?s)x.pth does not fill backbone, .*{words}.*Set load_from'
+        '.* near-online',
+    ):
+        check_initial_weights(
+            models['offline'], dict(state_dict=weights), 'x.pth'
+        )
 
 
 def test_second_stage_from_an_image_model():
@@ -204,23 +246,26 @@ def test_second_stage_from_an_image_model():
     }
     with pytest.raises(ValueError, match='(?s)missing, first: .*temporal'):
         check_initial_weights(
-            offline_model('vis'), dict(state_dict=weights), 'coco.pth')
+            offline_model('vis'), dict(state_dict=weights), 'coco.pth'
+        )
 
 
 def test_prediction_with_a_near_online_checkpoint(stages, save):
     weights, models = stages
     path = save(dict(state_dict=weights))
     with pytest.raises(
-            ValueError,
-            match=r'near-online: it has no cross-clip tracker \(\d+ weights .*'
-            "load_from.*mode='video'"):
+        ValueError,
+        match=r'near-online: it has no cross-clip tracker \(\d+ weights .*'
+        "load_from.*mode='video'",
+    ):
         load_checkpoint_checked(models['offline'], path)
     load_checkpoint_checked(models['video'], path)
     key = 'backbone.conv1.weight'
     assert models['video'].state_dict()[key].equal(weights[key])
     # but all else must be there
-    path = save(dict(state_dict={
-        k: v for k, v in weights.items() if k != key}))
+    path = save(
+        dict(state_dict={k: v for k, v in weights.items() if k != key})
+    )
     for model in models.values():
         with pytest.raises(ValueError, match='does not fit MaXTron'):
             load_checkpoint_checked(model, path)
@@ -229,7 +274,8 @@ def test_prediction_with_a_near_online_checkpoint(stages, save):
 def test_frozen_weights_that_nobody_loaded(stages):
     weights, models = stages
     runner = SimpleNamespace(
-        model=models['offline'], cfg=dict(load_from='x.pth'), work_dir='out')
+        model=models['offline'], cfg=dict(load_from='x.pth'), work_dir='out'
+    )
     hook = InitialWeightsHook()
     with pytest.raises(ValueError, match='backbone, .*nothing was loaded'):
         hook.before_train(runner)

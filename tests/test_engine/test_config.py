@@ -46,52 +46,84 @@ def cfg():
 def tiny():
     """The config of the tiny model."""
     init_default_scope('mmdet')
-    path, = (ROOT / 'configs/maxtron/synthetic').glob(
-        '*nearonline_tube-link_tiny_*_synthetic-vis.py')
+    (path,) = (ROOT / 'configs/maxtron/synthetic').glob(
+        '*nearonline_tube-link_tiny_*_synthetic-vis.py'
+    )
     return load_config(str(path))
 
 
-@pytest.mark.parametrize('option', [
-    'model.backbone.depth',  # is in the config
-    'train_pipeline.1.scale',
-    'model.backbone.with_cp',  # an argument of ResNet
-    'model.backbone.init_cfg.type',
-    'optim_wrapper.optimizer.weight_decay',  # of torch.optim.SGD
-    'optim_wrapper.accumulative_counts',  # of the base class
-    'train_dataloader.persistent_workers',  # of DataLoader
-    'train_pipeline.1.keep_ratio',
-    'train_pipeline.2.clip_object_border',  # handed on to Resize
-    'randomness.seed',  # of the runner
-    'find_unused_parameters',
-    'model.neck.type',  # None may become a module
-    'model.encoder.num_cp',  # of a dict that is read by no one knows what
-    'model.encoder.num_levels',  # alike, but another
-    'optim_wrapper.paramwise_cfg.bias_decay_mult',
-    'optim_wrapper.clip_grad.error_if_nonfinite',
-    '+model.backbone.anything',  # on purpose
-])
+@pytest.mark.parametrize(
+    'option',
+    [
+        'model.backbone.depth',  # is in the config
+        'train_pipeline.1.scale',
+        'model.backbone.with_cp',  # an argument of ResNet
+        'model.backbone.init_cfg.type',
+        'optim_wrapper.optimizer.weight_decay',  # of torch.optim.SGD
+        'optim_wrapper.accumulative_counts',  # of the base class
+        'train_dataloader.persistent_workers',  # of DataLoader
+        'train_pipeline.1.keep_ratio',
+        'train_pipeline.2.clip_object_border',  # handed on to Resize
+        'randomness.seed',  # of the runner
+        'find_unused_parameters',
+        'model.neck.type',  # None may become a module
+        'model.encoder.num_cp',  # of a dict that is read by no one knows what
+        'model.encoder.num_levels',  # alike, but another
+        'optim_wrapper.paramwise_cfg.bias_decay_mult',
+        'optim_wrapper.clip_grad.error_if_nonfinite',
+        '+model.backbone.anything',  # on purpose
+    ],
+)
 def test_options_that_something_reads(cfg, option):
     assert check_options(cfg, {option: 1}) == {option.lstrip('+'): 1}
 
 
-@pytest.mark.parametrize('option, words', [
-    ('model.bakbone.depth', ['"model" (MaskRCNN) has no "bakbone"',
-                             'Did you mean model.backbone?']),
-    ('model.backbone.deph', ['"model.backbone" (ResNet) has no "deph"',
-                             'Did you mean model.backbone.depth?']),
-    ('optim_wraper.optimizer.lr', ['the top level of the config',
-                                   'Did you mean optim_wrapper']),
-    ('model.backbone.max_iters', ['Did you mean train_cfg.max_iters?']),
-    ('model.encoder.num_layer', ['"model.encoder" has no "num_layer"',
-                                 'Did you mean model.encoder.num_layers?']),
-    ('optim_wrapper.dtype', ['(OptimWrapper) has no "dtype"']),
-    ('train_dataloader.batchsize', ['train_dataloader.batch_size?']),
-    ('train_pipeline.3.scale', ['"3"', 'a list with 3 entries: 0 to 2']),
-    ('train_pipeline.2.keep_ration', ['Did you mean train_pipeline.2.keep_']),
-    ('model.backbone.depth.x', ['which is 50 in the config']),
-    ('train_cfg.zzz', ['"train_cfg" has: type, max_iters.',
-                       'write +train_cfg.zzz=VALUE']),
-])
+@pytest.mark.parametrize(
+    'option, words',
+    [
+        (
+            'model.bakbone.depth',
+            [
+                '"model" (MaskRCNN) has no "bakbone"',
+                'Did you mean model.backbone?',
+            ],
+        ),
+        (
+            'model.backbone.deph',
+            [
+                '"model.backbone" (ResNet) has no "deph"',
+                'Did you mean model.backbone.depth?',
+            ],
+        ),
+        (
+            'optim_wraper.optimizer.lr',
+            ['the top level of the config', 'Did you mean optim_wrapper'],
+        ),
+        ('model.backbone.max_iters', ['Did you mean train_cfg.max_iters?']),
+        (
+            'model.encoder.num_layer',
+            [
+                '"model.encoder" has no "num_layer"',
+                'Did you mean model.encoder.num_layers?',
+            ],
+        ),
+        ('optim_wrapper.dtype', ['(OptimWrapper) has no "dtype"']),
+        ('train_dataloader.batchsize', ['train_dataloader.batch_size?']),
+        ('train_pipeline.3.scale', ['"3"', 'a list with 3 entries: 0 to 2']),
+        (
+            'train_pipeline.2.keep_ration',
+            ['Did you mean train_pipeline.2.keep_'],
+        ),
+        ('model.backbone.depth.x', ['which is 50 in the config']),
+        (
+            'train_cfg.zzz',
+            [
+                '"train_cfg" has: type, max_iters.',
+                'write +train_cfg.zzz=VALUE',
+            ],
+        ),
+    ],
+)
 def test_options_that_nothing_reads(cfg, option, words):
     with pytest.raises(ValueError) as error:
         check_options(cfg, {'train_cfg.max_iters': 2, option: 1})
@@ -105,7 +137,7 @@ def test_keys_are_those_of_the_type_that_options_choose(cfg):
         'optim_wrapper.dtype': 'bfloat16',
         'optim_wrapper.type': 'AmpOptimWrapper',
         'model.rpn_head.feat_channels': 8,
-        'model.rpn_head.type': 'RPNHead'
+        'model.rpn_head.type': 'RPNHead',
     }
     assert check_options(cfg, options) == options
     assert cfg.optim_wrapper.type == 'OptimWrapper'  # is not changed
@@ -113,11 +145,14 @@ def test_keys_are_those_of_the_type_that_options_choose(cfg):
         check_options(cfg, {**options, 'model.rpn_head.feat_chanel': 8})
 
 
-@pytest.mark.parametrize('place, key', [
-    ('segmenter.pixel_decoder.encoder', 'num_layer'),
-    ('segmenter.pixel_decoder.temporal_cfg', 'positon'),
-    ('test_cfg', 'clip_length'),
-])
+@pytest.mark.parametrize(
+    'place, key',
+    [
+        ('segmenter.pixel_decoder.encoder', 'num_layer'),
+        ('segmenter.pixel_decoder.temporal_cfg', 'positon'),
+        ('test_cfg', 'clip_length'),
+    ],
+)
 def test_unknown_argument_of_a_dict_without_type(tiny, place, key):
     """The place in the config is told, and what Python said."""
     tiny.merge_from_dict({f'model.head.{place}.{key}': 3})
@@ -125,7 +160,8 @@ def test_unknown_argument_of_a_dict_without_type(tiny, place, key):
         MODELS.build(tiny.model)
     assert str(error.value).startswith(
         f'"model.head.{place}" in the config has the key "{key}", which is '
-        'not known there: ')
+        'not known there: '
+    )
     assert f"unexpected keyword argument '{key}'" in str(error.value)
 
 

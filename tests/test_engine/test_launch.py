@@ -8,7 +8,8 @@ import torch
 from mmengine.config import Config
 
 pytestmark = pytest.mark.skipif(
-    torch.cuda.is_available(), reason='is about machines without CUDA')
+    torch.cuda.is_available(), reason='is about machines without CUDA'
+)
 
 
 @pytest.fixture
@@ -18,8 +19,8 @@ def one_process(monkeypatch):
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     for name, value in dict(
-            MASTER_ADDR='127.0.0.1', MASTER_PORT=port, RANK=0,
-            WORLD_SIZE=1).items():
+        MASTER_ADDR='127.0.0.1', MASTER_PORT=port, RANK=0, WORLD_SIZE=1
+    ).items():
         monkeypatch.setenv(name, str(value))
     yield
     torch.distributed.destroy_process_group()

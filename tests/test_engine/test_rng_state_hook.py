@@ -19,12 +19,13 @@ def losses(work_dir, rank=0):
 
 
 def start(*command):
-    environment = dict(
-        os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    return subprocess.run([sys.executable, *map(str, command)],
-                          env=environment,
-                          capture_output=True,
-                          text=True)
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+    return subprocess.run(
+        [sys.executable, *map(str, command)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_killed_run_resumes_with_the_same_losses(tmp_path):
@@ -33,10 +34,12 @@ def test_killed_run_resumes_with_the_same_losses(tmp_path):
     assert killed.returncode == 9, killed.stderr
     before = losses(tmp_path / 'broken')
     assert len(before) == 13
-    run(tmp_path / 'again',
+    run(
+        tmp_path / 'again',
         workers=2,
         seed=3,
-        load_from=str(tmp_path / 'broken/iter_10.pth'))
+        load_from=str(tmp_path / 'broken/iter_10.pth'),
+    )
     whole = losses(tmp_path / 'whole')
     assert before[:10] + losses(tmp_path / 'again') == whole
     assert len(set(line.split()[1] for line in whole)) == 20
@@ -44,9 +47,14 @@ def test_killed_run_resumes_with_the_same_losses(tmp_path):
 
 @pytest.mark.parametrize(
     'sampler, workers, seed',
-    [('InfiniteSampler', 0, None), ('InfiniteSampler', 2, None),
-     ('DefaultSampler', 0, 3), ('DefaultSampler', 2, 3)],
-    ids=str)
+    [
+        ('InfiniteSampler', 0, None),
+        ('InfiniteSampler', 2, None),
+        ('DefaultSampler', 0, 3),
+        ('DefaultSampler', 2, 3),
+    ],
+    ids=str,
+)
 def test_resumed_losses(tmp_path, sampler, workers, seed):
     """Samplers that MMEngine can skip, and those that it replays."""
     options = dict(sampler=sampler, workers=workers, seed=seed)
@@ -65,8 +73,16 @@ def test_without_the_hook_losses_differ(tmp_path):
 
 
 def test_two_ranks_resume_and_draw_different_numbers(tmp_path):
-    result = start('-m', 'torch.distributed.run', '--standalone',
-                   '--nproc_per_node', 2, SCRIPT, tmp_path, 0)
+    result = start(
+        '-m',
+        'torch.distributed.run',
+        '--standalone',
+        '--nproc_per_node',
+        2,
+        SCRIPT,
+        tmp_path,
+        0,
+    )
     assert result.returncode == 0, result.stderr
     for rank in range(2):
         resumed = losses(tmp_path / 'resumed', rank)

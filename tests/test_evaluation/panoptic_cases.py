@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The golden case of VPQ and STQ, and videos of random segments."""
+
 import json
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def golden_args(root=DATA):
         pred_dir=str(root / 'pred'),
         pred_json=str(root / 'pred/pred.json'),
         gt_dir=str(root / 'gt'),
-        gt_json=str(root / 'gt.json'))
+        gt_json=str(root / 'gt.json'),
+    )
 
 
 def assert_golden_vpq(summary):
@@ -46,9 +48,11 @@ def assert_golden_stq(summary):
         assert abs(summary[key] - want[key]) < 1e-9
         found = [video[key] for video in summary['per_video']]
         np.testing.assert_allclose(
-            found, want[f'{key}_per_seq'], rtol=0, atol=1e-9)
-    assert [v['length'] for v in summary['per_video']
-            ] == want['Length_per_seq']
+            found, want[f'{key}_per_seq'], rtol=0, atol=1e-9
+        )
+    assert [v['length'] for v in summary['per_video']] == want[
+        'Length_per_seq'
+    ]
 
 
 class RandomVideo:
@@ -69,15 +73,22 @@ class RandomVideo:
         for t in range(num_frames):
             gt = np.roll(base, t, 1)
             pred = gt.copy()
-            noise = self.rng.random(size) < self.rng.uniform(0, .3)
+            noise = self.rng.random(size) < self.rng.uniform(0, 0.3)
             pred[noise] = self.rng.integers(0, num_ids + 1, noise.sum())
-            self.frames.append((self._segments(gt, is_gt=True),
-                                self._segments(pred, is_gt=False), gt, pred))
+            self.frames.append(
+                (
+                    self._segments(gt, is_gt=True),
+                    self._segments(pred, is_gt=False),
+                    gt,
+                    pred,
+                )
+            )
 
     def _patches(self, ids):
         coarse = ids[::4, ::6]
-        return np.kron(coarse, np.ones((4, 6), int))[:self.size[0], :self.
-                                                     size[1]]
+        return np.kron(coarse, np.ones((4, 6), int))[
+            : self.size[0], : self.size[1]
+        ]
 
     def _segments(self, id_map, is_gt):
         segments = []
@@ -85,14 +96,15 @@ class RandomVideo:
             if i == 0:
                 continue
             category = int(self.categories[i])
-            if self.rng.random() < .1:
+            if self.rng.random() < 0.1:
                 category = int(self.rng.integers(NUM_CLASSES))
             segment = dict(
                 id=int(i) * 4321,
                 category_id=category,
-                iscrowd=int(is_gt and i % 3 == 0))
+                iscrowd=int(is_gt and i % 3 == 0),
+            )
             parts = [int(area) + int(self.rng.integers(3))]
-            if self.rng.random() < .1:
+            if self.rng.random() < 0.1:
                 parts = [parts[0] // 2, parts[0] - parts[0] // 2]
             segments += [dict(segment, area=part) for part in parts]
         self.rng.shuffle(segments)
@@ -101,16 +113,25 @@ class RandomVideo:
     def rgb_frames(self):
         """As the plain evaluation wants them."""
         for gt_segments, pred_segments, *maps in self.frames:
-            yield (gt_segments, pred_segments,
-                   *(np.stack([m * 4321 >> s & 255 for s in (0, 8, 16)], -1)
-                     for m in maps))
+            yield (
+                gt_segments,
+                pred_segments,
+                *(
+                    np.stack([m * 4321 >> s & 255 for s in (0, 8, 16)], -1)
+                    for m in maps
+                ),
+            )
 
     def counts(self):
         """As ours wants it."""
         counter = VideoCounter('v', {i: i for i in range(NUM_CLASSES)})
         for t, (gt_segments, pred_segments, gt, pred) in enumerate(
-                self.frames):
+            self.frames
+        ):
             counter.add(
-                str(t), count_pairs(gt * 4321, pred * 4321, str(t)),
-                gt_segments, pred_segments)
+                str(t),
+                count_pairs(gt * 4321, pred * 4321, str(t)),
+                gt_segments,
+                pred_segments,
+            )
         return counter.result()

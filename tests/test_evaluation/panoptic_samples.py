@@ -1,10 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Predicted videos as samples, and the values that are to be measured."""
+
 import projects.maxtron  # noqa: F401, before MMDetection
-from projects.maxtron.datasets.panoptic_maps import read_id_map
 from projects.maxtron.evaluation.functional import WINDOWS
 from projects.maxtron.evaluation.panoptic_folders import list_videos
-from projects.maxtron.models.postprocess import PanopticMap
+from projects.maxtron.structures import PanopticMap, read_id_map
 
 import numpy as np
 from mmdet.registry import METRICS
@@ -18,18 +18,21 @@ CATEGORIES, VIDEOS = list_videos(**golden_args())
 META = dict(
     classes=tuple(c['name'] for c in CATEGORIES),
     thing_classes=tuple(c['name'] for c in CATEGORIES if c['isthing']),
-    palette=[tuple(c['color']) for c in CATEGORIES])
+    palette=[tuple(c['color']) for c in CATEGORIES],
+)
 VOID = len(CATEGORIES)
 EXPECTED = dict(
-    {f'vps/{key}': GOLDEN['stq'][key] for key in ('STQ', 'AQ', 'IoU')}, **{
+    {f'vps/{key}': GOLDEN['stq'][key] for key in ('STQ', 'AQ', 'IoU')},
+    **{
         f'vps/VPQ{suffix}': GOLDEN['final_vpq'][group]
-        for group, suffix in (('All', ''), ('Things', '_Th'), ('Stuff',
-                                                               '_St'))
-    }, **{
+        for group, suffix in (('All', ''), ('Things', '_Th'), ('Stuff', '_St'))
+    },
+    **{
         f'vps/VPQ_{k}{suffix}': GOLDEN['per_k'][str(k)][group]['pq']
-        for k in WINDOWS for group, suffix in (('All', ''), ('Things', '_Th'),
-                                               ('Stuff', '_St'))
-    })
+        for k in WINDOWS
+        for group, suffix in (('All', ''), ('Things', '_Th'), ('Stuff', '_St'))
+    },
+)
 
 
 def build(name, meta=META, **kwargs):
@@ -40,6 +43,7 @@ def build(name, meta=META, **kwargs):
 
 class CountedMap(PanopticMap):
     """A panoptic map that knows how often it was decoded."""
+
     decoded = 0
 
     def decode(self):
@@ -62,7 +66,8 @@ def make_sample(video, with_gt=True):
             of_class = numbers.setdefault(label, {})
             number = of_class.setdefault(s['id'], len(of_class) + 1)
             ids[id_map == s['id']] = (
-                label + 1000 * number * CATEGORIES[label]['isthing'])
+                label + 1000 * number * CATEGORIES[label]['isthing']
+            )
         frames.append(
             DetDataSample(
                 metainfo=dict(
@@ -70,7 +75,10 @@ def make_sample(video, with_gt=True):
                     frame_id=t,
                     video_id=video.video_id,
                     video_length=len(video.frames),
-                    ori_shape=ids.shape)))
+                    ori_shape=ids.shape,
+                )
+            )
+        )
         frames[-1].pred_panoptic_map = encode(ids, VOID)
         if with_gt:
             frames[-1].set_metainfo(
@@ -81,8 +89,12 @@ def make_sample(video, with_gt=True):
                             id=s['id'],
                             category=s['category_id'],
                             iscrowd=s['iscrowd'],
-                            area=s['area']) for s in frame.gt_segments
-                    ]))
+                            area=s['area'],
+                        )
+                        for s in frame.gt_segments
+                    ],
+                )
+            )
     sample = TrackDataSample()
     sample.video_data_samples = frames
     return sample

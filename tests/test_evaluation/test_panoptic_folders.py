@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """tools/analysis_tools/eval_vpq.py and eval_stq.py on folders."""
+
 import importlib
 import json
 import os
@@ -7,12 +8,11 @@ import shutil
 import subprocess
 import sys
 
-from projects.maxtron.datasets.panoptic_maps import read_id_map
-from projects.maxtron.datasets.segment_colors import write_id_map
 from projects.maxtron.evaluation.panoptic_folders import (
     count_video,
     list_videos,
 )
+from projects.maxtron.structures import read_id_map, write_id_map
 
 import cv2
 import numpy as np
@@ -31,8 +31,11 @@ from tests.test_evaluation.panoptic_cases import (
 def options(root, *more):
     """Command line of a tool."""
     return [
-        *(f'--{key.replace("_", "-")}={value}'
-          for key, value in golden_args(root).items()), *map(str, more)
+        *(
+            f'--{key.replace("_", "-")}={value}'
+            for key, value in golden_args(root).items()
+        ),
+        *map(str, more),
     ]
 
 
@@ -57,36 +60,53 @@ def data(tmp_path):
 def test_vpq_tool_gives_the_golden_numbers(data):
     """In a process of its own, and in another folder than the checkout."""
     result = subprocess.run(
-        [sys.executable, ROOT / 'tools/analysis_tools/eval_vpq.py',
-         *options(data, '--nproc', 2, '--out', 'new/vpq.json')],
-        cwd=data, env=dict(os.environ, OMP_NUM_THREADS='1'),
-        capture_output=True, text=True)
+        [
+            sys.executable,
+            ROOT / 'tools/analysis_tools/eval_vpq.py',
+            *options(data, '--nproc', 2, '--out', 'new/vpq.json'),
+        ],
+        cwd=data,
+        env=dict(os.environ, OMP_NUM_THREADS='1'),
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stderr
     assert '3/3' in result.stdout  # the progress bar
     summary = json.loads((data / 'new/vpq.json').read_text())
     assert_golden_vpq(summary)
     assert os.listdir(data / 'new') == ['vpq.json']
     for name, suffix in (('All', ''), ('Things', '_Th'), ('Stuff', '_St')):
-        assert (f'VPQ{suffix}: {GOLDEN["final_vpq"][name]:.5f}'
-                in result.stdout)
-        row = [GOLDEN['final_vpq'][name],
-               *(GOLDEN['per_k'][k][name]['pq'] for k in '1246')]
+        assert f'VPQ{suffix}: {GOLDEN["final_vpq"][name]:.5f}' in result.stdout
+        row = [
+            GOLDEN['final_vpq'][name],
+            *(GOLDEN['per_k'][k][name]['pq'] for k in '1246'),
+        ]
         cells = [f'{value:.3f}' for value in row]
         assert [name, *cells] in table_rows(result.stdout, 6)
     for label, name in enumerate(summary['classes']):
-        values = [GOLDEN['per_k'][k]['per_class'][str(label)]['pq']
-                  for k in '1246']
+        values = [
+            GOLDEN['per_k'][k]['per_class'][str(label)]['pq'] for k in '1246'
+        ]
         cells = [f'{100 * value:.3f}' for value in values]
-        assert cells in [row[2:] for row in table_rows(result.stdout, 6)
-                         if row[0] == name]
+        assert cells in [
+            row[2:] for row in table_rows(result.stdout, 6) if row[0] == name
+        ]
 
 
 def test_stq_tool_gives_the_golden_numbers(data, run_tool):
     # the prediction's folder may also be that of the masks
     shutil.move(data / 'pred/pan_pred', data / 'masks')
     path = data / 'stq.json'
-    out = run_tool('eval_stq', data, '--pred-dir', data / 'masks', '--nproc',
-                   2, '--out', path)
+    out = run_tool(
+        'eval_stq',
+        data,
+        '--pred-dir',
+        data / 'masks',
+        '--nproc',
+        2,
+        '--out',
+        path,
+    )
     assert_golden_stq(json.loads(path.read_text()))
     for key in ('STQ', 'AQ', 'IoU'):
         assert f'{key}: {GOLDEN["stq"][key]:.7f}' in out
@@ -102,8 +122,9 @@ def test_tools_explain_themselves(data, run_tool, capsys):
     for path in data.glob('gt/video_2/*'):
         path.unlink()
     for tool in ('eval_vpq', 'eval_stq'):
-        with pytest.raises(SystemExit, match=f'{tool}: {data}/gt/video_2/.*'
-                           'does not exist'):
+        with pytest.raises(
+            SystemExit, match=f'{tool}: {data}/gt/video_2/.*does not exist'
+        ):
             run_tool(tool, data)
     for bad in (['--nproc', 0], ['--windows', 0], ['--out', 'table.txt']):
         with pytest.raises(SystemExit):
@@ -117,7 +138,8 @@ def test_windows_longer_than_all_videos(data, run_tool):
     assert 'No video has 50 frames' in out
     summary = json.loads(path.read_text())
     assert summary['VPQ']['All'] == pytest.approx(
-        GOLDEN['per_k']['1']['All']['pq'], abs=1e-9)
+        GOLDEN['per_k']['1']['All']['pq'], abs=1e-9
+    )
     assert summary['windows']['50']['All']['pq'] is None
 
 
@@ -204,7 +226,7 @@ def raw_gt_mask(files):
 
 def cut_mask(files):
     content = files.mask.read_bytes()
-    files.mask.write_bytes(content[:len(content) // 2])
+    files.mask.write_bytes(content[: len(content) // 2])
 
 
 def drop_key(files):
@@ -220,27 +242,39 @@ def drop_all(files):
     files.pred.update(annotations=[])
 
 
-@pytest.mark.parametrize('spoil, message', [
-    (add_video, r'pred.json has 1 video\(s\) that do not exist.*video_9'),
-    (repeat_video, 'pred.json lists video_0 twice'),
-    (drop_video, r'pred.json lacks 1 video\(s\) of .*gt.json: video_1'),
-    (repeat_frame, r'pred.json \(video video_0\) lists 00000001 twice'),
-    (drop_frame, r'\(video video_0\) lacks 1 frame\(s\) .*: 00000001'),
-    (add_frame, r'\(video video_0\) has 1 frame\(s\) that do not exist .*7'),
-    (repeat_gt_frame, r'gt.json \(video video_0\) lists 00000000 twice'),
-    (drop_mask, 'video_0/00000001.png does not exist: a frame is missing'),
-    (drop_id, 'video_0, frame 00000001: the mask of the prediction has ids'),
-    (add_id, '00000001: the list of segments of the prediction .*: 77'),
-    (drop_gt_id, '00000001: the mask of the ground truth has ids'),
-    (change_category, 'of the prediction has the unknown category 60'),
-    (resize_mask, '00000001: the prediction is 5 x 6 .*ground truth 32 x 48'),
-    (resize_gt_mask, '00000001.png is 5 x 6 .*but 32 x 48 according to'),
-    (raw_gt_mask, r'1 channel\(s\) of uint16, not 8 bit RGB'),
-    (cut_mask, '00000001: .*cannot be read as an image'),
-    (drop_key, 'gt.json has no "categories"'),
-    (drop_file_name, 'an entry has no "file_name"'),
-    (drop_all, 'lists no videos'),
-])
+@pytest.mark.parametrize(
+    'spoil, message',
+    [
+        (add_video, r'pred.json has 1 video\(s\) that do not exist.*video_9'),
+        (repeat_video, 'pred.json lists video_0 twice'),
+        (drop_video, r'pred.json lacks 1 video\(s\) of .*gt.json: video_1'),
+        (repeat_frame, r'pred.json \(video video_0\) lists 00000001 twice'),
+        (drop_frame, r'\(video video_0\) lacks 1 frame\(s\) .*: 00000001'),
+        (
+            add_frame,
+            r'\(video video_0\) has 1 frame\(s\) that do not exist .*7',
+        ),
+        (repeat_gt_frame, r'gt.json \(video video_0\) lists 00000000 twice'),
+        (drop_mask, 'video_0/00000001.png does not exist: a frame is missing'),
+        (
+            drop_id,
+            'video_0, frame 00000001: the mask of the prediction has ids',
+        ),
+        (add_id, '00000001: the list of segments of the prediction .*: 77'),
+        (drop_gt_id, '00000001: the mask of the ground truth has ids'),
+        (change_category, 'of the prediction has the unknown category 60'),
+        (
+            resize_mask,
+            '00000001: the prediction is 5 x 6 .*ground truth 32 x 48',
+        ),
+        (resize_gt_mask, '00000001.png is 5 x 6 .*but 32 x 48 according to'),
+        (raw_gt_mask, r'1 channel\(s\) of uint16, not 8 bit RGB'),
+        (cut_mask, '00000001: .*cannot be read as an image'),
+        (drop_key, 'gt.json has no "categories"'),
+        (drop_file_name, 'an entry has no "file_name"'),
+        (drop_all, 'lists no videos'),
+    ],
+)
 def test_bad_input(data, spoil, message):
     files = Files(data)
     spoil(files)

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """VPQ and STQ in numpy against golden numbers and plain algorithms."""
+
 from collections import Counter, defaultdict
 
 from projects.maxtron.evaluation.functional import (
@@ -16,6 +17,7 @@ from projects.maxtron.evaluation.panoptic_folders import (
     count_video,
     list_videos,
 )
+from projects.maxtron.testing.naive_vpq import naive_window
 
 import numpy as np
 import pytest
@@ -29,7 +31,6 @@ from tests.test_evaluation.panoptic_cases import (
     assert_golden_vpq,
     golden_args,
 )
-from tools.analysis_tools.benchmark_vpq import plain_window
 
 LABELS = {i: i for i in range(NUM_CLASSES)}
 
@@ -39,8 +40,10 @@ def test_golden():
     is_thing = [c['isthing'] for c in categories]
     counts = [count_video(video) for video in videos]
     stats = {
-        k: sum((count_tubes(v, k, len(categories)) for v in counts),
-               TubeStats.zeros(len(categories)))
+        k: sum(
+            (count_tubes(v, k, len(categories)) for v in counts),
+            TubeStats.zeros(len(categories)),
+        )
         for k in WINDOWS
     }
     assert_golden_vpq(summarize_vpq(stats, is_thing))
@@ -50,20 +53,25 @@ def test_golden():
                 found = getattr(stats[k], key)[int(label)]
                 assert abs(found - want[key]) < 1e-9
     assert_golden_stq(
-        summarize_stq([count_associations(v, is_thing) for v in counts]))
+        summarize_stq([count_associations(v, is_thing) for v in counts])
+    )
 
 
 def test_pairs_are_those_of_the_pixels():
     rng = np.random.default_rng(0)
-    for size, dtype in (((7, 5), np.uint16), ((1, 1), np.int32),
-                        ((40, 64), np.uint32)):
+    for size, dtype in (
+        ((7, 5), np.uint16),
+        ((1, 1), np.int32),
+        ((40, 64), np.uint32),
+    ):
         gt, pred = rng.integers(0, 3, (2, *size)).astype(dtype)
         pred[::2] += np.array(60000, dtype)
         gt, pred = gt[::-1], pred[::-1]  # not contiguous
         pairs = count_pairs(gt, pred, 'frame')
         found = dict(zip(zip(*(a.tolist() for a in pairs[:2])), pairs.counts))
-        assert found == Counter(zip(gt.ravel().tolist(),
-                                    pred.ravel().tolist()))
+        assert found == Counter(
+            zip(gt.ravel().tolist(), pred.ravel().tolist())
+        )
         assert len(found) == len(pairs.counts)
 
 
@@ -72,15 +80,16 @@ def test_all_rules_against_the_plain_algorithm(seed):
     video = RandomVideo(seed, num_frames=1 + seed)
     frames, counts = list(video.rgb_frames()), video.counts()
     for window in (1, 2, 3, 6):
-        plain = defaultdict(lambda: dict(iou=0., tp=0, fp=0, fn=0))
+        plain = defaultdict(lambda: dict(iou=0.0, tp=0, fp=0, fn=0))
         for start in range(len(frames) - window + 1):
-            plain_window(frames[start:start + window], plain)
+            naive_window(frames[start : start + window], plain)
         stats = count_tubes(counts, window, NUM_CLASSES)
         assert stats.num_windows == max(0, len(frames) - window + 1)
         for label in range(NUM_CLASSES):
             for key, value in plain[label].items():
                 assert getattr(stats, key)[label] == pytest.approx(
-                    value, abs=1e-12)
+                    value, abs=1e-12
+                )
 
 
 def test_random_videos_meet_every_rule():
@@ -95,27 +104,32 @@ def test_random_videos_meet_every_rule():
         seen['two crowds'] += len(groups) - len(set(groups))
         seen['changing'] += sum(
             len(set(video.pred.labels[video.pred.tubes == tube])) > 1
-            for tube in set(video.pred.tubes))
+            for tube in set(video.pred.tubes)
+        )
         seen['void'] += (video.gt_rows < 0).sum()
         seen['ignored'] += (
-            len(video.pred.frames) - stats.tp.sum() - stats.fp.sum())
+            len(video.pred.frames) - stats.tp.sum() - stats.fp.sum()
+        )
     assert min(seen.values()) > 10, seen
 
 
 def plain_stq(videos, is_thing):
     """STQ pixel by pixel, as the tool of VIPSeg does it."""
-    tubes, quality, confusion = 0, 0., Counter()
+    tubes, quality, confusion = 0, 0.0, Counter()
     for video in videos:
         numbers = {'gt': {}, 'pred': {}}
         areas, gt_areas, pred_areas = Counter(), Counter(), Counter()
         for gt_segments, pred_segments, gt_map, pred_map in video.frames:
             of = {}
-            for side, segments in (('gt', gt_segments), ('pred',
-                                                         pred_segments)):
+            for side, segments in (
+                ('gt', gt_segments),
+                ('pred', pred_segments),
+            ):
                 of[side, 0] = None, None
                 for s in segments:
-                    number = numbers[side].setdefault(s['id'],
-                                                      len(numbers[side]))
+                    number = numbers[side].setdefault(
+                        s['id'], len(numbers[side])
+                    )
                     of[side, s['id']] = s['category_id'], number
             for g, p in zip(gt_map.ravel() * 4321, pred_map.ravel() * 4321):
                 gt, pred = of['gt', int(g)], of['pred', int(p)]
@@ -141,13 +155,14 @@ def plain_stq(videos, is_thing):
         union = sum(n for pair, n in confusion.items() if c in pair)
         ious.append(right / union)
     aq, iou = quality / tubes, sum(ious) / len(ious)
-    return dict(STQ=(aq * iou)**.5, AQ=aq, IoU=iou)
+    return dict(STQ=(aq * iou) ** 0.5, AQ=aq, IoU=iou)
 
 
 def test_stq_against_the_plain_algorithm():
     videos = [merge_twins(RandomVideo(seed, 4)) for seed in range(5)]
     found = summarize_stq(
-        [count_associations(v.counts(), IS_THING) for v in videos])
+        [count_associations(v.counts(), IS_THING) for v in videos]
+    )
     for key, value in plain_stq(videos, IS_THING).items():
         assert found[key] == pytest.approx(value, abs=1e-12)
     # among them videos whose first listed segment is a thing, and is ignored
@@ -179,15 +194,25 @@ def test_bad_input():
     one, two = segment(1, 0), segment(2, 3)
     for gt, pred, message in (
         ([one], [], 'mask of the prediction has ids .* not have: 1'),
-        ([one, two], [one], 'ground truth has ids that its mask does not have'
-         ': 2'), ([], [one], 'mask of the ground truth'),
+        (
+            [one, two],
+            [one],
+            'ground truth has ids that its mask does not have: 2',
+        ),
+        ([], [one], 'mask of the ground truth'),
         ([one], [one, two], 'segments of the prediction has ids .*: 2'),
         ([one], [segment(1, 9)], 'prediction has the unknown category 9'),
-        ([one, segment(1, 2)], [one], 'lists segment 1 twice, with the '
-         'categories 0 and 2'), ([segment(0, 0)], [one], 'means void'),
-        ([dict(id=1)], [one], 'has no category_id')):
-        with pytest.raises(ValueError,
-                           match=f'video v7, frame 00003: .*{message}'):
+        (
+            [one, segment(1, 2)],
+            [one],
+            'lists segment 1 twice, with the categories 0 and 2',
+        ),
+        ([segment(0, 0)], [one], 'means void'),
+        ([dict(id=1)], [one], 'has no category_id'),
+    ):
+        with pytest.raises(
+            ValueError, match=f'video v7, frame 00003: .*{message}'
+        ):
             count([1, 1], [1, 1], gt, pred)
     with pytest.raises(ValueError, match='here: .*1 x 3 .*truth 1 x 2'):
         count([1, 1], [1, 1, 1], [one], [one])
@@ -208,11 +233,14 @@ def test_nothing_to_measure_is_no_error():
     assert summary['VPQ']['Things'] is None
     assert summary['windows'][2]['All'] == dict(pq=None, sq=None, rq=None, n=0)
     assert summary['windows'][2]['windows'] == 0
-    for stats in (count_tubes(void, 1, NUM_CLASSES),
-                  TubeStats.zeros(NUM_CLASSES)):
+    for stats in (
+        count_tubes(void, 1, NUM_CLASSES),
+        TubeStats.zeros(NUM_CLASSES),
+    ):
         assert summarize_vpq({1: stats}, IS_THING)['VPQ']['All'] is None
     found = summarize_stq(
-        [count_associations(v, IS_THING) for v in (void, missed)])
+        [count_associations(v, IS_THING) for v in (void, missed)]
+    )
     assert (found['STQ'], found['AQ'], found['IoU']) == (0, 0, 0)
     assert found['per_class'] == [None, 0, None, None]
 
@@ -226,11 +254,12 @@ def test_peculiarities_of_stq():
     counter = VideoCounter('v', LABELS)
     for category in (0, 2):
         pairs = count_pairs(np.array([[3, 5]]), np.array([[0, 5]]), '')
-        counter.add('', pairs, [segment(3, 1), segment(5, category)],
-                    [segment(5, 0)])
+        counter.add(
+            '', pairs, [segment(3, 1), segment(5, category)], [segment(5, 0)]
+        )
     stats = count_associations(counter.result(), IS_THING)
-    assert stats.num_tubes == 2 and stats.association == 2 * .5
+    assert stats.num_tubes == 2 and stats.association == 2 * 0.5
     # void that is predicted for a label is a class of IoU 0
     summary = summarize_stq([stats])
-    assert summary['IoU'] == pytest.approx((0 + .5 + 0 + 0) / 4)
-    assert summary['per_class'] == [.5, 0, 0, None]
+    assert summary['IoU'] == pytest.approx((0 + 0.5 + 0 + 0) / 4)
+    assert summary['per_class'] == [0.5, 0, 0, None]

@@ -1,12 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """VPQMetric and STQMetric in MMDetection's runner."""
+
 import json
 import math
 import os
 import pickle
 from pathlib import Path
 
-from projects.maxtron.datasets.panoptic_maps import raw_labels
+from projects.maxtron.structures import raw_labels
 
 import cv2
 import numpy as np
@@ -38,7 +39,10 @@ def test_golden_and_read_only_once():
         report = evaluate(metrics, [make_sample(v) for v in VIDEOS])
         assert report == pytest.approx(EXPECTED, abs=1e-9)
         assert list(report)[:4] == [
-            'vps/VPQ', 'vps/VPQ_Th', 'vps/VPQ_St', 'vps/VPQ_1'
+            'vps/VPQ',
+            'vps/VPQ_Th',
+            'vps/VPQ_St',
+            'vps/VPQ_1',
         ]
         assert CountedMap.decoded == sum(len(v.frames) for v in VIDEOS)
 
@@ -54,7 +58,8 @@ def rename(sample, img_dir, video_id=None):
     for frame in sample.video_data_samples:
         name = frame.img_path.rsplit('/')[-1]
         frame.set_metainfo(
-            dict(img_path=f'{img_dir}/{name}', video_id=video_id))
+            dict(img_path=f'{img_dir}/{name}', video_id=video_id)
+        )
     return sample
 
 
@@ -66,17 +71,17 @@ def test_names_of_videos():
     ]
     report = evaluate([build('STQ'), build('VPQ')], samples)
     assert report == pytest.approx(EXPECTED, abs=1e-9)
-    samples = [
-        rename(make_sample(v), f'images/{v.video_id}') for v in VIDEOS
-    ]
+    samples = [rename(make_sample(v), f'images/{v.video_id}') for v in VIDEOS]
     report = evaluate([build('STQ'), build('VPQ')], samples)
     assert report == pytest.approx(EXPECTED, abs=1e-9)
-    samples = [
-        rename(make_sample(v), f'{v.video_id}/img1') for v in VIDEOS
-    ]
-    with pytest.raises(ValueError, match=(
+    samples = [rename(make_sample(v), f'{v.video_id}/img1') for v in VIDEOS]
+    with pytest.raises(
+        ValueError,
+        match=(
             'Two videos have the name img1: one starts with '
-            'video_0/img1/.*jpg, the other with video_1/img1/.*jpg')):
+            'video_0/img1/.*jpg, the other with video_1/img1/.*jpg'
+        ),
+    ):
         evaluate([build('STQ')], samples)
 
 
@@ -86,19 +91,25 @@ def test_predictions_that_are_dumped_are_as_they_were(tmp_path):
     CountedMap.decoded = 0
     samples = [make_sample(v) for v in VIDEOS]
     report = evaluate(
-        [build('VPQ'), build('STQ'), DumpResults(str(path))], samples)
+        [build('VPQ'), build('STQ'), DumpResults(str(path))], samples
+    )
     assert report == pytest.approx(EXPECTED, abs=1e-9)
     assert CountedMap.decoded == sum(len(v.frames) for v in VIDEOS)
     dumped = pickle.loads(path.read_bytes())
-    assert [video.keys() for video in dumped
-            ] == [sample.to_dict().keys() for sample in samples]
+    assert [video.keys() for video in dumped] == [
+        sample.to_dict().keys() for sample in samples
+    ]
 
 
 def test_results_are_gathered_on_the_cpu():
     for name in ('VPQ', 'STQ'):
         build(name, collect_device='cpu')
-        with pytest.raises(ValueError, match=(
-                f"collect_device of {name}Metric is 'gpu'.*set it to 'cpu'")):
+        with pytest.raises(
+            ValueError,
+            match=(
+                f"collect_device of {name}Metric is 'gpu'.*set it to 'cpu'"
+            ),
+        ):
             build(name, collect_device='gpu')
 
 
@@ -110,11 +121,13 @@ def predict_ground_truth(dataset):
         for frame in data['data_samples']:
             raw = cv2.imread(
                 frame.seg_map_path.replace('panomasksRGB', 'panomasks'),
-                cv2.IMREAD_UNCHANGED).astype(np.int32)
+                cv2.IMREAD_UNCHANGED,
+            ).astype(np.int32)
             labels = raw_labels(raw)
             ids = labels + np.where(isthing[labels], raw % 100 + 1, 0) * 1000
             frame.pred_panoptic_map = encode(
-                np.where(labels < 0, len(classes), ids), len(classes))
+                np.where(labels < 0, len(classes), ids), len(classes)
+            )
         yield data['data_samples']
 
 
@@ -122,8 +135,15 @@ def predict_ground_truth(dataset):
 def test_datasets_of_both_layouts(tmp_path, ann_file):
     """From files through the dataset to the metrics; then a worse one."""
     write_dataset(tmp_path)
-    keys = ('img_id', 'img_path', 'frame_id', 'video_id', 'video_length',
-            'seg_map_path', 'segments_info')
+    keys = (
+        'img_id',
+        'img_path',
+        'frame_id',
+        'video_id',
+        'video_length',
+        'seg_map_path',
+        'segments_info',
+    )
     dataset = DATASETS.build(
         dict(
             type='VIPSegDataset',
@@ -134,17 +154,22 @@ def test_datasets_of_both_layouts(tmp_path, ann_file):
             pipeline=[
                 dict(type='PackLazyVideo', transforms=[], meta_keys=keys)
             ],
-            _scope_='mmdet'))
+            _scope_='mmdet',
+        )
+    )
     metrics = [build('VPQ', dataset.metainfo), build('STQ', dataset.metainfo)]
-    for samples, best in ((predict_ground_truth(dataset), True),
-                          (predict_ground_truth(dataset), False)):
+    for samples, best in (
+        (predict_ground_truth(dataset), True),
+        (predict_ground_truth(dataset), False),
+    ):
         evaluator = Evaluator(metrics)
         evaluator.dataset_meta = dataset.metainfo
         for sample in samples:
             if not best:  # doors of the last frame are void
                 last = sample[-1].pred_panoptic_map
                 sample[-1].pred_panoptic_map = last.relabel(
-                    {i: last.void for i in last.segment_ids if i % 1000 == 2})
+                    {i: last.void for i in last.segment_ids if i % 1000 == 2}
+                )
             evaluator.process([sample])
         report = evaluator.evaluate(2)
         for key, value in report.items():
@@ -152,25 +177,43 @@ def test_datasets_of_both_layouts(tmp_path, ann_file):
             if best or key.endswith('_St'):
                 assert value == pytest.approx(full)
             else:
-                assert .5 * full < value < full
+                assert 0.5 * full < value < full
 
 
 def test_tables(log):
-    evaluate([build('VPQ', classwise=True), build('STQ', classwise=True)],
-             [make_sample(v) for v in VIDEOS])
-    cells = [[cell.strip() for cell in line.split('|')[1:-1]]
-             for line in log.text.splitlines()]
-    assert ['All', '69.579', '76.238', '72.055', '66.969', '63.053',
-            '6'] in cells
-    assert ['person', '70.945', '66.365', '70.676', '72.787',
-            '73.951'] in cells
+    evaluate(
+        [build('VPQ', classwise=True), build('STQ', classwise=True)],
+        [make_sample(v) for v in VIDEOS],
+    )
+    cells = [
+        [cell.strip() for cell in line.split('|')[1:-1]]
+        for line in log.text.splitlines()
+    ]
+    assert [
+        'All',
+        '69.579',
+        '76.238',
+        '72.055',
+        '66.969',
+        '63.053',
+        '6',
+    ] in cells
+    assert [
+        'person',
+        '70.945',
+        '66.365',
+        '70.676',
+        '72.787',
+        '73.951',
+    ] in cells
     assert ['All', '0.62321', '0.61246', '0.63415'] in cells
     assert ['sky', '0.93419'] in cells
 
 
 def test_nothing_to_measure_is_said(log):
-    report = evaluate([build('VPQ', windows=[1, 60])],
-                      [make_sample(VIDEOS[0])])
+    report = evaluate(
+        [build('VPQ', windows=[1, 60])], [make_sample(VIDEOS[0])]
+    )
     assert math.isnan(report['vps/VPQ_60'])
     assert report['vps/VPQ'] == report['vps/VPQ_1'] > 0
     assert 'No video has 60 frames or more: VPQ is the mean' in log.text
@@ -224,18 +267,21 @@ def drop_segments(frames):
     frames[3].set_metainfo(dict(segments_info=None))
 
 
-@pytest.mark.parametrize('spoil, message', [
-    (drop_frame, r'video_0 has 7 frames, but 6 are predicted; .* \[3\]'),
-    (repeat_frame, 'video_0.*00000003.jpg: number 2 was there before, as'),
-    (other_video, 'video_0, frame .*00000003.jpg is one of video b'),
-    (drop_prediction, '00000003.jpg has no pred_panoptic_map'),
-    (drop_mask, 'video_0: 1 of 7 frames have no seg_map_path.*00000003'),
-    (move_mask, '00000003: .*absent.png does not exist'),
-    (shrink, 'video_0, frame 00000003: the prediction is 16 x 48'),
-    (other_model, '00000003: .*prediction has the unknown category 124'),
-    (drop_segment, '00000003: the mask of the ground truth has ids'),
-    (drop_segments, r'00000003: .*3 channel\(s\)'),
-])
+@pytest.mark.parametrize(
+    'spoil, message',
+    [
+        (drop_frame, r'video_0 has 7 frames, but 6 are predicted; .* \[3\]'),
+        (repeat_frame, 'video_0.*00000003.jpg: number 2 was there before, as'),
+        (other_video, 'video_0, frame .*00000003.jpg is one of video b'),
+        (drop_prediction, '00000003.jpg has no pred_panoptic_map'),
+        (drop_mask, 'video_0: 1 of 7 frames have no seg_map_path.*00000003'),
+        (move_mask, '00000003: .*absent.png does not exist'),
+        (shrink, 'video_0, frame 00000003: the prediction is 16 x 48'),
+        (other_model, '00000003: .*prediction has the unknown category 124'),
+        (drop_segment, '00000003: the mask of the ground truth has ids'),
+        (drop_segments, r'00000003: .*3 channel\(s\)'),
+    ],
+)
 def test_bad_input(spoil, message):
     sample = make_sample(VIDEOS[0])
     spoil(sample.video_data_samples)
@@ -249,7 +295,8 @@ def run_rank(rank, world_size, folder):
         'gloo',
         init_method=f'file://{folder}/store',
         rank=rank,
-        world_size=world_size)
+        world_size=world_size,
+    )
     torch.set_num_threads(1)
     own_folder = Path(folder, f'rank_{rank}')  # machines need not share one
     own_folder.mkdir()
@@ -270,13 +317,16 @@ def run_rank(rank, world_size, folder):
 
 def test_two_processes_give_the_same_numbers(tmp_path):
     mp.start_processes(
-        run_rank, args=(2, str(tmp_path)), nprocs=2, start_method='fork')
-    alone = evaluate([build('VPQ'), build('STQ')],
-                     [make_sample(v) for v in VIDEOS])
+        run_rank, args=(2, str(tmp_path)), nprocs=2, start_method='fork'
+    )
+    alone = evaluate(
+        [build('VPQ'), build('STQ')], [make_sample(v) for v in VIDEOS]
+    )
     for rank in range(2):
         reports = json.loads((tmp_path / f'{rank}.json').read_text())
         assert reports == [alone, alone]
     written = json.loads((tmp_path / 'out/pred.json').read_text())
-    assert [v['video_id'] for v in written['annotations']
-            ] == [v.video_id for v in VIDEOS]
+    assert [v['video_id'] for v in written['annotations']] == [
+        v.video_id for v in VIDEOS
+    ]
     assert len(list(tmp_path.glob('out/pan_pred/*/*.png'))) == 16

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Submissions that VPQMetric and STQMetric write."""
+
 import json
 
 from projects.maxtron.evaluation.functional import (
@@ -34,7 +35,7 @@ def test_submission(tmp_path, log):
     folder = tmp_path / 'new/results'
     metrics = [
         build('VPQ', outfile_prefix=str(folder)),
-        build('STQ', outfile_prefix=str(folder))
+        build('STQ', outfile_prefix=str(folder)),
     ]
     CountedMap.decoded = 0
     report = evaluate(metrics, [make_sample(v) for v in VIDEOS])
@@ -46,14 +47,18 @@ def test_submission(tmp_path, log):
     args = dict(
         golden_args(),
         pred_dir=str(folder),
-        pred_json=str(folder / 'pred.json'))
+        pred_json=str(folder / 'pred.json'),
+    )
     counts = [count_video(video) for video in list_videos(**args)[1]]
     for k in WINDOWS:
         stats = [count_tubes(video, k, VOID) for video in counts]
-        summary = summarize_vpq({k: stats[0] + stats[1] + stats[2]},
-                                [c['isthing'] for c in CATEGORIES])
+        summary = summarize_vpq(
+            {k: stats[0] + stats[1] + stats[2]},
+            [c['isthing'] for c in CATEGORIES],
+        )
         assert summary['VPQ']['All'] == pytest.approx(
-            GOLDEN['per_k'][str(k)]['All']['pq'], abs=1e-9)
+            GOLDEN['per_k'][str(k)]['All']['pq'], abs=1e-9
+        )
 
     # all but the colours of further things is that of the golden files
     written = json.loads((folder / 'pred.json').read_text())['annotations']
@@ -62,10 +67,12 @@ def test_submission(tmp_path, log):
         assert video['video_id'] == want_video['video_id']
         ids = {}
         for frame, want in zip(
-                video['annotations'], want_video['annotations'], strict=True):
-            stem = want['file_name'][:-len('.png')]
+            video['annotations'], want_video['annotations'], strict=True
+        ):
+            stem = want['file_name'][: -len('.png')]
             assert frame['file_name'] == (
-                f'images/{video["video_id"]}/{stem}.jpg')
+                f'images/{video["video_id"]}/{stem}.jpg'
+            )
             check_segments(frame['segments_info'], want['segments_info'], ids)
 
 
@@ -77,7 +84,8 @@ def check_segments(segments, expected, ids):
         return sorted(values, key=lambda s: [s[k] for k in key])
 
     for segment, want in zip(
-            by_place(segments), by_place(expected), strict=True):
+        by_place(segments), by_place(expected), strict=True
+    ):
         assert [segment[k] for k in key] == [want[k] for k in key]
         found = ids.setdefault(want['id'], segment['id'])
         assert found == segment['id']

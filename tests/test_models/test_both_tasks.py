@@ -1,6 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Instances of Video-kMaX, and things and stuff with Tube-Link."""
+
 from projects.maxtron.models.clip_reader import ClipReader
+from projects.maxtron.testing import find_ties, resize_logits
+from projects.maxtron.testing.naive_merge import naive_merge
 
 import pytest
 import torch
@@ -11,18 +14,15 @@ from pycocotools import mask as mask_utils
 
 from tests.models import ROOT, build, model_cfg
 from tests.offline import ORI_SHAPE, make_video, offline_cfg, predict
+from tests.test_models.clips import pack_masks, random_clip
 from tests.test_models.test_heads.test_maxtron_head import track
-from tests.test_models.test_losses.clips import pack_masks, random_clip
-from tools.analysis_tools.benchmark_panoptic_merge import (
-    find_ties,
-    literal_merge,
-    resize_logits,
-)
 
 PANOPTIC = Config.fromfile(
-    ROOT / 'configs/_base_/datasets/vipseg_tube-link.py').panoptic
+    ROOT / 'configs/_base_/datasets/vipseg_tube-link.py'
+).panoptic
 INSTANCES = Config.fromfile(
-    ROOT / 'configs/_base_/datasets/youtube_vis_2021_canvas.py').instances
+    ROOT / 'configs/_base_/datasets/youtube_vis_2021_canvas.py'
+).instances
 
 
 def kmax_of_instances(stage):
@@ -35,7 +35,7 @@ def kmax_of_instances(stage):
     # so that there are queries with more than half of a pixel
     for name, parameter in model.named_parameters():
         if 'mask_norm.weight' in name:
-            torch.nn.init.constant_(parameter, 30.)
+            torch.nn.init.constant_(parameter, 30.0)
     model.head.max_per_video = model.head.max_per_frame = 10**4
     return model
 
@@ -49,7 +49,7 @@ def test_a_pixel_is_of_one_instance(stage):
     sample.video_data_samples = [
         DetDataSample(metainfo=dict(ori_shape=ORI_SHAPE)) for _ in video
     ]
-    frames, = model.predict([list(video)], [sample])
+    (frames,) = model.predict([list(video)], [sample])
     assert len(frames) == 5
     num_masks = 0
     for frame in frames:
@@ -76,9 +76,10 @@ def test_clips_have_the_length_of_the_training():
 def test_stream_of_instances_has_the_masks_of_the_video():
     model = kmax_of_instances('nearonline')
     video = list(make_video('vps', 5))
-    whole, = predict(model, video)
+    (whole,) = predict(model, video)
     last = [
-        frame for clip in model.predict_stream(video, ORI_SHAPE, 5)
+        frame
+        for clip in model.predict_stream(video, ORI_SHAPE, 5)
         for frame in clip
     ][-1].pred_track_instances
     assert len(last) == model.head.segmenter.num_queries
@@ -94,7 +95,8 @@ def test_losses_of_maps_are_those_of_masks():
         ids = frame.gt_instances.instances_ids
         del frame.gt_panoptic_seg, frame.gt_sem_seg
         frame.gt_instances.masks = BitmapMasks(
-            masks[ids - 7, t].numpy().astype('uint8'), 32, 48)
+            masks[ids - 7, t].numpy().astype('uint8'), 32, 48
+        )
     feats = [
         torch.randn(2, channels, 32 // stride, 48 // stride)
         for channels, stride in zip((24, 48, 96, 192), (4, 8, 16, 32))
@@ -113,15 +115,18 @@ def test_panoptic_maps_are_those_of_the_plain_rules(stage):
     """With masks that do not compete for the pixels."""
     cfg = model_cfg(f'maxtron-{stage}_tube-link_tiny', num_classes=5)
     cfg.data_preprocessor = dict(
-        PANOPTIC.data_preprocessor, input_size=(64, 96))
+        PANOPTIC.data_preprocessor, input_size=(64, 96)
+    )
     del cfg.data_preprocessor['_delete_']
     cfg.head.type = PANOPTIC.head.type
-    things, thresholds = [0, 1], (0.5, 0., 0., 0.1)
+    things, thresholds = [0, 1], (0.5, 0.0, 0.0, 0.1)
     cfg.head.test_cfg = dict(
-        zip(('pixel_thr', 'thing_thr', 'stuff_thr', 'overlap_thr'),
-            thresholds),
+        zip(
+            ('pixel_thr', 'thing_thr', 'stuff_thr', 'overlap_thr'), thresholds
+        ),
         clip_len=2,
-        thing_labels=things)
+        thing_labels=things,
+    )
     torch.manual_seed(0)
     model = build(cfg)
     # queries that differ
@@ -131,12 +136,14 @@ def test_panoptic_maps_are_those_of_the_plain_rules(stage):
     torch.nn.init.normal_(segmenter.mask_embed[-1].weight)
     video = list(make_video('vis', 4))
     with torch.no_grad():
-        cls_logits, masks = track(model.head,
-                                  ClipReader(model, video, ORI_SHAPE))
+        cls_logits, masks = track(
+            model.head, ClipReader(model, video, ORI_SHAPE)
+        )
     size = model.data_preprocessor.img_shape(video[0].shape[-2:])
     masks = resize_logits(
-        masks, (64, 96), size, ORI_SHAPE, align_corners=False)
-    expected = literal_merge(masks, cls_logits, things, *thresholds, False)
+        masks, (64, 96), size, ORI_SHAPE, align_corners=False
+    )
+    expected = naive_merge(masks, cls_logits, things, *thresholds, False)
     ties = find_ties(masks, 0.5, masks_compete=False)
     maps = torch.tensor(predict(model, video)[0])  # (4, h, w)
     assert len(expected.unique()) > 1 + 2 * (stage == 'nearonline')

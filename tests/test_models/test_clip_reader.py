@@ -44,7 +44,8 @@ def test_pixel_embeddings_are_those_of_the_clips(model):
     assert frames.read == 2 * [*range(len(frames))]
     assert [shapes.num_new for _, shapes in first] == [clip_len, clip_len, 1]
     for (feats, shapes), (again, shapes_again) in zip(
-            first, second, strict=True):
+        first, second, strict=True
+    ):
         assert feats.shape[2] == clip_len
         assert again.equal(feats) and shapes_again == shapes
 

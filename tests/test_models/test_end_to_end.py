@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Training of everything on long videos, in the memory of about one clip."""
+
 import copy
 import weakref
 
@@ -21,7 +22,8 @@ def prepared(kind, dtype=torch.float32):
         if type(module).__name__ == 'DropPath':
             module.drop_prob = 0.2
     batch = model.data_preprocessor(
-        training_batch(kind, NUM_CLIPS * CLIP_LEN[kind]), training=True)
+        training_batch(kind, NUM_CLIPS * CLIP_LEN[kind]), training=True
+    )
     batch['inputs'] = batch['inputs'].to(dtype)
     return model.to(dtype), batch
 
@@ -31,8 +33,11 @@ def step(model, batch):
     torch.manual_seed(1)
     losses = model(**batch, mode='loss')
     model.parse_losses(losses)[0].backward()
-    return (losses, {n: p.grad for n, p in model.named_parameters()},
-            dict(model.named_buffers()))
+    return (
+        losses,
+        {n: p.grad for n, p in model.named_parameters()},
+        dict(model.named_buffers()),
+    )
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -58,7 +63,8 @@ def test_gradients_are_those_of_plain_autograd(kind):
         assert buffers[name].equal(buffer), name
     counted = {
         int(buffer - before[name])
-        for name, buffer in buffers.items() if 'num_batches' in name
+        for name, buffer in buffers.items()
+        if 'num_batches' in name
     }
     # per clip in the segmenter, per layer of the tracker in its heads
     assert counted == (set() if kind == 'vis' else {NUM_CLIPS, 2})
@@ -73,10 +79,10 @@ def test_one_clip_is_held_at_a_time(kind):
     def alive():
         return sum(ref() is not None for ref in features)
 
-    model.backbone.register_forward_pre_hook(
-        lambda *_: held.append(alive()))
+    model.backbone.register_forward_pre_hook(lambda *_: held.append(alive()))
     model.backbone.register_forward_hook(
-        lambda module, args, out: features.append(weakref.ref(out[0])))
+        lambda module, args, out: features.append(weakref.ref(out[0]))
+    )
     held = []
     loss, _ = model.parse_losses(model(**batch, mode='loss'))
     assert alive() == 0
@@ -90,12 +96,15 @@ def test_one_clip_is_held_at_a_time(kind):
 def test_step_in_mixed_precision(kind, stage):
     model = offline_model(kind, stage).train()
     batch = model.data_preprocessor(
-        training_batch(kind, 2 * CLIP_LEN[kind]), training=True)
+        training_batch(kind, 2 * CLIP_LEN[kind]), training=True
+    )
     with torch.autocast('cpu', torch.bfloat16):
         losses = model(**batch, mode='loss')
         loss, _ = model.parse_losses(losses)
-    assert all(loss.dtype == torch.float32 and loss.isfinite()
-               for loss in losses.values())
+    assert all(
+        loss.dtype == torch.float32 and loss.isfinite()
+        for loss in losses.values()
+    )
     loss.backward()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

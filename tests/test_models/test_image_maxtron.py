@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Pre-training on COCO, and a video model that starts from it."""
+
 import re
 from pathlib import Path
 
@@ -21,8 +22,7 @@ from tests.tiny_runs import tiny_run
 
 pytest.importorskip('panopticapi', reason='CocoPanopticMetric needs it')
 COCO = 'kmax/coco/kmax-msda_r50_8xb8-150k_coco-panoptic.py'
-VIPSEG = ('maxtron/vipseg/'
-          'maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg.py')
+VIPSEG = 'maxtron/vipseg/maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg.py'
 
 
 @HOOKS.register_module()
@@ -47,7 +47,8 @@ def train(cfg):
         for name, buffer in runner.message_hub.log_scalars.items()
     }
     hook = next(
-        hook for hook in runner.hooks if isinstance(hook, KeepInitialWeights))
+        hook for hook in runner.hooks if isinstance(hook, KeepInitialWeights)
+    )
     return scalars, hook.weights
 
 
@@ -64,19 +65,21 @@ def pretrained(tmp_path_factory):
 def test_trains_on_coco_and_is_measured(pretrained):
     _, scalars, initial, checkpoint = pretrained
     losses = {
-        name: values
-        for name, values in scalars.items() if 'loss' in name
+        name: values for name, values in scalars.items() if 'loss' in name
     }
     kinds = ('loss_cls', 'loss_mask', 'loss_dice', 'loss_pixel')
     assert losses.keys() == {
         f'train/{prefix}{name}'
-        for prefix in ('', 'd0.', 'd1.', 'd2.') for name in kinds
+        for prefix in ('', 'd0.', 'd1.', 'd2.')
+        for name in kinds
     } | {'train/loss', 'train/loss_semantic'}
     assert all(len(v) == 2 for v in losses.values())
     assert np.isfinite(list(losses.values())).all()
-    assert {f'val/coco_panoptic/{kind}Q{part}'
-            for kind in ('P', 'S', 'R')
-            for part in ('', '_th', '_st')} <= scalars.keys()
+    assert {
+        f'val/coco_panoptic/{kind}Q{part}'
+        for kind in ('P', 'S', 'R')
+        for part in ('', '_th', '_st')
+    } <= scalars.keys()
     # all weights are trained, but the ones behind a factor that begins at 0
     trained = torch.load(checkpoint, weights_only=False)['state_dict']
     still = {n for n, v in initial.items() if v.equal(trained[n])}
@@ -86,8 +89,12 @@ def test_trains_on_coco_and_is_measured(pretrained):
 def test_video_model_starts_from_it(pretrained, tmp_path):
     *_, checkpoint = pretrained
     write_dataset(tmp_path / 'vipseg')
-    cfg = tiny_run(VIPSEG, 'data/VIPSeg/VIPSeg_720P/', tmp_path / 'vipseg',
-                   tmp_path / 'video')
+    cfg = tiny_run(
+        VIPSEG,
+        'data/VIPSeg/VIPSeg_720P/',
+        tmp_path / 'vipseg',
+        tmp_path / 'video',
+    )
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         loader.dataset.update(ann_file='train.json', img_suffix='.png')
     cfg.load_from = str(checkpoint)
@@ -97,24 +104,40 @@ def test_video_model_starts_from_it(pretrained, tmp_path):
     assert 0 <= scalars['val/vps/VPQ'][0] <= 100
 
     source = torch.load(checkpoint, weights_only=False)['state_dict']
-    new = {n for n, v in weights.items()
-           if n not in source or source[n].shape != v.shape}
+    new = {
+        n
+        for n, v in weights.items()
+        if n not in source or source[n].shape != v.shape
+    }
     assert all(weights[n].equal(source[n]) for n in weights.keys() - new)
     assert source.keys() <= weights.keys()
     classes = {n for n in new if n in source}
     assert {n.partition('.segmenter.')[2] for n in classes} == {
-        f'{head}.conv.{kind}' for kind in ('weight', 'bias')
-        for head in ('semantic_head.conv_seg', *(
-            f'transformer_decoder.{part}predictor.cls_embed'
-            for part in ('', 'layers.0.', 'layers.1.', 'layers.2.')))
+        f'{head}.conv.{kind}'
+        for kind in ('weight', 'bias')
+        for head in (
+            'semantic_head.conv_seg',
+            *(
+                f'transformer_decoder.{part}predictor.cls_embed'
+                for part in ('', 'layers.0.', 'layers.1.', 'layers.2.')
+            ),
+        )
     }
-    assert all(re.match(r'neck\.(level_3d_encoding|encoder\.layers\.\d\.'
-                        r'temporal_layers)\.', n) for n in new - classes)
+    assert all(
+        re.match(
+            r'neck\.(level_3d_encoding|encoder\.layers\.\d\.'
+            r'temporal_layers)\.',
+            n,
+        )
+        for n in new - classes
+    )
     # and the log says so
-    log, = (tmp_path / 'video').glob('*/*.log')
-    told = re.search(f'{checkpoint} initialises .* MaXTron but (.*) that it '
-                     'lacks and (.*) that .* start anew: (.*)',
-                     log.read_text())
+    (log,) = (tmp_path / 'video').glob('*/*.log')
+    told = re.search(
+        f'{checkpoint} initialises .* MaXTron but (.*) that it '
+        'lacks and (.*) that .* start anew: (.*)',
+        log.read_text(),
+    )
     assert told.groups()[:2] == (str(len(new - classes)), str(len(classes)))
     told = told[3].split(', ')
     assert len(told) == len(set(told)) < 12
@@ -124,6 +147,7 @@ def test_video_model_starts_from_it(pretrained, tmp_path):
 @MODELS.register_module()
 class ColorReader(BaseModule):
     """A segmenter that knows its colours: a query is one of them."""
+
     num_classes = 133
     masks_compete = align_corners = True
     letters = 'sgpqdk'
@@ -133,7 +157,7 @@ class ColorReader(BaseModule):
         colors = images.new_tensor([COLORS[c][::-1] for c in self.letters])
         colors = colors / 127.5 - 1
         near = [(images - color).abs().amax(-1) < 0.2 for color in colors]
-        masks = 20. * torch.stack(near, 1)[:, :, None]  # (B, N, 1, H, W)
+        masks = 20.0 * torch.stack(near, 1)[:, :, None]  # (B, N, 1, H, W)
         labels = [LABELS[c] for c in self.letters]
         logits = torch.eye(self.num_classes + 1)[labels][None] * 20
         return ClipPrediction(logits, masks, logits, logits)
@@ -169,22 +193,33 @@ def measure(folder, truth):
 def test_perfect_predictions_have_pq_100(tmp_path):
     values = measure(tmp_path, TRUTH)
     assert len(values) == 9
-    assert values == dict.fromkeys(values, 100.)
+    assert values == dict.fromkeys(values, 100.0)
 
 
 def test_pq_of_partly_wrong_predictions_by_hand(tmp_path):
     # Of the second person one block of three was taken for grass, which has
     # seven instead of six; and the dog is a cat. The crowd counts for none.
-    truth = ('ssssss sppsqs gppgqq gggg..', 'ssssss sskkss ggkkgg gggggg',
-             TRUTH[2])
-    sky, grass = 1., (6 / 7 + 1 + 1) / 3
+    truth = (
+        'ssssss sppsqs gppgqq gggg..',
+        'ssssss sskkss ggkkgg gggggg',
+        TRUTH[2],
+    )
+    sky, grass = 1.0, (6 / 7 + 1 + 1) / 3
     person = (1 + 2 / 3) / 2
     # a dog too many, a cat too few: no match at all
     things, stuff = person / 3, (sky + grass) / 2
     all_classes = (person + sky + grass) / 5
     expected = dict(
-        PQ=all_classes, PQ_th=things, PQ_st=stuff,
-        SQ=all_classes, SQ_th=things, SQ_st=stuff,
-        RQ=3 / 5, RQ_th=1 / 3, RQ_st=1.)
+        PQ=all_classes,
+        PQ_th=things,
+        PQ_st=stuff,
+        SQ=all_classes,
+        SQ_th=things,
+        SQ_st=stuff,
+        RQ=3 / 5,
+        RQ_th=1 / 3,
+        RQ_st=1.0,
+    )
     assert measure(tmp_path, truth) == pytest.approx(
-        {name: 100 * value for name, value in expected.items()}, rel=1e-12)
+        {name: 100 * value for name, value in expected.items()}, rel=1e-12
+    )

@@ -27,14 +27,16 @@ class Frames:
     def __getitem__(self, t):
         generator = torch.manual_seed(t)
         return torch.randint(
-            0, 256, (3, *self.size), generator=generator, dtype=torch.uint8)
+            0, 256, (3, *self.size), generator=generator, dtype=torch.uint8
+        )
 
 
 def sample(num_frames):
     track = TrackDataSample()
     track.video_data_samples = [
         DetDataSample(
-            metainfo=dict(ori_shape=ORI_SHAPE, img_shape=(45, 60), frame_id=t))
+            metainfo=dict(ori_shape=ORI_SHAPE, img_shape=(45, 60), frame_id=t)
+        )
         for t in range(num_frames)
     ]
     return track
@@ -58,10 +60,12 @@ def equal_instances(a, b):
 def test_lazy_video_equals_loaded_tensor(model, num_frames):
     video = Frames(num_frames)
     lazy = model.test_step(
-        dict(inputs=[video], data_samples=[sample(num_frames)]))
+        dict(inputs=[video], data_samples=[sample(num_frames)])
+    )
     loaded = torch.stack([video[t] for t in range(num_frames)])
     eager = model.test_step(
-        dict(inputs=[loaded], data_samples=[sample(num_frames)]))
+        dict(inputs=[loaded], data_samples=[sample(num_frames)])
+    )
     assert len(lazy) == len(eager) == 1
     assert len(lazy[0]) == num_frames
     for a, b in zip(lazy[0], eager[0]):
@@ -78,12 +82,14 @@ def test_two_videos_are_independent(model):
     ]
     both = model.test_step(
         dict(
-            inputs=[Frames(5), Frames(2)],
-            data_samples=[sample(5), sample(2)]))
+            inputs=[Frames(5), Frames(2)], data_samples=[sample(5), sample(2)]
+        )
+    )
     for a, b in zip(single, both):
         for frame_a, frame_b in zip(a, b):
-            equal_instances(frame_a.pred_track_instances,
-                            frame_b.pred_track_instances)
+            equal_instances(
+                frame_a.pred_track_instances, frame_b.pred_track_instances
+            )
 
 
 def test_stream_is_lazy_and_causal(model):
@@ -102,10 +108,12 @@ def test_stream_is_lazy_and_causal(model):
     assert len(taken) <= 2 * model.head.clip_len
     stream.close()
 
-    short = [f for clip in model.predict_stream(camera(6), ORI_SHAPE)
-             for f in clip]
-    longer = [f for clip in model.predict_stream(camera(9), ORI_SHAPE)
-              for f in clip]
+    short = [
+        f for clip in model.predict_stream(camera(6), ORI_SHAPE) for f in clip
+    ]
+    longer = [
+        f for clip in model.predict_stream(camera(9), ORI_SHAPE) for f in clip
+    ]
     assert [f.frame_id for f in longer] == list(range(9))
     for a, b in zip(short, longer):
         equal_instances(a.pred_track_instances, b.pred_track_instances)
@@ -120,7 +128,8 @@ def test_holds_one_clip_at_a_time(model, monkeypatch):
 
     def forward(*args):
         alive.append(
-            sum(isinstance(x, ClipPrediction) for x in gc.get_objects()))
+            sum(isinstance(x, ClipPrediction) for x in gc.get_objects())
+        )
         return type(model).forward_clips(model, *args)
 
     monkeypatch.setattr(model, 'forward_clips', forward)
@@ -134,18 +143,23 @@ def test_holds_one_clip_at_a_time(model, monkeypatch):
 def test_frames_of_different_sizes(model):
     frames = [torch.zeros(3, 45, 60), torch.zeros(3, 45, 64)]
     with pytest.raises(
-            ValueError, match=r'one size.*\(45, 60\) and \(45, 64\)'):
+        ValueError, match=r'one size.*\(45, 60\) and \(45, 64\)'
+    ):
         list(model.predict_stream(frames, ORI_SHAPE))
 
 
-@pytest.mark.parametrize('neck', [
-    None,
-    dict(
-        type='AxialTrajectoryNeck',
-        in_channels=[24, 48, 96, 192],
-        feat_channels=32,
-        norm_cfg=dict(type='GN', num_groups=8))
-])
+@pytest.mark.parametrize(
+    'neck',
+    [
+        None,
+        dict(
+            type='AxialTrajectoryNeck',
+            in_channels=[24, 48, 96, 192],
+            feat_channels=32,
+            norm_cfg=dict(type='GN', num_groups=8),
+        ),
+    ],
+)
 def test_training_step_reaches_every_parameter(neck):
     cfg = model_cfg()
     cfg.neck = neck
@@ -160,14 +174,19 @@ def test_training_step_reaches_every_parameter(neck):
         frame.gt_instances = InstanceData(
             instances_ids=torch.tensor([4, 2]),
             labels=torch.tensor([0, 3]),
-            masks=BitmapMasks(masks.numpy(), 45, 60))
+            masks=BitmapMasks(masks.numpy(), 45, 60),
+        )
     frames = torch.stack([Frames(3)[t] for t in range(3)])
     data = model.data_preprocessor(
-        dict(inputs=[frames], data_samples=[track]), training=True)
+        dict(inputs=[frames], data_samples=[track]), training=True
+    )
     losses, _ = model.parse_losses(model(**data, mode='loss'))
     losses.backward()
-    still = [n for n, p in model.named_parameters()
-             if p.grad is None or not p.grad.any()]
+    still = [
+        n
+        for n, p in model.named_parameters()
+        if p.grad is None or not p.grad.any()
+    ]
     assert not still, still
 
 

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Models with a cross-clip tracker: second stage and whole videos."""
+
 from projects.maxtron.models.clip_reader import ClipReader
 
 import pytest
@@ -48,18 +49,19 @@ def test_second_stage_trains_the_tracker_alone(kind, num_clips):
     frozen = dict(model.named_buffers())
     frozen = {
         name: buffer.clone()
-        for name, buffer in frozen.items() if name.startswith(
-            model.frozen_parts)
+        for name, buffer in frozen.items()
+        if name.startswith(model.frozen_parts)
     }
     assert not any(
-        model.get_submodule(name).training for name in model.frozen_parts)
+        model.get_submodule(name).training for name in model.frozen_parts
+    )
     losses = losses_of(model, training_batch(kind, num_clips * CLIP_LEN[kind]))
     names = {name for name in losses if '.' not in name}
     assert names >= {'loss_cls', 'loss_dice'}
     assert losses.keys() == names | {f'd0.{name}' for name in names}
     model.parse_losses(losses)[0].backward()
     trained = {
-        '.'.join(name.split('.')[:3 if 'segmenter' in name else 2])
+        '.'.join(name.split('.')[: 3 if 'segmenter' in name else 2])
         for name, parameter in model.named_parameters()
         if parameter.grad is not None
     }
@@ -67,11 +69,12 @@ def test_second_stage_trains_the_tracker_alone(kind, num_clips):
         f'head.segmenter.{name}'
         for name in model.head.segmenter.shared_with_tracker
     ]
-    assert trained == {
-        'head.tracker', *(shared or ['head.tracker_heads'])
-    }
-    assert all(p.grad.isfinite().all() for p in model.parameters()
-               if p.grad is not None)
+    assert trained == {'head.tracker', *(shared or ['head.tracker_heads'])}
+    assert all(
+        p.grad.isfinite().all()
+        for p in model.parameters()
+        if p.grad is not None
+    )
     for name, buffer in frozen.items():
         assert buffer.equal(model.get_buffer(name)), name
 
@@ -81,7 +84,8 @@ def refined(model, video, feature_cache='device'):
     model.head.feature_cache = feature_cache
     with torch.no_grad():
         cls_logits, clips = model.head.refine(
-            ClipReader(model, list(video), ORI_SHAPE))
+            ClipReader(model, list(video), ORI_SHAPE)
+        )
         masks = [model.head.segment(*clip) for clip in clips]
     return cls_logits, torch.cat(masks, 1)
 
@@ -98,7 +102,7 @@ def test_last_clip_is_filled_up_with_the_last_frame(model):
         assert masks.shape[1] == num_frames
         assert cls_logits.equal(expected[0])
         assert masks.equal(expected[1][:, :num_frames])
-        frames, = predict(model, video)
+        (frames,) = predict(model, video)
         assert len(frames) == num_frames
 
 
@@ -121,7 +125,7 @@ def test_results_do_not_depend_on_the_cache(model):
 
 def test_stream_gives_what_the_whole_video_gives(model):
     video = make_video(model.kind, 2 * CLIP_LEN[model.kind] + 1)
-    expected, = predict(model, video)
+    (expected,) = predict(model, video)
     for frames in (list(video), iter(video)):
         stream = list(model.predict_stream(frames, ORI_SHAPE))
         assert [comparable(f) for clip in stream for f in clip] == expected
@@ -150,7 +154,8 @@ def test_videos_of_a_batch_are_independent(model):
 def test_training_videos_of_different_lengths(model):
     batch, other = (
         training_batch(model.kind, num_clips * CLIP_LEN[model.kind], 1)
-        for num_clips in (2, 3))
+        for num_clips in (2, 3)
+    )
     for key, values in batch.items():
         values += other[key]
     with pytest.raises(ValueError, match=r'have \[\d, \d\] frames.*equally'):
@@ -171,11 +176,12 @@ def test_clip_that_is_not_finite_is_named(kind, stage):
     message = 'queries of clip 1 of the video are not finite.*AMP'
     for bad in (torch.nan, torch.inf):
         video = make_video(kind, 3 * clip_len).float()
-        video[clip_len:2 * clip_len, :, 5] = bad
+        video[clip_len : 2 * clip_len, :, 5] = bad
         with pytest.raises(ValueError, match=message):
             predict(model, video)
     batch = model.data_preprocessor(
-        training_batch(kind, 3 * clip_len), training=True)
+        training_batch(kind, 3 * clip_len), training=True
+    )
     batch['inputs'][1, clip_len, :, 5] = torch.nan
     with pytest.raises(ValueError, match=message):
         model.train()(**batch, mode='loss')
@@ -208,8 +214,11 @@ def test_near_online_mode_of_an_offline_model(kind):
     video = list(make_video(kind, 7))
     with torch.no_grad():
         pairs = list(
-            zip(*(ClipReader(m, video, ORI_SHAPE, 7) for m in (model, plain)),
-                strict=True))
+            zip(
+                *(ClipReader(m, video, ORI_SHAPE, 7) for m in (model, plain)),
+                strict=True,
+            )
+        )
     for (actual, shapes), (expected, expected_shapes) in pairs:
         assert shapes == expected_shapes
         for name in ('cls_logits', 'mask_logits', 'embeds'):
@@ -217,7 +226,8 @@ def test_near_online_mode_of_an_offline_model(kind):
                 getattr(actual, name),
                 getattr(expected, name),
                 rtol=1e-4,
-                atol=1e-4)
+                atol=1e-4,
+            )
     for a, b in zip(predict(model, video)[0], predict(plain, video)[0]):
         # ids and labels of instances; all of a panoptic map
         assert a[:2] == b[:2]

@@ -1,14 +1,16 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """A training step of the tiny panoptic model in mixed precision."""
+
 from argparse import Namespace
 from dataclasses import replace
+
+from projects.maxtron.testing import make_batch
 
 import pytest
 import torch
 from mmengine.config import Config
 
 from tests.models import ROOT, build
-from tools.analysis_tools.benchmark_train_step import make_batch
 
 
 @pytest.fixture(scope='module')
@@ -16,7 +18,8 @@ def step():
     """The model, and preprocessed clips."""
     torch.manual_seed(0)
     cfg = Config.fromfile(
-        ROOT / 'configs/_base_/models/maxtron-nearonline_video-kmax_tiny.py')
+        ROOT / 'configs/_base_/models/maxtron-nearonline_video-kmax_tiny.py'
+    )
     model = build(cfg.model).train()
     model.init_weights()
     for name, parameter in model.named_parameters():
@@ -72,7 +75,8 @@ def test_criterion_computes_in_float32(step):
         cls_logits=pred.cls_logits.float(),
         mask_logits=pred.mask_logits.float(),
         mask_feats=pred.mask_feats.float(),
-        aux=[tuple(x.float() for x in layer) for layer in pred.aux])
+        aux=[tuple(x.float() for x in layer) for layer in pred.aux],
+    )
     expected = losses(widened, semantic.float(), enabled=False)
     actual = losses(pred, semantic, enabled=True)
     for name, loss in expected.items():

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """A whole training step, from frames and labels to every gradient."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -8,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tests.models import ROOT, build
 from tests.parity import load_case
-from tests.test_models.test_losses.clips import pack_clip
+from tests.test_models.clips import pack_clip
 from tools.model_converters.reference_to_maxtron import convert_state_dict
 from tools.model_converters.rules import vps
 
@@ -18,7 +19,8 @@ LOSS_NAMES = dict(
     loss_mask='loss_mask',
     loss_dice='loss_dice',
     loss_pixel='loss_pixel_insdis',
-    loss_semantic='loss_aux_semantic')
+    loss_semantic='loss_aux_semantic',
+)
 PADDED_COLUMNS = 5
 
 
@@ -26,13 +28,14 @@ def build_model(case, name):
     """The R50 model in training; near-online with running statistics."""
     settings = case.settings
     cfg = Config.fromfile(
-        ROOT / f'configs/_base_/models/maxtron-{name}_video-kmax_r50.py').model
+        ROOT / f'configs/_base_/models/maxtron-{name}_video-kmax_r50.py'
+    ).model
     cfg.data_preprocessor.input_size = settings['image_size']
     segmenter = cfg.head.segmenter
     segmenter.num_queries = settings['num_queries']
     if name == 'nearonline':
-        segmenter.transformer_decoder.drop_path_rate = 0.
-        segmenter.semantic_head.dropout = 0.
+        segmenter.transformer_decoder.drop_path_rate = 0.0
+        segmenter.semantic_head.dropout = 0.0
         for loss in ('loss_pixel', 'loss_semantic'):
             segmenter.criterion[loss].sampler.num_points = settings['sample_k']
     model = build(cfg)
@@ -70,7 +73,7 @@ def gradient_norms(model, case):
     """
     names = list(case.settings['gradient_l2'])
     numbers = {
-        name: torch.full_like(weight, -1.)
+        name: torch.full_like(weight, -1.0)
         for name, weight in case.reference_state.items()
     }
     for i, name in enumerate(names):
@@ -84,14 +87,18 @@ def gradient_norms(model, case):
         index = numbers[name].flatten().long()
         assert (index >= 0).all(), name
         squares += torch.bincount(
-            index, parameter.grad.flatten().double()**2, len(names))
+            index, parameter.grad.flatten().double() ** 2, len(names)
+        )
     return squares.sqrt()
 
 
-@pytest.mark.parametrize('case, name, rtol, gradient_rtol, num_gradients', [
-    ('train_step_wc_r50', 'nearonline', 1e-3, 1e-2, 801),
-    ('train_step_cc_r50', 'offline', 1e-4, 1e-4, 88),
-])
+@pytest.mark.parametrize(
+    'case, name, rtol, gradient_rtol, num_gradients',
+    [
+        ('train_step_wc_r50', 'nearonline', 1e-3, 1e-2, 801),
+        ('train_step_cc_r50', 'offline', 1e-4, 1e-4, 88),
+    ],
+)
 def test_equals_reference(case, name, rtol, gradient_rtol, num_gradients):
     case = load_case(case, 'vps')
     model = build_model(case, name)
@@ -104,12 +111,14 @@ def test_equals_reference(case, name, rtol, gradient_rtol, num_gradients):
         layer, _, short = key.rpartition('.')
         reference = LOSS_NAMES[short] + layer.replace('d', '_')
         torch.testing.assert_close(
-            loss.item(), expected[reference], rtol=rtol, atol=0.)
+            loss.item(), expected[reference], rtol=rtol, atol=0.0
+        )
 
     sum(losses.values()).backward()
     norms = gradient_norms(model, case)
     expected = torch.tensor(
-        list(case.settings['gradient_l2'].values()), dtype=torch.float64)
+        list(case.settings['gradient_l2'].values()), dtype=torch.float64
+    )
     # What is smaller is zero but for rounding.
     real = expected > 1e-6 * expected.max()
     assert real.sum() >= num_gradients
@@ -117,11 +126,13 @@ def test_equals_reference(case, name, rtol, gradient_rtol, num_gradients):
         norms[real],
         expected[real],
         rtol=gradient_rtol,
-        atol=1e-8 * expected.max().item())  # the reference's own rounding
+        atol=1e-8 * expected.max().item(),
+    )  # the reference's own rounding
     # Statistics: of frozen and evaluated norms the old ones, else new.
     state = model.state_dict()
     for key, value in case.outputs.items():
         if key.startswith('after.'):
             name = vps.rename(key.removeprefix('after.'))
             torch.testing.assert_close(
-                state[name].view_as(value), value, rtol=1e-4, atol=0.)
+                state[name].view_as(value), value, rtol=1e-4, atol=0.0
+            )

@@ -23,7 +23,7 @@ GOOD = {
     'numpy': '2.2.6',
     'scipy': '1.17.1',
     'pycocotools': '2.0.11',
-    'opencv-python': '4.12.0.88'
+    'opencv-python': '4.12.0.88',
 }
 OPENMMLAB = {
     'onedl-mmengine': None,
@@ -31,7 +31,7 @@ OPENMMLAB = {
     'mmcv-lite': None,
     'mmcv': '2.1.0',
     'onedl-mmdetection': None,
-    'mmdet': '3.3.0'
+    'mmdet': '3.3.0',
 }
 
 
@@ -59,29 +59,63 @@ def test_good_environments_have_no_findings():
     'changes, options, text, remedy',
     [
         ({'torch': '2.1.2'}, {}, 'torch 2.1.2 is older', "'torch>=2.4'"),
-        ({}, dict(device='cuda'), 'no operators for the device "cuda"',
-         'mim install onedl-mmcv'),
-        ({'mmengine': '0.10.7'}, {}, 'mmengine and onedl-mmengine are both',
-         'pip uninstall -y mmengine && pip install --force-reinstall '
-         '--no-deps onedl-mmengine==0.10.12'),
-        ({'mmdet': '3.3.0'}, {}, 'mmdet and onedl-mmdetection are both',
-         'onedl-mmdetection==3.5.1'),
-        ({'onedl-mmcv': '2.3.6'}, {}, 'mmcv-lite and onedl-mmcv are both',
-         'pip uninstall -y mmcv-lite onedl-mmcv'),
-        ({'mmcv-lite': None, 'onedl-mmcv': '2.3.6'}, {},
-         'without its compiled operators', '--no-build-isolation'),
+        (
+            {},
+            dict(device='cuda'),
+            'no operators for the device "cuda"',
+            'mim install onedl-mmcv',
+        ),
+        (
+            {'mmengine': '0.10.7'},
+            {},
+            'mmengine and onedl-mmengine are both',
+            'pip uninstall -y mmengine && pip install --force-reinstall '
+            '--no-deps onedl-mmengine==0.10.12',
+        ),
+        (
+            {'mmdet': '3.3.0'},
+            {},
+            'mmdet and onedl-mmdetection are both',
+            'onedl-mmdetection==3.5.1',
+        ),
+        (
+            {'onedl-mmcv': '2.3.6'},
+            {},
+            'mmcv-lite and onedl-mmcv are both',
+            'pip uninstall -y mmcv-lite onedl-mmcv',
+        ),
+        (
+            {'mmcv-lite': None, 'onedl-mmcv': '2.3.6'},
+            {},
+            'without its compiled operators',
+            '--no-build-isolation',
+        ),
         ({'onedl-mmdetection': '4.0.0'}, {}, 'not of series 3', '<4'),
         ({'scipy': None}, {}, 'scipy is not installed', 'pip install scipy'),
-        ({'mmcv-lite': None}, {}, 'mmcv is not installed',
-         'pip install --no-deps mmcv-lite==2.2.0'),
-        ({}, dict(errors={'cv2': 'ImportError: libGL.so.1: no such file'}),
-         'cv2 cannot be imported', 'opencv-python-headless'),
-        ({}, dict(errors={'mmcv._ext': 'undefined symbol'}),
-         'mmcv._ext cannot be imported', 'mim install --force-reinstall'),
-    ])
+        (
+            {'mmcv-lite': None},
+            {},
+            'mmcv is not installed',
+            'pip install --no-deps mmcv-lite==2.2.0',
+        ),
+        (
+            {},
+            dict(errors={'cv2': 'ImportError: libGL.so.1: no such file'}),
+            'cv2 cannot be imported',
+            'opencv-python-headless',
+        ),
+        (
+            {},
+            dict(errors={'mmcv._ext': 'undefined symbol'}),
+            'mmcv._ext cannot be imported',
+            'mim install --force-reinstall',
+        ),
+    ],
+)
 def test_broken_environments(changes, options, text, remedy):
     findings = [
-        finding for finding in check(make_environment(changes, **options))
+        finding
+        for finding in check(make_environment(changes, **options))
         if text in finding.text
     ]
     assert len(findings) == 1
@@ -92,7 +126,7 @@ def test_broken_environments(changes, options, text, remedy):
 def test_overwritten_mmengine_is_found_by_its_own_version():
     environment = make_environment()
     environment.mm_version = '0.10.7'
-    (finding, ) = check(environment)
+    (finding,) = check(environment)
     assert finding.broken and 'has overwritten them' in finding.text
     assert 'onedl-mmengine==0.10.12' in finding.remedy
 
@@ -109,10 +143,12 @@ def test_openmmlab_stack_is_noted_not_refused():
 
 def start(folder=None):
     environment = dict(os.environ, PYTHONPATH=str(folder or ''))
-    return subprocess.run([sys.executable, str(SCRIPT)],
-                          env=environment,
-                          capture_output=True,
-                          text=True)
+    return subprocess.run(
+        [sys.executable, str(SCRIPT)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_this_environment_is_well():
@@ -122,20 +158,28 @@ def test_this_environment_is_well():
     assert 'torch ' in result.stdout
 
 
-@pytest.mark.skipif(not list(metadata.Distribution.discover(
-    name='onedl-mmengine')), reason="this is OpenMMLab's stack")
+@pytest.mark.skipif(
+    not list(metadata.Distribution.discover(name='onedl-mmengine')),
+    reason="this is OpenMMLab's stack",
+)
 def test_real_metadata_of_a_second_mmengine(tmp_path):
     info = tmp_path / 'mmengine-0.10.7.dist-info'
     info.mkdir()
     (info / 'METADATA').write_text(
-        'Metadata-Version: 2.1\nName: mmengine\nVersion: 0.10.7\n')
+        'Metadata-Version: 2.1\nName: mmengine\nVersion: 0.10.7\n'
+    )
     result = start(tmp_path)
     assert result.returncode == 1
     assert 'BROKEN: mmengine and onedl-mmengine are both' in result.stdout
 
 
-@pytest.mark.parametrize('version, numbers', [('2.13.0+cpu', (2, 13, 0)),
-                                              ('0.10.8rc1', (0, 10, 8)),
-                                              ('2.5.0a0+git1', (2, 5, 0))])
+@pytest.mark.parametrize(
+    'version, numbers',
+    [
+        ('2.13.0+cpu', (2, 13, 0)),
+        ('0.10.8rc1', (0, 10, 8)),
+        ('2.5.0a0+git1', (2, 5, 0)),
+    ],
+)
 def test_release(version, numbers):
     assert check_env['release'](version) == numbers

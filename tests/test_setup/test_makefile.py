@@ -11,21 +11,25 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
-    shutil.which('make') is None, reason='make is not installed')
+    shutil.which('make') is None, reason='make is not installed'
+)
 
 
 def make(*arguments, path=None):
     environment = {
         key: value
-        for key, value in os.environ.items() if not key.startswith('MAKE')
+        for key, value in os.environ.items()
+        if not key.startswith('MAKE')
     }
     if path is not None:
         environment['PATH'] = f'{path}:{environment["PATH"]}'
-    return subprocess.run(['make', *arguments],
-                          cwd=ROOT,
-                          env=environment,
-                          capture_output=True,
-                          text=True)
+    return subprocess.run(
+        ['make', *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 def dry_run(*arguments, **kwargs):
@@ -66,8 +70,13 @@ def test_without_a_gpu(no_gpu):
 
 
 def test_python_venv_and_video_are_honoured():
-    output = dry_run('demo', 'PYTHON=/opt/py', 'VENV=/tmp/no/venv',
-                     'MMCV=full', 'VIDEO=README.md')
+    output = dry_run(
+        'demo',
+        'PYTHON=/opt/py',
+        'VENV=/tmp/no/venv',
+        'MMCV=full',
+        'VIDEO=README.md',
+    )
     assert "'/opt/py' '/tmp/no/venv' 'full'" in output
     command = "/tmp/no/venv/bin/python demo/video_demo.py 'README.md'"
     assert output.count(command) == 2  # both kinds of models
@@ -79,12 +88,18 @@ def test_demo_makes_data_shows_videos_and_measures():
     position = 0
     for kind, config, checkpoint, formats in (
         ('instances', 'tube-link_tiny', 'maxtron_tiny.pth', 'youtube-vis'),
-        ('panoptic', 'video-kmax_tiny', 'maxtron_tiny_panoptic.pth',
-         'vipseg')):
-        for step in (f'--splits val --formats {formats}\n',
-                     'demo/video_demo.py', config, checkpoint,
-                     f"--out 'demo/output/held-out_{kind}.mp4'",
-                     'tools/test.py', config, checkpoint):
+        ('panoptic', 'video-kmax_tiny', 'maxtron_tiny_panoptic.pth', 'vipseg'),
+    ):
+        for step in (
+            f'--splits val --formats {formats}\n',
+            'demo/video_demo.py',
+            config,
+            checkpoint,
+            f"--out 'demo/output/held-out_{kind}.mp4'",
+            'tools/test.py',
+            config,
+            checkpoint,
+        ):
             position = output.index(step, position) + 1
     for kind in ('instances', 'panoptic'):
         position = output.index(f'demo/output/held-out_{kind}.mp4', position)
@@ -93,8 +108,9 @@ def test_demo_makes_data_shows_videos_and_measures():
 
 
 def test_tests_run_side_by_side_or_some_of_them():
-    assert re.search(r'-m pytest .* -n logical .*worksteal *$',
-                     dry_run('test'), re.M)
+    assert re.search(
+        r'-m pytest .* -n logical .*worksteal *$', dry_run('test'), re.M
+    )
     output = dry_run('test', 'TESTS=tests/test_apis -k video -n0')
     assert output.endswith(' tests/test_apis -k video -n0\n')
 
@@ -114,7 +130,13 @@ def test_bad_values_are_refused(tmp_path):
     # an environment that is there and complete
     stamp = tmp_path / '.maxtron-lite'
     stamp.touch()
-    result = make('demo', f'VENV={tmp_path}', 'MMCV=lite', '-o', str(stamp),
-                  'VIDEO=/no/such/film.mp4')
+    result = make(
+        'demo',
+        f'VENV={tmp_path}',
+        'MMCV=lite',
+        '-o',
+        str(stamp),
+        'VIDEO=/no/such/film.mp4',
+    )
     assert result.returncode
     assert 'No such video: /no/such/film.mp4' in result.stderr

@@ -21,19 +21,21 @@ from mmcv.utils.ext_loader import check_ops_exist
 
 ROOT = Path(__file__).parents[2]
 MODULE = ROOT / 'projects/maxtron/_mmcv_lite.py'
-lite = pytest.mark.skipif(
-    has_compiled_operators(), reason='about mmcv-lite')
+lite = pytest.mark.skipif(has_compiled_operators(), reason='about mmcv-lite')
 full = pytest.mark.skipif(
-    not has_compiled_operators(), reason='about the full MMCV')
+    not has_compiled_operators(), reason='about the full MMCV'
+)
 
 
 def run_alone(code, folder, *flags):
     """Run code with the module under test, and a folder before all others."""
-    code = (f'import sys, runpy; sys.path.insert(0, {str(folder)!r})\n'
-            f'lite = runpy.run_path({str(MODULE)!r})\n{code}')
-    return subprocess.run([sys.executable, *flags, '-c', code],
-                          capture_output=True,
-                          text=True)
+    code = (
+        f'import sys, runpy; sys.path.insert(0, {str(folder)!r})\n'
+        f'lite = runpy.run_path({str(MODULE)!r})\n{code}'
+    )
+    return subprocess.run(
+        [sys.executable, *flags, '-c', code], capture_output=True, text=True
+    )
 
 
 @lite
@@ -60,8 +62,10 @@ def test_full_mmcv_is_left_alone():
     extension = importlib.import_module('mmcv._ext')
     assert extension.__file__.endswith('.so')
     keep = mmcv.ops.nms(
-        torch.tensor([[0., 0, 4, 4], [0, 0, 4, 4]]), torch.tensor([.9, .8]),
-        0.5)[1]
+        torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4]]),
+        torch.tensor([0.9, 0.8]),
+        0.5,
+    )[1]
     assert keep.tolist() == [0]
 
 
@@ -69,8 +73,13 @@ def test_deformable_attention_and_point_sampling_run_on_cpu():
     """The module gives what the plain PyTorch function gives, to 1e-6."""
     torch.manual_seed(0)
     attention = mmcv.ops.MultiScaleDeformableAttention(
-        embed_dims=16, num_heads=4, num_levels=2, num_points=2, dropout=0.,
-        batch_first=True).eval()
+        embed_dims=16,
+        num_heads=4,
+        num_levels=2,
+        num_points=2,
+        dropout=0.0,
+        batch_first=True,
+    ).eval()
     shapes = torch.tensor([[4, 5], [2, 3]])
     query, value = torch.rand(2, 7, 16), torch.rand(2, 26, 16)
     points = torch.rand(2, 7, 2, 2)
@@ -79,21 +88,31 @@ def test_deformable_attention_and_point_sampling_run_on_cpu():
         value=value,
         reference_points=points,
         spatial_shapes=shapes,
-        level_start_index=torch.tensor([0, 20]))
+        level_start_index=torch.tensor([0, 20]),
+    )
     offsets = attention.sampling_offsets(query).view(2, 7, 4, 2, 2, 2)
     weights = attention.attention_weights(query).view(2, 7, 4, 4).softmax(-1)
-    places = points[:, :, None, :, None] + offsets / shapes.flip(
-        -1)[None, None, None, :, None]
-    expected = attention.output_proj(
-        multi_scale_deformable_attn_pytorch(
-            attention.value_proj(value).view(2, 26, 4, 4), shapes, places,
-            weights.view(2, 7, 4, 2, 2))) + query
+    places = (
+        points[:, :, None, :, None]
+        + offsets / shapes.flip(-1)[None, None, None, :, None]
+    )
+    expected = (
+        attention.output_proj(
+            multi_scale_deformable_attn_pytorch(
+                attention.value_proj(value).view(2, 26, 4, 4),
+                shapes,
+                places,
+                weights.view(2, 7, 4, 2, 2),
+            )
+        )
+        + query
+    )
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
-    image = torch.arange(12.).view(1, 1, 3, 4)
+    image = torch.arange(12.0).view(1, 1, 3, 4)
     centres = torch.tensor([[[0.125, 1 / 6], [0.875, 5 / 6]]])
     sampled = mmcv.ops.point_sample(image, centres, align_corners=False)
-    torch.testing.assert_close(sampled, torch.tensor([[[0., 11.]]]))
+    torch.testing.assert_close(sampled, torch.tensor([[[0.0, 11.0]]]))
 
 
 def test_compiled_module_stays_in_place(tmp_path):
@@ -103,7 +122,9 @@ def test_compiled_module_stays_in_place(tmp_path):
     (package / '_ext.py').write_text('compiled = True')
     result = run_alone(
         "lite['register_placeholders']()\n"
-        'import mmcv._ext\nassert mmcv._ext.compiled', tmp_path)
+        'import mmcv._ext\nassert mmcv._ext.compiled',
+        tmp_path,
+    )
     assert result.returncode == 0, result.stderr
 
 
@@ -112,7 +133,8 @@ def test_compiled_module_of_another_torch_is_an_error(tmp_path):
     package.mkdir()
     (package / '__init__.py').touch()
     (package / '_ext.py').write_text(
-        'raise ImportError("undefined symbol: _ZN3c10")')
+        'raise ImportError("undefined symbol: _ZN3c10")'
+    )
     result = run_alone("lite['register_placeholders']()", tmp_path)
     assert 'do not load with this PyTorch' in result.stderr
     assert 'undefined symbol: _ZN3c10' in result.stderr
@@ -125,7 +147,9 @@ def test_no_mmcv_is_an_error(tmp_path):
 
 
 def test_torchvision_is_not_imported():
-    code = ('import sys, projects.maxtron, mmdet.apis\n'
-            'sys.exit("torchvision" in sys.modules)')
+    code = (
+        'import sys, projects.maxtron, mmdet.apis\n'
+        'sys.exit("torchvision" in sys.modules)'
+    )
     result = subprocess.run([sys.executable, '-c', code], cwd=ROOT)
     assert result.returncode == 0

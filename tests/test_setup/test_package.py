@@ -32,10 +32,12 @@ print(len(leaves))
 
 
 def run(*command, **kwargs):
-    result = subprocess.run([str(part) for part in command],
-                            capture_output=True,
-                            text=True,
-                            **kwargs)
+    result = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        **kwargs,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -48,8 +50,18 @@ def test_installed_package_works_from_another_folder(tmp_path):
         shutil.copytree(ROOT / part, source / part, ignore=ignore)
     for file in FILES:
         shutil.copy(ROOT / file, source)
-    run(sys.executable, '-m', 'pip', 'install', '--no-deps', '--no-index',
-        '--no-build-isolation', '--target', target, source)
+    run(
+        sys.executable,
+        '-m',
+        'pip',
+        'install',
+        '--no-deps',
+        '--no-index',
+        '--no-build-isolation',
+        '--target',
+        target,
+        source,
+    )
     assert not (target / 'projects/__init__.py').exists()
 
     text = (ROOT / 'projects/maxtron/version.py').read_text()
@@ -58,7 +70,8 @@ def test_installed_package_works_from_another_folder(tmp_path):
     code = f'import sys; sys.path.insert(0, {str(target)!r})\n{use}'
     found = run(sys.executable, '-I', '-c', code, cwd=tmp_path)
     kept = [
-        path for path in (ROOT / 'configs').rglob('*_*.py')
+        path
+        for path in (ROOT / 'configs').rglob('*_*.py')
         if '_base_' not in path.parts
     ]
     assert int(found.split()[-1]) == len(kept) > 0
@@ -69,11 +82,14 @@ def test_requirements_leave_the_stack_to_the_user():
     listed = {}
     for path in (ROOT / 'requirements').glob('*.txt'):
         lines = path.read_text().splitlines()
-        listed[path.stem] = [
-            line for line in lines if line and line[0] != '#'
-        ]
+        listed[path.stem] = [line for line in lines if line and line[0] != '#']
     assert set(listed) == {
-        'runtime', 'mminstall', 'openmmlab', 'optional', 'tests', 'docs'
+        'runtime',
+        'mminstall',
+        'openmmlab',
+        'optional',
+        'tests',
+        'docs',
     }
     assert not [line for line in listed['runtime'] if 'mm' in line]
     stack = [line for line in listed['mminstall'] if 'mm' in line]

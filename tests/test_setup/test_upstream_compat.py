@@ -18,8 +18,11 @@ IS_ONEDL = hasattr(loops._InfiniteDataloaderIterator, 'skip_iter')
 @pytest.fixture
 def openmmlab(monkeypatch):
     """The modules as they are after mending, whichever stack this is."""
-    for module, name in ((loops, '_InfiniteDataloaderIterator'),
-                         (checkpoint, 'torch'), (ytviseval, 'np')):
+    for module, name in (
+        (loops, '_InfiniteDataloaderIterator'),
+        (checkpoint, 'torch'),
+        (ytviseval, 'np'),
+    ):
         monkeypatch.setattr(module, name, getattr(module, name))
     monkeypatch.setattr(mmdet, '__version__', '3.3.0')
     if IS_ONEDL:
@@ -37,15 +40,15 @@ def test_onedl_is_left_alone():
 
 def test_training_state_is_loaded(openmmlab, tmp_path):
     path = str(tmp_path / 'state.pth')
-    weight = torch.arange(3.)
-    torch.save(dict(w=weight, log=HistoryBuffer([1., 2.], [1, 1])), path)
+    weight = torch.arange(3.0)
+    torch.save(dict(w=weight, log=HistoryBuffer([1.0, 2.0], [1, 1])), path)
     state = checkpoint.torch.load(path, map_location='cpu')
     assert state['w'].equal(weight) and state['log'].mean() == 1.5
 
 
 def test_safe_mode_can_be_forced(openmmlab, tmp_path, monkeypatch):
     path = str(tmp_path / 'state.pth')
-    torch.save(HistoryBuffer([1.], [1]), path)
+    torch.save(HistoryBuffer([1.0], [1]), path)
     monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
     with pytest.raises(UnpicklingError):
         checkpoint.torch.load(path, map_location='cpu')

@@ -4,13 +4,14 @@
 The tests run on OneDL's. ``tests/data/upstream`` has the names of OpenMMLab's
 last releases, read from their wheels.
 """
+
 import ast
 import gzip
 import importlib
 import inspect
 import json
 import pkgutil
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import projects.maxtron
@@ -71,18 +72,23 @@ def names_in(tree):
 def missing_imports(tree):
     """What a file imports that OpenMMLab's packages do not have."""
     for line, module, name, _ in names_in(tree):
-        if (module.split('.')[0] in PACKAGES
-                and name not in UPSTREAM.get(module, ())
-                and f'{module}.{name}' not in UPSTREAM):
+        if (
+            module.split('.')[0] in PACKAGES
+            and name not in UPSTREAM.get(module, ())
+            and f'{module}.{name}' not in UPSTREAM
+        ):
             yield f'line {line}: {module}.{name}'
 
 
-@lru_cache(maxsize=None)
+@cache
 def find_type(name):
     """The class or function of theirs that a config means by a type."""
     registries = vars(importlib.import_module('mmdet.registry')).values()
-    found = (registry.get(name) for registry in registries
-             if getattr(registry, 'scope', None) == 'mmdet')
+    found = (
+        registry.get(name)
+        for registry in registries
+        if getattr(registry, 'scope', None) == 'mmdet'
+    )
     return next(filter(is_theirs, found), None)
 
 
@@ -101,8 +107,7 @@ def calls_in(tree):
         called = None
         if name in here:
             module, attribute = here[name]
-            called = getattr(
-                importlib.import_module(module), attribute, None)
+            called = getattr(importlib.import_module(module), attribute, None)
         elif name == 'dict' and isinstance(keywords.get('type'), ast.Constant):
             called = find_type(keywords['type'].value)
             keywords = keywords.keys() - NO_ARGUMENTS
@@ -144,8 +149,11 @@ def names_used(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             yield node.name
-        elif (isinstance(node, ast.Attribute)
-              and ast.unparse(node.value) in ('self', 'cls', 'super()')):
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in (
+            'self',
+            'cls',
+            'super()',
+        ):
             yield node.attr
 
 
@@ -168,15 +176,19 @@ def project_classes():
     for found in pkgutil.walk_packages(package.__path__, 'projects.maxtron.'):
         module = importlib.import_module(found.name)
         for thing in vars(module).values():
-            if (inspect.isclass(thing) and thing.__module__ == found.name
-                    and any(map(is_theirs, thing.__mro__))):
+            if (
+                inspect.isclass(thing)
+                and thing.__module__ == found.name
+                and any(map(is_theirs, thing.__mro__))
+            ):
                 yield thing
 
 
 @pytest.mark.parametrize('missing', (missing_imports, missing_arguments))
 def test_files_use_what_openmmlab_has(missing):
     found = [
-        f'{path.relative_to(ROOT)}, {text}' for path in FILES
+        f'{path.relative_to(ROOT)}, {text}'
+        for path in FILES
         for text in missing(ast.parse(path.read_text()))
     ]
     assert not found
@@ -187,29 +199,48 @@ def test_classes_inherit_what_openmmlab_has():
     assert len(classes) > 50
     assert not {
         full_name(kind): missing
-        for kind in classes if (missing := list(missing_members(kind)))
+        for kind in classes
+        if (missing := list(missing_members(kind)))
     }
 
 
-@pytest.mark.parametrize('source, missing, name', (
-    ('from mmdet.structures import INSTANCE_OFFSET', missing_imports,
-     'mmdet.structures.INSTANCE_OFFSET'),
-    ('import mmdet.structures as s; s.INSTANCE_OFFSET', missing_imports,
-     'mmdet.structures.INSTANCE_OFFSET'),
-    ('import mmdet.datasets.onedl', missing_imports, 'mmdet.datasets.onedl'),
-    ('from mmengine.runner import IterBasedTrainLoop as Loop; '
-     'Loop(max_iters=1, fast_forward_on_resume=True)', missing_arguments,
-     'IterBasedTrainLoop(fast_forward_on_resume=)'),
-    ("dict(type='mmdet.PhotoMetricDistortion', swap_channels=False)",
-     missing_arguments, 'PhotoMetricDistortion(swap_channels=)'),
-))
+@pytest.mark.parametrize(
+    'source, missing, name',
+    (
+        (
+            'from mmdet.structures import INSTANCE_OFFSET',
+            missing_imports,
+            'mmdet.structures.INSTANCE_OFFSET',
+        ),
+        (
+            'import mmdet.structures as s; s.INSTANCE_OFFSET',
+            missing_imports,
+            'mmdet.structures.INSTANCE_OFFSET',
+        ),
+        (
+            'import mmdet.datasets.onedl',
+            missing_imports,
+            'mmdet.datasets.onedl',
+        ),
+        (
+            'from mmengine.runner import IterBasedTrainLoop as Loop; '
+            'Loop(max_iters=1, fast_forward_on_resume=True)',
+            missing_arguments,
+            'IterBasedTrainLoop(fast_forward_on_resume=)',
+        ),
+        (
+            "dict(type='mmdet.PhotoMetricDistortion', swap_channels=False)",
+            missing_arguments,
+            'PhotoMetricDistortion(swap_channels=)',
+        ),
+    ),
+)
 def test_a_name_of_onedl_alone_is_found(source, missing, name):
-    found, = missing(ast.parse(source))
+    (found,) = missing(ast.parse(source))
     assert found.startswith('line 1: ') and found.endswith(name)
 
 
 class Inheriting(BaseModule):
-
     def init_weights(self):
         return self.is_init
 
@@ -219,5 +250,5 @@ def test_a_member_of_onedl_alone_is_found(monkeypatch, name):
     assert not list(missing_members(Inheriting))
     listing = UPSTREAM['mmengine.model.base_module']['BaseModule']
     monkeypatch.delitem(listing, name)
-    found, = missing_members(Inheriting)
+    (found,) = missing_members(Inheriting)
     assert found == f'mmengine.model.base_module.BaseModule.{name}'

@@ -52,21 +52,35 @@ unread = 1
 
     def run(name, number, **options):
         cfg = Config.fromfile(config)
-        cfg.merge_from_dict({
-            'work_dir': str(folder / name),
-            'experiment_name': f'{name}{number}_{folder}', **options})
+        cfg.merge_from_dict(
+            {
+                'work_dir': str(folder / name),
+                'experiment_name': f'{name}{number}_{folder}',
+                **options,
+            }
+        )
         return Runner.from_cfg(cfg)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(Path(__file__).parent))
         run('first', 0).train()
         time.sleep(1.1)  # folders are named by the second
-        run('first', 1, resume=True, load_from=str(
-            folder / 'first/iter_3.pth'), **{
-                'train_cfg.max_iters': 9}).train()
+        run(
+            'first',
+            1,
+            resume=True,
+            load_from=str(folder / 'first/iter_3.pth'),
+            **{'train_cfg.max_iters': 9},
+        ).train()
         time.sleep(1.1)
         run('first', 2, load_from=str(folder / 'first/iter_9.pth')).test()
-        run('second', 0, **{
-            'optim_wrapper.optimizer.lr': 0.1, 'randomness.seed': None,
-            'default_hooks.logger.log_metric_by_epoch': True}).train()
+        run(
+            'second',
+            0,
+            **{
+                'optim_wrapper.optimizer.lr': 0.1,
+                'randomness.seed': None,
+                'default_hooks.logger.log_metric_by_epoch': True,
+            },
+        ).train()
     return folder / 'first', folder / 'second'

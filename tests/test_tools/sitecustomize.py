@@ -4,6 +4,7 @@
 MMEngine has YAPF lay the config out five times a run, which takes longer than
 all else that a run of the tests does. Here it only has to be valid code.
 """
+
 import sys
 from types import ModuleType
 

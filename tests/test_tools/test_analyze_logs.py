@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """MMDetection's log analysis on the logs of trainings by iteration."""
+
 import json
 import sys
 
@@ -42,44 +43,74 @@ def values(path, key):
 
 
 def test_losses_and_time(toy_runs, curves, monkeypatch, tmp_path, capsys):
-    log, = logs(toy_runs[1])
+    (log,) = logs(toy_runs[1])
     out = tmp_path / 'loss.png'
-    analyze(monkeypatch, 'plot_curve', log, '--keys', 'loss', '--out',
-            str(out))
+    analyze(
+        monkeypatch, 'plot_curve', log, '--keys', 'loss', '--out', str(out)
+    )
     assert out.stat().st_size > 1000
-    (xs, ys), = curves
+    ((xs, ys),) = curves
     assert xs == [1, 2, 3, 4, 5, 6] and ys == values(log, 'loss')
     capsys.readouterr()
     analyze(monkeypatch, 'cal_train_time', log)
-    times = [line['time'] for line in map(json.loads, open(log))
-             if 'loss' in line][1:]
-    assert f'average iter time: {sum(times) / 5:.4f} s/iter' in \
-        capsys.readouterr().out
+    times = [
+        line['time'] for line in map(json.loads, open(log)) if 'loss' in line
+    ][1:]
+    assert (
+        f'average iter time: {sum(times) / 5:.4f} s/iter'
+        in capsys.readouterr().out
+    )
 
 
 def test_metrics_of_two_runs(toy_runs, curves, monkeypatch, tmp_path):
     """Over the iterations of the evaluations, whether logged or not."""
     files = [logs(toy_runs[0])[0], logs(toy_runs[1])[0]]
-    analyze(monkeypatch, 'plot_curve', *files, '--keys', 'mean', '--out',
-            str(tmp_path / 'mean.png'))
+    analyze(
+        monkeypatch,
+        'plot_curve',
+        *files,
+        '--keys',
+        'mean',
+        '--out',
+        str(tmp_path / 'mean.png'),
+    )
     assert curves == [([3, 6], values(path, 'toy/mean')) for path in files]
 
 
 def test_average_precision(toy_runs, curves, monkeypatch, tmp_path):
     """MMDetection draws what is called mAP in another way."""
     log = tmp_path / 'scalars.json'
-    log.write_text(open(logs(toy_runs[1])[0]).read().replace(
-        'toy/mean', 'youtube_vis/segm_mAP'))
+    log.write_text(
+        open(logs(toy_runs[1])[0])
+        .read()
+        .replace('toy/mean', 'youtube_vis/segm_mAP')
+    )
     labels = []
     monkeypatch.setattr(pyplot, 'xlabel', labels.append)
-    analyze(monkeypatch, 'plot_curve', str(log), '--keys', 'segm_mAP',
-            '--out', str(tmp_path / 'map.png'))
+    analyze(
+        monkeypatch,
+        'plot_curve',
+        str(log),
+        '--keys',
+        'segm_mAP',
+        '--out',
+        str(tmp_path / 'map.png'),
+    )
     assert curves == [([3, 6], values(log, 'youtube_vis/segm_mAP'))]
     assert labels == ['iter']
 
 
-def test_losses_and_metrics_do_not_mix(toy_runs, curves, monkeypatch,
-                                       tmp_path):
+def test_losses_and_metrics_do_not_mix(
+    toy_runs, curves, monkeypatch, tmp_path
+):
     with pytest.raises(SystemExit, match='and loss in another'):
-        analyze(monkeypatch, 'plot_curve', logs(toy_runs[1])[0], '--keys',
-                'loss', 'mean', '--out', str(tmp_path / 'x.png'))
+        analyze(
+            monkeypatch,
+            'plot_curve',
+            logs(toy_runs[1])[0],
+            '--keys',
+            'loss',
+            'mean',
+            '--out',
+            str(tmp_path / 'x.png'),
+        )

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """What tools/train.py and tools/test.py say of bad VIPSeg data."""
+
 import re
 
 import cv2
@@ -10,7 +11,7 @@ from tests.models import build
 from tests.test_datasets.tiny_panoptic import write_dataset
 from tests.tiny_runs import tiny_run
 
-CONFIG = ('video_kmax/vipseg/video-kmax_r50_8xb4-40k_vipseg.py')
+CONFIG = 'video_kmax/vipseg/video-kmax_r50_8xb4-40k_vipseg.py'
 
 
 def write_run(root):
@@ -19,10 +20,12 @@ def write_run(root):
     cfg = tiny_run(CONFIG, 'data/VIPSeg/VIPSeg_720P/', root, root / 'out')
     for split in ('train', 'val', 'test'):
         cfg[f'{split}_dataloader'].dataset.update(
-            ann_file='train.json', img_suffix='.png')
+            ann_file='train.json', img_suffix='.png'
+        )
     cfg.dump(root / 'tiny.py')
     torch.save(
-        dict(state_dict=build(cfg.model).state_dict()), root / 'tiny.pth')
+        dict(state_dict=build(cfg.model).state_dict()), root / 'tiny.pth'
+    )
 
 
 def remove_annotations(root):
@@ -50,18 +53,36 @@ def draw_unknown_segment(root):
     assert cv2.imwrite(path, ids)
 
 
-@pytest.mark.parametrize('tool, spoil, message', [
-    ('train.py', remove_annotations,
-     'Annotation file .*train.json does not exist. Set data_root and'),
-    ('train.py', remove_frames,
-     r'Frame \d of video (portrait|landscape), .*png, does not exist. Check'),
-    ('test.py', remove_frame,
-     'Frame 3 of video portrait, .*/portrait/00003.png, does not exist.'),
-    ('test.py', crop_map,
-     'video portrait, frame 00003: the prediction is 96 x 64 .*truth 96 x 56'),
-    ('test.py', draw_unknown_segment,
-     'video portrait, frame 00003: the mask of the ground truth has ids .* 7'),
-])
+@pytest.mark.parametrize(
+    'tool, spoil, message',
+    [
+        (
+            'train.py',
+            remove_annotations,
+            'Annotation file .*train.json does not exist. Set data_root and',
+        ),
+        (
+            'train.py',
+            remove_frames,
+            r'Frame \d of video (portrait|landscape), .*png, does not exist. Check',
+        ),
+        (
+            'test.py',
+            remove_frame,
+            'Frame 3 of video portrait, .*/portrait/00003.png, does not exist.',
+        ),
+        (
+            'test.py',
+            crop_map,
+            'video portrait, frame 00003: the prediction is 96 x 64 .*truth 96 x 56',
+        ),
+        (
+            'test.py',
+            draw_unknown_segment,
+            'video portrait, frame 00003: the mask of the ground truth has ids .* 7',
+        ),
+    ],
+)
 def test_bad_data_is_named(run_here, tmp_path, tool, spoil, message):
     write_run(tmp_path)
     spoil(tmp_path)

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Clips are drawn as they are trained on; tubes keep id and colour."""
+
 from pathlib import Path
 
 from projects.maxtron.datasets import OVISDataset
@@ -16,9 +17,14 @@ from tests.test_datasets import tiny_coco, tiny_panoptic, tiny_videos
 from tools.misc.browse_dataset import ClipDrawer, main
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-OVIS = CONFIGS / 'maxtron/ovis/maxtron-nearonline_tube-link_r50_8xb1-15k_ovis.py'  # noqa: E501
-VIPSEG = CONFIGS / 'maxtron/vipseg/maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg.py'  # noqa: E501
-VISUALIZER = dict(type='ClipLocalVisualizer', line_width=0, alpha=1.)
+OVIS = (
+    CONFIGS / 'maxtron/ovis/maxtron-nearonline_tube-link_r50_8xb1-15k_ovis.py'
+)  # noqa: E501
+VIPSEG = (
+    CONFIGS
+    / 'maxtron/vipseg/maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg.py'
+)  # noqa: E501
+VISUALIZER = dict(type='ClipLocalVisualizer', line_width=0, alpha=1.0)
 
 
 @pytest.fixture(scope='module')
@@ -27,7 +33,8 @@ def root(tmp_path_factory):
     classes = OVISDataset.METAINFO['classes']
     for split in ('train', 'valid'):
         tiny_videos.write_dataset(
-            root, split, f'annotations/ovis_{split}.json', classes)
+            root, split, f'annotations/ovis_{split}.json', classes
+        )
     tiny_panoptic.write_dataset(root)
     return root
 
@@ -37,9 +44,17 @@ def options(root, config, split='train', **kwargs):
     if config == VIPSEG:
         kwargs = dict(kwargs, ann_file='train.json', img_suffix='.png')
     kwargs = dict(kwargs, data_root=f'{root}/')
-    return [str(config), '--split', split, '--not-show', '--cfg-options', *(
-        f'{split}_dataloader.dataset.{key}={value}'
-        for key, value in kwargs.items())]
+    return [
+        str(config),
+        '--split',
+        split,
+        '--not-show',
+        '--cfg-options',
+        *(
+            f'{split}_dataloader.dataset.{key}={value}'
+            for key, value in kwargs.items()
+        ),
+    ]
 
 
 def load_clip(root, config, index):
@@ -78,8 +93,9 @@ def hide_first_of_a_class(frame):
     """Others of its class have to keep their numbers."""
     targets = frame.gt_instances
     labels = targets.labels.tolist()
-    first = next(i for i, label in enumerate(labels)
-                 if label in labels[i + 1:])
+    first = next(
+        i for i, label in enumerate(labels) if label in labels[i + 1 :]
+    )
     tubes = frame.gt_panoptic_seg.sem_seg
     tubes[tubes == targets.instances_ids[first]] = 0
     keep = [i for i in range(len(labels)) if i != first]
@@ -91,8 +107,7 @@ def test_panoptic_targets_lie_where_the_segments_are(root):
     drawer, sample = load_clip(root, VIPSEG, 0)
     hide_first_of_a_class(sample['data_samples'][1])
     colors = {}
-    for image, frame in zip(
-            drawer.draw(sample, 24), sample['data_samples']):
+    for image, frame in zip(drawer.draw(sample, 24), sample['data_samples']):
         assert image.shape == (769, 1345, 3)
         tubes = frame.gt_panoptic_seg.sem_seg[0].numpy()
         # a target is that of the pixel at four times its place
@@ -100,7 +115,8 @@ def test_panoptic_targets_lie_where_the_segments_are(root):
         assert at_targets.shape[:2] == tubes.shape
         for tube in np.unique(tubes[tubes > 0]):
             values, counts = np.unique(
-                at_targets[tubes == tube], axis=0, return_counts=True)
+                at_targets[tubes == tube], axis=0, return_counts=True
+            )
             color = tuple(values[counts.argmax()])
             assert counts.max() / counts.sum() > 0.85
             assert colors.setdefault(tube, color) == color
@@ -108,13 +124,15 @@ def test_panoptic_targets_lie_where_the_segments_are(root):
     assert len(set(colors.values())) == len(colors)
 
 
-@pytest.mark.parametrize('config, size, num_frames', [
-    (OVIS, (384, 640), 4), (VIPSEG, (769, 1345), 2)])
+@pytest.mark.parametrize(
+    'config, size, num_frames',
+    [(OVIS, (384, 640), 4), (VIPSEG, (769, 1345), 2)],
+)
 def test_side_by_side_and_separate(root, tmp_path, config, size, num_frames):
     height, width = size
     common = [f'--output-dir={tmp_path}', '--seed=0', '--num=1']
     main([*common, *options(root, config)])
-    path, = tmp_path.rglob('*.jpg')
+    (path,) = tmp_path.rglob('*.jpg')
     assert path.parent.name == 'landscape'
     joined = cv2.imread(str(path))
     assert joined.shape == (height, num_frames * width, 3)
@@ -124,35 +142,51 @@ def test_side_by_side_and_separate(root, tmp_path, config, size, num_frames):
     assert len(paths) == num_frames
     for t, path in enumerate(paths):  # the same clip
         assert path.stem.endswith(f'_{t:02d}')
-        part = joined[:, t * width:(t + 1) * width].astype(int)
+        part = joined[:, t * width : (t + 1) * width].astype(int)
         assert np.abs(part - cv2.imread(str(path))).mean() < 2
 
 
 @pytest.mark.parametrize('config', [OVIS, VIPSEG])
 def test_videos_to_test_on_are_drawn_as_they_are(root, tmp_path, config):
-    main([f'--output-dir={tmp_path}', '--max-frames=7',
-          *options(root, config, 'val')])
-    found = {p.parent.name: cv2.imread(str(p)) for p in
-             tmp_path.rglob('*.jpg')}
+    main(
+        [
+            f'--output-dir={tmp_path}',
+            '--max-frames=7',
+            *options(root, config, 'val'),
+        ]
+    )
+    found = {
+        p.parent.name: cv2.imread(str(p)) for p in tmp_path.rglob('*.jpg')
+    }
     # seven frames are two rows of six, of which five are empty
     assert found['landscape'].shape == (2 * 64, 6 * 96, 3)
     assert not found['landscape'][70:, 100:].any()
     assert found['landscape'][70:, :96].any()
     source = tiny_videos if config == OVIS else tiny_panoptic
-    undrawn = np.abs(found['landscape'][:64, :96].astype(int)
-                     - source.draw_frame('landscape', 0))
+    undrawn = np.abs(
+        found['landscape'][:64, :96].astype(int)
+        - source.draw_frame('landscape', 0)
+    )
     assert undrawn.max() > 100  # the annotations
 
 
 def test_what_cannot_be_drawn(root, tmp_path, capsys):
     with pytest.raises(SystemExit, match='browse_dataset: .*missing.json'):
-        main([f'--output-dir={tmp_path}',
-              *options(root, OVIS, ann_file='missing.json')])
+        main(
+            [
+                f'--output-dir={tmp_path}',
+                *options(root, OVIS, ann_file='missing.json'),
+            ]
+        )
     tiny_coco.write_coco(tmp_path / 'coco')
     coco = CONFIGS / '_base_/datasets/coco_panoptic_kmax.py'
     with pytest.raises(SystemExit, match='is an image, not a clip'):
-        main([f'--output-dir={tmp_path}',
-              *options(tmp_path / 'coco', coco, 'val')])
+        main(
+            [
+                f'--output-dir={tmp_path}',
+                *options(tmp_path / 'coco', coco, 'val'),
+            ]
+        )
     with pytest.raises(SystemExit):
         main(options(root, OVIS))
     assert 'name an --output-dir' in capsys.readouterr().err

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Each thing that is wrong with a dataset is found, in every form."""
+
 import json
 import re
 import shutil
@@ -44,10 +45,15 @@ def sound(tmp_path_factory):
     """All forms in one folder."""
     root = tmp_path_factory.mktemp('sound')
     tiny_videos.write_dataset(
-        root, 'train', 'annotations/ovis_train.json', CLASSES)
+        root, 'train', 'annotations/ovis_train.json', CLASSES
+    )
     tiny_videos.write_dataset(
-        root, 'valid', 'annotations/ovis_valid.json', CLASSES,
-        with_annotations=False)
+        root,
+        'valid',
+        'annotations/ovis_valid.json',
+        CLASSES,
+        with_annotations=False,
+    )
     for name, content in tiny_downloads.vipseg_files().items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,13 +63,17 @@ def sound(tmp_path_factory):
         for t in range(length):
             tiny_panoptic.write_map(
                 root / f'panomasksRGB/{name}/{t:05d}.png',
-                tiny_panoptic.draw_map(name, t), rgb=True)
+                tiny_panoptic.draw_map(name, t),
+                rgb=True,
+            )
     tiny_coco.write_coco(root)
     for split in ('train', 'val'):
         (root / f'panoptic_gt_VIPSeg_{split}.json').write_text(
-            json.dumps(tiny_panoptic.annotations()))
+            json.dumps(tiny_panoptic.annotations())
+        )
         (root / f'annotations/instances_{split}2017.json').write_bytes(
-            tiny_downloads.coco_instances())
+            tiny_downloads.coco_instances()
+        )
     return root
 
 
@@ -76,10 +86,15 @@ def root(sound, tmp_path):
 def command(form, root, *args):
     config, _, _, _, options = FORMS[form]
     return [
-        str(ROOT / 'configs/_base_/datasets' / config), '--nproc=1', *args,
-        '--cfg-options', *options,
-        *(f'{split}_dataloader.dataset.data_root={root}/'
-          for split in ('train', 'val'))
+        str(ROOT / 'configs/_base_/datasets' / config),
+        '--nproc=1',
+        *args,
+        '--cfg-options',
+        *options,
+        *(
+            f'{split}_dataloader.dataset.data_root={root}/'
+            for split in ('train', 'val')
+        ),
     ]
 
 
@@ -95,22 +110,40 @@ def read_tables(output):
     return tables
 
 
-@pytest.mark.parametrize('form, train, val', [
-    ('ovis', (2, '13 (6 to 7', 11, 3, '16', '3 of 25'),
-     (2, '13 (6 to 7', 0, 0, '0', '0 of 25')),
-    ('vipseg', (2, '12 (5 to 7', 12, 4, '46', '5 of 124'), None),
-    ('raw', (2, '12 (5 to 7', 12, 4, '46 (in the d', '5 of 124'),
-     (1, '5 (5 to 5', 5, 2, '18 (in the d', '4 of 124')),
-    ('coco', (3, '3 (1 to 1', 3, 3, '10', '4 of 133'), None),
-    ('instances', (3, '3 (1 to 1', 3, 3, '3', '3 of 80'), None)
-])
+@pytest.mark.parametrize(
+    'form, train, val',
+    [
+        (
+            'ovis',
+            (2, '13 (6 to 7', 11, 3, '16', '3 of 25'),
+            (2, '13 (6 to 7', 0, 0, '0', '0 of 25'),
+        ),
+        ('vipseg', (2, '12 (5 to 7', 12, 4, '46', '5 of 124'), None),
+        (
+            'raw',
+            (2, '12 (5 to 7', 12, 4, '46 (in the d', '5 of 124'),
+            (1, '5 (5 to 5', 5, 2, '18 (in the d', '4 of 124'),
+        ),
+        ('coco', (3, '3 (1 to 1', 3, 3, '10', '4 of 133'), None),
+        ('instances', (3, '3 (1 to 1', 3, 3, '3', '3 of 80'), None),
+    ],
+)
 def test_counts_of_sound_data(sound, capsys, form, train, val):
     main(command(form, sound))
     output = capsys.readouterr().out
     assert output.endswith('No errors.\n')
     for table, wanted in zip(read_tables(output), (train, val or train)):
-        for key, value in zip(('videos', 'frames', 'annotated frames',
-                               'instances', 'masks', 'categories'), wanted):
+        for key, value in zip(
+            (
+                'videos',
+                'frames',
+                'annotated frames',
+                'instances',
+                'masks',
+                'categories',
+            ),
+            wanted,
+        ):
             assert table[key].startswith(str(value)), key
         assert table['errors'] == '0'
         assert table['decoded frames'] == table['frames'].split()[0]
@@ -194,8 +227,11 @@ def same_instance(content):
 def other_category(content):
     """The tube changes its class in its third frame."""
     first = content['annotations'][0]
-    tube = [a for a in content['annotations']
-            if a['instance_id'] == first['instance_id']]
+    tube = [
+        a
+        for a in content['annotations']
+        if a['instance_id'] == first['instance_id']
+    ]
     tube[2]['category_id'] = 7
 
 
@@ -206,10 +242,10 @@ def other_category_of_segment(content):
 
 def cut_mask(content):
     """Valid for pycocotools, but runs are missing at the end."""
-    rle = mask_utils.encode(
-        np.asfortranarray(np.ones((64, 48), np.uint8)))
-    content['annotations'][0]['segmentation']['counts'] = (
-        rle['counts'].decode())
+    rle = mask_utils.encode(np.asfortranarray(np.ones((64, 48), np.uint8)))
+    content['annotations'][0]['segmentation']['counts'] = rle[
+        'counts'
+    ].decode()
 
 
 def no_mask(content):
@@ -280,7 +316,7 @@ def test_each_fault_is_found(root, capsys, form, spoil, message):
         main(command(form, root))
     lines = capsys.readouterr().out.splitlines()
     found = [line for line in lines if re.match('(train|val): ', line)]
-    assert end.value.args == (f'check_dataset: {len(found)} error(s)', )
+    assert end.value.args == (f'check_dataset: {len(found)} error(s)',)
     # of the validation set there is something only where files are shared
     found = [line for line in found if line.startswith('train: ')]
     assert len(found) == 1
@@ -308,8 +344,12 @@ def test_as_a_script_with_processes(root):
     script = ROOT / 'tools/misc/check_dataset.py'
     args = command('coco', root)
     args[1] = '--nproc=2'
-    result = subprocess.run([sys.executable, script, *args],
-                            capture_output=True, text=True, cwd=root)
+    result = subprocess.run(
+        [sys.executable, script, *args],
+        capture_output=True,
+        text=True,
+        cwd=root,
+    )
     assert result.returncode == 1, result.stderr
     assert result.stderr.endswith('check_dataset: 1 error(s)\n')
     assert 'Traceback' not in result.stderr
@@ -317,8 +357,10 @@ def test_as_a_script_with_processes(root):
 
 
 def test_bad_usage(sound, capsys):
-    for args, message in ((['--nproc=0'], '--nproc must be 1 or more'),
-                          (['--splits', 'all'], 'invalid choice')):
+    for args, message in (
+        (['--nproc=0'], '--nproc must be 1 or more'),
+        (['--splits', 'all'], 'invalid choice'),
+    ):
         with pytest.raises(SystemExit):
             main(command('ovis', sound, *args))
         assert message in capsys.readouterr().err

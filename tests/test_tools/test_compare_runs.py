@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Tables of the work folders of real, if tiny, trainings."""
+
 import json
 import re
 
@@ -27,16 +28,23 @@ def test_tables(toy_runs, capsys):
     assert results['seed'][0] == '1' and int(results['seed'][1]) > 1
     assert results['iterations'] == ['9 of 9', '6 of 6']
     assert all(float(x) < 1 for x in results['s/iter'])
-    means = [first.evaluations[9]['toy/mean'],
-             second.evaluations[6]['toy/mean']]
+    means = [
+        first.evaluations[9]['toy/mean'],
+        second.evaluations[6]['toy/mean'],
+    ]
     assert results['toy/mean'] == [
-        f'{means[0]:.4g}', f'{means[1]:.4g} ({means[1] - means[0]:+.4g})']
+        f'{means[0]:.4g}',
+        f'{means[1]:.4g} ({means[1] - means[0]:+.4g})',
+    ]
     assert results['test: toy/mean'] == [f'{means[0]:.4g}', '-']
     assert settings.pop('setting') == list(map(str, toy_runs))
     assert set(settings) - {':--'} == {
-        '`default_hooks.logger.log_metric_by_epoch`', '`load_from`',
-        '`optim_wrapper.optimizer.lr`', '`randomness.seed`',
-        '`train_cfg.max_iters`'}
+        '`default_hooks.logger.log_metric_by_epoch`',
+        '`load_from`',
+        '`optim_wrapper.optimizer.lr`',
+        '`randomness.seed`',
+        '`train_cfg.max_iters`',
+    }
     assert settings['`optim_wrapper.optimizer.lr`'] == ['0.01', '0.1']
 
 
@@ -46,8 +54,11 @@ def test_resumed_run_is_one(toy_runs):
     assert [line['step'] for line in run.training] == list(range(1, 10))
     assert list(run.evaluations) == [3, 6, 9]
     last = sorted(toy_runs[0].glob('*/vis_data/scalars.json'))[-1]
-    times = [json.loads(line)['time'] for line in last.read_text().splitlines()
-             if 'loss' in line]
+    times = [
+        json.loads(line)['time']
+        for line in last.read_text().splitlines()
+        if 'loss' in line
+    ]
     assert [line['time'] for line in run.training[3:]] == times
     # evaluations that are logged without their iteration
     assert list(read_run(toy_runs[1]).evaluations) == [3, 6]
@@ -55,16 +66,19 @@ def test_resumed_run_is_one(toy_runs):
 
 def test_best_and_chosen_metrics(toy_runs, tmp_path, capsys):
     """The best evaluation is told if it is not the last."""
-    for name, values in (('a', (.5, .25)), ('b', (.25, .5))):
+    for name, values in (('a', (0.5, 0.25)), ('b', (0.25, 0.5))):
         folder = tmp_path / name / '20260101_000000' / 'vis_data'
         folder.mkdir(parents=True)
-        config, = toy_runs[1].glob('*/vis_data/config.py')
+        (config,) = toy_runs[1].glob('*/vis_data/config.py')
         (folder / 'config.py').write_text(config.read_text())
         with open(folder / 'scalars.json', 'w') as file:
             for step, value in zip((3, 6), values):
-                for line in (dict(loss=1., time=9. / step, memory=100 + step,
-                                  step=step),
-                             {'x/AP': value, 'x/AR': 1., 'step': step}):
+                for line in (
+                    dict(
+                        loss=1.0, time=9.0 / step, memory=100 + step, step=step
+                    ),
+                    {'x/AP': value, 'x/AR': 1.0, 'step': step},
+                ):
                     file.write(json.dumps(line) + '\n')
             file.write('{"loss": 1.0, "ti')  # it was killed here
     main([str(tmp_path / 'a'), str(tmp_path / 'b'), '--keys', 'AP'])
@@ -79,9 +93,10 @@ def test_best_and_chosen_metrics(toy_runs, tmp_path, capsys):
 
 def test_settings_in_lists_and_of_one_run_only(toy_runs):
     runs = list(map(read, map(str, toy_runs)))
-    for run, hooks in zip(runs, ([dict(type='A', x=1)],
-                                 [dict(type='A', x='|' * 99), dict(type='B')])
-                          ):
+    for run, hooks in zip(
+        runs,
+        ([dict(type='A', x=1)], [dict(type='A', x='|' * 99), dict(type='B')]),
+    ):
         run.cfg.custom_hooks = hooks
     rows = {row[0]: row[1:] for row in differences(runs)}
     assert rows['`custom_hooks.0.x`'][0] == '1'

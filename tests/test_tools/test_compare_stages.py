@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The comparison of the stages: what it runs, skips and prints."""
+
 import json
 import math
 from pathlib import Path
@@ -18,19 +19,20 @@ from tools.misc.compare_stages import (
 )
 
 
-def write_run(training, values, step=None, cpu_seconds=('60.0', )):
+def write_run(training, values, step=None, cpu_seconds=('60.0',)):
     """Leave what a training leaves, with an evaluation half way, too."""
     logs = training.folder / '20261122_213812' / 'vis_data'
     logs.mkdir(parents=True)
     half = training.num_iters // 2
     lines = [
-        dict(lr=1e-3, loss=30.5, loss_cls=.25, step=half),
-        dict({key: 1. for key in values}, data_time=.002, step=half),
-        dict(lr=1e-6, loss=24.7, loss_cls=.12, step=training.num_iters),
-        dict(values, data_time=.002, step=step or training.num_iters)
+        dict(lr=1e-3, loss=30.5, loss_cls=0.25, step=half),
+        dict({key: 1.0 for key in values}, data_time=0.002, step=half),
+        dict(lr=1e-6, loss=24.7, loss_cls=0.12, step=training.num_iters),
+        dict(values, data_time=0.002, step=step or training.num_iters),
     ]
-    (logs / 'scalars.json').write_text(''.join(
-        json.dumps(line) + '\n' for line in lines))
+    (logs / 'scalars.json').write_text(
+        ''.join(json.dumps(line) + '\n' for line in lines)
+    )
     training.checkpoint.write_bytes(b'weights')
     (training.folder / 'cpu_seconds.txt').write_text('\n'.join(cpu_seconds))
 
@@ -66,22 +68,22 @@ def test_plan(task, tmp_path):
 def test_only_the_last_evaluation_counts(tmp_path):
     first, second, third = plan('panoptic', [0, 1, 2], tmp_path)[6:9]
     assert first.metrics() is None and math.isnan(first.cpu_minutes())
-    write_run(first, results('panoptic', 40.), cpu_seconds=('60.0', '30.0'))
-    assert first.metrics()['vps/VPQ'] == 40.
+    write_run(first, results('panoptic', 40.0), cpu_seconds=('60.0', '30.0'))
+    assert first.metrics()['vps/VPQ'] == 40.0
     assert first.cpu_minutes() == 1.5  # it was resumed once
-    write_run(second, results('panoptic', 40.), step=1)
+    write_run(second, results('panoptic', 40.0), step=1)
     assert second.metrics() is None
     # stopped in the last evaluation, tested afterwards
     path = second.folder / 'test' / '20261122_230000'
     path.mkdir(parents=True)
     (path / '20261122_230000.json').write_text('{"vps/VPQ": 41.0}')
-    assert second.metrics() == {'vps/VPQ': 41.}
+    assert second.metrics() == {'vps/VPQ': 41.0}
     assert third.metrics() is None
 
 
 def test_finished_runs_are_not_repeated(tmp_path, capsys):
     training = plan('instance', [0], tmp_path)[0]
-    write_run(training, results('instance', .25))
+    write_run(training, results('instance', 0.25))
     training.run(threads=1)
     assert 'finished before' in capsys.readouterr().out
     assert not (training.folder / 'driver.log').exists()
@@ -90,7 +92,7 @@ def test_finished_runs_are_not_repeated(tmp_path, capsys):
 def test_failure_is_told_with_its_log(tmp_path):
     """The checkpoint to start from is damaged, if there are data at all."""
     trainings = plan('panoptic', [0], tmp_path)
-    write_run(trainings[0], results('panoptic', 40.))
+    write_run(trainings[0], results('panoptic', 40.0))
     baseline = trainings[1]
     assert baseline.start is trainings[0]
     with pytest.raises(RuntimeError, match='train.py ended with 1; see .*log'):
@@ -105,10 +107,10 @@ def test_table(tmp_path, capsys):
     main(argv)  # nothing yet: two empty tables
     assert capsys.readouterr().out.count('CPU min |') == 2
     panoptic = plan('panoptic', [0, 1], tmp_path)
-    for training, value in zip(panoptic, (40., 43., 50., 50., 60.)):
+    for training, value in zip(panoptic, (40.0, 43.0, 50.0, 50.0, 60.0)):
         write_run(training, results('panoptic', value))
     instance = plan('instance', [0], tmp_path)
-    write_run(instance[3], results('instance', .2))
+    write_run(instance[3], results('instance', 0.2))
     out = tmp_path / 'out.json'
     main([*argv, '--out', str(out)])
     text = capsys.readouterr().out
@@ -119,6 +121,6 @@ def test_table(tmp_path, capsys):
     tables = json.loads(out.read_text())
     entry = tables['panoptic']['near-online, stage 1']  # of one seed so far
     assert entry['seeds'] == [0]
-    assert entry['metrics']['VPQ'] == dict(values=[60.], mean=60., std=0.)
+    assert entry['metrics']['VPQ'] == dict(values=[60.0], mean=60.0, std=0.0)
     assert Path(ROOT / entry['config']).exists()
     assert format_table('panoptic', summarize('panoptic', panoptic)) in text

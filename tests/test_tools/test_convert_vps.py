@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """What the reference's VPS code, kMaX and ImageNet files are converted to."""
+
 import gzip
 import json
 import pickle
@@ -27,29 +28,44 @@ BASE = ROOT / 'configs/_base_/models'
 # Config of the zoo that a list of keys is of, and parameters in total, as the
 # fact sheet has them.
 REAL = {
-    'maxtron_wc_r50':
-    ('maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg', 81522806),
-    'maxtron_wc_convnext_large':
-    ('maxtron-nearonline_video-kmax_convnext-l_8xb4-30k_vipseg', 252506870),
-    'maxtron_wc_convnextv2_large':
-    ('maxtron-nearonline_video-kmax_convnextv2-l_8xb4-30k_vipseg', 252696374),
-    'maxtron_cc_r50':
-    ('maxtron-offline_video-kmax_r50_16xb1-15k_vipseg', 70863001),
-    'maxtron_cc_convnext_large':
-    ('maxtron-offline_video-kmax_convnext-l_16xb1-15k_vipseg', 245658393),
-    'maxtron_cc_convnextv2_large':
-    ('maxtron-offline_video-kmax_convnextv2-l_16xb1-15k_vipseg', 245847897),
-    'kmax_r50':
-    ('kmax_r50_8xb8-150k_coco-panoptic', 72436862),
-    'kmax_wc_r50':
-    ('kmax-msda_r50_8xb8-150k_coco-panoptic', 75750078),
-    'kmax_wc_convnext_large':
-    ('kmax-msda_convnext-l_8xb8-150k_coco-panoptic', 246734142),
-    'kmax_wc_convnextv2_large':
-    ('kmax-msda_convnextv2-l_8xb8-150k_coco-panoptic', 246923646),
+    'maxtron_wc_r50': (
+        'maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg',
+        81522806,
+    ),
+    'maxtron_wc_convnext_large': (
+        'maxtron-nearonline_video-kmax_convnext-l_8xb4-30k_vipseg',
+        252506870,
+    ),
+    'maxtron_wc_convnextv2_large': (
+        'maxtron-nearonline_video-kmax_convnextv2-l_8xb4-30k_vipseg',
+        252696374,
+    ),
+    'maxtron_cc_r50': (
+        'maxtron-offline_video-kmax_r50_16xb1-15k_vipseg',
+        70863001,
+    ),
+    'maxtron_cc_convnext_large': (
+        'maxtron-offline_video-kmax_convnext-l_16xb1-15k_vipseg',
+        245658393,
+    ),
+    'maxtron_cc_convnextv2_large': (
+        'maxtron-offline_video-kmax_convnextv2-l_16xb1-15k_vipseg',
+        245847897,
+    ),
+    'kmax_r50': ('kmax_r50_8xb8-150k_coco-panoptic', 72436862),
+    'kmax_wc_r50': ('kmax-msda_r50_8xb8-150k_coco-panoptic', 75750078),
+    'kmax_wc_convnext_large': (
+        'kmax-msda_convnext-l_8xb8-150k_coco-panoptic',
+        246734142,
+    ),
+    'kmax_wc_convnextv2_large': (
+        'kmax-msda_convnextv2-l_8xb8-150k_coco-panoptic',
+        246923646,
+    ),
 }
 CONVNEXT = dict(
-    depths=(1, 1, 1, 1), channels=(8, 16, 32, 64))  # of convnext*_odd
+    depths=(1, 1, 1, 1), channels=(8, 16, 32, 64)
+)  # of convnext*_odd
 
 
 def reference_state(name):
@@ -70,8 +86,10 @@ def test_key_lists_are_those_of_the_real_models(name):
     assert {k: v.shape for k, v in converted.items()} == expected
     assert sum(p.numel() for p in model.parameters()) == count
     if '_cc_' in name:  # all but the tracker is frozen
-        assert sum(p.numel() for p in model.parameters()
-                   if p.requires_grad) == 5194624
+        assert (
+            sum(p.numel() for p in model.parameters() if p.requires_grad)
+            == 5194624
+        )
 
 
 def test_heads_of_the_tracker_begin_as_in_the_reference():
@@ -87,15 +105,15 @@ def test_heads_of_the_tracker_begin_as_in_the_reference():
     for source, copy in copies.items():
         assert vps.rename(copy) == vps.rename(source).replace(
             f'head.segmenter.{head.tracker_heads.copied_from}.',
-            'head.tracker_heads.')
+            'head.tracker_heads.',
+        )
 
 
 def test_semantic_branch_of_an_offline_checkpoint():
     """The offline model has none, so what is left over is dropped."""
     near_online = reference_state('maxtron_wc_r50')
     semantic = {
-        k: v
-        for k, v in near_online.items() if '_auxiliary_semantic' in k
+        k: v for k, v in near_online.items() if '_auxiliary_semantic' in k
     }
     assert len(semantic) == 86
     offline, dropped = reference_state('maxtron_cc_r50'), dict()
@@ -111,25 +129,37 @@ def test_semantic_branch_of_an_offline_checkpoint():
 def test_both_spellings_of_the_predictor():
     state = reference_state('kmax_r50')
     respelled = {
-        k.replace('_predcitor', '_predictor'): v
-        for k, v in state.items()
+        k.replace('_predcitor', '_predictor'): v for k, v in state.items()
     }
     assert respelled.keys() != state.keys()
-    assert (list(convert_state_dict(state)) == list(
-        convert_state_dict(respelled)))
+    assert list(convert_state_dict(state)) == list(
+        convert_state_dict(respelled)
+    )
 
 
-@pytest.mark.parametrize('key, message', [
-    ('sem_seg_head.predictor._kmax_transformer_layers.0.foo.weight',
-     r'1 keys are not those of a VPS or COCO panoptic.*\n  sem_seg.*foo'),
-    ('sem_seg_head.pixel_decoder._in_norms.0.running_mean', '1 keys.*VPS'),
-    ('sem_seg_head.predictor.transformer_self_attention_layers.0.norm.bias',
-     'Mask2Former of Detectron2, which is not read'),
-    ('backbone.stages.0.0.gamma.weight', 'gamma.weight'),
-    ('cross_clip_tracking_module.conv_norms.0.running_mean',
-     '1 keys.*VPS.*\n  cross_clip.*running_mean'),
-    ('cross_clip_tracking_module.activation_proj.weight', 'activation_proj'),
-])
+@pytest.mark.parametrize(
+    'key, message',
+    [
+        (
+            'sem_seg_head.predictor._kmax_transformer_layers.0.foo.weight',
+            r'1 keys are not those of a VPS or COCO panoptic.*\n  sem_seg.*foo',
+        ),
+        ('sem_seg_head.pixel_decoder._in_norms.0.running_mean', '1 keys.*VPS'),
+        (
+            'sem_seg_head.predictor.transformer_self_attention_layers.0.norm.bias',
+            'Mask2Former of Detectron2, which is not read',
+        ),
+        ('backbone.stages.0.0.gamma.weight', 'gamma.weight'),
+        (
+            'cross_clip_tracking_module.conv_norms.0.running_mean',
+            '1 keys.*VPS.*\n  cross_clip.*running_mean',
+        ),
+        (
+            'cross_clip_tracking_module.activation_proj.weight',
+            'activation_proj',
+        ),
+    ],
+)
 def test_unknown_keys_are_named(key, message):
     state = dict(reference_state('maxtron_wc_r50'), **{key: torch.zeros(1)})
     with pytest.raises(ValueError, match=message):
@@ -164,14 +194,14 @@ def detectron2_name(key):
 @pytest.mark.parametrize('protocol', [2, 4, 5])
 def test_detectron2_resnet(tmp_path, tiny_config, capsys, protocol):
     torch.manual_seed(0)
-    backbone = dict(
-        type='ResNet', depth=50, base_channels=4, stem_channels=4)
+    backbone = dict(type='ResNet', depth=50, base_channels=4, stem_channels=4)
     source = MODELS.build(dict(backbone, type='mmdet.ResNet')).state_dict()
     for value in source.values():
         value.copy_(torch.rand_like(value.float()))
     weights = {
         detectron2_name(k): v.numpy()
-        for k, v in source.items() if 'num_batches' not in k
+        for k, v in source.items()
+        if 'num_batches' not in k
     }
     weights['stem.fc.weight'] = np.zeros((1000, 128), np.float32)
     src, dst = tmp_path / 'R-50.pkl', str(tmp_path / 'r50.pth')
@@ -180,15 +210,20 @@ def test_detectron2_resnet(tmp_path, tiny_config, capsys, protocol):
             dict(
                 model=weights,
                 __author__='torchvision',
-                matching_heuristics=True), protocol))
+                matching_heuristics=True,
+            ),
+            protocol,
+        )
+    )
     main([str(src), dst, '--config', str(tiny_config(**backbone))])
     printed = capsys.readouterr().out
     assert 'All weights fit the backbone of' in printed
     assert 'dropped stem.fc.weight: part of the classification' in printed
 
     init_cfg = dict(type='Pretrained', checkpoint=dst)
-    model = MODELS.build(dict(backbone, type='mmdet.ResNet',
-                              init_cfg=init_cfg))
+    model = MODELS.build(
+        dict(backbone, type='mmdet.ResNet', init_cfg=init_cfg)
+    )
     model.init_weights()
     for key, value in model.state_dict().items():
         if 'num_batches' not in key:
@@ -206,13 +241,13 @@ def test_original_convnext(tmp_path, tiny_config, capsys, form):
     src, dst = tmp_path / 'source', str(tmp_path / 'out.pth')
     if form == 'pkl':
         with src.open('wb') as file:
-            pickle.dump(
-                dict(model=weights, __author__='third_party'), file)
+            pickle.dump(dict(model=weights, __author__='third_party'), file)
     else:
         torch.save(
             dict(model=weights),
             src,
-            _use_new_zipfile_serialization=form == 'pth')
+            _use_new_zipfile_serialization=form == 'pth',
+        )
     backbone = dict(type='ConvNeXt', arch=CONVNEXT, use_grn=True)
     main([str(src), dst, '--config', str(tiny_config(**backbone))])
     printed = capsys.readouterr().out
@@ -222,7 +257,7 @@ def test_original_convnext(tmp_path, tiny_config, capsys, form):
     assert state.keys() == case.state.keys()
     for key, value in state.items():
         assert torch.equal(value, case.state[key])
-    assert state['stages.0.0.grn.gamma'].shape == (32, )
+    assert state['stages.0.0.grn.gamma'].shape == (32,)
 
 
 class Payload:
@@ -255,9 +290,12 @@ def test_classes_of_another_data_set(tmp_path):
         dict(
             model={
                 f'{name}weight': torch.zeros(134, 256, 1),
-                f'{name}bias': torch.zeros(134)
+                f'{name}bias': torch.zeros(134),
             },
-            iteration=7), src)
+            iteration=7,
+        ),
+        src,
+    )
     config = tmp_path / 'config.py'
     cfg = Config.fromfile(BASE / 'video-kmax_tiny.py')
     cfg.model.head.segmenter.num_classes = 124
@@ -265,7 +303,7 @@ def test_classes_of_another_data_set(tmp_path):
     cfg.dump(config)
     out = tmp_path / 'out.pth'
     with pytest.raises(
-            RuntimeError,
-            match=r'(?s)cls_embed.*\[134, 256, 1\].*COCO and VIPSeg'):
+        RuntimeError, match=r'(?s)cls_embed.*\[134, 256, 1\].*COCO and VIPSeg'
+    ):
         main([str(src), str(out), '--config', str(config)])
     assert not out.exists()

@@ -4,6 +4,7 @@
 The number of videos, or of images, that are measured is odd: there is not
 one for each process in every turn.
 """
+
 import json
 import os
 import runpy
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -24,40 +25,57 @@ from tests.test_tools.test_train_test import call, run
 
 SYNTHETIC = ROOT / 'configs/maxtron/synthetic'
 SPLITS = ('train', 'val', 'test')
-THRESHOLDS = dict(pixel=0.1, thing=0., stuff=0., overlap=0.)
+THRESHOLDS = dict(pixel=0.1, thing=0.0, stuff=0.0, overlap=0.0)
 
 
 class Setting(NamedTuple):
     """A config, and what makes its run a matter of seconds."""
+
     config: Path
     lr: float
     base_batch: int  # that the learning rate is for
     num_iters: int
     metrics: str  # of which none is 0 after these
-    options: List[str]
+    options: list[str]
     is_killed: bool = False  # or resumes from a checkpoint of another run
 
 
 def vps_nearonline(data):
     return Setting(
-        next(SYNTHETIC.glob('*-nearonline_*_synthetic-vps.py')), 2e-4, 8, 4,
-        'vps/VPQ vps/VPQ_Th vps/VPQ_St vps/STQ', [
+        next(SYNTHETIC.glob('*-nearonline_*_synthetic-vps.py')),
+        2e-4,
+        8,
+        4,
+        'vps/VPQ vps/VPQ_Th vps/VPQ_St vps/STQ',
+        [
             f'load_from={ROOT}/demo/maxtron_tiny_panoptic.pth',
             'param_scheduler.0.warmup_iters=2',
-            *(f'{split}_dataloader.dataset.data_root='
-              f'{data}/vipseg/VIPSeg_720P/' for split in SPLITS)
-        ], is_killed=True)
+            *(
+                f'{split}_dataloader.dataset.data_root='
+                f'{data}/vipseg/VIPSeg_720P/'
+                for split in SPLITS
+            ),
+        ],
+        is_killed=True,
+    )
 
 
 def vis_offline(data):
     return Setting(
-        next(SYNTHETIC.glob('*-offline_*_synthetic-vis.py')), 5e-4, 2, 4,
-        'youtube_vis/segm_mAP', [
+        next(SYNTHETIC.glob('*-offline_*_synthetic-vis.py')),
+        5e-4,
+        2,
+        4,
+        'youtube_vis/segm_mAP',
+        [
             f'load_from={ROOT}/demo/maxtron_tiny.pth',
             'train_dataloader.dataset.clip_len=6',
-            *(f'{split}_dataloader.dataset.data_root={data}/youtube-vis/'
-              for split in SPLITS)
-        ])
+            *(
+                f'{split}_dataloader.dataset.data_root={data}/youtube-vis/'
+                for split in SPLITS
+            ),
+        ],
+    )
 
 
 def coco_pretraining(data):
@@ -67,52 +85,94 @@ def coco_pretraining(data):
     name = 'kmax_r50_8xb8-150k_coco-panoptic.py'
     shrink(f'configs/kmax/coco/{name}', data, data).dump(data / name)
     return Setting(
-        data / name, 0.16, 64, 8, 'coco_panoptic/PQ', [
+        data / name,
+        0.16,
+        64,
+        8,
+        'coco_panoptic/PQ',
+        [
             'log_level=INFO',
-            *(f'model.head.test_cfg.{name}_thr={value}'
-              for name, value in THRESHOLDS.items())
-        ])
+            *(
+                f'model.head.test_cfg.{name}_thr={value}'
+                for name, value in THRESHOLDS.items()
+            ),
+        ],
+    )
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     """The synthetic benchmark, of three videos for a test."""
     folder = tmp_path_factory.mktemp('data')
-    result = run('dataset_converters/make_synthetic.py', folder, folder,
-                 '--size', 'small', '--formats', 'youtube-vis', 'vipseg',
-                 '--num-train', 4, '--num-val', 3, '--frames', 12, 12,
-                 '--nproc', 1)
+    result = run(
+        'dataset_converters/make_synthetic.py',
+        folder,
+        folder,
+        '--size',
+        'small',
+        '--formats',
+        'youtube-vis',
+        'vipseg',
+        '--num-train',
+        4,
+        '--num-val',
+        3,
+        '--frames',
+        12,
+        12,
+        '--nproc',
+        1,
+    )
     assert result.returncode == 0, result.stderr
     return folder
 
 
 @pytest.fixture(
-    scope='module', params=(vps_nearonline, vis_offline, coco_pretraining))
+    scope='module', params=(vps_nearonline, vis_offline, coco_pretraining)
+)
 def setting(request, data):
     setting = request.param(data)
-    return setting._replace(options=[
-        '--cfg-options', 'randomness.seed=3', 'train_dataloader.batch_size=2',
-        'train_dataloader.num_workers=1',
-        *(f'{split}_dataloader.{option}' for split in SPLITS[1:]
-          for option in ('num_workers=0', 'persistent_workers=False')),
-        f'train_cfg.max_iters={setting.num_iters}',
-        f'train_cfg.val_interval={setting.num_iters}',
-        f'default_hooks.checkpoint.interval={setting.num_iters - 2}',
-        f'optim_wrapper.optimizer.lr={setting.lr}',
-        'default_hooks.logger.interval=1', 'log_processor.window_size=1',
-        *setting.options
-    ])
+    return setting._replace(
+        options=[
+            '--cfg-options',
+            'randomness.seed=3',
+            'train_dataloader.batch_size=2',
+            'train_dataloader.num_workers=1',
+            *(
+                f'{split}_dataloader.{option}'
+                for split in SPLITS[1:]
+                for option in ('num_workers=0', 'persistent_workers=False')
+            ),
+            f'train_cfg.max_iters={setting.num_iters}',
+            f'train_cfg.val_interval={setting.num_iters}',
+            f'default_hooks.checkpoint.interval={setting.num_iters - 2}',
+            f'optim_wrapper.optimizer.lr={setting.lr}',
+            'default_hooks.logger.interval=1',
+            'log_processor.window_size=1',
+            *setting.options,
+        ]
+    )
 
 
 def training(setting, work_dir, *args):
-    return ('dist_train.sh', work_dir, setting.config, 2, '--work-dir',
-            work_dir, '--auto-scale-lr', *args, *setting.options)
+    return (
+        'dist_train.sh',
+        work_dir,
+        setting.config,
+        2,
+        '--work-dir',
+        work_dir,
+        '--auto-scale-lr',
+        *args,
+        *setting.options,
+    )
 
 
 def rows(work_dir):
     """What the runs in a work folder have logged."""
     return [
-        json.loads(line) for path in sorted(work_dir.rglob('20*.json'))
+        json.loads(line)
+        for path in sorted(work_dir.rglob('20*.json'))
         for line in path.read_text().splitlines()
     ]
 
@@ -121,7 +181,8 @@ def losses(work_dir):
     """All losses, by iteration."""
     return {
         row['iter']: {k: v for k, v in row.items() if 'loss' in k}
-        for row in rows(work_dir) if 'loss' in row
+        for row in rows(work_dir)
+        if 'loss' in row
     }
 
 
@@ -147,9 +208,11 @@ def test_trains_at_the_scaled_rate(setting, whole):
     assert sorted(losses(whole)) == list(range(1, setting.num_iters + 1))
     ratio = 4 / setting.base_batch  # 2 processes x 2 samples
     log = next(whole.glob('*/*.log')).read_text()
-    assert (f'Batch size 4: 2 process(es) x 2 sample(s) x 1 accumulated '
-            f'step(s). Learning rate {setting.lr:g}, meant for a batch size '
-            f'of {setting.base_batch}. Scaled by {ratio:g} to ') in log
+    assert (
+        f'Batch size 4: 2 process(es) x 2 sample(s) x 1 accumulated '
+        f'step(s). Learning rate {setting.lr:g}, meant for a batch size '
+        f'of {setting.base_batch}. Scaled by {ratio:g} to '
+    ) in log
     optimizer = load(whole, setting.num_iters)['optimizer']
     rates = [group['initial_lr'] for group in optimizer['param_groups']]
     assert pytest.approx(ratio * setting.lr) in rates
@@ -161,7 +224,8 @@ def test_resumes_as_if_nothing_had_happened(setting, whole, tmp_path):
     if setting.is_killed:
         del resume[1]
         kill_one_process(
-            call(*training(setting, tmp_path)), tmp_path / 'last_checkpoint')
+            call(*training(setting, tmp_path)), tmp_path / 'last_checkpoint'
+        )
         assert not (tmp_path / f'iter_{setting.num_iters}.pth').exists()
     result = run(*training(setting, tmp_path, *resume))
     assert result.returncode == 0, result.stderr[-3000:]
@@ -171,21 +235,23 @@ def test_resumes_as_if_nothing_had_happened(setting, whole, tmp_path):
     assert scores(tmp_path) == scores(whole)
     expected, resumed = (
         load(folder, setting.num_iters)['state_dict']
-        for folder in (whole, tmp_path))
+        for folder in (whole, tmp_path)
+    )
     assert all(value.equal(resumed[key]) for key, value in expected.items())
 
 
 def kill_one_process(command, file):
     """Kill a process of a run once there is a file; wait until all end."""
     with subprocess.Popen(
-            **command, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL) as launcher:
+        **command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as launcher:
         while not file.exists():
             assert launcher.poll() is None
             time.sleep(0.02)
         tasks = Path(f'/proc/{launcher.pid}/task')
         workers = [
-            int(worker) for path in tasks.glob('*/children')
+            int(worker)
+            for path in tasks.glob('*/children')
             for worker in path.read_text().split()
         ]
         assert len(workers) == 2
@@ -196,13 +262,28 @@ def kill_one_process(command, file):
 def test_measures_as_one_process_does(setting, whole, tmp_path, monkeypatch):
     checkpoint = whole / f'iter_{setting.num_iters}.pth'
     one, two = tmp_path / 'one', tmp_path / 'two'
-    result = run('dist_test.sh', tmp_path, setting.config, checkpoint, 2,
-                 '--work-dir', two, *setting.options)
+    result = run(
+        'dist_test.sh',
+        tmp_path,
+        setting.config,
+        checkpoint,
+        2,
+        '--work-dir',
+        two,
+        *setting.options,
+    )
     assert result.returncode == 0, result.stderr[-3000:]
 
     monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    run_in_here(monkeypatch, 'test.py', setting.config, checkpoint,
-                '--work-dir', one, *setting.options)
+    run_in_here(
+        monkeypatch,
+        'test.py',
+        setting.config,
+        checkpoint,
+        '--work-dir',
+        one,
+        *setting.options,
+    )
     assert scores(one) == scores(two) == scores(whole)
     assert all(scores(one)[name] > 0 for name in setting.metrics.split())
 
@@ -213,11 +294,17 @@ def run_in_here(monkeypatch, script, *args):
     runpy.run_path(script, run_name='__main__')
 
 
-def test_published_model_is_the_trained_one(setting, whole, tmp_path,
-                                            monkeypatch):
+def test_published_model_is_the_trained_one(
+    setting, whole, tmp_path, monkeypatch
+):
     out = tmp_path / 'model.pth'
-    run_in_here(monkeypatch, 'model_converters/publish_model.py',
-                whole / f'iter_{setting.num_iters}.pth', out, '--half')
+    run_in_here(
+        monkeypatch,
+        'model_converters/publish_model.py',
+        whole / f'iter_{setting.num_iters}.pth',
+        out,
+        '--half',
+    )
     published = torch.load(out, weights_only=True)
     trained = load(whole, setting.num_iters)
     assert published['meta']['dataset_meta'] == trained['meta']['dataset_meta']
@@ -227,4 +314,5 @@ def test_published_model_is_the_trained_one(setting, whole, tmp_path,
             published['state_dict'][key].to(value.dtype),
             value,
             rtol=1e-3,
-            atol=1e-7)
+            atol=1e-7,
+        )

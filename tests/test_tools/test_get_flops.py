@@ -1,8 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """FLOPs: counted by hand on small layers, added up over whole models."""
+
 import re
 
-from projects.maxtron.models.layers import TrajectoryAttention
+from projects.maxtron.models.within_clip import TrajectoryAttention
 
 import pytest
 import torch
@@ -41,14 +42,30 @@ def test_operators_by_hand():
     depthwise = nn.Conv2d(8, 8, 7, padding=3, groups=8)
     assert flops(depthwise, (1, 8, 6, 6)) == 8 * 49 * 36
     assert flops(nn.Linear(5, 7), (2, 3, 5)) == 6 * 5 * 7
-    assert flops(lambda a, b: torch.einsum('bqc,bchw->bqhw', a, b),
-                 (2, 4, 5), (2, 5, 3, 6)) == 2 * 4 * 5 * 18
+    assert (
+        flops(
+            lambda a, b: torch.einsum('bqc,bchw->bqhw', a, b),
+            (2, 4, 5),
+            (2, 5, 3, 6),
+        )
+        == 2 * 4 * 5 * 18
+    )
     # 6 queries see 9 keys of 8 channels, 10 of the value
-    assert flops(F.scaled_dot_product_attention, (2, 4, 6, 8), (2, 4, 9, 8),
-                 (2, 4, 9, 8)) == 2 * 4 * 6 * 9 * (8 + 8)
+    assert flops(
+        F.scaled_dot_product_attention,
+        (2, 4, 6, 8),
+        (2, 4, 9, 8),
+        (2, 4, 9, 8),
+    ) == 2 * 4 * 6 * 9 * (8 + 8)
     # four corners a value
-    assert flops(lambda x, grid: F.grid_sample(x, grid, align_corners=False),
-                 (2, 3, 5, 5), (2, 4, 6, 2)) == 4 * 2 * 3 * 24
+    assert (
+        flops(
+            lambda x, grid: F.grid_sample(x, grid, align_corners=False),
+            (2, 3, 5, 5),
+            (2, 4, 6, 2),
+        )
+        == 4 * 2 * 3 * 24
+    )
 
 
 @pytest.mark.parametrize('t', [3, 7])
@@ -69,13 +86,15 @@ def test_trajectory_attention_by_hand(t):
 def test_deformable_attention_by_hand():
     c, heads, levels, points = 32, 4, 2, 3
     attention = MultiScaleDeformableAttention(
-        c, heads, levels, points, batch_first=True).requires_grad_(False)
+        c, heads, levels, points, batch_first=True
+    ).requires_grad_(False)
     sizes = torch.tensor([[4, 5], [2, 3]])
     query = torch.zeros(1, 26, c)
     kwargs = dict(
         spatial_shapes=sizes,
         level_start_index=torch.tensor([0, 20]),
-        reference_points=torch.zeros(1, 26, levels, 2))
+        reference_points=torch.zeros(1, 26, levels, 2),
+    )
     _, count = count_flops(lambda: attention(query, **kwargs))
     samples = heads * levels * points
     expected = 2 * c * c  # value and output
@@ -129,32 +148,57 @@ def test_report(capsys):
     assert 'Mode: offline, 4 clips a video' in out
     assert 'Input shape: 2 x (97, 161)' in out
     rows = dict(re.findall(r'^\| (\w+) \|(.*)\|$', out, re.MULTILINE))
-    assert list(rows) == ['Part', 'backbone', 'neck', 'segmenter', 'tracker',
-                          'all']
+    assert list(rows) == [
+        'Part',
+        'backbone',
+        'neck',
+        'segmenter',
+        'tracker',
+        'all',
+    ]
     total = re.search(r'Flops: (\S+) a frame, (\S+) a clip', out)
-    assert [cell.strip() for cell in rows['all'].split('|')[1:3]
-            ] == list(total.groups())
+    assert [cell.strip() for cell in rows['all'].split('|')[1:3]] == list(
+        total.groups()
+    )
     # near-online it does without the tracker, and its parameters
-    out = run(capsys, CONFIGS['offline'], '--cfg-options',
-              'model.head.test_cfg.mode=clip')
+    out = run(
+        capsys,
+        CONFIGS['offline'],
+        '--cfg-options',
+        'model.head.test_cfg.mode=clip',
+    )
     assert 'tracker' not in out and 'offline' not in out
 
 
 def test_padding_and_length(capsys):
-    out = run(capsys, CONFIGS['near-online'], '--shape', '70', '100',
-              '--num-frames', '5')
-    assert 'Use size divisor set input shape from (70, 100) to (96, 128)' in \
-        out
+    out = run(
+        capsys,
+        CONFIGS['near-online'],
+        '--shape',
+        '70',
+        '100',
+        '--num-frames',
+        '5',
+    )
+    assert (
+        'Use size divisor set input shape from (70, 100) to (96, 128)' in out
+    )
     assert 'Input shape: 5 x (96, 128)' in out
 
 
 def test_image_model(capsys):
     """An image is a clip of one frame; --shape sets the canvas."""
-    out = run(capsys, 'kmax/coco/kmax_r50_8xb8-150k_coco-panoptic', '--shape',
-              '97', '129')
+    out = run(
+        capsys,
+        'kmax/coco/kmax_r50_8xb8-150k_coco-panoptic',
+        '--shape',
+        '97',
+        '129',
+    )
     assert 'Input shape: 1 x (97, 129)' in out
-    frame, clip = re.search(r'Flops: (\S+) a frame, (\S+) a clip',
-                            out).groups()
+    frame, clip = re.search(
+        r'Flops: (\S+) a frame, (\S+) a clip', out
+    ).groups()
     assert frame == clip
 
 
@@ -166,7 +210,8 @@ def test_wrong_arguments(tmp_path, capsys):
     with pytest.raises(SystemExit, match='Config not found'):
         main([str(tmp_path / 'no.py')])
     other = tmp_path / 'other.py'
-    other.write_text('model = dict(type="DETR", backbone=dict(type="ResNet", '
-                     'depth=18))')
+    other.write_text(
+        'model = dict(type="DETR", backbone=dict(type="ResNet", depth=18))'
+    )
     with pytest.raises(SystemExit, match='a DETR'):
         main([str(other)])

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The index of the configs: complete, readable by mim, and in the docs."""
+
 import re
 import shutil
 
@@ -21,14 +22,17 @@ def test_matrix_has_no_hole(capsys):
     assert ''.join(cells).count('R') == 6 + 2 + 6 + 4 + 6
     assert ''.join(cells).count('P') == 1
     rows = [
-        row for row in list_configs.read_rows()
+        row
+        for row in list_configs.read_rows()
         if row.config != 'configs/maxtron/ovis/maxtron-offline_tube-link_'
         'r50_8xb1-10k_ovis.py'
     ]
     assert 'OVIS Tube-Link                R R .' in list_configs.format_matrix(
-        rows)
-    assert list_configs.find_holes(rows) == [('OVIS', 'Tube-Link', 'R-50',
-                                              'offline')]
+        rows
+    )
+    assert list_configs.find_holes(rows) == [
+        ('OVIS', 'Tube-Link', 'R-50', 'offline')
+    ]
 
 
 def test_mim_reads_all_of_it():
@@ -36,8 +40,11 @@ def test_mim_reads_all_of_it():
     index = load_index(str(ROOT / 'model-index.yml'))
     index.build_models_with_collections()
     assert {model.config for model in index.models} == set(LEAVES)
-    model, = (m for m in index.models
-              if m.name == 'maxtron-offline_video-kmax_r50_16xb1-15k_vipseg')
+    (model,) = (
+        m
+        for m in index.models
+        if m.name == 'maxtron-offline_video-kmax_r50_16xb1-15k_vipseg'
+    )
     assert model.results[0].metrics['VPQ (published)'] == 46.7
     assert {model.in_collection for model in index.models} == {
         collection.name for collection in index.collections
@@ -57,16 +64,22 @@ def test_settings_are_marked():
             assert 'Not in the reference' not in text
         if metadata['Settings'] == 'ours' and 'synthetic' not in text:
             published = [
-                key for result in model.get('Results', [])
-                for key in result['Metrics'] if 'published' in key
+                key
+                for result in model.get('Results', [])
+                for key in result['Metrics']
+                if 'published' in key
             ]
             assert not published
 
 
 @pytest.mark.parametrize(
-    'filters, count', [('--task VIS --mode offline --dataset OVIS', 8),
-                       ('--settings paper', 13),
-                       ('--backbone Swin-L --segmenter Mask2Former', 1)])
+    'filters, count',
+    [
+        ('--task VIS --mode offline --dataset OVIS', 8),
+        ('--settings paper', 13),
+        ('--backbone Swin-L --segmenter Mask2Former', 1),
+    ],
+)
 def test_filters(filters, count):
     args = list_configs.make_parser().parse_args(filters.split())
     rows = list(list_configs.matching(args))

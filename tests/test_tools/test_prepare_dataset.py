@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """From archives as they are downloaded to what the configs load."""
+
 import json
 import shutil
 import zipfile
@@ -29,7 +30,8 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 def snapshot(folder):
     return {
         path: path.stat().st_mtime_ns
-        for path in sorted(folder.rglob('*')) if path.is_file()
+        for path in sorted(folder.rglob('*'))
+        if path.is_file()
     }
 
 
@@ -57,13 +59,17 @@ def build(config, split, root):
     ('coco_instance', 'tube_link/coco/mask2former_r50_8xb2-lsj-50e_coco.py',
      (3, ), None),
 ])  # yapf: disable
-def test_from_downloads_to_the_config(tmp_path, capsys, name, config,
-                                      train_shape, num_test):
+def test_from_downloads_to_the_config(
+    tmp_path, capsys, name, config, train_shape, num_test
+):
     DOWNLOADS[name](tmp_path / 'downloads')
     root = tmp_path / 'data'
     command = [
-        name, *map(str, sorted((tmp_path / 'downloads').iterdir())),
-        '--data-root', str(root), '--nproc=1'
+        name,
+        *map(str, sorted((tmp_path / 'downloads').iterdir())),
+        '--data-root',
+        str(root),
+        '--nproc=1',
     ]
     main(command)
     output = capsys.readouterr().out
@@ -72,7 +78,7 @@ def test_from_downloads_to_the_config(tmp_path, capsys, name, config,
     if train_shape is not None:
         np.random.seed(0)
         sample = build(config, 'train', checked)[0]
-        assert sample['inputs'].shape[:len(train_shape)] == train_shape
+        assert sample['inputs'].shape[: len(train_shape)] == train_shape
     sample = build(config, 'val', checked)[0]
     if num_test is not None:
         assert len(sample['inputs']) == num_test
@@ -84,7 +90,8 @@ def test_from_downloads_to_the_config(tmp_path, capsys, name, config,
     output = capsys.readouterr().out
     assert output.count('\n0 files written') == 1
     assert output.count('converted before, left alone') == (
-        0 if 'coco' in name else 1 if name.endswith('2022') else 2)
+        0 if 'coco' in name else 1 if name.endswith('2022') else 2
+    )
     main([name, '--data-root', str(root), '--nproc=1'])
     assert 'No errors.' in capsys.readouterr().out
     assert snapshot(root) == before
@@ -98,10 +105,14 @@ def test_unpacked_folders_and_interruptions(tmp_path, capsys):
     with zipfile.ZipFile(downloads / 'train.zip') as archive:
         archive.extractall(tmp_path / 'unpacked')
     whole = (downloads / 'valid.tar').read_bytes()
-    (downloads / 'valid.tar').write_bytes(whole[:len(whole) // 2])
+    (downloads / 'valid.tar').write_bytes(whole[: len(whole) // 2])
     command = [
-        'youtube_vis_2019', str(tmp_path / 'unpacked'), str(downloads),
-        '--data-root', str(root), '--nproc=1'
+        'youtube_vis_2019',
+        str(tmp_path / 'unpacked'),
+        str(downloads),
+        '--data-root',
+        str(root),
+        '--nproc=1',
     ]
     with pytest.raises(SystemExit, match='valid.tar is damaged.*Download it'):
         main(command)
@@ -147,39 +158,60 @@ def cut_off_tar(path):
 
 
 def escaping(name, write=write_zip):
-    return lambda path: write(path, {
-        **video_frames('JPEGImages/{name}/{t:05d}.jpg'), name: b'evil'
-    })
+    return lambda path: write(
+        path, {**video_frames('JPEGImages/{name}/{t:05d}.jpg'), name: b'evil'}
+    )
 
 
-@pytest.mark.parametrize('spoil, message', [
-    (change_a_byte, 'train.zip is damaged or incomplete .*CRC'),
-    (cut_off, 'train.zip is damaged or incomplete'),
-    (cut_off_tar, 'train.zip is damaged or incomplete .*no end'),
-    (html, r"train.zip is no zip or tar archive.*b'<!DO'.*web page"),
-    (other_dataset, 'train.zip has nothing that youtube_vis_2019 needs. '
-     'Expected: train.json, train.zip, valid.json, valid.zip'),
-    (escaping('../JPEGImages/a/0.jpg'), 'leads out of the folder'),
-    (escaping('JPEGImages/../../evil.jpg'), 'leads out of the folder'),
-    (escaping('/JPEGImages/a/0.jpg'), 'leads out of the folder'),
-    (escaping('../a/0.jpg', lambda path, files: write_tar(
-        path.with_suffix('.tar'), files).rename(path)), 'leads out of the'),
-    (Path.unlink, 'No such file'),
-])
+@pytest.mark.parametrize(
+    'spoil, message',
+    [
+        (change_a_byte, 'train.zip is damaged or incomplete .*CRC'),
+        (cut_off, 'train.zip is damaged or incomplete'),
+        (cut_off_tar, 'train.zip is damaged or incomplete .*no end'),
+        (html, r"train.zip is no zip or tar archive.*b'<!DO'.*web page"),
+        (
+            other_dataset,
+            'train.zip has nothing that youtube_vis_2019 needs. '
+            'Expected: train.json, train.zip, valid.json, valid.zip',
+        ),
+        (escaping('../JPEGImages/a/0.jpg'), 'leads out of the folder'),
+        (escaping('JPEGImages/../../evil.jpg'), 'leads out of the folder'),
+        (escaping('/JPEGImages/a/0.jpg'), 'leads out of the folder'),
+        (
+            escaping(
+                '../a/0.jpg',
+                lambda path, files: write_tar(
+                    path.with_suffix('.tar'), files
+                ).rename(path),
+            ),
+            'leads out of the',
+        ),
+        (Path.unlink, 'No such file'),
+    ],
+)
 def test_bad_archives(tmp_path, spoil, message):
     downloads, root = tmp_path / 'downloads', tmp_path / 'data'
     DOWNLOADS['youtube_vis_2019'](downloads)
     spoil(downloads / 'train.zip')
     files = set(tmp_path.rglob('*'))
     with pytest.raises(SystemExit, match=f'prepare_dataset: .*{message}'):
-        main(['youtube_vis_2019', str(downloads / 'train.zip'),
-              '--data-root', str(root)])
+        main(
+            [
+                'youtube_vis_2019',
+                str(downloads / 'train.zip'),
+                '--data-root',
+                str(root),
+            ]
+        )
     new = {p for p in set(tmp_path.rglob('*')) - files if p.is_file()}
     # nothing but complete frames in their place
     for path in new:
         assert path.relative_to(root).parts[:2] == ('train', 'JPEGImages')
-        assert path.read_bytes() == video_frames()[
-            f'{path.parent.name}/{path.name}']
+        assert (
+            path.read_bytes()
+            == video_frames()[f'{path.parent.name}/{path.name}']
+        )
     if 'leads out of the folder' in message:  # a tar has no list of names
         assert not new
 
@@ -191,9 +223,11 @@ def test_what_is_missing_and_what_does_not_fit(tmp_path, capsys):
     train = ['youtube_vis_2019', str(downloads / 'train.zip')]
     with pytest.raises(SystemExit) as end:
         main([*train, *options])
-    for path, download in (('train.json', 'train.json'),
-                           ('valid/JPEGImages', 'valid.zip'),
-                           ('valid.json', 'valid.json')):
+    for path, download in (
+        ('train.json', 'train.json'),
+        ('valid/JPEGImages', 'valid.zip'),
+        ('valid.json', 'valid.json'),
+    ):
         assert f'no {root / path} (from {download})' in str(end.value)
     assert 'train/JPEGImages' not in str(end.value)
     main([*train, str(downloads / 'train.json'), '--splits=train', *options])
@@ -222,8 +256,10 @@ def test_what_is_missing_and_what_does_not_fit(tmp_path, capsys):
 def test_ground_truth_of_valid(tmp_path):
     downloads, root = tmp_path / 'downloads', tmp_path / 'data'
     DOWNLOADS['ovis'](downloads)
-    shutil.copy(downloads / 'annotations_train.json',
-                downloads / 'annotations_valid.json')
+    shutil.copy(
+        downloads / 'annotations_train.json',
+        downloads / 'annotations_valid.json',
+    )
     command = ['ovis', str(downloads), '--data-root', str(root), '--nproc=1']
     main(command)
     valid = root / 'annotations/ovis_valid.json'
@@ -236,10 +272,19 @@ def test_vipseg_keeps_its_pictures(tmp_path):
     """A raw frame is what was in the archive; unlisted videos stay there."""
     DOWNLOADS['vipseg'](tmp_path)
     root = tmp_path / 'data'
-    main(['vipseg', str(tmp_path / 'VIPSeg.tar.gz'), '--data-root', str(root),
-          '--nproc=1', '--splits=val'])
+    main(
+        [
+            'vipseg',
+            str(tmp_path / 'VIPSeg.tar.gz'),
+            '--data-root',
+            str(root),
+            '--nproc=1',
+            '--splits=val',
+        ]
+    )
     assert (root / 'imgs/landscape/00003.jpg').read_bytes() == (
-        tiny_downloads.encode(draw_frame('landscape', 3)))
+        tiny_downloads.encode(draw_frame('landscape', 3))
+    )
     made = root / 'VIPSeg_720P'
     assert [p.name for p in (made / 'images').iterdir()] == ['portrait']
     assert not (made / 'panoptic_gt_VIPSeg_train.json').exists()

@@ -25,10 +25,14 @@ OFFLINE_KEYS = {
     'keys_cc_swinl_ytvis21': ('swin-l', 40, 4),
     'keys_cc_r50_ovis': ('r50', 25, 6),
 }
-CONFIG = ('configs/maxtron/ytvis21/maxtron-nearonline_tube-link_r50_8xb1-15k_'
-          'youtube-vis-2021.py')
-TEMPORAL = ('pixel_decoder.encoder.layers.0.attentions.0.temporal_layer.'
-            'temporal_layers.0.')
+CONFIG = (
+    'configs/maxtron/ytvis21/maxtron-nearonline_tube-link_r50_8xb1-15k_'
+    'youtube-vis-2021.py'
+)
+TEMPORAL = (
+    'pixel_decoder.encoder.layers.0.attentions.0.temporal_layer.'
+    'temporal_layers.0.'
+)
 
 
 def head_state(name='keys_near_online_r50_ytvis21'):
@@ -41,7 +45,8 @@ def reference_state(name='keys_near_online_r50_ytvis21'):
     """The same for the whole model, with some of the backbone."""
     state = {f'panoptic_head.{k}': v for k, v in head_state(name).items()}
     state['backbone.layer1.0.downsample.1.num_batches_tracked'] = torch.tensor(
-        7)
+        7
+    )
     return state
 
 
@@ -53,7 +58,10 @@ def checkpoint(tmp_path):
         dict(
             meta=dict(CLASSES=('airplane', 'bear'), iter=15000),
             state_dict=reference_state(),
-            optimizer=dict(state={})), path)
+            optimizer=dict(state={}),
+        ),
+        path,
+    )
     return path
 
 
@@ -77,23 +85,26 @@ def test_offline_key_lists_are_those_of_the_real_models(name):
     golden = json.loads((DATA / f'vis/{name}.json').read_text())
     expected = {
         k: v.shape
-        for k, v in model.state_dict().items() if k.startswith('head.')
+        for k, v in model.state_dict().items()
+        if k.startswith('head.')
     }
     converted = convert_state_dict(
-        {f'panoptic_head.{k}': v
-         for k, v in head_state(name).items()})
+        {f'panoptic_head.{k}': v for k, v in head_state(name).items()}
+    )
     assert {k: v.shape for k, v in converted.items()} == expected
     parameters = list(model.head.parameters())
     assert sum(p.numel() for p in parameters) == golden['num_parameters']
     # What the second stage trains is what the reference trains.
-    trainable = convert_state_dict({
-        f'panoptic_head.{k}': torch.zeros(1, 1)
-        for k in golden['trainable']
-    })
-    assert {k for k, v in model.named_parameters()
-            if v.requires_grad} == trainable.keys()
-    assert sum(p.numel() for p in parameters
-               if p.requires_grad) == golden['num_trainable']
+    trainable = convert_state_dict(
+        {f'panoptic_head.{k}': torch.zeros(1, 1) for k in golden['trainable']}
+    )
+    assert {
+        k for k, v in model.named_parameters() if v.requires_grad
+    } == trainable.keys()
+    assert (
+        sum(p.numel() for p in parameters if p.requires_grad)
+        == golden['num_trainable']
+    )
 
 
 @pytest.mark.parametrize('model', ['tube-link_r50', 'tube-link_swin-l'])
@@ -110,12 +121,14 @@ def test_backbone_keys_are_known(model):
 def test_q_k_and_v_are_joined_in_this_order():
     state = {
         f'{TEMPORAL}width_attn.{name}.{kind}': torch.full(shape, value)
-        for value, name in enumerate('vkq') for kind, shape in (
-            ('weight', (2, 2)), ('bias', (2, )))
+        for value, name in enumerate('vkq')
+        for kind, shape in (('weight', (2, 2)), ('bias', (2,)))
     }
     converted = convert_state_dict(state, 'panoptic_head.')
-    prefix = ('pixel_decoder.encoder.layers.0.self_attn.temporal_layers.0.'
-              'width_attn.qkv.')
+    prefix = (
+        'pixel_decoder.encoder.layers.0.self_attn.temporal_layers.0.'
+        'width_attn.qkv.'
+    )
     assert converted.keys() == {f'{prefix}weight', f'{prefix}bias'}
     assert converted[f'{prefix}bias'].tolist() == [2, 2, 1, 1, 0, 0]
     assert converted[f'{prefix}weight'][:, 1].tolist() == [2, 2, 1, 1, 0, 0]
@@ -124,15 +137,29 @@ def test_q_k_and_v_are_joined_in_this_order():
         convert_state_dict(state, 'panoptic_head.')
 
 
-@pytest.mark.parametrize('key, message', [
-    ('panoptic_head.contrastive.weight', 'panoptic_head.contrastive.weight'),
-    ('panoptic_head.cls_embed.weights', 'panoptic_head.cls_embed.weights'),
-    ('backbone.layer1.0.conv1.running_mean', 'layer1.0.conv1.running_mean'),
-    ('bbox_head.fc.weight', 'bbox_head.fc.weight'),
-    ('panoptic_head.pixel_decoder.encoder.layers.0.self_attn.gamma',
-     'names look like those of MMDetection 3.x'),
-    ('panoptic_head.conv_norms.0.running_mean', 'conv_norms.0.running_mean'),
-])
+@pytest.mark.parametrize(
+    'key, message',
+    [
+        (
+            'panoptic_head.contrastive.weight',
+            'panoptic_head.contrastive.weight',
+        ),
+        ('panoptic_head.cls_embed.weights', 'panoptic_head.cls_embed.weights'),
+        (
+            'backbone.layer1.0.conv1.running_mean',
+            'layer1.0.conv1.running_mean',
+        ),
+        ('bbox_head.fc.weight', 'bbox_head.fc.weight'),
+        (
+            'panoptic_head.pixel_decoder.encoder.layers.0.self_attn.gamma',
+            'names look like those of MMDetection 3.x',
+        ),
+        (
+            'panoptic_head.conv_norms.0.running_mean',
+            'conv_norms.0.running_mean',
+        ),
+    ],
+)
 def test_unknown_keys_are_named(key, message):
     state = dict(reference_state(), **{key: torch.zeros(1)})
     with pytest.raises(ValueError, match=message):
@@ -140,7 +167,8 @@ def test_unknown_keys_are_named(key, message):
 
 
 def test_a_file_is_converted_and_what_is_dropped_is_listed(
-        checkpoint, tmp_path, capsys):
+    checkpoint, tmp_path, capsys
+):
     content = torch.load(checkpoint)
     content['state_dict']['ema_backbone_conv1_weight'] = torch.zeros(1)
     torch.save(content, checkpoint)
@@ -149,12 +177,12 @@ def test_a_file_is_converted_and_what_is_dropped_is_listed(
     assert 'dropped optimizer: state of the optimizer' in printed
     assert 'dropped ema_backbone_conv1_weight: moving average' in printed
     out = torch.load(tmp_path / 'new' / 'out.pth', weights_only=True)
-    assert out['meta'] == dict(
-        dataset_meta=dict(classes=('airplane', 'bear')))
+    assert out['meta'] == dict(dataset_meta=dict(classes=('airplane', 'bear')))
     state = out['state_dict']
     assert 'head.segmenter.pixel_decoder.level_3d_encoding.weight' in state
-    assert state[
-        'backbone.layer1.0.downsample.1.num_batches_tracked'].item() == 7
+    assert (
+        state['backbone.layer1.0.downsample.1.num_batches_tracked'].item() == 7
+    )
     assert len(list((tmp_path / 'new').iterdir())) == 1
 
 
@@ -168,14 +196,16 @@ def test_strict_check_against_a_config(checkpoint, tmp_path):
     content = torch.load(checkpoint)
     backbone = MODELS.build(model_cfg('tube-link_r50').backbone).state_dict()
     content['state_dict'].update(
-        {f'backbone.{k}': v
-         for k, v in backbone.items()})
+        {f'backbone.{k}': v for k, v in backbone.items()}
+    )
     torch.save(content, checkpoint)
     script = ROOT / 'tools/model_converters/reference_to_maxtron.py'
-    run = subprocess.run([sys.executable, script, *arguments],
-                         cwd=tmp_path,
-                         capture_output=True,
-                         text=True)
+    run = subprocess.run(
+        [sys.executable, script, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     assert 'All weights fit the model' in run.stdout
     assert out.exists()

@@ -15,7 +15,8 @@ import torch
 ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name('toy_config.py')
 VIDEO_KMAX = (
-    ROOT / 'configs/video_kmax/vipseg/video-kmax_r50_8xb4-40k_vipseg.py')
+    ROOT / 'configs/video_kmax/vipseg/video-kmax_r50_8xb4-40k_vipseg.py'
+)
 
 
 def call(command, cwd, *arguments):
@@ -33,13 +34,14 @@ def call(command, cwd, *arguments):
             PYTHON=sys.executable,
             PORT=str(port),
             CUDA_VISIBLE_DEVICES='-1',
-            OMP_NUM_THREADS='1'))
+            OMP_NUM_THREADS='1',
+        ),
+    )
 
 
 def run(*arguments):
     """Run a tool; see :func:`call`."""
-    return subprocess.run(
-        **call(*arguments), capture_output=True, text=True)
+    return subprocess.run(**call(*arguments), capture_output=True, text=True)
 
 
 def losses(output):
@@ -66,9 +68,17 @@ def test_train_says_batch_size_and_learning_rate(trained):
 def test_resume_and_options(trained, tmp_path):
     folder, output = trained
     work_dir = folder / 'work_dirs/toy_config'
-    result = run('train.py', tmp_path, CONFIG, '--resume',
-                 work_dir / 'iter_3.pth', '--work-dir', tmp_path / 'out',
-                 '--cfg-options', 'default_hooks.checkpoint.max_keep_ckpts=1')
+    result = run(
+        'train.py',
+        tmp_path,
+        CONFIG,
+        '--resume',
+        work_dir / 'iter_3.pth',
+        '--work-dir',
+        tmp_path / 'out',
+        '--cfg-options',
+        'default_hooks.checkpoint.max_keep_ckpts=1',
+    )
     assert result.returncode == 0, result.stderr
     again = losses(result.stdout + result.stderr)
     assert again == losses(output)[3:] and len(again) == 3
@@ -76,11 +86,20 @@ def test_resume_and_options(trained, tmp_path):
 
 
 def test_resume_with_nothing_to_resume_starts_from_load_from(
-        trained, tmp_path):
+    trained, tmp_path
+):
     folder, _ = trained
     start = folder / 'work_dirs/toy_config/iter_3.pth'
-    command = ('train.py', tmp_path, CONFIG, '--resume', '--work-dir',
-               tmp_path / 'out', '--cfg-options', f'load_from={start}')
+    command = (
+        'train.py',
+        tmp_path,
+        CONFIG,
+        '--resume',
+        '--work-dir',
+        tmp_path / 'out',
+        '--cfg-options',
+        f'load_from={start}',
+    )
     result = run(*command)
     output = result.stdout + result.stderr
     assert result.returncode == 0, output
@@ -96,15 +115,16 @@ def test_resume_with_nothing_to_resume_starts_from_load_from(
 def test_test_measures_and_dumps(trained, tmp_path):
     folder, _ = trained
     checkpoint = folder / 'work_dirs/toy_config/iter_6.pth'
-    result = run('test.py', tmp_path, CONFIG, checkpoint, '--out',
-                 tmp_path / 'out.pkl')
+    result = run(
+        'test.py', tmp_path, CONFIG, checkpoint, '--out', tmp_path / 'out.pkl'
+    )
     output = result.stdout + result.stderr
     assert result.returncode == 0, output
     mean = float(re.search(r'toy/mean: ([-\d.]+)', output)[1])
     predictions = pickle.loads((tmp_path / 'out.pkl').read_bytes())
     scores = [sample['score'].item() for sample in predictions]
     weights = torch.load(checkpoint, weights_only=False)['state_dict']
-    inputs = (torch.arange(12.) / 12)[:, None].expand(12, 3)
+    inputs = (torch.arange(12.0) / 12)[:, None].expand(12, 3)
     hidden = inputs @ weights['backbone.weight'].T + weights['backbone.bias']
     expected = hidden @ weights['head.weight'].T + weights['head.bias']
     torch.testing.assert_close(torch.tensor(scores), expected[:, 0])
@@ -112,21 +132,33 @@ def test_test_measures_and_dumps(trained, tmp_path):
 
 
 no_gpu = pytest.mark.skipif(
-    torch.cuda.is_available(), reason='about machines without a GPU')
+    torch.cuda.is_available(), reason='about machines without a GPU'
+)
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (('no_config.py', ), 'Config not found: no_config.py'),
-    ((CONFIG, '--cfg-options', 'model.hiden_channels=8'),
-     'Did you mean model.hidden_channels?'),
-    pytest.param((VIDEO_KMAX, ),
-                 '--cfg-options optim_wrapper.type=OptimWrapper',
-                 marks=no_gpu),
-    pytest.param((CONFIG, '--amp'), '--amp needs a CUDA device', marks=no_gpu),
-    pytest.param((CONFIG, '--launcher', 'slurm'),
-                 'launcher "slurm" needs accelerators',
-                 marks=no_gpu),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (('no_config.py',), 'Config not found: no_config.py'),
+        (
+            (CONFIG, '--cfg-options', 'model.hiden_channels=8'),
+            'Did you mean model.hidden_channels?',
+        ),
+        pytest.param(
+            (VIDEO_KMAX,),
+            '--cfg-options optim_wrapper.type=OptimWrapper',
+            marks=no_gpu,
+        ),
+        pytest.param(
+            (CONFIG, '--amp'), '--amp needs a CUDA device', marks=no_gpu
+        ),
+        pytest.param(
+            (CONFIG, '--launcher', 'slurm'),
+            'launcher "slurm" needs accelerators',
+            marks=no_gpu,
+        ),
+    ],
+)
 def test_wrong_arguments_end_with_a_sentence(run_here, arguments, message):
     end, printed = run_here('train.py', *arguments)
     assert end.code == 2
@@ -135,11 +167,13 @@ def test_wrong_arguments_end_with_a_sentence(run_here, arguments, message):
 
 def test_unknown_argument_names_place_class_and_file(run_here, tmp_path):
     config = tmp_path / 'misspelt.py'
-    config.write_text(f'_base_ = [{str(CONFIG)!r}]\n'
-                      'model = dict(hiden_channels=8)\n')
+    config.write_text(
+        f'_base_ = [{str(CONFIG)!r}]\nmodel = dict(hiden_channels=8)\n'
+    )
     end, _ = run_here('train.py', config)
     assert str(end).startswith(
-        '"model" in the config has the key "hiden_channels", which ToyModel')
+        '"model" in the config has the key "hiden_channels", which ToyModel'
+    )
     assert 'toy_project.py' in str(end)
     assert str(end).endswith('Did you mean hidden_channels?')
 
@@ -147,14 +181,17 @@ def test_unknown_argument_names_place_class_and_file(run_here, tmp_path):
 def test_checkpoint_of_another_model_is_refused(run_here, tmp_path):
     torch.save(
         dict(state_dict={'backbone.conv1.weight': torch.rand(3, 3)}),
-        tmp_path / 'other.pth')
+        tmp_path / 'other.pth',
+    )
     end, _ = run_here('test.py', CONFIG, 'other.pth')
     assert end.code.startswith('error: other.pth does not fit ToyModel as')
     assert '0 of 4 weights match' in end.code
 
 
-@pytest.mark.parametrize('script', [
-    'dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'])
+@pytest.mark.parametrize(
+    'script',
+    ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'],
+)
 def test_scripts_tell_their_usage(tmp_path, script):
     result = run(script, tmp_path)
     assert result.returncode == 2
@@ -166,16 +203,30 @@ def test_slurm_script_passes_everything_on(tmp_path):
     srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     srun.chmod(0o755)
     environment = dict(
-        os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4')
+        os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4'
+    )
     result = subprocess.run(
-        ['bash', ROOT / 'tools/slurm_train.sh', 'gpu', 'job', 'a config.py',
-         'out', '--amp'],
+        [
+            'bash',
+            ROOT / 'tools/slurm_train.sh',
+            'gpu',
+            'job',
+            'a config.py',
+            'out',
+            '--amp',
+        ],
         env=environment,
         capture_output=True,
-        text=True)
+        text=True,
+    )
     words = result.stdout.splitlines()
     assert words[:3] == ['-p', 'gpu', '--job-name=job']
     assert '--ntasks=4' in words
     assert words[-6:] == [
-        'a config.py', '--work-dir', 'out', '--amp', '--launcher', 'slurm'
+        'a config.py',
+        '--work-dir',
+        'out',
+        '--amp',
+        '--launcher',
+        'slurm',
     ]

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The second stage of a training, from a checkpoint of the first."""
+
 import re
 
 from projects.maxtron.engine import load_checkpoint_checked
@@ -20,18 +21,34 @@ COPIED = 'The heads of the cross-clip tracker begin as copies'
 
 def leaf(kind, stage):
     """The tiny config of a stage, on the plain synthetic benchmark."""
-    path, = (ROOT / 'configs/maxtron/synthetic').glob(
-        f'maxtron-{stage}_{KINDS[kind]}_tiny_*_synthetic-{kind}.py')
+    (path,) = (ROOT / 'configs/maxtron/synthetic').glob(
+        f'maxtron-{stage}_{KINDS[kind]}_tiny_*_synthetic-{kind}.py'
+    )
     return path
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp('synthetic')
-    result = run('dataset_converters/make_synthetic.py', folder, folder,
-                 '--size', 'small', '--splits', 'train', '--formats',
-                 'youtube-vis', 'vipseg', '--num-train', 4, '--frames', 12, 12,
-                 '--nproc', 1)
+    result = run(
+        'dataset_converters/make_synthetic.py',
+        folder,
+        folder,
+        '--size',
+        'small',
+        '--splits',
+        'train',
+        '--formats',
+        'youtube-vis',
+        'vipseg',
+        '--num-train',
+        4,
+        '--frames',
+        12,
+        12,
+        '--nproc',
+        1,
+    )
     assert result.returncode == 0, result.stderr
     return folder
 
@@ -45,19 +62,29 @@ def first_stage(request, data, tmp_path_factory):
     model.init_weights()
     path = tmp_path_factory.mktemp('first') / 'iter_9.pth'
     save_checkpoint(
-        dict(meta=dict(iter=9), state_dict=model.state_dict()), str(path))
-    return kind, path, [
-        '--cfg-options', 'randomness.seed=3', 'train_cfg.max_iters=3',
-        'val_dataloader=None', 'val_cfg=None', 'val_evaluator=None',
-        'train_dataloader.num_workers=0',
-        'train_dataloader.persistent_workers=False',
-        'train_dataloader.batch_size=1',
-        f'train_dataloader.dataset.clip_len={2 * CLIP_LEN[kind]}',
-        f'train_dataloader.dataset.data_root={data}/{FOLDERS[kind]}',
-        'default_hooks.logger.interval=1', 'log_processor.window_size=1',
-        'default_hooks.checkpoint.interval=1',
-        *(['param_scheduler.0.warmup_iters=1'] if kind == 'vps' else [])
-    ]
+        dict(meta=dict(iter=9), state_dict=model.state_dict()), str(path)
+    )
+    return (
+        kind,
+        path,
+        [
+            '--cfg-options',
+            'randomness.seed=3',
+            'train_cfg.max_iters=3',
+            'val_dataloader=None',
+            'val_cfg=None',
+            'val_evaluator=None',
+            'train_dataloader.num_workers=0',
+            'train_dataloader.persistent_workers=False',
+            'train_dataloader.batch_size=1',
+            f'train_dataloader.dataset.clip_len={2 * CLIP_LEN[kind]}',
+            f'train_dataloader.dataset.data_root={data}/{FOLDERS[kind]}',
+            'default_hooks.logger.interval=1',
+            'log_processor.window_size=1',
+            'default_hooks.checkpoint.interval=1',
+            *(['param_scheduler.0.warmup_iters=1'] if kind == 'vps' else []),
+        ],
+    )
 
 
 @pytest.fixture(scope='module')
@@ -65,8 +92,15 @@ def trained(first_stage, tmp_path_factory):
     """Folder and output of the second stage."""
     kind, start, options = first_stage
     work_dir = tmp_path_factory.mktemp('second')
-    result = run('train.py', work_dir, leaf(kind, 'offline'), '--work-dir',
-                 work_dir, *options, f'load_from={start}')
+    result = run(
+        'train.py',
+        work_dir,
+        leaf(kind, 'offline'),
+        '--work-dir',
+        work_dir,
+        *options,
+        f'load_from={start}',
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     return work_dir, result.stdout
 
@@ -80,8 +114,10 @@ def test_only_the_tracker_changes(first_stage, trained):
     work_dir, log = trained
     first, second = read(start), read(work_dir / 'iter_3.pth')
     model = build(Config.fromfile(leaf(kind, 'offline')).model)
-    shared = tuple(f'head.segmenter.{name}.'
-                   for name in model.head.segmenter.shared_with_tracker)
+    shared = tuple(
+        f'head.segmenter.{name}.'
+        for name in model.head.segmenter.shared_with_tracker
+    )
     assert bool(shared) == (kind == 'vis')
     kept, new = 0, 0
     for key, value in second.items():
@@ -104,44 +140,72 @@ def test_only_the_tracker_changes(first_stage, trained):
         assert 'cls_proj.conv' in line and 'predictor.mask_norm' in line
         for key in second:
             if key.startswith('head.tracker_heads.'):
-                source = key.replace('tracker_heads',
-                                     'segmenter.transformer_decoder')
+                source = key.replace(
+                    'tracker_heads', 'segmenter.transformer_decoder'
+                )
                 assert not second[key].equal(first[source]), key
     assert re.search(r'start anew: head\.tracker$', log, re.M)
 
 
 def test_resumes_with_its_own_heads(first_stage, trained, tmp_path):
     kind, _, options = first_stage
-    result = run('train.py', tmp_path, leaf(kind, 'offline'), '--work-dir',
-                 tmp_path, '--resume', trained[0] / 'iter_1.pth', *options)
+    result = run(
+        'train.py',
+        tmp_path,
+        leaf(kind, 'offline'),
+        '--work-dir',
+        tmp_path,
+        '--resume',
+        trained[0] / 'iter_1.pth',
+        *options,
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     assert COPIED not in result.stdout and 'start anew' not in result.stdout
     expected = losses(trained[0])
     assert losses(tmp_path) == {i: expected[i] for i in (2, 3)}
     whole, resumed = (
-        read(folder / 'iter_3.pth') for folder in (trained[0], tmp_path))
+        read(folder / 'iter_3.pth') for folder in (trained[0], tmp_path)
+    )
     assert all(value.equal(resumed[key]) for key, value in whole.items())
 
 
 def test_two_processes_train_end_to_end(first_stage, tmp_path):
     kind, start, options = first_stage
-    result = run('dist_train.sh', tmp_path, leaf(kind, 'e2e'), 2,
-                 '--work-dir', tmp_path, *options, f'load_from={start}',
-                 'train_cfg.max_iters=2',
-                 'default_hooks.checkpoint.interval=2')
+    result = run(
+        'dist_train.sh',
+        tmp_path,
+        leaf(kind, 'e2e'),
+        2,
+        '--work-dir',
+        tmp_path,
+        *options,
+        f'load_from={start}',
+        'train_cfg.max_iters=2',
+        'default_hooks.checkpoint.interval=2',
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     logged = losses(tmp_path)
     assert sorted(logged) == [1, 2]
     assert any(name.startswith('clip.') for name in logged[2])
     first, second = read(start), read(tmp_path / 'iter_2.pth')
     assert not second['backbone.conv1.weight'].equal(
-        first['backbone.conv1.weight'])
+        first['backbone.conv1.weight']
+    )
 
 
 def test_second_stage_from_nothing(first_stage, tmp_path):
     kind, _, options = first_stage
-    result = run('train.py', tmp_path, leaf(kind, 'offline'), '--work-dir',
-                 tmp_path, *options, 'load_from=None')
+    result = run(
+        'train.py',
+        tmp_path,
+        leaf(kind, 'offline'),
+        '--work-dir',
+        tmp_path,
+        *options,
+        'load_from=None',
+    )
     assert result.returncode != 0
-    assert 'frozen (model.freeze_segmenter), but nothing was loaded' \
+    assert (
+        'frozen (model.freeze_segmenter), but nothing was loaded'
         in result.stderr
+    )

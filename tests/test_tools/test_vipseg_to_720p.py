@@ -2,8 +2,8 @@
 import json
 import shutil
 
-from projects.maxtron.datasets.panoptic_maps import read_id_map
 from projects.maxtron.datasets.vipseg_categories import VIPSEG_CATEGORIES
+from projects.maxtron.structures import read_id_map
 
 import cv2
 import numpy as np
@@ -20,7 +20,8 @@ OPTIONS = ['--nproc=1', '--height=20', '--quality=95']
 VIDEOS = dict(
     wide=((30, 50), [[0, 1, 125, 201, 4900, 4901], [0, 1, 125, 49, 4901]]),
     tall=((30, 24), [[7, 4900, 705]]),
-    void=((30, 24), [[0], [1]]))
+    void=((30, 24), [[0], [1]]),
+)
 COLORS = [tuple(c['color']) for c in VIPSEG_CATEGORIES]
 IDS = [r + 256 * g + 65536 * b for r, g, b in COLORS]
 
@@ -29,7 +30,8 @@ def draw(size, values):
     """Mask with a column of each value."""
     bounds = np.linspace(0, size[1], len(values) + 1).astype(int)
     return np.repeat(np.uint16(values), np.diff(bounds))[None].repeat(
-        size[0], 0)
+        size[0], 0
+    )
 
 
 @pytest.fixture
@@ -43,11 +45,15 @@ def raw(tmp_path):
             img = np.zeros((*size, 3), np.uint8)
             img[..., 0] = 5 * np.arange(size[1])
             img[..., 1] = 8 * np.arange(size[0])[:, None]
-            cv2.imwrite(str(root / f'imgs/{name}/{t:05d}.jpg'), img,
-                        [cv2.IMWRITE_JPEG_QUALITY, 100])
+            cv2.imwrite(
+                str(root / f'imgs/{name}/{t:05d}.jpg'),
+                img,
+                [cv2.IMWRITE_JPEG_QUALITY, 100],
+            )
         for t, values in enumerate(frames):
-            cv2.imwrite(str(root / f'panomasks/{name}/{t:05d}.png'),
-                        draw(size, values))
+            cv2.imwrite(
+                str(root / f'panomasks/{name}/{t:05d}.png'), draw(size, values)
+            )
     shutil.copytree(root / 'imgs/tall', root / 'imgs/secret')
     (root / 'train.txt').write_text('wide\ntall\n')
     (root / 'val.txt').write_text('void\n')
@@ -58,7 +64,8 @@ def raw(tmp_path):
 def contents(folder):
     return {
         str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob('*') if path.is_file()
+        for path in folder.rglob('*')
+        if path.is_file()
     }
 
 
@@ -71,8 +78,10 @@ def test_frames_and_segments(raw, capsys):
     out = raw / 'VIPSeg_720P'
     printed = capsys.readouterr().out
     assert 'train: 2 video(s)' in printed
-    assert json.loads((out / 'panoVIPSeg_categories.json').read_text()
-                      ) == VIPSEG_CATEGORIES
+    assert (
+        json.loads((out / 'panoVIPSeg_categories.json').read_text())
+        == VIPSEG_CATEGORIES
+    )
     content = load(out)
     assert content['categories'] == VIPSEG_CATEGORIES
     assert [v['video_id'] for v in content['videos']] == ['wide', 'tall']
@@ -82,8 +91,13 @@ def test_frames_and_segments(raw, capsys):
         size, frames = VIDEOS[name]
         assert anns['video_id'] == name
         assert video['images'] == [
-            dict(id=f'{t:05d}', width=widths[name], height=20,
-                 file_name=f'{t:05d}.png') for t in range(len(frames))
+            dict(
+                id=f'{t:05d}',
+                width=widths[name],
+                height=20,
+                file_name=f'{t:05d}.png',
+            )
+            for t in range(len(frames))
         ]
         for t, frame in enumerate(anns['annotations']):
             check_frame(raw, out, name, t, size, frames[t], frame)
@@ -92,8 +106,10 @@ def test_frames_and_segments(raw, capsys):
     # (of the car it is not, see Playground_slide)
     wide, tall = content['annotations']
     ids = [[s['id'] for s in f['segments_info']] for f in wide['annotations']]
-    categories = [[s['category_id'] for s in f['segments_info']]
-                  for f in wide['annotations']]
+    categories = [
+        [s['category_id'] for s in f['segments_info']]
+        for f in wide['annotations']
+    ]
     assert categories == [[0, 1, 48, 48], [0, 48, 48]]
     assert ids[0][:2] == [IDS[0], IDS[1]] and ids[1][0] == IDS[0]
     cars = {*ids[0][2:], *ids[1][1:]}
@@ -103,16 +119,24 @@ def test_frames_and_segments(raw, capsys):
         color = np.array([car >> s & 255 for s in (0, 8, 16)])
         assert np.abs(color - COLORS[48]).max() <= 30
     # 7 and 705 are one: stuff has no instances
-    assert [s['category_id'] for s in
-            tall['annotations'][0]['segments_info']] == [6, 48]
+    assert [
+        s['category_id'] for s in tall['annotations'][0]['segments_info']
+    ] == [6, 48]
     void = load(out, 'val')['annotations'][0]['annotations']
     assert [f['segments_info'] for f in void] == [
-        [], [dict(id=IDS[0], category_id=0, iscrowd=0, area=320)]
+        [],
+        [dict(id=IDS[0], category_id=0, iscrowd=0, area=320)],
     ]
     for split in ('train', 'val'):
         dataset = DATASETS.build(
-            dict(type='VIPSegDataset', data_root=str(out), pipeline=[],
-                 ann_file=f'panoptic_gt_VIPSeg_{split}.json', _scope_='mmdet'))
+            dict(
+                type='VIPSegDataset',
+                data_root=str(out),
+                pipeline=[],
+                ann_file=f'panoptic_gt_VIPSeg_{split}.json',
+                _scope_='mmdet',
+            )
+        )
         assert len(dataset) == len(load(out, split)['videos'])
 
 
@@ -136,15 +160,21 @@ def check_frame(raw, out, name, t, size, values, frame):
     """Compare a frame with what PIL makes of it."""
     image, mask, rgb = (
         out / folder / name / f'{t:05d}{suffix}'
-        for folder, suffix in (('images', '.jpg'), ('panomasks', '.png'),
-                               ('panomasksRGB', '.png')))
+        for folder, suffix in (
+            ('images', '.jpg'),
+            ('panomasks', '.png'),
+            ('panomasksRGB', '.png'),
+        )
+    )
     width = int(20 * size[1] / size[0])
     source = Image.open(raw / f'imgs/{name}/{t:05d}.jpg')
     want = np.array(source.resize((width, 20), Image.BILINEAR), np.int32)
     assert np.abs(np.array(Image.open(image)) - want).max() <= 8
     resized = np.array(
         Image.fromarray(draw(size, values).astype(np.int32)).resize(
-            (width, 20), Image.NEAREST))
+            (width, 20), Image.NEAREST
+        )
+    )
     found = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
     assert found.dtype == np.uint16
     np.testing.assert_array_equal(found, resized)
@@ -163,17 +193,28 @@ def check_frame(raw, out, name, t, size, values, frame):
 
 def test_agrees_with_the_synthetic_writer(tmp_path):
     """Which writes the same form itself: ids, categories, areas, masks."""
-    make_synthetic([
-        str(tmp_path), '--formats=vipseg', '--splits=val', '--nproc=1',
-        '--num-val=3'
-    ])
+    make_synthetic(
+        [
+            str(tmp_path),
+            '--formats=vipseg',
+            '--splits=val',
+            '--nproc=1',
+            '--num-val=3',
+        ]
+    )
     root = tmp_path / 'vipseg'
     want = root / 'VIPSeg_720P'
     out = tmp_path / 'converted'
-    convert([
-        str(root), f'--out={out}', '--splits=val', '--nproc=2', '--height=96',
-        f'--categories={want}/panoVIPSeg_categories.json'
-    ])
+    convert(
+        [
+            str(root),
+            f'--out={out}',
+            '--splits=val',
+            '--nproc=2',
+            '--height=96',
+            f'--categories={want}/panoVIPSeg_categories.json',
+        ]
+    )
     found, expected = load(out, 'val'), load(want, 'val')
     for video in expected['videos']:
         video.pop('scenario')
@@ -182,8 +223,11 @@ def test_agrees_with_the_synthetic_writer(tmp_path):
     assert len(masks) > 40
     for path in masks:
         np.testing.assert_array_equal(
-            *(cv2.imread(str(folder / path), cv2.IMREAD_UNCHANGED)
-              for folder in (out, want)))
+            *(
+                cv2.imread(str(folder / path), cv2.IMREAD_UNCHANGED)
+                for folder in (out, want)
+            )
+        )
 
 
 def test_continues_after_an_interruption(raw, tmp_path, capsys):
@@ -232,7 +276,8 @@ def test_videos_without_masks_are_left_out(raw, capsys):
 
 def write_mask(array):
     return lambda root: cv2.imwrite(
-        str(root / 'panomasks/tall/00000.png'), array)
+        str(root / 'panomasks/tall/00000.png'), array
+    )
 
 
 def unlink(path):
@@ -241,7 +286,8 @@ def unlink(path):
 
 def cut(path):
     return lambda root: (root / path).write_bytes(
-        (root / path).read_bytes()[:300])
+        (root / path).read_bytes()[:300]
+    )
 
 
 def write_text(path, text):
@@ -252,21 +298,35 @@ def drop_folder(path):
     return lambda root: shutil.rmtree(root / path)
 
 
-@pytest.mark.parametrize('spoil, message', [
-    (write_mask(np.full((30, 24), 20000, np.uint16)),
-     'tall, frame 00000: .*value 20000, which is the unknown category 199'),
-    (write_mask(np.ones((30, 24, 3), np.uint8)),
-     r'tall, frame 00000: .*3 channel\(s\).*panomasks'),
-    (write_mask(np.ones((15, 12), np.uint16)),
-     'tall, frame 00000: the mask is 15 x 12 .*but the image 30 x 24'),
-    (unlink('imgs/tall/00000.jpg'),
-     'tall: frame 00000 has a mask in .*, but no image'),
-    (cut('imgs/tall/00000.jpg'), 'tall, frame 00000: .*cannot be read'),
-    (drop_folder('imgs/tall'), 'video tall is listed, but there is no folder'),
-    (drop_folder('panomasks'), 'has no folder panomasks'),
-    (write_text('train.txt', ' \n'), 'train.txt lists no videos'),
-    (write_text('train.txt', 'tall\ntall\n'), 'lists video tall twice'),
-])
+@pytest.mark.parametrize(
+    'spoil, message',
+    [
+        (
+            write_mask(np.full((30, 24), 20000, np.uint16)),
+            'tall, frame 00000: .*value 20000, which is the unknown category 199',
+        ),
+        (
+            write_mask(np.ones((30, 24, 3), np.uint8)),
+            r'tall, frame 00000: .*3 channel\(s\).*panomasks',
+        ),
+        (
+            write_mask(np.ones((15, 12), np.uint16)),
+            'tall, frame 00000: the mask is 15 x 12 .*but the image 30 x 24',
+        ),
+        (
+            unlink('imgs/tall/00000.jpg'),
+            'tall: frame 00000 has a mask in .*, but no image',
+        ),
+        (cut('imgs/tall/00000.jpg'), 'tall, frame 00000: .*cannot be read'),
+        (
+            drop_folder('imgs/tall'),
+            'video tall is listed, but there is no folder',
+        ),
+        (drop_folder('panomasks'), 'has no folder panomasks'),
+        (write_text('train.txt', ' \n'), 'train.txt lists no videos'),
+        (write_text('train.txt', 'tall\ntall\n'), 'lists video tall twice'),
+    ],
+)
 def test_bad_data(raw, spoil, message):
     spoil(raw)
     with pytest.raises(SystemExit, match=f'vipseg_to_720p: .*{message}'):
@@ -276,9 +336,11 @@ def test_bad_data(raw, spoil, message):
 
 
 def test_bad_usage(raw, capsys):
-    for bad, message in ((['--nproc=0'], '--nproc must be 1 to 512, got 0'),
-                         (['--quality=99'], 'must be 1 to 95'),
-                         (['--splits', 'all'], 'invalid choice')):
+    for bad, message in (
+        (['--nproc=0'], '--nproc must be 1 to 512, got 0'),
+        (['--quality=99'], 'must be 1 to 95'),
+        (['--splits', 'all'], 'invalid choice'),
+    ):
         with pytest.raises(SystemExit):
             convert([str(raw), *bad])
         assert message in capsys.readouterr().err

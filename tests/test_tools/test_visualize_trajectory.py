@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Pictures of the attention of both segmenters' checkpoints."""
+
 import cv2
 import numpy as np
 import pytest
@@ -10,10 +11,19 @@ from tools.analysis_tools.visualize_trajectory import choose_layer, main
 
 MODELS = {
     # checkpoint, layer, map, frames of a clip
-    'tube-link': ('maxtron_tiny', 'head.segmenter.pixel_decoder.encoder.'
-                  'layers.1.self_attn.temporal_layers.0', '6x10', 3),
-    'video-kmax': ('maxtron_tiny_panoptic',
-                   'neck.encoder.layers.1.temporal_layers.1', '7x11', 2),
+    'tube-link': (
+        'maxtron_tiny',
+        'head.segmenter.pixel_decoder.encoder.'
+        'layers.1.self_attn.temporal_layers.0',
+        '6x10',
+        3,
+    ),
+    'video-kmax': (
+        'maxtron_tiny_panoptic',
+        'neck.encoder.layers.1.temporal_layers.1',
+        '7x11',
+        2,
+    ),
 }
 
 
@@ -25,19 +35,36 @@ def video(tmp_path_factory):
     frames = []
     for t in range(9):
         frame = ground.copy()
-        frame[30:60, 20 + 12 * t:50 + 12 * t] = (40, 220, 250)
+        frame[30:60, 20 + 12 * t : 50 + 12 * t] = (40, 220, 250)
         frames.append(frame)
     return write_frames(tmp_path_factory.mktemp('video') / 'frames', frames)
 
 
 def command(segmenter, video, out, point=(35, 45), frame=0):
-    config, = (ROOT / 'configs/maxtron/synthetic').glob(
-        f'maxtron-nearonline_{segmenter}_tiny_*_synthetic-v?s.py')
+    (config,) = (ROOT / 'configs/maxtron/synthetic').glob(
+        f'maxtron-nearonline_{segmenter}_tiny_*_synthetic-v?s.py'
+    )
     checkpoint = ROOT / f'demo/{MODELS[segmenter][0]}.pth'
-    return list(map(str, [
-        config, checkpoint, video, '--point', *point, '--frame', frame,
-        '--out', out, '--panel-width', 160, '--device', 'cpu'
-    ]))
+    return list(
+        map(
+            str,
+            [
+                config,
+                checkpoint,
+                video,
+                '--point',
+                *point,
+                '--frame',
+                frame,
+                '--out',
+                out,
+                '--panel-width',
+                160,
+                '--device',
+                'cpu',
+            ],
+        )
+    )
 
 
 def dots(picture):
@@ -76,13 +103,19 @@ def test_frames_of_ones_own(video, tmp_path, capsys):
     assert 'level 0: maps of 4x6, reference in row 1, column 3' in printed
 
 
-@pytest.mark.parametrize('changes,message', [
-    (['--point', '160', '45'], r'outside the frames, which are 160 wide'),
-    (['--frame', '9'], r'has 9 frames, numbered from 0; there is no frame 9'),
-    (['--clip', '0', '10'], r'there is no frame 10'),
-    (['--layer', '2'], r'--layer 2 is none of\n  0: head.*\n  1: head'),
-    (['--level', '2'], r'tracks on 2 levels, 0 being the coarsest'),
-])
+@pytest.mark.parametrize(
+    'changes,message',
+    [
+        (['--point', '160', '45'], r'outside the frames, which are 160 wide'),
+        (
+            ['--frame', '9'],
+            r'has 9 frames, numbered from 0; there is no frame 9',
+        ),
+        (['--clip', '0', '10'], r'there is no frame 10'),
+        (['--layer', '2'], r'--layer 2 is none of\n  0: head.*\n  1: head'),
+        (['--level', '2'], r'tracks on 2 levels, 0 being the coarsest'),
+    ],
+)
 def test_what_is_not_there(changes, message, video, tmp_path):
     out = tmp_path / 'attention.png'
     with pytest.raises(SystemExit, match=message):
@@ -90,11 +123,14 @@ def test_what_is_not_there(changes, message, video, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('changes,message', [
-    (['--clip', '1', '2'], 'with --frame 0 among them'),
-    (['--frame', '-1'], '--frame must be 0 or more'),
-    (['--out', 'attention.mp4'], 'no image file'),
-])
+@pytest.mark.parametrize(
+    'changes,message',
+    [
+        (['--clip', '1', '2'], 'with --frame 0 among them'),
+        (['--frame', '-1'], '--frame must be 0 or more'),
+        (['--out', 'attention.mp4'], 'no image file'),
+    ],
+)
 def test_wrong_arguments(changes, message, video, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(command('tube-link', video, tmp_path / 'x.png') + changes)

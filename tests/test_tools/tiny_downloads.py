@@ -1,12 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The tiny datasets of tests/test_datasets as they would be downloaded."""
+
 import io
 import json
 import shutil
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, Sequence
 
 from projects.maxtron.datasets import OVISDataset
 
@@ -15,7 +16,7 @@ from mmdet.datasets import CocoDataset, YouTubeVISDataset
 
 from tests.test_datasets import tiny_coco, tiny_panoptic, tiny_videos
 
-Files = Dict[str, bytes]
+Files = dict[str, bytes]
 
 
 def write_zip(path: Path, files: Files, prefix: str = '') -> Path:
@@ -44,7 +45,8 @@ def read_folder(folder: Path) -> Files:
     """The files below a folder by their path."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob('*')) if path.is_file()
+        for path in sorted(folder.rglob('*'))
+        if path.is_file()
     }
 
 
@@ -63,15 +65,19 @@ def video_frames(name: str = '{name}/{t:05d}.jpg') -> Files:
     }
 
 
-def video_annotations(classes: Sequence[str],
-                      with_annotations: bool = True,
-                      name: str = '{name}/{t:05d}.jpg') -> bytes:
+def video_annotations(
+    classes: Sequence[str],
+    with_annotations: bool = True,
+    name: str = '{name}/{t:05d}.jpg',
+) -> bytes:
     """Original annotations of YouTube-VIS or OVIS for these frames."""
     content = tiny_videos.original_annotations(classes, '.jpg')
     for video in content['videos']:
         video['file_names'] = [
-            name.format(name=folder, t=int(Path(frame).stem)) for folder, frame
-            in (file_name.split('/') for file_name in video['file_names'])
+            name.format(name=folder, t=int(Path(frame).stem))
+            for folder, frame in (
+                file_name.split('/') for file_name in video['file_names']
+            )
         ]
     if not with_annotations:
         content['annotations'] = None  # as published
@@ -84,9 +90,11 @@ def vipseg_files() -> Files:
     for name, (*_, length) in tiny_panoptic.VIDEOS.items():
         for t in range(length):
             files[f'imgs/{name}/{t:05d}.jpg'] = encode(
-                tiny_panoptic.draw_frame(name, t))
+                tiny_panoptic.draw_frame(name, t)
+            )
             files[f'panomasks/{name}/{t:05d}.png'] = encode(
-                tiny_panoptic.draw_map(name, t), '.png')
+                tiny_panoptic.draw_map(name, t), '.png'
+            )
     files['train.txt'] = b'landscape\nportrait\n'
     files['val.txt'] = b'portrait\n'
     files['README.md'] = b'not needed'
@@ -102,18 +110,23 @@ def coco_panoptic(folder: Path) -> None:
     for split in ('train2017', 'val2017'):
         kind = f'panoptic_{split}'
         nested = write_zip(
-            folder / f'{kind}.zip', {
-                name[len('annotations/'):]: content
+            folder / f'{kind}.zip',
+            {
+                name[len('annotations/') :]: content
                 for name, content in files.items()
                 if name.startswith(f'annotations/{kind}/')
-            })
+            },
+        )
         maps[f'annotations/{kind}.zip'] = nested.read_bytes()
         maps[f'annotations/{kind}.json'] = files[f'annotations/{kind}.json']
         write_zip(
-            folder / f'{split}.zip', {
+            folder / f'{split}.zip',
+            {
                 name: content
-                for name, content in files.items() if name.startswith(split)
-            })
+                for name, content in files.items()
+                if name.startswith(split)
+            },
+        )
         nested.unlink()
     write_zip(folder / 'panoptic_annotations_trainval2017.zip', maps)
 
@@ -123,10 +136,13 @@ def coco_instance(folder: Path) -> None:
     coco_panoptic(folder)
     (folder / 'panoptic_annotations_trainval2017.zip').unlink()
     write_zip(
-        folder / 'annotations_trainval2017.zip', {
+        folder / 'annotations_trainval2017.zip',
+        {
             f'annotations/{kind}_{split}2017.json': coco_instances()
-            for kind in ('instances', 'captions') for split in ('train', 'val')
-        })
+            for kind in ('instances', 'captions')
+            for split in ('train', 'val')
+        },
+    )
 
 
 def coco_instances() -> bytes:
@@ -138,8 +154,7 @@ def coco_instances() -> bytes:
             for i in range(1, len(tiny_coco.PICTURES) + 1)
         ],
         categories=[
-            dict(id=i, name=name)
-            for i, name in zip(tiny_coco.IDS, classes)
+            dict(id=i, name=name) for i, name in zip(tiny_coco.IDS, classes)
         ],
         annotations=[
             dict(
@@ -149,9 +164,11 @@ def coco_instances() -> bytes:
                 iscrowd=0,
                 area=256,
                 bbox=[16, 16, 16, 16],
-                segmentation=[[16, 16, 32, 16, 32, 32, 16, 32]])
+                segmentation=[[16, 16, 32, 16, 32, 32, 16, 32]],
+            )
             for i in range(1, len(tiny_coco.PICTURES) + 1)
-        ])
+        ],
+    )
     return json.dumps(content).encode()
 
 
@@ -166,18 +183,22 @@ def youtube_vis_2019(folder: Path) -> None:
     write_tar(folder / 'valid.tar', video_frames(), 'data/valid/JPEGImages/')
     for split in ('train', 'valid'):
         (folder / f'{split}.json').write_bytes(
-            video_annotations(youtube_classes('2019'), split == 'train'))
+            video_annotations(youtube_classes('2019'), split == 'train')
+        )
 
 
 def youtube_vis_2021(folder: Path, splits=('train', 'valid')) -> None:
     """Annotations in the archives, which have no folder of their own."""
     for split in splits:
         write_zip(
-            folder / f'{split}.zip', {
-                'instances.json':
-                video_annotations(youtube_classes('2021'), split == 'train'),
-                **video_frames('JPEGImages/{name}/{t:05d}.jpg')
-            })
+            folder / f'{split}.zip',
+            {
+                'instances.json': video_annotations(
+                    youtube_classes('2021'), split == 'train'
+                ),
+                **video_frames('JPEGImages/{name}/{t:05d}.jpg'),
+            },
+        )
 
 
 def youtube_vis_2022(folder: Path) -> None:
@@ -190,8 +211,10 @@ def ovis(folder: Path) -> None:
     write_zip(folder / 'valid.zip', video_frames(name))
     for split in ('train', 'valid'):
         (folder / f'annotations_{split}.json').write_bytes(
-            video_annotations(OVISDataset.METAINFO['classes'],
-                              split == 'train', name))
+            video_annotations(
+                OVISDataset.METAINFO['classes'], split == 'train', name
+            )
+        )
 
 
 def vipseg(folder: Path) -> None:
@@ -201,6 +224,13 @@ def vipseg(folder: Path) -> None:
 # what writes the downloads of a dataset into a folder
 DOWNLOADS = {
     make.__name__: make
-    for make in (youtube_vis_2019, youtube_vis_2021, youtube_vis_2022, ovis,
-                 vipseg, coco_panoptic, coco_instance)
+    for make in (
+        youtube_vis_2019,
+        youtube_vis_2021,
+        youtube_vis_2022,
+        ovis,
+        vipseg,
+        coco_panoptic,
+        coco_instance,
+    )
 }

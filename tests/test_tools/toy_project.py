@@ -15,7 +15,7 @@ class ToyDataset(torch.utils.data.Dataset):
         return 12
 
     def __getitem__(self, index):
-        return dict(inputs=torch.full((3, ), index / 12))
+        return dict(inputs=torch.full((3,), index / 12))
 
 
 @MODELS.register_module()

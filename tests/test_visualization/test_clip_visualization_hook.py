@@ -25,7 +25,8 @@ from tests.tiny_runs import tiny_run
 def run_show_dir(cfg, tmp_path):
     """Test as ``tools/test.py --show-dir`` does, and name the folder."""
     cfg = trigger_visualization_hook(
-        cfg, Namespace(show=False, show_dir='shown', wait_time=0))
+        cfg, Namespace(show=False, show_dir='shown', wait_time=0)
+    )
     runner = Runner(
         model=cfg.model,
         work_dir=str(tmp_path / 'work'),
@@ -35,7 +36,8 @@ def run_show_dir(cfg, tmp_path):
         default_hooks=cfg.default_hooks,
         visualizer=dict(cfg.visualizer, name=tmp_path.name),
         default_scope=cfg.default_scope,
-        experiment_name=tmp_path.name)
+        experiment_name=tmp_path.name,
+    )
     runner.test()
     return tmp_path / 'work' / runner.timestamp / 'shown'
 
@@ -48,14 +50,16 @@ def test_show_dir_of_a_test_run(tmp_path):
         data_root=str(tmp_path),
         ann_file='train.json',
         data_prefix=dict(img_path='train/JPEGImages'),
-        metainfo=dict(classes=CLASSES))
+        metainfo=dict(classes=CLASSES),
+    )
     cfg.test_evaluator.update(outfile_prefix=str(tmp_path / 'results'))
     show_dir = run_show_dir(cfg, tmp_path)
     assert {path.name for path in show_dir.iterdir()} == set(VIDEOS)
     for name, (height, width, _) in VIDEOS.items():
         images = sorted((show_dir / name).iterdir())
-        assert [path.name for path in images
-                ] == [f'{t:05d}.png' for t in range(NUM_FRAMES[name])]
+        assert [path.name for path in images] == [
+            f'{t:05d}.png' for t in range(NUM_FRAMES[name])
+        ]
         for path in images:  # ground truth beside the prediction
             assert cv2.imread(str(path)).shape == (height, 2 * width, 3)
 
@@ -69,7 +73,8 @@ def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file):
         type='VIPSegDataset',
         data_root=str(tmp_path),
         ann_file=ann_file,
-        img_suffix='.png')
+        img_suffix='.png',
+    )
     show_dir = run_show_dir(cfg, tmp_path)
     for name, (height, width, length) in tiny_panoptic.VIDEOS.items():
         truths = []
@@ -79,34 +84,48 @@ def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file):
             image = tiny_panoptic.draw_frame(name, t)
             np.testing.assert_array_equal(drawn[-8:, :2], image[-8:, :2])
             # the colours that were mixed with the image, half and half
-            truths.append(drawn[:, :width] * 2. - image)
+            truths.append(drawn[:, :width] * 2.0 - image)
         # stuff, away from labels and borders
         rows, bgr = dict(
             landscape=(slice(55, 60), (51, 255, 8)),
-            portrait=(slice(90, 92), (82, 6, 255)))[name]
+            portrait=(slice(90, 92), (82, 6, 255)),
+        )[name]
         np.testing.assert_allclose(
             [truth[rows, 40:56] for truth in truths],
             np.broadcast_to(bgr, (length, rows.stop - rows.start, 16, 3)),
-            atol=2)
+            atol=2,
+        )
         if name == 'landscape':
             # two doors, the first of which moves to the right
-            doors = np.array([(truth[28:36, 17 + 2 * t:27 + 2 * t],
-                               truth[44:52, 63:73])
-                              for t, truth in enumerate(truths)])
+            doors = np.array(
+                [
+                    (
+                        truth[28:36, 17 + 2 * t : 27 + 2 * t],
+                        truth[44:52, 63:73],
+                    )
+                    for t, truth in enumerate(truths)
+                ]
+            )
             colors = np.median(doors, axis=(0, 2, 3))
             assert np.abs(colors[0] - colors[1]).sum() > 80
             np.testing.assert_allclose(
                 doors,
                 np.broadcast_to(colors[:, None, None], doors.shape),
-                atol=2)
+                atol=2,
+            )
 
 
 def test_show_dir_of_images(tmp_path):
     pytest.importorskip('panopticapi', reason='CocoPanopticMetric needs it')
     write_coco(tmp_path / 'coco')
-    cfg = tiny_run('kmax/coco/kmax_r50_8xb8-150k_coco-panoptic.py',
-                   'data/coco', tmp_path / 'coco', tmp_path / 'work')
+    cfg = tiny_run(
+        'kmax/coco/kmax_r50_8xb8-150k_coco-panoptic.py',
+        'data/coco',
+        tmp_path / 'coco',
+        tmp_path / 'work',
+    )
     images = sorted(run_show_dir(cfg, tmp_path).iterdir())
-    assert [path.name for path in images
-            ] == [f'{i:012d}.jpg' for i in range(1, 1 + len(PICTURES))]
+    assert [path.name for path in images] == [
+        f'{i:012d}.jpg' for i in range(1, 1 + len(PICTURES))
+    ]
     assert cv2.imread(str(images[0])) is not None

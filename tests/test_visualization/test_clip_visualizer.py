@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from projects.maxtron.models.postprocess import PanopticMap
+from projects.maxtron.structures import PanopticMap
 from projects.maxtron.visualization import draw_masks, id_colors, to_bitmap
 
 import cv2
@@ -30,20 +30,20 @@ def bitmaps():
 @pytest.fixture
 def visualizer(request):
     visualizer = VISUALIZERS.build(
-        dict(type='ClipLocalVisualizer', name=request.node.name))
+        dict(type='ClipLocalVisualizer', name=request.node.name)
+    )
     visualizer.dataset_meta = dict(classes=('cat', 'dog'))
     return visualizer
 
 
 def prediction(bitmaps, scores, ids=(4, 9)):
-    rles = [
-        mask_utils.encode(np.asfortranarray(m, np.uint8)) for m in bitmaps
-    ]
+    rles = [mask_utils.encode(np.asfortranarray(m, np.uint8)) for m in bitmaps]
     return InstanceData(
         instances_id=torch.tensor(ids),
         labels=torch.tensor([0, 1]),
         scores=torch.tensor(scores),
-        masks=rles)
+        masks=rles,
+    )
 
 
 def test_colors_are_functions_of_the_id():
@@ -88,8 +88,9 @@ def test_label_is_at_the_mask_not_at_the_corner_of_its_box():
     mask = np.zeros((120, 160), bool)
     mask[10:60, 100:150] = mask[70:110, 10:40] = True  # two parts
     image = np.full((*mask.shape, 3), 100, np.uint8)
-    drawn = draw_masks(image, [mask], np.array([[200, 0, 0]], np.uint8),
-                       ['cat'])
+    drawn = draw_masks(
+        image, [mask], np.array([[200, 0, 0]], np.uint8), ['cat']
+    )
     np.testing.assert_array_equal(drawn[:60, :90], image[:60, :90])
     label = (drawn[11:18, 100:118] == (200, 0, 0)).all(-1)
     assert 0.3 < label.mean() < 1
@@ -100,64 +101,81 @@ def test_color_stays_when_order_and_scores_change(visualizer, bitmaps):
     apart = np.kron(bitmaps & ~bitmaps[::-1], np.ones((1, 4, 4), bool))
     first = visualizer.draw_instances(image, prediction(apart, [0.9, 0.5]))
     second = visualizer.draw_instances(
-        image, prediction(apart[::-1], [0.7, 0.6], ids=(9, 4)))
+        image, prediction(apart[::-1], [0.7, 0.6], ids=(9, 4))
+    )
     for y, x in ((100, 60), (130, 200)):  # inside a mask, off the labels
         np.testing.assert_array_equal(first[y, x], second[y, x])
     hidden = visualizer.draw_instances(
-        image, prediction(apart, [0.2, 0.1]), score_thr=0.3)
+        image, prediction(apart, [0.2, 0.1]), score_thr=0.3
+    )
     np.testing.assert_array_equal(hidden, image)
 
 
 def test_datasample_with_and_without_truth(visualizer, bitmaps, tmp_path):
     image = np.full((*SIZE, 3), 100, np.uint8)
     sample = DetDataSample(
-        pred_track_instances=prediction(bitmaps, [0.9, 0.5]))
+        pred_track_instances=prediction(bitmaps, [0.9, 0.5])
+    )
 
     def draw(name):
         visualizer.add_datasample(
-            'frame', image, sample, out_file=str(tmp_path / name))
+            'frame', image, sample, out_file=str(tmp_path / name)
+        )
         return cv2.imread(str(tmp_path / name))[..., ::-1]
 
     alone = draw('alone.png')
     np.testing.assert_array_equal(
         alone,
-        visualizer.draw_instances(image, sample.pred_track_instances, 0.3))
+        visualizer.draw_instances(image, sample.pred_track_instances, 0.3),
+    )
     # annotations as a lazily loaded test video has them
     sample.set_metainfo(
-        dict(instances=[
-            dict(bbox_label=1, instance_id=2, mask=[[25, 15, 55, 15, 55, 35]])
-        ]))
+        dict(
+            instances=[
+                dict(
+                    bbox_label=1,
+                    instance_id=2,
+                    mask=[[25, 15, 55, 15, 55, 35]],
+                )
+            ]
+        )
+    )
     lazy = draw('lazy.png')
-    np.testing.assert_array_equal(lazy[:, SIZE[1]:], alone)
-    assert (lazy[:, :SIZE[1]] != image).any()
+    np.testing.assert_array_equal(lazy[:, SIZE[1] :], alone)
+    assert (lazy[:, : SIZE[1]] != image).any()
     # and as a training sample has them
     sample.gt_instances = InstanceData(
         instances_id=torch.tensor([4, 9]),
         labels=torch.tensor([0, 1]),
-        masks=BitmapMasks(list(bitmaps.astype(np.uint8)), *SIZE))
+        masks=BitmapMasks(list(bitmaps.astype(np.uint8)), *SIZE),
+    )
     both = draw('both.png')
     assert both.shape == (SIZE[0], 2 * SIZE[1], 3)
-    assert (both[:, :SIZE[1]] != lazy[:, :SIZE[1]]).any()
+    assert (both[:, : SIZE[1]] != lazy[:, : SIZE[1]]).any()
 
 
 PANOPTIC_META = dict(
     classes=('cat', 'wall', 'dog', 'grass'),
-    palette=[(10, 20, 30), (200, 40, 0), (50, 50, 50), (0, 90, 240)])
+    palette=[(10, 20, 30), (200, 40, 0), (50, 50, 50), (0, 90, 240)],
+)
 
 
 def halves(*ids) -> PanopticMap:
     """Vertical stripes, 40 pixels wide and 120 high."""
     return panoptic_map(
-        np.repeat(np.array([ids]), 40, axis=1).repeat(120, axis=0), void=4)
+        np.repeat(np.array([ids]), 40, axis=1).repeat(120, axis=0), void=4
+    )
 
 
 def test_panoptic_colors_at_pixels(visualizer):
     visualizer.dataset_meta = PANOPTIC_META
     image = np.random.default_rng(0).integers(
-        0, 256, (120, 200, 3), dtype=np.uint8)
+        0, 256, (120, 200, 3), dtype=np.uint8
+    )
     before = image.copy()
     void, wall, dog, cat, grass = (
-        np.s_[60:80, 40 * i + 8:40 * i + 32] for i in range(5))
+        np.s_[60:80, 40 * i + 8 : 40 * i + 32] for i in range(5)
+    )
     drawn = visualizer.draw_panoptic(image, halves(4, 1, 1002, 2000, 3))
     np.testing.assert_array_equal(image, before)
     np.testing.assert_array_equal(drawn[void], image[void])
@@ -189,12 +207,12 @@ def test_instances_of_few_classes_have_colors_apart(visualizer):
     ids = [label + 1000 * k for label in range(8) for k in (1, 2, 3, 4)]
     colors = []
     for i in range(0, len(ids), 4):
-        drawn = visualizer.draw_panoptic(image, halves(*ids[i:i + 4], 0, 0))
+        drawn = visualizer.draw_panoptic(image, halves(*ids[i : i + 4], 0, 0))
         colors += [drawn[70, 40 * j + 20].astype(int) * 2 for j in range(4)]
     apart = np.abs(np.array(colors)[:, None] - colors).sum(-1)
     assert apart[np.triu_indices(len(ids), 1)].min() >= 20
     for i in range(0, len(ids), 4):  # of one class clearly so
-        same = apart[i:i + 4, i:i + 4]
+        same = apart[i : i + 4, i : i + 4]
         assert same[np.triu_indices(4, 1)].min() >= 80
 
 
@@ -206,11 +224,13 @@ def test_panoptic_truth_beside_the_prediction(visualizer):
     visualizer.add_datasample('frame', image, sample)
     alone = visualizer.get_image()
     np.testing.assert_array_equal(
-        alone, visualizer.draw_panoptic(image, halves(1, 1002)))
+        alone, visualizer.draw_panoptic(image, halves(1, 1002))
+    )
     sample.set_field(halves(3, 1000), 'gt_panoptic_map')
     visualizer.add_datasample('frame', image, sample)
     np.testing.assert_array_equal(
         visualizer.get_image(),
-        np.hstack([visualizer.draw_panoptic(image, halves(3, 1000)), alone]))
+        np.hstack([visualizer.draw_panoptic(image, halves(3, 1000)), alone]),
+    )
     visualizer.add_datasample('frame', image, sample, draw_gt=False)
     np.testing.assert_array_equal(visualizer.get_image(), alone)

@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Trajectory maps: equal to what the layers do, and where they are drawn."""
-from projects.maxtron.models.layers import (
+
+from projects.maxtron.models.within_clip import (
     AxialTrajectoryLayer,
     SelfAttention,
     TrajectoryAttention,
@@ -39,7 +40,8 @@ def pass_values_on(attention, q=None, k=None, q2=None, k2=None):
     """
     c = attention.embed_dims
     q, k, q2, k2 = (
-        4 * torch.randn(c, c) if x is None else x for x in (q, k, q2, k2))
+        4 * torch.randn(c, c) if x is None else x for x in (q, k, q2, k2)
+    )
     for p in attention.parameters():
         nn.init.zeros_(p)
     with torch.no_grad():
@@ -58,11 +60,13 @@ def test_effective_attention_is_what_comes_out(kind):
     pass_values_on(attention)
     query = torch.eye(tokens).view(1, T, W, tokens)
     pos = torch.randn(1, T, W, tokens) / tokens
-    weights = effective_attention(attention, query, pos,
-                                  torch.arange(tokens))[0]
+    weights = effective_attention(attention, query, pos, torch.arange(tokens))[
+        0
+    ]
     assert weights.max() > 0.5
     torch.testing.assert_close(
-        weights.flatten(1), attention(query, pos).view(tokens, tokens))
+        weights.flatten(1), attention(query, pos).view(tokens, tokens)
+    )
     some = effective_attention(attention, query, pos, torch.tensor([7, 2]))[0]
     torch.testing.assert_close(some, weights[[7, 2]])
 
@@ -76,7 +80,8 @@ def test_heads_are_those_of_the_module():
     _, in_frame = attention(query, pos, return_attention=True)
     torch.testing.assert_close(
         effective_attention(attention, query, pos, torch.arange(T * W)),
-        in_frame.mean(1) / T)
+        in_frame.mean(1) / T,
+    )
 
 
 def run(layer, query, pos=None):
@@ -96,7 +101,8 @@ def test_axial_map_is_what_reaches_the_reference():
     query = torch.eye(channels).view(1, T, H, W, channels)
     added = []
     handle = layer.width_attn.register_forward_hook(
-        lambda _, args, out: added.append(out))
+        lambda _, args, out: added.append(out)
+    )
     call = run(layer, query)
     handle.remove()
     added = added[0][0]  # (H, T, W, C)
@@ -104,16 +110,17 @@ def test_axial_map_is_what_reaches_the_reference():
         maps, shares = trajectory_maps(layer, call, frame, row, column)
         assert maps.shape == (T, H, W)
         torch.testing.assert_close(maps.sum((1, 2)), torch.ones(T))
-        torch.testing.assert_close(shares.sum(), torch.tensor(1.))
+        torch.testing.assert_close(shares.sum(), torch.tensor(1.0))
         # beside what came through the height axis there is what was there
         # before it, of the row itself
         expected = shares[:, None, None] * maps
-        x, = (x[0, row, None] for x in call['width_attn'][:1])
+        (x,) = (x[0, row, None] for x in call['width_attn'][:1])
         expected[:, row] += effective_attention(
-            layer.width_attn, x, None,
-            torch.tensor([frame * W + column]))[0, 0]
-        torch.testing.assert_close(added[row, frame, column],
-                                   expected.flatten())
+            layer.width_attn, x, None, torch.tensor([frame * W + column])
+        )[0, 0]
+        torch.testing.assert_close(
+            added[row, frame, column], expected.flatten()
+        )
 
 
 @pytest.mark.parametrize('attn_type', TYPES)
@@ -127,10 +134,11 @@ def test_peak_follows_a_bright_square(attn_type):
         query[0, t, y, x, 1] = 1
     layer = AxialTrajectoryLayer(2, num_heads=1, attn_type=attn_type)
     looks_for_bright = dict(
-        q=torch.tensor([[1., 0], [0, 0]]),
-        k=torch.tensor([[0., 8], [0, 0]]),
+        q=torch.tensor([[1.0, 0], [0, 0]]),
+        k=torch.tensor([[0.0, 8], [0, 0]]),
         q2=torch.zeros(2, 2),
-        k2=torch.zeros(2, 2))
+        k2=torch.zeros(2, 2),
+    )
     for attention in layer.children():
         if isinstance(attention, (SelfAttention, TrajectoryAttention)):
             pass_values_on(attention, **looks_for_bright)
@@ -145,18 +153,19 @@ def test_peak_follows_a_bright_square(attn_type):
     assert (peak > 2 * second).all()
 
 
-@pytest.mark.parametrize('input_shape,img_shape,grid', [
-    ((96, 160), (90, 150), (6, 10)),
-    ((97, 161), (97, 120), (7, 11)),
-])
+@pytest.mark.parametrize(
+    'input_shape,img_shape,grid',
+    [((96, 160), (90, 150), (6, 10)), ((97, 161), (97, 120), (7, 11))],
+)
 def test_cells_and_pixels_are_of_one_place(input_shape, img_shape, grid):
     """The cell of a pixel, lit, is brightest near the pixel."""
     size = (270, 450)
     for y, x in ((0, 0), (135, 230), (100, 17), (268, 448)):
         cells = [
             to_cell((p + 0.5) * img / ori - 0.5, pixels, cells)
-            for p, img, ori, pixels, cells in zip((y, x), img_shape, size,
-                                                  input_shape, grid)
+            for p, img, ori, pixels, cells in zip(
+                (y, x), img_shape, size, input_shape, grid
+            )
         ]
         lit = torch.zeros(2, *grid)
         lit[0, cells[0], cells[1]] = 1
@@ -175,11 +184,12 @@ def test_drawing():
         maps[t, 40:44, 10 + 10 * t] = 0.1 * (t + 1)
     texts = [f'frame {t}' for t in range(5)]
     picture = draw_trajectory(
-        frames, maps, texts, 1, (60, 20), panel_width=160, alpha=0.5)
+        frames, maps, texts, 1, (60, 20), panel_width=160, alpha=0.5
+    )
     height, width = 120 + 4, 160 + 4
     assert picture.shape == (2 * height, 4 * width, 3)
     panels = [
-        picture[height * (t // 4):, width * (t % 4):][2:122, 2:162]
+        picture[height * (t // 4) :, width * (t % 4) :][2:122, 2:162]
         for t in range(5)
     ]
     red = [(panel == (255, 0, 0)).all(-1) for panel in panels]

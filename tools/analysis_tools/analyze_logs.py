@@ -9,6 +9,7 @@ Everything is MMDetection's, and LOG is a WORK_DIR/TIMESTAMP/vis_data/
 scalars.json. It counts evaluations in epochs, of which there is one here:
 this draws them over iterations (--keys VPQ, --keys segm_mAP).
 """
+
 import importlib.util
 import os
 import sys
@@ -18,7 +19,9 @@ from types import ModuleType
 sys.path.insert(
     0,
     os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    ),
+)
 from tools.analysis_tools.training_logs import read_log  # noqa: E402
 
 
@@ -52,7 +55,7 @@ def by_evaluation(path: str, log_dict: dict, keys: list) -> dict:
     evaluations = {
         step: {
             'step': [step],
-            **{key.split('/')[-1]: [value] for key, value in metrics.items()}
+            **{key.split('/')[-1]: [value] for key, value in metrics.items()},
         }
         for step, metrics in read_log(Path(path)).evaluations.items()
     }
@@ -60,8 +63,10 @@ def by_evaluation(path: str, log_dict: dict, keys: list) -> dict:
     if not evaluated.intersection(keys):
         return log_dict
     if not evaluated.issuperset(keys):
-        sys.exit('error: draw metrics of evaluations in one plot and '
-                 f'{", ".join(sorted(set(keys) - evaluated))} in another.')
+        sys.exit(
+            'error: draw metrics of evaluations in one plot and '
+            f'{", ".join(sorted(set(keys) - evaluated))} in another.'
+        )
     return evaluations
 
 
@@ -82,10 +87,13 @@ def main() -> None:
 
     def plot(log_dicts, args):
         tool.plt.xlabel = lambda _: label('iter')
-        plot_curve([
-            by_evaluation(*log, args.keys)
-            for log in zip(args.json_logs, log_dicts)
-        ], args)
+        plot_curve(
+            [
+                by_evaluation(*log, args.keys)
+                for log in zip(args.json_logs, log_dicts)
+            ],
+            args,
+        )
 
     tool.parse_args, tool.plot_curve = parse, plot
     tool.main()

@@ -10,20 +10,24 @@ another iteration, those of tools/test.py, iterations, seconds an iteration
 (the mean without the first line of the log, as analyze_logs.py has it), memory
 on the GPU, and seed. The second has the settings that differ.
 """
+
 import argparse
 import json
 import os
 import re
 import statistics
 import sys
+from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 sys.path.insert(
     0,
     os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    ),
+)
 import projects.maxtron  # noqa: E402, F401, I001  for custom_imports
 from mmengine.config import Config  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
@@ -36,7 +40,9 @@ from tools.analysis_tools.training_logs import (  # noqa: E402
 MISSING = '-'
 # Settings that make a difference, and not variables of the config files.
 READ = {*signature(Runner).parameters, 'auto_scale_lr'} - {
-    'work_dir', 'resume', 'experiment_name'
+    'work_dir',
+    'resume',
+    'experiment_name',
 }
 MAX_WIDTH = 60  # of a setting
 
@@ -51,11 +57,12 @@ class Run(NamedTuple):
         tests (dict[str, float]): Metrics of its last test.
         seed (int, optional): Its seed where it is known.
     """
+
     name: str
     cfg: Config
     log: TrainingLog
-    tests: Dict[str, float]
-    seed: Optional[int]
+    tests: dict[str, float]
+    seed: int | None
 
 
 def read(work_dir: str) -> Run:
@@ -70,27 +77,34 @@ def read(work_dir: str) -> Run:
     # A test leaves its config, too; that of the training is the one to tell.
     trained = sorted(folder.glob('*/vis_data/scalars.json'))
     configs = [path.with_name('config.py') for path in trained] or sorted(
-        folder.glob('*/vis_data/config.py'))
+        folder.glob('*/vis_data/config.py')
+    )
     if not configs:
         raise FileNotFoundError(
             f'{folder} has no TIMESTAMP/vis_data/config.py: give the '
-            '--work-dir of tools/train.py or tools/test.py.')
+            '--work-dir of tools/train.py or tools/test.py.'
+        )
     cfg = Config.fromfile(configs[-1])
     seed = cfg.get('randomness', {}).get('seed')
     if seed is None:
         seed = _drawn_seed(configs[-1])
     # not what else was put into the folder
     tests = sorted(
-        path for path in folder.glob('*/*.json')
-        if path.stem == path.parent.name)
+        path
+        for path in folder.glob('*/*.json')
+        if path.stem == path.parent.name
+    )
     metrics = json.loads(tests[-1].read_text()) if tests else {}
     return Run(
-        str(folder), cfg, read_run(folder),
+        str(folder),
+        cfg,
+        read_run(folder),
         {key: x for key, x in metrics.items() if '/' in key and x is not None},
-        seed)
+        seed,
+    )
 
 
-def _drawn_seed(config: Path) -> Optional[int]:
+def _drawn_seed(config: Path) -> int | None:
     """The seed that the runner has drawn and told in its log."""
     for path in config.parents[1].glob('*.log'):
         match = re.search(r'^ +seed: (\d+)$', path.read_text(), re.MULTILINE)
@@ -99,13 +113,14 @@ def _drawn_seed(config: Path) -> Optional[int]:
     return None
 
 
-def flatten(node: Any, key: str = '') -> Iterator[Tuple[str, Any]]:
+def flatten(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
     """Settings of a config by dotted key; those of lists by number."""
     children = ()
     if isinstance(node, dict):
         children = node.items()
     elif isinstance(node, (list, tuple)) and any(
-            isinstance(x, dict) for x in node):
+        isinstance(x, dict) for x in node
+    ):
         children = enumerate(node)
     if not children:
         yield key, list(node) if isinstance(node, tuple) else node
@@ -113,7 +128,7 @@ def flatten(node: Any, key: str = '') -> Iterator[Tuple[str, Any]]:
         yield from flatten(child, f'{key}.{name}' if key else str(name))
 
 
-def differences(runs: List[Run]) -> List[list]:
+def differences(runs: list[Run]) -> list[list]:
     """Settings that differ: key, then the value of each run."""
     settings = [
         dict(flatten({k: x for k, x in run.cfg.items() if k in READ}))
@@ -129,10 +144,10 @@ def differences(runs: List[Run]) -> List[list]:
 
 def _shorten(text: str) -> str:
     text = ' '.join(text.split()).replace('|', r'\|')
-    return text if len(text) <= MAX_WIDTH else f'{text[:MAX_WIDTH - 3]}...'
+    return text if len(text) <= MAX_WIDTH else f'{text[: MAX_WIDTH - 3]}...'
 
 
-def results(runs: List[Run], keys: Optional[List[str]]) -> List[list]:
+def results(runs: list[Run], keys: list[str] | None) -> list[list]:
     """Rows of results: what it is, then the value of each run."""
     rows = [
         ['config', *map(_config_name, runs)],
@@ -141,16 +156,21 @@ def results(runs: List[Run], keys: Optional[List[str]]) -> List[list]:
         ['s/iter', *map(_seconds, runs)],
         ['memory (MB)', *map(_memory, runs)],
     ]
-    by_run = [dict(run.log.evaluations[max(run.log.evaluations)])
-              if run.log.evaluations else {} for run in runs]
+    by_run = [
+        dict(run.log.evaluations[max(run.log.evaluations)])
+        if run.log.evaluations
+        else {}
+        for run in runs
+    ]
     for title, metrics in (('', by_run), ('test: ', [r.tests for r in runs])):
         for key in dict.fromkeys(key for x in metrics for key in x):
             if keys and not {key, key.split('/')[-1]} & set(keys):
                 continue
             cells = _metric(key, metrics)
             if not title:
-                cells = [cell + _best(key, run)
-                         for cell, run in zip(cells, runs)]
+                cells = [
+                    cell + _best(key, run) for cell, run in zip(cells, runs)
+                ]
             rows.append([title + key, *cells])
     return rows
 
@@ -173,11 +193,15 @@ def _seconds(run: Run) -> str:
 
 
 def _memory(run: Run) -> str:
-    return str(max((x['memory'] for x in run.log.training if 'memory' in x),
-                   default=MISSING))
+    return str(
+        max(
+            (x['memory'] for x in run.log.training if 'memory' in x),
+            default=MISSING,
+        )
+    )
 
 
-def _metric(key: str, by_run: List[Dict[str, float]]) -> List[str]:
+def _metric(key: str, by_run: list[dict[str, float]]) -> list[str]:
     first, cells = by_run[0].get(key), []
     for i, metrics in enumerate(by_run):
         value = metrics.get(key)
@@ -199,29 +223,31 @@ def _best(key: str, run: Run) -> str:
     return f', best {values[best]:.4g} at {best}'
 
 
-def format_table(header: List[str], rows: List[list]) -> str:
+def format_table(header: list[str], rows: list[list]) -> str:
     """A Markdown table."""
     lines = [header, [':--', *['--:'] * (len(header) - 1)], *rows]
     return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
 
 
-def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument(
-        'work_dirs', nargs='+', metavar='WORK_DIR', help='work folder')
+        'work_dirs', nargs='+', metavar='WORK_DIR', help='work folder'
+    )
     parser.add_argument(
         '--keys',
         nargs='+',
         metavar='METRIC',
         help='metrics to show, such as VPQ or youtube_vis/segm_mAP; by '
-        'default all')
+        'default all',
+    )
     args = parser.parse_args(argv)
     if len(args.work_dirs) < 2:
         parser.error('give two work folders or more.')
     return args
 
 
-def main(argv: Optional[List[str]] = None) -> None:
+def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
         runs = [read(work_dir) for work_dir in args.work_dirs]

@@ -6,8 +6,8 @@
         --gt-dir VIPSeg_720P/panomasksRGB \
         --gt-json VIPSeg_720P/panoptic_gt_VIPSeg_val.json
 """
+
 from argparse import Namespace
-from typing import List, Optional
 
 from panoptic_cli import (
     make_parser,
@@ -39,16 +39,18 @@ def evaluate(args: Namespace) -> None:
     categories, videos = measure_videos(args, measure)
     is_thing = [c['isthing'] for c in categories]
     summary = summarize_stq(
-        [count_associations(video, is_thing) for video in videos])
+        [count_associations(video, is_thing) for video in videos]
+    )
     names = [c['name'] for c in categories]
-    print(f'STQ of {len(videos)} videos, in [0, 1]\n'
-          f'{stq_report(summary, names)}')
+    print(
+        f'STQ of {len(videos)} videos, in [0, 1]\n{stq_report(summary, names)}'
+    )
     for key in ('STQ', 'AQ', 'IoU'):
         print(f'{key}: {summary[key]:.7f}')
     write_json(args.out, dict(summary, classes=names))
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     """Run the tool."""
     run_tool('eval_stq', evaluate, parse_args(make_parser(__doc__), args))
 

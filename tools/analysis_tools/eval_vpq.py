@@ -6,8 +6,8 @@
         --gt-dir VIPSeg_720P/panomasksRGB \
         --gt-json VIPSeg_720P/panoptic_gt_VIPSeg_val.json
 """
+
 from argparse import Namespace
-from typing import Dict, List, Optional
 
 from panoptic_cli import (
     make_parser,
@@ -29,7 +29,7 @@ from projects.maxtron.evaluation.panoptic_folders import (
 from projects.maxtron.evaluation.reports import vpq_report
 
 
-def measure(video: VideoFiles, args: Namespace) -> Dict[int, TubeStats]:
+def measure(video: VideoFiles, args: Namespace) -> dict[int, TubeStats]:
     """Match the tubes of a video in all windows."""
     counts = count_video(video)
     return {k: count_tubes(counts, k, len(video.labels)) for k in args.windows}
@@ -39,12 +39,14 @@ def evaluate(args: Namespace) -> None:
     """Evaluate, print the tables and write the file."""
     categories, videos = measure_videos(args, measure)
     zero = TubeStats.zeros(len(categories))
-    stats = {k: sum((video[k] for video in videos), zero)
-             for k in args.windows}
+    stats = {
+        k: sum((video[k] for video in videos), zero) for k in args.windows
+    }
     summary = summarize_vpq(stats, [c['isthing'] for c in categories])
     names = [c['name'] for c in categories]
-    print(f'VPQ of {len(videos)} videos in percent\n'
-          f'{vpq_report(summary, names)}')
+    print(
+        f'VPQ of {len(videos)} videos in percent\n{vpq_report(summary, names)}'
+    )
     for k, stat in stats.items():
         if not stat.num_windows:
             print(f'No video has {k} frames: VPQ is the mean without VPQ^{k}.')
@@ -55,7 +57,7 @@ def evaluate(args: Namespace) -> None:
     write_json(args.out, dict(summary, classes=names))
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     """Run the tool."""
     run_tool('eval_vpq', evaluate, parse_args(make_parser(__doc__), args))
 

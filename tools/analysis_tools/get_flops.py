@@ -13,10 +13,12 @@ weights: post-processing and the linking of clips.
 With a cross-clip tracker in mode 'offline', whose cost a clip depends on the
 number of clips, a video of --num-clips clips is counted.
 """
+
 import argparse
 import os
 import sys
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -25,7 +27,9 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 sys.path.insert(
     0,
     os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    ),
+)
 import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
 from mmdet.registry import MODELS  # noqa: E402
 from mmengine.analysis.print_helper import _format_size  # noqa: E402
@@ -38,19 +42,25 @@ from projects.maxtron.engine import (  # noqa: E402
 )
 from projects.maxtron.models import MaXTron  # noqa: E402
 
-from tools.analysis_tools.benchmark_inference import (  # noqa: E402
+from tools.benchmarks.benchmark_inference import (  # noqa: E402
     frame_size,
     query_heads,
 )
 
 aten = torch.ops.aten
+
+
 # What PyTorch's counter leaves out; like its own formulas, in its unit, two a
 # multiply-add.
+def _sdpa_flops(query, key, value, *args, **kwargs):
+    return sdpa_flop_count(query, key, value)
+
+
 FORMULAS = {
-    aten._scaled_dot_product_flash_attention_for_cpu:
-    lambda q, k, v, *args, **kwargs: sdpa_flop_count(q, k, v),
-    aten.grid_sampler_2d:
-    lambda *args, out_shape, **kwargs: 2 * 4 * out_shape.numel(),
+    aten._scaled_dot_product_flash_attention_for_cpu: _sdpa_flops,
+    aten.grid_sampler_2d: lambda *args, out_shape, **kwargs: (
+        2 * 4 * out_shape.numel()
+    ),
 }
 
 
@@ -62,12 +72,13 @@ class Part(NamedTuple):
         num_clips (int): See ``flops``.
         params (int): Number of parameters.
     """
+
     flops: int
     num_clips: int
     params: int
 
 
-def count_flops(function: Callable, *args) -> Tuple[object, int]:
+def count_flops(function: Callable, *args) -> tuple[object, int]:
     """Call a function and count its multiply-adds.
 
     Returns:
@@ -90,15 +101,17 @@ def build_model(cfg: Config) -> MaXTron:
     if kind is None or not issubclass(kind, MaXTron):
         raise ValueError(
             f'The config is that of a {cfg.model.type}; take '
-            'tools/analysis_tools/get_flops.py of MMDetection for it.')
+            'tools/analysis_tools/get_flops.py of MMDetection for it.'
+        )
     cfg.model.backbone.init_cfg = None  # nothing is downloaded
     with explain_unknown_arguments(cfg):
         model = revert_sync_batchnorm(MODELS.build(cfg.model))
     return model.eval().requires_grad_(False)  # as the counter wants it
 
 
-def count_parts(model: MaXTron, inputs: torch.Tensor,
-                num_clips: int) -> Dict[str, Part]:
+def count_parts(
+    model: MaXTron, inputs: torch.Tensor, num_clips: int
+) -> dict[str, Part]:
     """Cost of all parts of a model, in the order of the data.
 
     Args:
@@ -120,8 +133,9 @@ def count_parts(model: MaXTron, inputs: torch.Tensor,
     # Shapes are enough, and large backbones take minutes to compute. (What
     # follows asks for values: deformable attention checks its shapes.)
     backbone = model.backbone.to('meta')
-    feats = count('backbone', backbone, backbone,
-                  inputs.flatten(0, 1).to('meta'))
+    feats = count(
+        'backbone', backbone, backbone, inputs.flatten(0, 1).to('meta')
+    )
     feats = [torch.zeros_like(x, device='cpu') for x in feats]
     if model.neck is not None:
         feats = count('neck', model.neck, model.neck, feats, num_frames)
@@ -131,14 +145,17 @@ def count_parts(model: MaXTron, inputs: torch.Tensor,
         queries = clip.queries[:, None].repeat(1, num_clips, 1, 1)
         embeds, video = count_flops(refine, head, queries)
         _, masks = count_flops(
-            query_heads(head).segment, embeds[:1], clip.mask_feats)
+            query_heads(head).segment, embeds[:1], clip.mask_feats
+        )
         parts['tracker'] = Part(
-            video + num_clips * masks, num_clips,
-            num_params(head.tracker, head.tracker_heads))
+            video + num_clips * masks,
+            num_clips,
+            num_params(head.tracker, head.tracker_heads),
+        )
     return parts
 
 
-def num_params(*modules: Optional[nn.Module]) -> int:
+def num_params(*modules: nn.Module | None) -> int:
     """Number of parameters of modules; None has none."""
     return sum(p.numel() for p in nn.ModuleList(modules).parameters())
 
@@ -159,22 +176,30 @@ def refine(head, queries: torch.Tensor) -> torch.Tensor:
     return embeds
 
 
-def format_table(parts: Dict[str, Part], num_frames: int) -> str:
+def format_table(parts: dict[str, Part], num_frames: int) -> str:
     """A Markdown table of the parts and their sum."""
     a_clip = {name: p.flops / p.num_clips for name, p in parts.items()}
     rows = [(name, part.params, a_clip[name]) for name, part in parts.items()]
     total = sum(a_clip.values())
     rows.append(('all', sum(p.params for p in parts.values()), total))
-    lines = ['| Part | Params | Flops a frame | Flops a clip | Share |',
-             '| :-- | --: | --: | --: | --: |']
+    lines = [
+        '| Part | Params | Flops a frame | Flops a clip | Share |',
+        '| :-- | --: | --: | --: | --: |',
+    ]
     for name, params, flops in rows:
-        cells = (name, *(_format_size(int(x)) for x in (
-            params, flops / num_frames, flops)), f'{flops / total:.1%}')
+        cells = (
+            name,
+            *(
+                _format_size(int(x))
+                for x in (params, flops / num_frames, flops)
+            ),
+            f'{flops / total:.1%}',
+        )
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 
-def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('config', help='config file')
     parser.add_argument(
@@ -183,36 +208,41 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         nargs=2,
         metavar=('H', 'W'),
         help='height and width of the frames before padding, or, of a model '
-        'with a canvas, of the canvas; by default those of the config')
+        'with a canvas, of the canvas; by default those of the config',
+    )
     parser.add_argument(
         '--num-frames',
         type=int,
-        help='frames of a clip; by default as in testing')
+        help='frames of a clip; by default as in testing',
+    )
     parser.add_argument(
         '--num-clips',
         type=int,
         default=10,
         help='clips of the video that an offline model tracks through '
-        '(default: %(default)s)')
+        '(default: %(default)s)',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         metavar='KEY=VALUE',
         help='override settings of the config, as in '
-        'model.head.test_cfg.mode=video for an offline model near-online')
+        'model.head.test_cfg.mode=video for an offline model near-online',
+    )
     args = parser.parse_args(argv)
     for name in ('num_frames', 'num_clips'):
         value = getattr(args, name)
         if value is not None and value < 1:
-            parser.error(f'--{name.replace("_", "-")} must be 1 or more, '
-                         f'got {value}.')
+            parser.error(
+                f'--{name.replace("_", "-")} must be 1 or more, got {value}.'
+            )
     if args.shape and min(args.shape) < 1:
         parser.error(f'--shape must be positive, got {args.shape}.')
     return args
 
 
-def main(argv: Optional[List[str]] = None) -> None:
+def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
         cfg = load_config(args.config, args.cfg_options)
@@ -223,29 +253,35 @@ def main(argv: Optional[List[str]] = None) -> None:
         sys.exit(f'error: {error}')
     shape = tuple(args.shape or frame_size(cfg))
     num_frames = args.num_frames or (
-        1 if type(model).__name__ == 'ImageMaXTron' else model.head.clip_len)
+        1 if type(model).__name__ == 'ImageMaXTron' else model.head.clip_len
+    )
     inputs = model.data_preprocessor.preprocess_clip(
-        [torch.zeros(3, *shape)] * num_frames)
+        [torch.zeros(3, *shape)] * num_frames
+    )
     parts = count_parts(model, inputs, args.num_clips)
 
     pad_shape = tuple(inputs.shape[-2:])
     flops = sum(part.flops / part.num_clips for part in parts.values())
     line = '=' * 30
     if pad_shape != shape:
-        print(f'{line}\nUse size divisor set input shape from {shape} to '
-              f'{pad_shape}')
+        print(
+            f'{line}\nUse size divisor set input shape from {shape} to '
+            f'{pad_shape}'
+        )
     print(f'{line}\nCompute type: direct: a clip of zeros')
     if 'tracker' in parts:
         print(f'Mode: offline, {args.num_clips} clips a video')
-    print(f'Input shape: {num_frames} x {pad_shape}\n'
-          f'Flops: {_format_size(int(flops / num_frames))} a frame, '
-          f'{_format_size(int(flops))} a clip\n'
-          f'Params: {_format_size(sum(p.params for p in parts.values()))}\n'
-          f'{line}\n\n{format_table(parts, num_frames)}\n\n'
-          'A multiply-add is one Flop. Counted: convolutions, linear layers, '
-          'matrix products\nwith those of attention, bilinear sampling (4 a '
-          'value). Not counted: norms,\nactivations, softmax, resizing, '
-          'elementwise products, post-processing.')
+    print(
+        f'Input shape: {num_frames} x {pad_shape}\n'
+        f'Flops: {_format_size(int(flops / num_frames))} a frame, '
+        f'{_format_size(int(flops))} a clip\n'
+        f'Params: {_format_size(sum(p.params for p in parts.values()))}\n'
+        f'{line}\n\n{format_table(parts, num_frames)}\n\n'
+        'A multiply-add is one Flop. Counted: convolutions, linear layers, '
+        'matrix products\nwith those of attention, bilinear sampling (4 a '
+        'value). Not counted: norms,\nactivations, softmax, resizing, '
+        'elementwise products, post-processing.'
+    )
 
 
 if __name__ == '__main__':

@@ -1,12 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """What eval_vpq.py and eval_stq.py have in common."""
+
 import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Callable, List, Optional, Tuple
 
 from mmengine.utils import track_parallel_progress, track_progress
 
@@ -15,9 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import projects.maxtron  # noqa: E402, F401, before MMDetection
 from projects.maxtron.evaluation.functional import WINDOWS  # noqa: E402
-from projects.maxtron.evaluation.panoptic_folders import (  # noqa: E402
-    list_videos,
-)
+from projects.maxtron.evaluation.panoptic_folders import list_videos  # noqa: E402
 from projects.maxtron.utils import atomic_path  # noqa: E402
 
 
@@ -32,37 +31,45 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(
         description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         '--pred-dir',
         required=True,
         help='folder of predicted masks: VIDEO/FRAME.png, or the one above '
-        'it, if that is called pan_pred')
+        'it, if that is called pan_pred',
+    )
     parser.add_argument(
-        '--pred-json', required=True, help='predicted segments: pred.json')
+        '--pred-json', required=True, help='predicted segments: pred.json'
+    )
     parser.add_argument(
         '--gt-dir',
         required=True,
-        help='folder of annotated masks: VIPSeg_720P/panomasksRGB')
+        help='folder of annotated masks: VIPSeg_720P/panomasksRGB',
+    )
     parser.add_argument(
         '--gt-json',
         required=True,
-        help='annotated segments: VIPSeg_720P/panoptic_gt_VIPSeg_val.json')
+        help='annotated segments: VIPSeg_720P/panoptic_gt_VIPSeg_val.json',
+    )
     parser.add_argument(
         '--windows',
         type=int,
         nargs='+',
         default=list(WINDOWS),
         help='lengths of the windows of VPQ in frames (default: 1 2 4 6); STQ '
-        'has none')
+        'has none',
+    )
     parser.add_argument(
-        '--nproc', type=int, default=1, help='number of processes')
+        '--nproc', type=int, default=1, help='number of processes'
+    )
     parser.add_argument('--out', help='also write the results to this .json')
     return parser
 
 
-def parse_args(parser: argparse.ArgumentParser,
-               args: Optional[List[str]]) -> argparse.Namespace:
+def parse_args(
+    parser: argparse.ArgumentParser, args: list[str] | None
+) -> argparse.Namespace:
     """Parse and check the command line.
 
     Args:
@@ -83,8 +90,9 @@ def parse_args(parser: argparse.ArgumentParser,
     return args
 
 
-def measure_videos(args: argparse.Namespace,
-                   measure: Callable) -> Tuple[List[dict], list]:
+def measure_videos(
+    args: argparse.Namespace, measure: Callable
+) -> tuple[list[dict], list]:
     """Measure all videos, with a progress bar.
 
     Args:
@@ -95,8 +103,9 @@ def measure_videos(args: argparse.Namespace,
     Returns:
         tuple: Categories, and what ``measure`` returned for each video.
     """
-    categories, videos = list_videos(args.pred_dir, args.pred_json,
-                                     args.gt_dir, args.gt_json)
+    categories, videos = list_videos(
+        args.pred_dir, args.pred_json, args.gt_dir, args.gt_json
+    )
     measure = partial(measure, args=args)
     if args.nproc == 1:
         results = track_progress(measure, videos)
@@ -106,7 +115,7 @@ def measure_videos(args: argparse.Namespace,
     return categories, results
 
 
-def write_json(path: Optional[str], content: dict) -> None:
+def write_json(path: str | None, content: dict) -> None:
     """Write results beside their place, then rename; nothing without path.
 
     Args:
@@ -121,8 +130,11 @@ def write_json(path: Optional[str], content: dict) -> None:
     print(f'Wrote {path}')
 
 
-def run_tool(name: str, main: Callable[[argparse.Namespace], None],
-             args: argparse.Namespace) -> None:
+def run_tool(
+    name: str,
+    main: Callable[[argparse.Namespace], None],
+    args: argparse.Namespace,
+) -> None:
     """Run a tool, and end it by one line if the input is wrong.
 
     Args:

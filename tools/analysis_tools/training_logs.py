@@ -1,8 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Reads the JSON logs of trainings by iteration."""
+
 import json
 from pathlib import Path
-from typing import Dict, List, NamedTuple
+from typing import NamedTuple
 
 
 class TrainingLog(NamedTuple):
@@ -14,8 +15,9 @@ class TrainingLog(NamedTuple):
             ``step``.
         evaluations (dict[int, dict]): Metrics by iteration.
     """
-    training: List[dict]
-    evaluations: Dict[int, Dict[str, float]]
+
+    training: list[dict]
+    evaluations: dict[int, dict[str, float]]
 
 
 def read_log(path: Path) -> TrainingLog:
@@ -42,8 +44,9 @@ def read_log(path: Path) -> TrainingLog:
         except json.JSONDecodeError as error:
             if number == len(lines):
                 break
-            raise ValueError(f'{path}, line {number}, is no JSON: '
-                             f'{error}.') from error
+            raise ValueError(
+                f'{path}, line {number}, is no JSON: {error}.'
+            ) from error
         metrics = {key: x for key, x in values.items() if '/' in key}
         if metrics:
             last = log.training[-1]['step'] if log.training else 0
@@ -72,7 +75,8 @@ def read_run(work_dir: Path) -> TrainingLog:
         if start is not None:
             run = TrainingLog(
                 [x for x in run.training if x['step'] < start],
-                {i: x for i, x in run.evaluations.items() if i < start})
+                {i: x for i, x in run.evaluations.items() if i < start},
+            )
         run.training.extend(log.training)
         run.evaluations.update(log.evaluations)
     return run

@@ -14,11 +14,11 @@ projects/maxtron/visualization/trajectory_maps.py.
 By default the clip is the one that the model would cut of the video; --clip
 takes other frames, as many as one likes, for one clip.
 """
+
 import argparse
 import os
 import sys
 from itertools import islice
-from typing import List, Optional, Tuple
 
 import cv2
 import mmcv
@@ -28,7 +28,9 @@ import torch
 sys.path.insert(
     0,
     os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    ),
+)
 import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
 from mmengine.config import DictAction  # noqa: E402
 from projects.maxtron.apis import (  # noqa: E402
@@ -48,8 +50,9 @@ from projects.maxtron.visualization import (  # noqa: E402
 )
 
 
-def read_clip(source: FrameSource, head, frame: int,
-              clip: Optional[List[int]]) -> Tuple[List[int], list]:
+def read_clip(
+    source: FrameSource, head, frame: int, clip: list[int] | None
+) -> tuple[list[int], list]:
     """Read the clip that a frame is in.
 
     Args:
@@ -80,7 +83,8 @@ def read_clip(source: FrameSource, head, frame: int,
                 return tuple(zip(*part))
     raise VideoError(
         f'{source.name} has {last + 1} frames, numbered from 0; there is no '
-        f'frame {max(clip or [frame])}.')
+        f'frame {max(clip or [frame])}.'
+    )
 
 
 def choose_layer(model, index: int) -> tuple:
@@ -93,16 +97,21 @@ def choose_layer(model, index: int) -> tuple:
     if not layers:
         raise ValueError(
             'The model has no layer that tracks within a clip: it is a '
-            'baseline. Take a near-online or an offline config of MaXTron.')
+            'baseline. Take a near-online or an offline config of MaXTron.'
+        )
     if not -len(layers) <= index < len(layers):
-        names = '\n'.join(f'  {i}: {name}' for i, (name, _) in enumerate(
-            layers))
+        names = '\n'.join(
+            f'  {i}: {name}' for i, (name, _) in enumerate(layers)
+        )
         raise ValueError(f'--layer {index} is none of\n{names}')
     return layers[index]
 
 
-def draw(inferencer: MaXTronInferencer, source: FrameSource,
-         args: argparse.Namespace) -> np.ndarray:
+def draw(
+    inferencer: MaXTronInferencer,
+    source: FrameSource,
+    args: argparse.Namespace,
+) -> np.ndarray:
     """Run the model on a clip and draw its attention, RGB, uint8."""
     model = inferencer.model
     name, layer = choose_layer(model, args.layer)
@@ -114,22 +123,30 @@ def draw(inferencer: MaXTronInferencer, source: FrameSource,
     with torch.no_grad(), record_calls(layer) as calls:
         model.forward_clips(inputs)
         if not -len(calls) <= args.level < len(calls):
-            raise ValueError(f'--level {args.level} is not there: the layer '
-                             f'tracks on {len(calls)} levels, 0 being the '
-                             'coarsest.')
+            raise ValueError(
+                f'--level {args.level} is not there: the layer '
+                f'tracks on {len(calls)} levels, 0 being the '
+                'coarsest.'
+            )
         call = calls[args.level]
         input_shape = inputs.shape[-2:]
         cells = [
             to_cell((x + 0.5) * img / ori - 0.5, pixels, num_cells)
             for x, img, ori, pixels, num_cells in zip(
-                args.point[::-1], img_shape, source.size, input_shape,
-                call['size'][1:])
+                args.point[::-1],
+                img_shape,
+                source.size,
+                input_shape,
+                call['size'][1:],
+            )
         ]
         reference = numbers.index(args.frame)
         maps, shares = trajectory_maps(layer, call, reference, *cells)
-    print(f'Layer {name} ({layer.attn_type}), level {args.level}: maps of '
-          f'{"x".join(map(str, maps.shape[1:]))}, reference in row '
-          f'{cells[0]}, column {cells[1]}')
+    print(
+        f'Layer {name} ({layer.attn_type}), level {args.level}: maps of '
+        f'{"x".join(map(str, maps.shape[1:]))}, reference in row '
+        f'{cells[0]}, column {cells[1]}'
+    )
     texts = [
         f'frame {number}{" (reference)" if t == reference else ""}: '
         f'{share:.0%} of attention'
@@ -137,11 +154,16 @@ def draw(inferencer: MaXTronInferencer, source: FrameSource,
     ]
     return draw_trajectory(
         [cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in frames],
-        resize_maps(maps, input_shape, img_shape, source.size), texts,
-        reference, args.point, args.panel_width, args.alpha)
+        resize_maps(maps, input_shape, img_shape, source.size),
+        texts,
+        reference,
+        args.point,
+        args.panel_width,
+        args.alpha,
+    )
 
 
-def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
@@ -152,13 +174,15 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         nargs=2,
         required=True,
         metavar=('X', 'Y'),
-        help='reference point, in pixels of the frame')
+        help='reference point, in pixels of the frame',
+    )
     parser.add_argument(
         '--frame',
         type=int,
         required=True,
         metavar='I',
-        help='number of the frame that has it, from 0')
+        help='number of the frame that has it, from 0',
+    )
     parser.add_argument('--out', required=True, help='image file to write')
     parser.add_argument(
         '--clip',
@@ -166,64 +190,77 @@ def parse_args(argv: Optional[List[str]] = None) -> argparse.Namespace:
         nargs='+',
         metavar='F',
         help='numbers of the frames that make the clip, --frame among them; '
-        'by default the clip that the model would cut')
+        'by default the clip that the model would cut',
+    )
     parser.add_argument(
         '--layer',
         type=int,
         default=-1,
         help='which of the layers that track within a clip, from 0, or from '
-        'the last, -1 (default: %(default)s)')
+        'the last, -1 (default: %(default)s)',
+    )
     parser.add_argument(
         '--level',
         type=int,
         default=-1,
         help='which of the levels it tracks on, from the coarsest, 0, or from '
-        'the finest, -1 (default: %(default)s)')
+        'the finest, -1 (default: %(default)s)',
+    )
     parser.add_argument(
         '--panel-width',
         type=int,
         default=480,
         help='width in pixels that a frame is drawn with '
-        '(default: %(default)s)')
+        '(default: %(default)s)',
+    )
     parser.add_argument(
         '--alpha',
         type=float,
         default=0.5,
-        help='opacity of the heat maps (default: %(default)s)')
+        help='opacity of the heat maps (default: %(default)s)',
+    )
     parser.add_argument(
         '--device',
-        help='such as cuda:0 or cpu; by default the first GPU, if any')
+        help='such as cuda:0 or cpu; by default the first GPU, if any',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         metavar='KEY=VALUE',
-        help='override settings of the config')
+        help='override settings of the config',
+    )
     args = parser.parse_args(argv)
     if args.clip is None:
         if args.frame < 0:
             parser.error(f'--frame must be 0 or more, got {args.frame}.')
     elif args.frame not in args.clip or min(args.clip) < 0:
-        parser.error(f'--clip {args.clip} must be numbers of frames, from 0, '
-                     f'with --frame {args.frame} among them.')
+        parser.error(
+            f'--clip {args.clip} must be numbers of frames, from 0, '
+            f'with --frame {args.frame} among them.'
+        )
     if not cv2.haveImageWriter(args.out):
         parser.error(f'--out {args.out} is no image file: take .png or .jpg.')
     if args.panel_width < 1 or not 0 <= args.alpha <= 1:
-        parser.error('--panel-width must be positive, and --alpha between 0 '
-                     'and 1.')
+        parser.error(
+            '--panel-width must be positive, and --alpha between 0 and 1.'
+        )
     return args
 
 
-def main(argv: Optional[List[str]] = None) -> None:
+def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
         source = open_frame_source(args.input)
         height, width = source.size
         if not (0 <= args.point[0] < width and 0 <= args.point[1] < height):
-            raise ValueError(f'--point {args.point} is outside the frames, '
-                             f'which are {width} wide and {height} high.')
-        inferencer = MaXTronInferencer(args.config, args.checkpoint,
-                                       args.device, args.cfg_options)
+            raise ValueError(
+                f'--point {args.point} is outside the frames, '
+                f'which are {width} wide and {height} high.'
+            )
+        inferencer = MaXTronInferencer(
+            args.config, args.checkpoint, args.device, args.cfg_options
+        )
         picture = draw(inferencer, source, args)
         with atomic_path(args.out) as path:
             mmcv.imwrite(picture[..., ::-1], path)

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Puts the files of archives and folders where a rule says."""
+
 import gzip
 import lzma
 import os
@@ -8,9 +9,10 @@ import shutil
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Callable, Iterator, NamedTuple, Optional
+from typing import BinaryIO, NamedTuple
 
 from projects.maxtron.utils import atomic_path
 
@@ -19,8 +21,16 @@ from mmengine.utils import ProgressBar
 SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
 # hidden files, what macOS adds to archives, and what a converter has made
 _IGNORED = re.compile(r'(^|/)(__MACOSX|VIPSeg_720P|\.[^/]*)(/|$)')
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError,
-           gzip.BadGzipFile, EOFError, RuntimeError, NotImplementedError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 class Member(NamedTuple):
@@ -31,16 +41,17 @@ class Member(NamedTuple):
         size (int): In bytes.
         open (callable): Opens it for reading.
     """
+
     name: str
     size: int
     open: Callable[[], BinaryIO]
 
 
-def archive_stem(name: str) -> Optional[str]:
+def archive_stem(name: str) -> str | None:
     """Name of an archive without its suffix; None if it is no archive."""
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix):
-            return name[:-len(suffix)]
+            return name[: -len(suffix)]
     return None
 
 
@@ -64,9 +75,14 @@ def list_members(file: BinaryIO, where: str) -> Iterator[Member]:
         infos = zipfile.ZipFile(file)
         # all names are looked at before anything is written
         members = [
-            Member(info.filename, info.file_size,
-                   lambda info=info: infos.open(info)) for info in sorted(
-                       infos.infolist(), key=lambda info: info.header_offset)
+            Member(
+                info.filename,
+                info.file_size,
+                lambda info=info: infos.open(info),
+            )
+            for info in sorted(
+                infos.infolist(), key=lambda info: info.header_offset
+            )
             if not info.is_dir()
         ]
         for member in members:
@@ -78,12 +94,14 @@ def list_members(file: BinaryIO, where: str) -> Iterator[Member]:
     except tarfile.ReadError as error:
         raise ValueError(
             f'{where} is no zip or tar archive: it begins with {start!r}. Was '
-            'a web page saved in place of the file?') from error
+            'a web page saved in place of the file?'
+        ) from error
     for info in tar:
         _check_name(info.name, where)
         if info.isfile():
-            yield Member(info.name, info.size,
-                         lambda info=info: tar.extractfile(info))
+            yield Member(
+                info.name, info.size, lambda info=info: tar.extractfile(info)
+            )
     # tarfile takes an archive that ends too early for a complete one
     tar.fileobj.seek(tar.offset)
     if len(tar.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
@@ -93,8 +111,10 @@ def list_members(file: BinaryIO, where: str) -> Iterator[Member]:
 def _check_name(name: str, where: str) -> None:
     """See that a path stays below the folder that it is unpacked to."""
     if re.match(r'/|[A-Za-z]:', name) or '..' in re.split(r'[/\\]', name):
-        raise ValueError(f'{where} has the file {name!r}, whose path leads '
-                         'out of the folder. Do not trust this archive.')
+        raise ValueError(
+            f'{where} has the file {name!r}, whose path leads '
+            'out of the folder. Do not trust this archive.'
+        )
 
 
 @contextmanager
@@ -129,9 +149,9 @@ class Unpacker:
         num_ignored (int): Files that were not needed.
     """
 
-    def __init__(self,
-                 place: Callable[[str], Optional[Path]],
-                 overwrite: bool = False) -> None:
+    def __init__(
+        self, place: Callable[[str], Path | None], overwrite: bool = False
+    ) -> None:
         self.place = place
         self.overwrite = overwrite
         self.num_written = self.num_present = self.num_ignored = 0
@@ -160,8 +180,8 @@ class Unpacker:
         else:
             with open(source, 'rb') as file:
                 self._add_archive(
-                    file, str(source),
-                    archive_stem(source.name) or source.name)
+                    file, str(source), archive_stem(source.name) or source.name
+                )
         return self.num_written + self.num_present - before
 
     def _add_folder(self, source: Path) -> None:
@@ -170,22 +190,26 @@ class Unpacker:
         name = source.resolve().name
         for folder, folders, files in os.walk(source, followlinks=True):
             below = name / Path(folder).relative_to(source)
-            folders[:] = sorted(
-                f for f in folders if not _IGNORED.search(f))
+            folders[:] = sorted(f for f in folders if not _IGNORED.search(f))
             for file in sorted(files):
                 if archive_stem(file) is not None:
                     archives.append(Path(folder) / file)
                 else:
                     self._add_file(
-                        Path(folder) / file, (below / file).as_posix())
+                        Path(folder) / file, (below / file).as_posix()
+                    )
                     bar.update()
         print()
         for archive in archives:
             self.add(archive)
 
     def _add_file(self, source: Path, path: str) -> None:
-        self._put(path, source.stat().st_size, str(source),
-                  lambda part: _link(source, part))
+        self._put(
+            path,
+            source.stat().st_size,
+            str(source),
+            lambda part: _link(source, part),
+        )
 
     def _add_archive(self, file: BinaryIO, where: str, stem: str) -> None:
         print(where)
@@ -196,16 +220,21 @@ class Unpacker:
                 if inner is not None and not _IGNORED.search(member.name):
                     archives.append((member, f'{stem}/{inner}'))
                     continue
-                self._put(f'{stem}/{member.name}', member.size, where,
-                          lambda part: _copy(member, part))
+                self._put(
+                    f'{stem}/{member.name}',
+                    member.size,
+                    where,
+                    lambda part: _copy(member, part),
+                )
                 bar.update()
             print()
             for member, inner in archives:
                 with member.open() as nested:
                     self._add_archive(nested, f'{where}: {member.name}', inner)
 
-    def _put(self, path: str, size: int, where: str,
-             write: Callable[[str], None]) -> None:
+    def _put(
+        self, path: str, size: int, where: str, write: Callable[[str], None]
+    ) -> None:
         """Write a file, unless it is there or not needed."""
         target = None if _IGNORED.search(path) else self.place(path)
         if target is None:
@@ -219,7 +248,8 @@ class Unpacker:
                 f'{target} is there already, but has {target.stat().st_size} '
                 f'bytes; that of {where} has {size}. Are they of two '
                 'versions? Name another --data-root, or replace it by '
-                '--overwrite.')
+                '--overwrite.'
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(target) as part:
             write(part)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Make the synthetic benchmark (see projects/maxtron/datasets/synthetic.py).
+"""Make the synthetic benchmark (see projects/maxtron/datasets/synthetic).
 
     python tools/dataset_converters/make_synthetic.py data/synthetic
 
@@ -7,6 +7,7 @@ A run that was interrupted continues where it stopped; a split that is
 complete is left alone. `--video-out clip.mp4` makes one held-out video (it is
 in no split) instead of a set.
 """
+
 import argparse
 import os
 import os.path as osp
@@ -20,12 +21,12 @@ from mmengine.utils import track_parallel_progress, track_progress
 # Before any other folder: the checkout that this script is in.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from projects.maxtron.datasets.synthetic import (  # noqa: E402
+from projects.maxtron.datasets.synthetic.video import (  # noqa: E402
     PRESETS,
     SCENARIOS,
     make_video,
 )
-from projects.maxtron.datasets.synthetic_writer import (  # noqa: E402
+from projects.maxtron.datasets.synthetic.writer import (  # noqa: E402
     FORMATS,
     SyntheticWriter,
     write_video,
@@ -35,23 +36,28 @@ from projects.maxtron.utils import atomic_path  # noqa: E402
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(
-        description='Make the synthetic video benchmark.')
+        description='Make the synthetic video benchmark.'
+    )
     parser.add_argument(
-        'out_dir', nargs='?', help='folder of the set (data/synthetic)')
+        'out_dir', nargs='?', help='folder of the set (data/synthetic)'
+    )
     parser.add_argument(
         '--size',
         choices=sorted(PRESETS),
         default='small',
         help='small: seconds, for tests; demo: what the shipped checkpoint '
         'is trained on; association: easy to segment and full of twins, to '
-        'compare trackers; standard: minutes, larger frames (default: small)')
+        'compare trackers; standard: minutes, larger frames (default: small)',
+    )
     parser.add_argument(
         '--splits',
         nargs='+',
         choices=('train', 'val'),
-        default=['train', 'val'])
+        default=['train', 'val'],
+    )
     parser.add_argument(
-        '--formats', nargs='+', choices=FORMATS, default=list(FORMATS))
+        '--formats', nargs='+', choices=FORMATS, default=list(FORMATS)
+    )
     parser.add_argument('--nproc', type=int, default=os.cpu_count())
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--overwrite', action='store_true')
@@ -63,16 +69,18 @@ def parse_args(argv=None):
         type=int,
         nargs=2,
         metavar=('MIN', 'MAX'),
-        help='shortest and longest video')
+        help='shortest and longest video',
+    )
     own.add_argument('--num-train', type=int, help='number of train videos')
     own.add_argument('--num-val', type=int, help='number of val videos')
     own.add_argument('--jpeg-quality', type=int, default=92)
     video = parser.add_argument_group('one held-out video')
     video.add_argument('--video-out', help='path of an .mp4 file')
     video.add_argument(
-        '--video-scenario', choices=SCENARIOS, default='crossing')
+        '--video-scenario', choices=SCENARIOS, default='crossing'
+    )
     video.add_argument('--video-frames', type=int, default=72)
-    video.add_argument('--video-fps', type=float, default=12.)
+    video.add_argument('--video-fps', type=float, default=12.0)
     args = parser.parse_args(argv)
     if args.out_dir is None and args.video_out is None:
         parser.error('name an OUT_DIR for a set, or --video-out for a video')
@@ -99,13 +107,15 @@ def spec_from_args(args):
         width=preset.width if args.width is None else args.width,
         num_videos=num_videos,
         num_frames=num_frames,
-        seed=args.seed)
+        seed=args.seed,
+    )
 
 
 def make_set(args, spec):
     """Make the missing splits of a set."""
-    writer = SyntheticWriter(args.out_dir, spec, args.formats,
-                             args.jpeg_quality, args.overwrite)
+    writer = SyntheticWriter(
+        args.out_dir, spec, args.formats, args.jpeg_quality, args.overwrite
+    )
     for split in args.splits:
         formats = writer.begin(split)
         if not formats:
@@ -126,12 +136,14 @@ def write_mp4(path, frames, fps):
     os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
     size = frames.shape[2], frames.shape[1]
     with atomic_path(path) as part:
-        video = cv2.VideoWriter(part, cv2.VideoWriter_fourcc(*'mp4v'), fps,
-                                size)
+        video = cv2.VideoWriter(
+            part, cv2.VideoWriter_fourcc(*'mp4v'), fps, size
+        )
         if not video.isOpened():
             raise OSError(
                 f'OpenCV cannot write MPEG-4 to {path}: is the folder '
-                'writable, and was OpenCV built with FFmpeg?')
+                'writable, and was OpenCV built with FFmpeg?'
+            )
         for frame in frames:
             video.write(frame)
         video.release()  # completes the file
@@ -142,8 +154,9 @@ def main(argv=None):
     try:
         spec = spec_from_args(args)
         if args.video_out is not None:
-            video = make_video(spec, 'demo', 0, args.video_scenario,
-                               args.video_frames)
+            video = make_video(
+                spec, 'demo', 0, args.video_scenario, args.video_frames
+            )
             write_mp4(args.video_out, video.frames, args.video_fps)
             print(f'{len(video.frames)} frames -> {args.video_out}')
         if args.out_dir is not None:

@@ -11,21 +11,20 @@ files are linked and whose archives are unpacked. They are only read. What is
 in place already is left alone: a run that was interrupted goes on, and the
 same command again only checks.
 """
+
 import argparse
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 # Before any other folder: the checkout that this script is in.
 sys.path.insert(0, str(ROOT))
 
-from tools.dataset_converters import (  # noqa: E402
-    vipseg_to_720p,
-    youtube_vis_to_coco,
-)
+from tools.dataset_converters import vipseg_to_720p, youtube_vis_to_coco  # noqa: E402
 from tools.dataset_converters.archives import Unpacker  # noqa: E402
 from tools.misc import check_dataset  # noqa: E402
 
@@ -47,15 +46,16 @@ class Recipe(NamedTuple):
         version (str, optional): Of youtube_vis_to_coco.
         note (str): What to know if something is missing.
     """
+
     config: str
     folder: str
-    rules: List[Tuple[str, str]]
-    needs: Dict[str, List[Tuple[Tuple[str, ...], str]]]
+    rules: list[tuple[str, str]]
+    needs: dict[str, list[tuple[tuple[str, ...], str]]]
     checked: str = ''
-    version: Optional[str] = None
+    version: str | None = None
     note: str = ''
 
-    def place(self, path: str) -> Optional[str]:
+    def place(self, path: str) -> str | None:
         """Path below the folder of a path in a source; None if not needed."""
         for pattern, target in self.rules:
             # the last folder with the name of a split says which it is
@@ -65,9 +65,14 @@ class Recipe(NamedTuple):
         return None
 
 
-def _instances(version: str, config: str, frames: str, annotations: str,
-               splits: Sequence[str] = ('train', 'valid'),
-               note: str = '') -> Recipe:
+def _instances(
+    version: str,
+    config: str,
+    frames: str,
+    annotations: str,
+    splits: Sequence[str] = ('train', 'valid'),
+    note: str = '',
+) -> Recipe:
     """Recipe of YouTube-VIS or OVIS.
 
     Args:
@@ -79,9 +84,14 @@ def _instances(version: str, config: str, frames: str, annotations: str,
         note (str): See :class:`Recipe`.
     """
     source, converted = youtube_vis_to_coco.LAYOUTS[version]
-    rules = [(f'(train|valid|test)/(?:.*/)?{frames}'
-              '([^/]+/[^/]+[.](?:jpe?g|png))', rf'\1/{frames}\2'),
-             (annotations, source.format(split=r'\1'))]
+    rules = [
+        (
+            f'(train|valid|test)/(?:.*/)?{frames}'
+            '([^/]+/[^/]+[.](?:jpe?g|png))',
+            rf'\1/{frames}\2',
+        ),
+        (annotations, source.format(split=r'\1')),
+    ]
     if 'train' not in splits:
         rules = [(p.replace('train|', ''), target) for p, target in rules]
     needs = {}
@@ -89,23 +99,38 @@ def _instances(version: str, config: str, frames: str, annotations: str,
         original = source.format(split=split)
         archive = f'{split}.zip'
         needs[split.replace('valid', 'val')] = [
-            ((f'{split}/{frames}', ), archive),
-            ((original, f'annotations/{converted.format(split=split)}'),
-             archive if '/' in original else original)
+            ((f'{split}/{frames}',), archive),
+            (
+                (original, f'annotations/{converted.format(split=split)}'),
+                archive if '/' in original else original,
+            ),
         ]
-    return Recipe(f'_base_/datasets/{config}.py', f'data/{config}', rules,
-                  needs, version=version, note=note)
+    return Recipe(
+        f'_base_/datasets/{config}.py',
+        f'data/{config}',
+        rules,
+        needs,
+        version=version,
+        note=note,
+    )
 
 
 def _youtube_vis(version: str, **kwargs) -> Recipe:
-    return _instances(version, f'youtube_vis_{version}', 'JPEGImages/',
-                      '(train|valid|test)(?:/instances)?[.]json', **kwargs)
+    return _instances(
+        version,
+        f'youtube_vis_{version}',
+        'JPEGImages/',
+        '(train|valid|test)(?:/instances)?[.]json',
+        **kwargs,
+    )
 
 
-def _vipseg_needs(split: str) -> List[Tuple[Tuple[str, ...], str]]:
+def _vipseg_needs(split: str) -> list[tuple[tuple[str, ...], str]]:
     converted = f'{VIPSEG}/panoptic_gt_VIPSeg_{split}.json'
-    return [((path, converted), 'the archive of VIPSeg')
-            for path in ('imgs', 'panomasks', f'{split}.txt')]
+    return [
+        ((path, converted), 'the archive of VIPSeg')
+        for path in ('imgs', 'panomasks', f'{split}.txt')
+    ]
 
 
 def _coco(config: str, annotations: Sequence[str], archive: str) -> Recipe:
@@ -114,16 +139,26 @@ def _coco(config: str, annotations: Sequence[str], archive: str) -> Recipe:
     return Recipe(
         config,
         'data/coco',
-        [('((?:train|val)2017)/([^/]+[.]jpg)', r'\1/\2'),
-         ('(panoptic_(?:train|val)2017)/([^/]+[.]png)', r'annotations/\1/\2'),
-         ('((?:panoptic|instances)_(?:train|val)2017[.]json)',
-          r'annotations/\1')],
+        [
+            ('((?:train|val)2017)/([^/]+[.]jpg)', r'\1/\2'),
+            (
+                '(panoptic_(?:train|val)2017)/([^/]+[.]png)',
+                r'annotations/\1/\2',
+            ),
+            (
+                '((?:panoptic|instances)_(?:train|val)2017[.]json)',
+                r'annotations/\1',
+            ),
+        ],
         {
-            split: [((f'{split}2017', ), f'{split}2017.zip')] +
-            [((f'annotations/{name.format(split)}', ), archive)
-             for name in annotations]
+            split: [((f'{split}2017',), f'{split}2017.zip')]
+            + [
+                ((f'annotations/{name.format(split)}',), archive)
+                for name in annotations
+            ]
             for split in splits
-        })
+        },
+    )
 
 
 RECIPES = dict(
@@ -131,25 +166,34 @@ RECIPES = dict(
     youtube_vis_2021=_youtube_vis('2021'),
     youtube_vis_2022=_youtube_vis(
         '2022',
-        splits=('valid', ),
+        splits=('valid',),
         note=' Its training set is that of youtube_vis_2021, which the '
-        'configs read there.'),
-    ovis=_instances('ovis', 'ovis', '',
-                    'annotations_(train|valid|test)[.]json'),
+        'configs read there.',
+    ),
+    ovis=_instances(
+        'ovis', 'ovis', '', 'annotations_(train|valid|test)[.]json'
+    ),
     vipseg=Recipe(
         '_base_/datasets/vipseg.py',
         'data/VIPSeg',
-        [('(imgs|panomasks)/([^/]+/[^/]+[.](?:jpg|png))', r'\1/\2'),
-         ('(train|val|test)[.]txt', r'\1.txt')],
+        [
+            ('(imgs|panomasks)/([^/]+/[^/]+[.](?:jpg|png))', r'\1/\2'),
+            ('(train|val|test)[.]txt', r'\1.txt'),
+        ],
         {split: _vipseg_needs(split) for split in ('train', 'val')},
-        checked=VIPSEG),
+        checked=VIPSEG,
+    ),
     coco_panoptic=_coco(
         '_base_/datasets/coco_panoptic_kmax.py',
         ['panoptic_{}2017.json', 'panoptic_{}2017'],
-        'panoptic_annotations_trainval2017.zip'),
+        'panoptic_annotations_trainval2017.zip',
+    ),
     coco_instance=_coco(
         'tube_link/coco/mask2former_r50_8xb2-lsj-50e_coco.py',
-        ['instances_{}2017.json'], 'annotations_trainval2017.zip'))
+        ['instances_{}2017.json'],
+        'annotations_trainval2017.zip',
+    ),
+)
 
 
 def unpack(recipe: Recipe, args: argparse.Namespace) -> None:
@@ -165,19 +209,22 @@ def unpack(recipe: Recipe, args: argparse.Namespace) -> None:
         target = recipe.place(path)
         return None if target is None else args.data_root / target
 
-    downloads = sorted({
-        download for needs in recipe.needs.values() for _, download in needs
-    })
+    downloads = sorted(
+        {download for needs in recipe.needs.values() for _, download in needs}
+    )
     unpacker = Unpacker(place, args.overwrite)
     for source in args.sources:
         if not unpacker.add(source):
             raise ValueError(
                 f'{source} has nothing that {args.name} needs. Expected: '
-                f'{", ".join(downloads)}.{recipe.note}')
+                f'{", ".join(downloads)}.{recipe.note}'
+            )
     if args.sources:
-        print(f'{unpacker.num_written} files written to {args.data_root}, '
-              f'{unpacker.num_present} were there, {unpacker.num_ignored} '
-              'not needed')
+        print(
+            f'{unpacker.num_written} files written to {args.data_root}, '
+            f'{unpacker.num_present} were there, {unpacker.num_ignored} '
+            'not needed'
+        )
     missing = [
         f'{args.data_root / paths[0]} (from {download})'
         for split in args.splits
@@ -189,7 +236,8 @@ def unpack(recipe: Recipe, args: argparse.Namespace) -> None:
             f'{args.name} is not complete: there is no '
             f'{", no ".join(missing)}. Name what is missing as a further '
             'source (what is in place stays), or choose by --splits.'
-            f'{recipe.note}')
+            f'{recipe.note}'
+        )
 
 
 def convert_instances(version: str, args: argparse.Namespace) -> None:
@@ -201,34 +249,56 @@ def convert_instances(version: str, args: argparse.Namespace) -> None:
         converted = args.data_root / 'annotations' / target.format(split=name)
         if not original.exists():
             continue
-        if converted.exists() and not args.overwrite and (
-                converted.stat().st_mtime >= original.stat().st_mtime):
-            print(f'{converted}: converted before, left alone (--overwrite '
-                  'makes it anew)')
+        if (
+            converted.exists()
+            and not args.overwrite
+            and (converted.stat().st_mtime >= original.stat().st_mtime)
+        ):
+            print(
+                f'{converted}: converted before, left alone (--overwrite '
+                'makes it anew)'
+            )
             continue
-        youtube_vis_to_coco.main([
-            str(args.data_root), '--version', version, '--splits', name,
-            *(options if name != 'test' else [])
-        ])
+        youtube_vis_to_coco.main(
+            [
+                str(args.data_root),
+                '--version',
+                version,
+                '--splits',
+                name,
+                *(options if name != 'test' else []),
+            ]
+        )
 
 
 def convert_vipseg(args: argparse.Namespace) -> None:
     """Make VIPSeg_720P, as far as it is not complete."""
     options = ['--overwrite'] if args.overwrite else []
     splits = [
-        split for split in args.splits
-        if args.overwrite or not (args.data_root / VIPSEG /
-                                  f'panoptic_gt_VIPSeg_{split}.json').exists()
+        split
+        for split in args.splits
+        if args.overwrite
+        or not (
+            args.data_root / VIPSEG / f'panoptic_gt_VIPSeg_{split}.json'
+        ).exists()
     ]
     for split in args.splits:
         if split not in splits:
-            print(f'{args.data_root / VIPSEG}, {split}: converted before, '
-                  'left alone (--overwrite makes it anew)')
+            print(
+                f'{args.data_root / VIPSEG}, {split}: converted before, '
+                'left alone (--overwrite makes it anew)'
+            )
     if splits:
-        vipseg_to_720p.main([
-            str(args.data_root), '--nproc', str(args.nproc), *options,
-            '--splits', *splits
-        ])
+        vipseg_to_720p.main(
+            [
+                str(args.data_root),
+                '--nproc',
+                str(args.nproc),
+                *options,
+                '--splits',
+                *splits,
+            ]
+        )
 
 
 def check(recipe: Recipe, args: argparse.Namespace) -> None:
@@ -243,38 +313,44 @@ def check(recipe: Recipe, args: argparse.Namespace) -> None:
     ])  # yapf: disable
 
 
-def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('name', choices=RECIPES, help='the dataset')
     parser.add_argument(
         'sources',
         nargs='*',
         type=Path,
-        help='downloaded archives, files or folders; none if all is in place')
+        help='downloaded archives, files or folders; none if all is in place',
+    )
     parser.add_argument(
         '--data-root',
         type=Path,
         help='folder to make (default: that of the configs, such as '
-        'data/youtube_vis_2019)')
+        'data/youtube_vis_2019)',
+    )
     parser.add_argument(
         '--splits',
         nargs='+',
         choices=('train', 'val'),
         help='what has to be complete and is checked (default: all that the '
-        'configs read)')
+        'configs read)',
+    )
     parser.add_argument(
         '--with-gt',
         action='store_true',
         help='YouTube-VIS and OVIS: keep the annotations of the validation '
-        'set, where they are published, to compute AP')
+        'set, where they are published, to compute AP',
+    )
     parser.add_argument('--nproc', type=int, default=os.cpu_count())
     parser.add_argument(
         '--overwrite',
         action='store_true',
         help='replace files that are there with another size, and convert '
-        'anew')
+        'anew',
+    )
     args = parser.parse_args(args)
     recipe = RECIPES[args.name]
     args.data_root = args.data_root or Path(recipe.folder)
@@ -287,7 +363,7 @@ def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
     return args
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
     recipe = RECIPES[args.name]
     try:

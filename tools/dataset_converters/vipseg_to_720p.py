@@ -9,6 +9,7 @@ panoptic_gt_VIPSeg_{train,val}.json. Frames without a mask (those of the test
 set) are left out. A run that was interrupted continues with the video that it
 was at; a split that is complete is left alone.
 """
+
 import argparse
 import json
 import os
@@ -16,7 +17,7 @@ import os.path as osp
 import shutil
 import sys
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 from mmengine.utils import track_parallel_progress, track_progress
 
@@ -24,16 +25,12 @@ from mmengine.utils import track_parallel_progress, track_progress
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import projects.maxtron  # noqa: E402, F401, before MMDetection
-from projects.maxtron.datasets.panoptic_maps import (  # noqa: E402
+from projects.maxtron.datasets.vipseg_categories import VIPSEG_CATEGORIES  # noqa: E402
+from projects.maxtron.structures import (  # noqa: E402  # noqa: E402
+    SegmentColors,
     read_id_map,
     read_raw_segments,
-)
-from projects.maxtron.datasets.segment_colors import (  # noqa: E402
-    SegmentColors,
     write_id_map,
-)
-from projects.maxtron.datasets.vipseg_categories import (  # noqa: E402
-    VIPSEG_CATEGORIES,
 )
 from projects.maxtron.utils import atomic_path  # noqa: E402
 
@@ -55,11 +52,12 @@ class Job(NamedTuple):
         settings (dict): ``height`` of the frames, ``quality`` of JPEG.
         categories (list[dict]): Categories in the order of the raw values.
     """
+
     root: str
     out: str
     name: str
     settings: dict
-    categories: List[dict]
+    categories: list[dict]
 
     @property
     def record(self) -> str:
@@ -106,62 +104,84 @@ def convert_video(job: Job) -> dict:
         _color_frame(job, name, ids)
         file_name = f'{name}.png'
         record['images'].append(
-            dict(id=name, width=width, height=height, file_name=file_name))
+            dict(id=name, width=width, height=height, file_name=file_name)
+        )
         record['annotations'].append(
-            dict(image_id=name, file_name=file_name, segments_info=[
-                dict(
-                    id=ids[s['id']],
-                    category_id=category_ids[s['category']],
-                    iscrowd=0,
-                    area=s['area']) for s in segments
-            ]))
+            dict(
+                image_id=name,
+                file_name=file_name,
+                segments_info=[
+                    dict(
+                        id=ids[s['id']],
+                        category_id=category_ids[s['category']],
+                        iscrowd=0,
+                        area=s['area'],
+                    )
+                    for s in segments
+                ],
+            )
+        )
     dump_json(record, job.record)
     return record
 
 
-def _annotated_frames(job: Job) -> List[str]:
+def _annotated_frames(job: Job) -> list[str]:
     """Names of the frames that have a mask, in temporal order."""
-    folders = [osp.join(job.root, kind, job.name)
-               for kind in ('imgs', 'panomasks')]
+    folders = [
+        osp.join(job.root, kind, job.name) for kind in ('imgs', 'panomasks')
+    ]
     if not osp.isdir(folders[0]):
-        raise FileNotFoundError(f'video {job.name} is listed, but there is no '
-                                f'folder {folders[0]}.')
+        raise FileNotFoundError(
+            f'video {job.name} is listed, but there is no folder {folders[0]}.'
+        )
     images, masks = (
-        {osp.splitext(name)[0] for name in
-         (os.listdir(folder) if osp.isdir(folder) else ())
-         if name.endswith(suffix)}
-        for folder, suffix in zip(folders, ('.jpg', '.png')))
+        {
+            osp.splitext(name)[0]
+            for name in (os.listdir(folder) if osp.isdir(folder) else ())
+            if name.endswith(suffix)
+        }
+        for folder, suffix in zip(folders, ('.jpg', '.png'))
+    )
     if masks - images:
         raise FileNotFoundError(
             f'video {job.name}: frame {min(masks - images)} has a mask in '
-            f'{folders[1]}, but no image in {folders[0]}.')
+            f'{folders[1]}, but no image in {folders[0]}.'
+        )
     return sorted(masks)
 
 
-def _resize_frame(job: Job, name: str) -> Tuple[int, int]:
+def _resize_frame(job: Job, name: str) -> tuple[int, int]:
     """Resize image and mask, and return the new width and height."""
     where = f'video {job.name}, frame {name}'
     mask = read_id_map(
-        osp.join(job.root, 'panomasks', job.name, f'{name}.png'), where,
-        raw=True)
+        osp.join(job.root, 'panomasks', job.name, f'{name}.png'),
+        where,
+        raw=True,
+    )
     path = osp.join(job.root, 'imgs', job.name, f'{name}.jpg')
     try:
         # upright, as OpenCV loads it
         image = ImageOps.exif_transpose(Image.open(path))
         image.load()
     except OSError as error:
-        raise ValueError(f'{where}: {path} cannot be read as an image '
-                         f'({error}). Is the file complete?') from error
+        raise ValueError(
+            f'{where}: {path} cannot be read as an image '
+            f'({error}). Is the file complete?'
+        ) from error
     width, height = image.size
     if mask.shape != (height, width):
         raise ValueError(
             f'{where}: the mask is {mask.shape[0]} x {mask.shape[1]} (height '
-            f'x width), but the image {height} x {width}.')
-    size = (int(job.settings['height'] * width / height),
-            job.settings['height'])
+            f'x width), but the image {height} x {width}.'
+        )
+    size = (
+        int(job.settings['height'] * width / height),
+        job.settings['height'],
+    )
     with _output(job, 'images', f'{name}.jpg') as part:
         image.resize(size, Image.BILINEAR).save(
-            part, quality=job.settings['quality'])
+            part, quality=job.settings['quality']
+        )
     resized = Image.fromarray(mask).resize(size, Image.NEAREST)
     with _output(job, 'panomasks', f'{name}.png') as part:
         if not cv2.imwrite(part, np.asarray(resized).astype(np.uint16)):
@@ -174,13 +194,14 @@ def _output(job: Job, folder: str, file_name: str):
     return atomic_path(osp.join(job.out, folder, job.name, file_name))
 
 
-def _read_segments(job: Job, name: str) -> Tuple[np.ndarray, List[dict]]:
+def _read_segments(job: Job, name: str) -> tuple[np.ndarray, list[dict]]:
     """Read a resized mask."""
     where = f'video {job.name}, frame {name}'
     path = osp.join(job.out, 'panomasks', job.name, f'{name}.png')
     is_thing = [bool(c['isthing']) for c in job.categories]
     return read_raw_segments(
-        read_id_map(path, where, raw=True), is_thing, where)
+        read_id_map(path, where, raw=True), is_thing, where
+    )
 
 
 def _color_frame(job: Job, name: str, ids: dict) -> None:
@@ -214,8 +235,9 @@ class Converter:
         ValueError: If the folder has been begun with other settings.
     """
 
-    def __init__(self, args: argparse.Namespace,
-                 categories: List[dict]) -> None:
+    def __init__(
+        self, args: argparse.Namespace, categories: list[dict]
+    ) -> None:
         self.root, self.out = str(args.root), str(args.out)
         self.nproc = args.nproc
         self.overwrite = args.overwrite
@@ -225,7 +247,8 @@ class Converter:
             if not osp.isdir(osp.join(self.root, folder)):
                 raise FileNotFoundError(
                     f'{self.root} has no folder {folder}: is it that of '
-                    'VIPSeg as released?')
+                    'VIPSeg as released?'
+                )
         self._claim_folder()
 
     def _claim_folder(self) -> None:
@@ -233,20 +256,23 @@ class Converter:
         path = osp.join(self.out, _PROGRESS, 'settings.json')
         wanted = dict(self.settings, categories=self.categories)
         found = (
-            json.loads(Path(path).read_text()) if osp.exists(path) else wanted)
+            json.loads(Path(path).read_text()) if osp.exists(path) else wanted
+        )
         other = [key for key in wanted if found.get(key) != wanted[key]]
         if other and not self.overwrite:
             raise ValueError(
                 f'{self.out} has been begun with another {other[0]}. Name '
-                'another folder by --out, or begin anew with --overwrite.')
+                'another folder by --out, or begin anew with --overwrite.'
+            )
         if self.overwrite:
             shutil.rmtree(osp.join(self.out, _PROGRESS), ignore_errors=True)
         for split in SPLITS if other else ():
             # no reader shall take the frames for what they are no more
             Path(self._target(split)).unlink(missing_ok=True)
         dump_json(wanted, path)
-        dump_json(self.categories,
-                  osp.join(self.out, 'panoVIPSeg_categories.json'))
+        dump_json(
+            self.categories, osp.join(self.out, 'panoVIPSeg_categories.json')
+        )
 
     def _target(self, split: str) -> str:
         """Annotation file of a split."""
@@ -265,8 +291,10 @@ class Converter:
         target = self._target(split)
         if osp.exists(target):
             if not self.overwrite:
-                print(f'{split}: complete, left alone (--overwrite makes it '
-                      'anew)')
+                print(
+                    f'{split}: complete, left alone (--overwrite makes it '
+                    'anew)'
+                )
                 return
             os.remove(target)
         names = self._read_names(split)
@@ -279,14 +307,17 @@ class Converter:
             records = track_progress(convert_video, jobs)
         else:
             records = track_parallel_progress(
-                convert_video, jobs, self.nproc, keep_order=True)
+                convert_video, jobs, self.nproc, keep_order=True
+            )
         print()
-        videos = [(name, record) for name, record in zip(names, records)
-                  if record['images']]
+        videos = [
+            (name, record)
+            for name, record in zip(names, records)
+            if record['images']
+        ]
         skipped = len(names) - len(videos)
         if skipped:
-            print(f'{split}: {skipped} video(s) without masks were left '
-                  'out')
+            print(f'{split}: {skipped} video(s) without masks were left out')
         if videos:
             dump_json(
                 dict(
@@ -298,11 +329,14 @@ class Converter:
                         dict(video_id=name, annotations=record['annotations'])
                         for name, record in videos
                     ],
-                    categories=self.categories), target)
+                    categories=self.categories,
+                ),
+                target,
+            )
         for job in jobs:
             os.remove(job.record)
 
-    def _read_names(self, split: str) -> List[str]:
+    def _read_names(self, split: str) -> list[str]:
         """Read the names of the videos of a split."""
         path = osp.join(self.root, f'{split}.txt')
         names = Path(path).read_text().split()
@@ -314,7 +348,7 @@ class Converter:
         return names
 
 
-def load_categories(path: Optional[Path]) -> List[dict]:
+def load_categories(path: Path | None) -> list[dict]:
     """Read a table of categories; VIPSeg's own without a path."""
     if path is None:
         return VIPSEG_CATEGORIES
@@ -322,56 +356,71 @@ def load_categories(path: Optional[Path]) -> List[dict]:
     keys = {'id', 'name', 'isthing', 'color'}
     for category in categories:
         if not keys <= category.keys():
-            raise ValueError(f'{path}: a category needs {sorted(keys)}, got '
-                             f'{category}.')
+            raise ValueError(
+                f'{path}: a category needs {sorted(keys)}, got {category}.'
+            )
     return categories
 
 
-def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
-        'root', type=Path, help='folder with imgs/, panomasks/ and *.txt')
-    parser.add_argument(
-        '--out', type=Path, help='default: ROOT/VIPSeg_720P')
+        'root', type=Path, help='folder with imgs/, panomasks/ and *.txt'
+    )
+    parser.add_argument('--out', type=Path, help='default: ROOT/VIPSeg_720P')
     parser.add_argument(
         '--splits',
         nargs='+',
         choices=SPLITS,
         help='what to convert (default: train and val, as far as there are '
-        'ROOT/SPLIT.txt)')
+        'ROOT/SPLIT.txt)',
+    )
     parser.add_argument('--nproc', type=int, default=os.cpu_count())
     parser.add_argument('--overwrite', action='store_true')
     parser.add_argument(
-        '--height', type=int, default=720, help='rows of a frame')
+        '--height', type=int, default=720, help='rows of a frame'
+    )
     parser.add_argument(
-        '--quality', type=int, default=75, help='of JPEG, 1 to 95')
+        '--quality', type=int, default=75, help='of JPEG, 1 to 95'
+    )
     parser.add_argument(
         '--categories',
         type=Path,
         help='JSON of other categories than those of VIPSeg, in the order of '
-        'the raw values: [{id, name, isthing, color}]')
+        'the raw values: [{id, name, isthing, color}]',
+    )
     args = parser.parse_args(args)
     args.out = args.out or args.root / 'VIPSeg_720P'
-    for key, low, high in (('nproc', 1, 512), ('height', 1, 1 << 14),
-                           ('quality', 1, 95)):
+    for key, low, high in (
+        ('nproc', 1, 512),
+        ('height', 1, 1 << 14),
+        ('quality', 1, 95),
+    ):
         if not low <= getattr(args, key) <= high:
-            parser.error(f'--{key} must be {low} to {high}, got '
-                         f'{getattr(args, key)}')
+            parser.error(
+                f'--{key} must be {low} to {high}, got {getattr(args, key)}'
+            )
     splits = args.splits or [
         s for s in SPLITS[:2] if (args.root / f'{s}.txt').exists()
     ]
-    missing = [f'{args.root / s}.txt' for s in splits or SPLITS[:2]
-               if not (args.root / f'{s}.txt').exists()]
+    missing = [
+        f'{args.root / s}.txt'
+        for s in splits or SPLITS[:2]
+        if not (args.root / f'{s}.txt').exists()
+    ]
     if missing:
-        parser.error(f'No such file: {", ".join(missing)}. Is ROOT the folder '
-                     'of VIPSeg as released?')
+        parser.error(
+            f'No such file: {", ".join(missing)}. Is ROOT the folder '
+            'of VIPSeg as released?'
+        )
     args.splits = splits
     return args
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
     try:
         converter = Converter(args, load_categories(args.categories))

@@ -8,12 +8,12 @@ it. Run from the root of the repository:
     python tools/dataset_converters/youtube_vis_to_coco.py \
         data/youtube_vis_2019 --version 2019
 """
+
 import argparse
 import json
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, List, Optional
 
 from mmengine.utils import track_iter_progress
 
@@ -30,7 +30,7 @@ LAYOUTS = {
     '2022': ('{split}/instances.json', 'youtube_vis_2022_{split}.json'),
     'ovis': ('annotations_{split}.json', 'ovis_{split}.json'),
     # data of one's own in the same format, see docs/custom_dataset.md
-    'custom': ('{split}.json', '{split}.json')
+    'custom': ('{split}.json', '{split}.json'),
 }
 
 
@@ -58,10 +58,11 @@ def convert(source: dict, with_annotations: bool) -> dict:
     if with_annotations:
         target['annotations'] = []
         by_video = group_annotations(source)
-    instance_ids: Dict[int, int] = {}
+    instance_ids: dict[int, int] = {}
     for video in track_iter_progress(source['videos']):
         target['videos'].append(
-            dict(id=video['id'], name=video['file_names'][0].split('/')[0]))
+            dict(id=video['id'], name=video['file_names'][0].split('/')[0])
+        )
         for frame_id, file_name in enumerate(video['file_names']):
             image = dict(
                 file_name=file_name,
@@ -69,15 +70,20 @@ def convert(source: dict, with_annotations: bool) -> dict:
                 width=video['width'],
                 id=len(target['images']) + 1,
                 frame_id=frame_id,
-                video_id=video['id'])
+                video_id=video['id'],
+            )
             target['images'].append(image)
             if with_annotations:
-                add_annotations(target['annotations'], by_video[video['id']],
-                                image, instance_ids)
+                add_annotations(
+                    target['annotations'],
+                    by_video[video['id']],
+                    image,
+                    instance_ids,
+                )
     return target
 
 
-def group_annotations(source: dict) -> Dict[int, List[dict]]:
+def group_annotations(source: dict) -> dict[int, list[dict]]:
     """Group the annotations by video and see that they belong to it.
 
     Args:
@@ -95,12 +101,15 @@ def group_annotations(source: dict) -> Dict[int, List[dict]]:
     for ann in source['annotations']:
         video = videos.get(ann['video_id'])
         if video is None:
-            raise ValueError(f'annotation {ann["id"]} belongs to video '
-                             f'{ann["video_id"]}, which does not exist')
+            raise ValueError(
+                f'annotation {ann["id"]} belongs to video '
+                f'{ann["video_id"]}, which does not exist'
+            )
         if ann['category_id'] not in categories:
             raise ValueError(
                 f'annotation {ann["id"]} has the unknown category '
-                f'{ann["category_id"]}; known are {sorted(categories)}')
+                f'{ann["category_id"]}; known are {sorted(categories)}'
+            )
         check_frames(ann, video)
         groups[ann['video_id']].append(ann)
     return groups
@@ -121,18 +130,24 @@ def check_frames(ann: dict, video: dict) -> None:
         if len(ann[key]) != length:
             raise ValueError(
                 f'annotation {ann["id"]} has {len(ann[key])} {key}, but '
-                f'video {video["id"]} has {length} frames')
+                f'video {video["id"]} has {length} frames'
+            )
     size = [video['height'], video['width']]
     for frame, mask in enumerate(ann['segmentations']):
         if isinstance(mask, dict) and list(mask['size']) != size:
             raise ValueError(
                 f'annotation {ann["id"]} has a mask of {mask["size"][0]} x '
                 f'{mask["size"][1]} (height x width) in frame {frame}, but '
-                f'video {video["id"]} is {size[0]} x {size[1]}')
+                f'video {video["id"]} is {size[0]} x {size[1]}'
+            )
 
 
-def add_annotations(target: List[dict], anns: List[dict], image: dict,
-                    instance_ids: Dict[int, int]) -> None:
+def add_annotations(
+    target: list[dict],
+    anns: list[dict],
+    image: dict,
+    instance_ids: dict[int, int],
+) -> None:
     """Append what is visible in one frame.
 
     Args:
@@ -152,12 +167,15 @@ def add_annotations(target: List[dict], anns: List[dict], image: dict,
                 video_id=image['video_id'],
                 image_id=image['id'],
                 category_id=ann['category_id'],
-                instance_id=instance_ids.setdefault(ann['id'],
-                                                    len(instance_ids) + 1),
+                instance_id=instance_ids.setdefault(
+                    ann['id'], len(instance_ids) + 1
+                ),
                 bbox=bbox,
                 segmentation=ann['segmentations'][image['frame_id']],
                 area=ann['areas'][image['frame_id']],
-                iscrowd=ann['iscrowd']))
+                iscrowd=ann['iscrowd'],
+            )
+        )
 
 
 def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:
@@ -176,20 +194,28 @@ def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:
     try:
         content = json.loads(source.read_text())
     except ValueError as error:  # no JSON, or no text at all
-        raise ValueError(f'{source} is not a JSON file ({error}). Was it '
-                         'downloaded completely?') from error
+        raise ValueError(
+            f'{source} is not a JSON file ({error}). Was it '
+            'downloaded completely?'
+        ) from error
     if 'images' in content or 'videos' not in content:
-        raise ValueError(f'{source} is not an original annotation file of '
-                         'YouTube-VIS or OVIS; has it been converted before?')
+        raise ValueError(
+            f'{source} is not an original annotation file of '
+            'YouTube-VIS or OVIS; has it been converted before?'
+        )
     if keep_annotations and not content.get('annotations'):
-        raise ValueError(f'{source} has no annotations. Name the splits that '
-                         'have some by --splits.')
+        raise ValueError(
+            f'{source} has no annotations. Name the splits that '
+            'have some by --splits.'
+        )
     try:
         converted = convert(content, keep_annotations)
     except ValueError as error:
         raise ValueError(f'{source}: {error}.') from error
-    print(f'\n{len(converted["videos"])} videos, {len(converted["images"])} '
-          f'frames, {len(converted.get("annotations", []))} annotations')
+    print(
+        f'\n{len(converted["videos"])} videos, {len(converted["images"])} '
+        f'frames, {len(converted.get("annotations", []))} annotations'
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(target) as part:
         Path(part).write_text(json.dumps(converted))
@@ -198,33 +224,39 @@ def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
-        'root', type=Path, help='folder with the original annotation files')
+        'root', type=Path, help='folder with the original annotation files'
+    )
     parser.add_argument('--version', required=True, choices=LAYOUTS)
     parser.add_argument(
         '--out',
         type=Path,
-        help='folder to write to (default: ROOT/annotations)')
+        help='folder to write to (default: ROOT/annotations)',
+    )
     parser.add_argument(
         '--splits',
         nargs='+',
         choices=SPLITS,
-        help='what to convert (default: all that are found)')
+        help='what to convert (default: all that are found)',
+    )
     parser.add_argument(
         '--with-gt',
         action='store_true',
         help='keep the annotations of valid and test, too, to compute AP on '
-        'them (OVIS published them; or those of an own split)')
+        'them (OVIS published them; or those of an own split)',
+    )
     parser.add_argument(
         '--source',
         type=Path,
         help='original file to read instead of the one of that name in ROOT; '
-        'with exactly one split')
+        'with exactly one split',
+    )
     return parser
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     parser = make_parser()
     args = parser.parse_args(args)
     source_name, target_name = LAYOUTS[args.version]
@@ -238,15 +270,20 @@ def main(args: Optional[List[str]] = None) -> None:
         sources = dict.fromkeys(sources, args.source)
     missing = [str(path) for path in sources.values() if not path.exists()]
     if missing and (args.splits or len(missing) == len(sources)):
-        parser.error(f'No such file: {", ".join(missing)}. Is ROOT the '
-                     'folder of the original annotations?')
+        parser.error(
+            f'No such file: {", ".join(missing)}. Is ROOT the '
+            'folder of the original annotations?'
+        )
     out = args.out or args.root / 'annotations'
     for split, source in sources.items():
         if not source.exists():
             continue
         try:
-            convert_file(source, out / target_name.format(split=split),
-                         split == 'train' or args.with_gt)
+            convert_file(
+                source,
+                out / target_name.format(split=split),
+                split == 'train' or args.with_gt,
+            )
         except (OSError, ValueError) as error:
             sys.exit(f'error: {error}')
 

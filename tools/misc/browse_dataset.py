@@ -7,11 +7,12 @@ The frames of a clip are drawn side by side, after augmentation. An instance
 has its id of the annotation file; things of panoptic clips, whose ids are
 colours, are numbered by class. Videos to test on are drawn as they are.
 """
+
 import argparse
 import os.path as osp
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List, Optional
 
 # Before any other folder: the checkout that this script is in.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -23,11 +24,9 @@ from tools.misc.dataset_cli import (  # noqa: E402, I001, before MMDetection
     read_config,
 )
 
-from projects.maxtron.datasets.panoptic_maps import thing_flags  # noqa: E402
-from projects.maxtron.models.postprocess import PanopticMap  # noqa: E402
-from projects.maxtron.models.postprocess.panoptic_map import (  # noqa: E402
-    IndexMap,
-)
+from projects.maxtron.structures import thing_flags  # noqa: E402
+from projects.maxtron.structures import PanopticMap  # noqa: E402
+from projects.maxtron.structures import IndexMap  # noqa: E402
 from projects.maxtron.visualization import PanopticTruth  # noqa: E402
 
 import mmcv  # noqa: E402
@@ -56,7 +55,7 @@ class ClipDrawer:
         self.visualizer.dataset_meta = self.meta = dataset.metainfo
         self.backend_args = dataset.backend_args
 
-    def draw(self, sample: dict, max_frames: int) -> List[np.ndarray]:
+    def draw(self, sample: dict, max_frames: int) -> list[np.ndarray]:
         """Draw a clip.
 
         Args:
@@ -76,62 +75,77 @@ class ClipDrawer:
             else:
                 image = mmcv.imfrombytes(
                     get(frame.img_path, backend_args=self.backend_args),
-                    channel_order='rgb')
+                    channel_order='rgb',
+                )
                 annotated = truth.read(frame, self.meta)
                 if annotated is not None:
                     frame.set_field(annotated, 'gt_panoptic_map')
             self.visualizer.add_datasample(
-                'clip', image, frame, draw_pred=False)
+                'clip', image, frame, draw_pred=False
+            )
             drawn.append(self.visualizer.get_image())
         return drawn
 
-    def _trained_on(self, frame: DetDataSample, truth: PanopticTruth,
-                    size: tuple) -> DetDataSample:
+    def _trained_on(
+        self, frame: DetDataSample, truth: PanopticTruth, size: tuple
+    ) -> DetDataSample:
         """Targets of a frame, as the visualizer reads them."""
         targets = DetDataSample()
         if 'gt_panoptic_seg' in frame:
             targets.set_field(
-                self._panoptic_map(frame, truth, size), 'gt_panoptic_map')
+                self._panoptic_map(frame, truth, size), 'gt_panoptic_map'
+            )
         else:
             instances = frame.gt_instances
             targets.gt_instances = InstanceData(
                 instances_id=instances.instances_ids,
                 labels=instances.labels,
-                masks=list(instances.masks.masks))
+                masks=list(instances.masks.masks),
+            )
         return targets
 
-    def _panoptic_map(self, frame: DetDataSample, truth: PanopticTruth,
-                      size: tuple) -> PanopticMap:
+    def _panoptic_map(
+        self, frame: DetDataSample, truth: PanopticTruth, size: tuple
+    ) -> PanopticMap:
         """Targets at the stride of PackPanopticClip, at that of the image."""
         is_thing = (
-            thing_flags(self.meta) if 'thing_classes' in self.meta else
-            [True] * len(self.meta['classes']))
+            thing_flags(self.meta)
+            if 'thing_classes' in self.meta
+            else [True] * len(self.meta['classes'])
+        )
         tubes = frame.gt_panoptic_seg.sem_seg[0].numpy()
         stride = -(-size[0] // tubes.shape[0])
         # every target is that of the pixels around its own
         rows, columns = (
             np.minimum((np.arange(n) + stride // 2) // stride, m - 1)
-            for n, m in zip(size, tubes.shape))
+            for n, m in zip(size, tubes.shape)
+        )
         index = np.zeros(size, np.int32)
         table = [len(is_thing)]
-        for tube, label in zip(frame.gt_instances.instances_ids.tolist(),
-                               frame.gt_instances.labels.tolist()):
+        for tube, label in zip(
+            frame.gt_instances.instances_ids.tolist(),
+            frame.gt_instances.labels.tolist(),
+        ):
             index[tubes[rows[:, None], columns] == tube] = len(table)
             table.append(
-                truth.panoptic_id(dict(id=tube, category=label), is_thing))
+                truth.panoptic_id(dict(id=tube, category=label), is_thing)
+            )
         return PanopticMap(
-            IndexMap.encode(index), np.array(table, np.int32), len(is_thing))
+            IndexMap.encode(index), np.array(table, np.int32), len(is_thing)
+        )
 
 
-def join(frames: List[np.ndarray]) -> np.ndarray:
+def join(frames: list[np.ndarray]) -> np.ndarray:
     """Put frames side by side, in rows of at most six."""
     columns = min(len(frames), _MAX_COLUMNS)
     blank = [np.zeros_like(frames[0])] * (-len(frames) % columns)
     frames = [*frames, *blank]
-    return np.concatenate([
-        np.concatenate(frames[i:i + columns], axis=1)
-        for i in range(0, len(frames), columns)
-    ])
+    return np.concatenate(
+        [
+            np.concatenate(frames[i : i + columns], axis=1)
+            for i in range(0, len(frames), columns)
+        ]
+    )
 
 
 def sample_name(sample: dict) -> str:
@@ -159,35 +173,45 @@ def iter_samples(cfg, args: argparse.Namespace) -> Iterator[tuple]:
                 raise ValueError(
                     f'a sample of {dataset_cfg["type"]} is an image, not a '
                     "clip: use MMDetection's "
-                    'tools/analysis_tools/browse_dataset.py')
+                    'tools/analysis_tools/browse_dataset.py'
+                )
             yield dataset, sample
             bar.update()
         print()
 
 
-def parse_args(parser: argparse.ArgumentParser,
-               args: Optional[List[str]]) -> argparse.Namespace:
+def parse_args(
+    parser: argparse.ArgumentParser, args: list[str] | None
+) -> argparse.Namespace:
     parser.add_argument(
-        '--split', choices=SPLITS, default='train', help='default: train')
+        '--split', choices=SPLITS, default='train', help='default: train'
+    )
     parser.add_argument(
-        '--output-dir', help='folder to write images to, VIDEO/FRAME.jpg')
+        '--output-dir', help='folder to write images to, VIDEO/FRAME.jpg'
+    )
     parser.add_argument(
-        '--num', type=int, help='number of clips, at most one a video')
+        '--num', type=int, help='number of clips, at most one a video'
+    )
     parser.add_argument(
-        '--max-frames', type=int, default=24, help='of a clip (default: 24)')
+        '--max-frames', type=int, default=24, help='of a clip (default: 24)'
+    )
     parser.add_argument(
         '--separate',
         action='store_true',
-        help='write an image for each frame of a clip')
+        help='write an image for each frame of a clip',
+    )
     parser.add_argument(
-        '--seed', type=int, help='of the augmentation (default: random)')
+        '--seed', type=int, help='of the augmentation (default: random)'
+    )
     parser.add_argument(
-        '--not-show', action='store_true', help='open no window')
+        '--not-show', action='store_true', help='open no window'
+    )
     parser.add_argument(
         '--show-interval',
         type=float,
         default=2,
-        help='seconds that a clip is shown (default: 2)')
+        help='seconds that a clip is shown (default: 2)',
+    )
     args = parser.parse_args(args)
     if args.max_frames < 1 or (args.num is not None and args.num < 1):
         parser.error('--num and --max-frames must be 1 or more')
@@ -196,7 +220,7 @@ def parse_args(parser: argparse.ArgumentParser,
     return args
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     parser = make_parser(__doc__)
     args = parse_args(parser, args)
     cfg = read_config(parser, args)
@@ -205,7 +229,8 @@ def main(args: Optional[List[str]] = None) -> None:
     visualizer = dict(
         cfg.get('visualizer') or dict(type='ClipLocalVisualizer'),
         name='browse_dataset',
-        vis_backends=None)
+        vis_backends=None,
+    )
     drawer = None
     try:
         for dataset, sample in iter_samples(cfg, args):
@@ -218,11 +243,14 @@ def main(args: Optional[List[str]] = None) -> None:
                 name = sample_name(sample)
                 name += f'_{t:02d}' if args.separate else ''
                 if args.output_dir is not None:
-                    mmcv.imwrite(image[..., ::-1],
-                                 osp.join(args.output_dir, f'{name}.jpg'))
+                    mmcv.imwrite(
+                        image[..., ::-1],
+                        osp.join(args.output_dir, f'{name}.jpg'),
+                    )
                 if not args.not_show:
                     drawer.visualizer.show(
-                        image, win_name=name, wait_time=args.show_interval)
+                        image, win_name=name, wait_time=args.show_interval
+                    )
     except (OSError, ValueError) as error:
         sys.exit(f'browse_dataset: {error}')
 

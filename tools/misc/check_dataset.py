@@ -7,11 +7,11 @@ Reads the annotation files as training and testing do, looks for all files,
 and decodes some frames (--full: all). Prints a table for each split and the
 first errors. The exit status is 1 if there are any.
 """
+
 import argparse
 import os
 import sys
 from pathlib import Path
-from typing import List, Optional
 
 # Before any other folder: the checkout that this script is in.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -55,7 +55,7 @@ def build_dataset(cfg: ConfigDict) -> BaseDataset:
     return DATASETS.build(cfg)
 
 
-def make_jobs(videos: List[dict], num_decoded: int) -> List[List[dict]]:
+def make_jobs(videos: list[dict], num_decoded: int) -> list[list[dict]]:
     """Choose the frames to decode, and group the videos.
 
     Args:
@@ -67,8 +67,10 @@ def make_jobs(videos: List[dict], num_decoded: int) -> List[List[dict]]:
     """
     frames = [frame for video in videos for frame in video['images']]
     chosen = set(
-        np.linspace(0, len(frames) - 1, min(num_decoded, len(frames)),
-                    dtype=int).tolist())
+        np.linspace(
+            0, len(frames) - 1, min(num_decoded, len(frames)), dtype=int
+        ).tolist()
+    )
     for index, frame in enumerate(frames):
         frame['decode'] = index in chosen
     jobs, size = [[]], 0
@@ -102,7 +104,8 @@ def check(dataset: BaseDataset, args: argparse.Namespace) -> Report:
     except KeyError as error:
         report.problems.append(
             f'{dataset.ann_file}: the field {error} is missing. Is it the '
-            'annotation file of this dataset?')
+            'annotation file of this dataset?'
+        )
         return report
     except (OSError, ValueError) as error:
         report.problems.append(str(error))
@@ -110,13 +113,15 @@ def check(dataset: BaseDataset, args: argparse.Namespace) -> Report:
     report.problems += find_repeated_frames(dataset, videos)
     num_frames = sum(len(video['images']) for video in videos)
     jobs = make_jobs(videos, num_frames if args.full else args.sample)
-    checker = VideoChecker(dataset.ann_file, dataset.metainfo['classes'],
-                           dataset.backend_args)
+    checker = VideoChecker(
+        dataset.ann_file, dataset.metainfo['classes'], dataset.backend_args
+    )
     if args.nproc == 1:
         reports = track_progress(checker, jobs)
     else:
         reports = track_parallel_progress(
-            checker, jobs, args.nproc, cv2.setNumThreads, (0, ))
+            checker, jobs, args.nproc, cv2.setNumThreads, (0,)
+        )
     print()
     for other in reports:
         report.add(other)
@@ -153,37 +158,46 @@ def format_table(report: Report, dataset: BaseDataset, title: str) -> str:
     if 0 < len(unused) <= 10:
         lines.append(f'Without an annotation: {", ".join(unused)}.')
     if not report.labels:
-        lines.append('There are no annotations, as is usual for the '
-                     'validation sets of YouTube-VIS and OVIS.')
+        lines.append(
+            'There are no annotations, as is usual for the '
+            'validation sets of YouTube-VIS and OVIS.'
+        )
     return '\n'.join(lines)
 
 
-def parse_args(parser: argparse.ArgumentParser,
-               args: Optional[List[str]]) -> argparse.Namespace:
+def parse_args(
+    parser: argparse.ArgumentParser, args: list[str] | None
+) -> argparse.Namespace:
     parser.add_argument(
-        '--splits', nargs='+', choices=SPLITS, default=['train', 'val'])
+        '--splits', nargs='+', choices=SPLITS, default=['train', 'val']
+    )
     parser.add_argument(
         '--max-errors',
         type=int,
         default=20,
-        help='how many are printed of a split (default: 20)')
+        help='how many are printed of a split (default: 20)',
+    )
     parser.add_argument(
         '--sample',
         type=int,
         default=1000,
-        help='how many frames of a split are decoded (default: 1000)')
+        help='how many frames of a split are decoded (default: 1000)',
+    )
     parser.add_argument(
-        '--full', action='store_true', help='decode all frames')
+        '--full', action='store_true', help='decode all frames'
+    )
     parser.add_argument('--nproc', type=int, default=os.cpu_count())
     args = parser.parse_args(args)
     for key, low in (('max_errors', 0), ('sample', 0), ('nproc', 1)):
         if getattr(args, key) < low:
-            parser.error(f'--{key.replace("_", "-")} must be {low} or more, '
-                         f'got {getattr(args, key)}')
+            parser.error(
+                f'--{key.replace("_", "-")} must be {low} or more, '
+                f'got {getattr(args, key)}'
+            )
     return args
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     parser = make_parser(__doc__)
     args = parse_args(parser, args)
     cfg = read_config(parser, args)
@@ -197,7 +211,7 @@ def main(args: Optional[List[str]] = None) -> None:
             report = check(dataset, args)
             if report.counts:
                 print(format_table(report, dataset, split))
-            for problem in report.problems[:args.max_errors]:
+            for problem in report.problems[: args.max_errors]:
                 print(f'{split}: {problem}')
             hidden = len(report.problems) - args.max_errors
             if hidden > 0:

@@ -10,28 +10,30 @@ import importlib.util
 import platform
 import re
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 # Distributions to look for, by the module that they provide. Of two that
 # provide the same module, the first is the one this project is tested with.
-DISTRIBUTIONS: Dict[str, Tuple[str, ...]] = {
-    'torch': ('torch', ),
-    'torchvision': ('torchvision', ),
+DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
+    'torch': ('torch',),
+    'torchvision': ('torchvision',),
     'mmengine': ('onedl-mmengine', 'mmengine', 'mmengine-lite'),
     'mmcv': ('onedl-mmcv', 'mmcv-lite', 'mmcv'),
     'mmdet': ('onedl-mmdetection', 'mmdet'),
-    'numpy': ('numpy', ),
-    'scipy': ('scipy', ),
-    'pycocotools': ('pycocotools', ),
+    'numpy': ('numpy',),
+    'scipy': ('scipy',),
+    'pycocotools': ('pycocotools',),
     'cv2': ('opencv-python', 'opencv-python-headless'),
 }
-OPTIONAL = ('torchvision', )
+OPTIONAL = ('torchvision',)
 LITE, FULL = 'mmcv-lite', 'onedl-mmcv'
-INSTALL_FULL = (f'pip uninstall -y mmcv-lite && pip install -U onedl-mim && '
-                f'mim install {FULL}')
+INSTALL_FULL = (
+    f'pip uninstall -y mmcv-lite && pip install -U onedl-mim && '
+    f'mim install {FULL}'
+)
 
 
 @dataclass
@@ -48,12 +50,12 @@ class Environment:
         errors: What an import of a module said, by module.
     """
 
-    versions: Dict[str, str]
-    origins: Dict[str, str]
-    mm_version: Optional[str] = None
+    versions: dict[str, str]
+    origins: dict[str, str]
+    mm_version: str | None = None
     has_ext: bool = False
     device: str = 'cpu'
-    errors: Optional[Dict[str, str]] = None
+    errors: dict[str, str] | None = None
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Finding:
     remedy: str
 
 
-def release(version: str) -> Tuple[int, ...]:
+def release(version: str) -> tuple[int, ...]:
     """Read the leading numbers of a version: "2.13.0+cpu" gives (2, 13, 0)."""
     found = re.match(r'\d+(\.\d+)*', version)
     return tuple(map(int, found[0].split('.'))) if found else ()
@@ -100,9 +102,14 @@ def find_environment() -> Environment:
     if 'mmengine' in origins and 'mmengine' not in errors:
         device = importlib.import_module('mmengine.device').get_device()
     mmengine = sys.modules.get('mmengine')
-    return Environment(versions, origins,
-                       getattr(mmengine, '__version__', None), has_ext, device,
-                       errors)
+    return Environment(
+        versions,
+        origins,
+        getattr(mmengine, '__version__', None),
+        has_ext,
+        device,
+        errors,
+    )
 
 
 def check_present(env: Environment) -> Iterable[Finding]:
@@ -111,20 +118,28 @@ def check_present(env: Environment) -> Iterable[Finding]:
         mmcv=f'pip install --no-deps {LITE}==2.2.0 (CPU) or: {INSTALL_FULL}',
         mmengine='pip install onedl-mmengine',
         mmdet='pip install onedl-mmdetection',
-        cv2='pip install opencv-python-headless')
+        cv2='pip install opencv-python-headless',
+    )
     for module in DISTRIBUTIONS:
         if module in OPTIONAL or module in env.origins:
             continue
-        yield Finding(True, f'{module} is not installed.',
-                      remedies.get(module, f'pip install {module}'))
+        yield Finding(
+            True,
+            f'{module} is not installed.',
+            remedies.get(module, f'pip install {module}'),
+        )
     for module, error in (env.errors or {}).items():
         if module == 'mmcv._ext':
-            remedy = ('pip install -U onedl-mim && mim install '
-                      f'--force-reinstall --no-deps {FULL}')
+            remedy = (
+                'pip install -U onedl-mim && mim install '
+                f'--force-reinstall --no-deps {FULL}'
+            )
         elif module == 'cv2' and '.so' in error:
-            remedy = ('pip uninstall -y opencv-python && pip install '
-                      '--force-reinstall --no-deps opencv-python-headless '
-                      '(or install libgl1 and libglib2.0-0)')
+            remedy = (
+                'pip uninstall -y opencv-python && pip install '
+                '--force-reinstall --no-deps opencv-python-headless '
+                '(or install libgl1 and libglib2.0-0)'
+            )
         else:
             remedy = f'reinstall it: pip install --force-reinstall {module}'
         yield Finding(True, f'{module} cannot be imported: {error}', remedy)
@@ -135,8 +150,11 @@ def check_torch(env: Environment) -> Iterable[Finding]:
     version = env.versions.get('torch')
     openmmlab = 'mmdet' in env.versions
     if version and release(version) < (2, 4) and not openmmlab:
-        yield Finding(True, f'torch {version} is older than 2.4.',
-                      "pip install -U 'torch>=2.4'")
+        yield Finding(
+            True,
+            f'torch {version} is older than 2.4.',
+            "pip install -U 'torch>=2.4'",
+        )
 
 
 def check_stack(env: Environment) -> Iterable[Finding]:
@@ -150,70 +168,103 @@ def check_stack(env: Environment) -> Iterable[Finding]:
         if ours in env.versions or (module == 'mmcv' and LITE in env.versions):
             kept = ours if ours in env.versions else LITE
             yield Finding(
-                True, f'{other} and {kept} are both installed and share the '
+                True,
+                f'{other} and {kept} are both installed and share the '
                 f'folder {module}/: one has overwritten the other.',
                 f'pip uninstall -y {other} && pip install --force-reinstall '
-                f'--no-deps {kept}=={env.versions[kept]}')
+                f'--no-deps {kept}=={env.versions[kept]}',
+            )
         else:
             yield Finding(
-                False, f'{other} {env.versions[other]} is of OpenMMLab, whose '
+                False,
+                f'{other} {env.versions[other]} is of OpenMMLab, whose '
                 'releases stopped in 2024.',
                 f'pip uninstall -y {other} && pip install {ours}, or keep to '
-                'requirements/openmmlab.txt')
+                'requirements/openmmlab.txt',
+            )
     stated = env.versions.get('onedl-mmengine')
-    if (stated and env.mm_version and 'mmengine' not in env.versions
-            and release(stated) != release(env.mm_version)):
+    if (
+        stated
+        and env.mm_version
+        and 'mmengine' not in env.versions
+        and release(stated) != release(env.mm_version)
+    ):
         yield Finding(
-            True, f'onedl-mmengine is {stated}, but its files are of '
+            True,
+            f'onedl-mmengine is {stated}, but its files are of '
             f'{env.mm_version}: another mmengine has overwritten them.',
             'pip install --force-reinstall --no-deps '
-            f'onedl-mmengine=={stated}')
+            f'onedl-mmengine=={stated}',
+        )
     openmmlab = env.versions.get('mmdet')
-    mmcv = [env.versions[name] for name in DISTRIBUTIONS['mmcv']
-            if name in env.versions]
+    mmcv = [
+        env.versions[name]
+        for name in DISTRIBUTIONS['mmcv']
+        if name in env.versions
+    ]
     if openmmlab and release(openmmlab) < (3, 3):
-        yield Finding(True, f'mmdet {openmmlab} is older than 3.3.0.',
-                      'pip install mmdet==3.3.0')
+        yield Finding(
+            True,
+            f'mmdet {openmmlab} is older than 3.3.0.',
+            'pip install mmdet==3.3.0',
+        )
     if openmmlab and mmcv and release(mmcv[0]) >= (2, 2):
-        yield Finding(True, f'mmdet {openmmlab} refuses MMCV {mmcv[0]}.',
-                      'pip uninstall -y mmdet && pip install '
-                      'onedl-mmdetection')
+        yield Finding(
+            True,
+            f'mmdet {openmmlab} refuses MMCV {mmcv[0]}.',
+            'pip uninstall -y mmdet && pip install onedl-mmdetection',
+        )
 
 
 def check_mmcv(env: Environment) -> Iterable[Finding]:
     """Check that MMCV suits the device."""
     if LITE in env.versions and FULL in env.versions:
         yield Finding(
-            True, f'{LITE} and {FULL} are both installed and share the '
-            'folder mmcv/.', f'pip uninstall -y {LITE} {FULL} && pip install '
-            f'--no-deps {LITE}==2.2.0 (CPU) or: mim install {FULL}')
+            True,
+            f'{LITE} and {FULL} are both installed and share the '
+            'folder mmcv/.',
+            f'pip uninstall -y {LITE} {FULL} && pip install '
+            f'--no-deps {LITE}==2.2.0 (CPU) or: mim install {FULL}',
+        )
     elif LITE in env.versions and env.device != 'cpu':
         yield Finding(
-            True, f'{LITE} has no operators for the device "{env.device}".',
-            f'{INSTALL_FULL} (or hide the device: CUDA_VISIBLE_DEVICES=-1)')
-    elif 'mmcv' in env.origins and LITE not in env.versions \
-            and not env.has_ext:
+            True,
+            f'{LITE} has no operators for the device "{env.device}".',
+            f'{INSTALL_FULL} (or hide the device: CUDA_VISIBLE_DEVICES=-1)',
+        )
+    elif (
+        'mmcv' in env.origins and LITE not in env.versions and not env.has_ext
+    ):
         yield Finding(
-            True, 'MMCV is the full one, but without its compiled operators: '
+            True,
+            'MMCV is the full one, but without its compiled operators: '
             'it was built where PyTorch was not found.',
             f'pip install --no-build-isolation --force-reinstall --no-deps '
-            f'{FULL}')
+            f'{FULL}',
+        )
 
 
 def check_mmdet(env: Environment) -> Iterable[Finding]:
     """Check the version of OneDL's MMDetection."""
     version = env.versions.get('onedl-mmdetection')
-    if version and release(version)[:1] != (3, ):
+    if version and release(version)[:1] != (3,):
         yield Finding(
-            True, f'onedl-mmdetection {version} is not of series 3.',
-            "pip install 'onedl-mmdetection>=3.5.1,<4'")
+            True,
+            f'onedl-mmdetection {version} is not of series 3.',
+            "pip install 'onedl-mmdetection>=3.5.1,<4'",
+        )
 
 
-CHECKS: Tuple[Callable[[Environment], Iterable[Finding]], ...] = (
-    check_present, check_torch, check_stack, check_mmcv, check_mmdet)
+CHECKS: tuple[Callable[[Environment], Iterable[Finding]], ...] = (
+    check_present,
+    check_torch,
+    check_stack,
+    check_mmcv,
+    check_mmdet,
+)
 
 
-def check(env: Environment) -> List[Finding]:
+def check(env: Environment) -> list[Finding]:
     """Run all checks."""
     return [finding for run in CHECKS for finding in run(env)]
 
@@ -222,17 +273,23 @@ def describe(env: Environment) -> str:
     """Tell what was found, one package a line."""
     lines = [
         f'{"Python":13}{platform.python_version()}  {sys.executable}',
-        f'{"system":13}{platform.platform()}'
+        f'{"system":13}{platform.platform()}',
     ]
     for module, names in DISTRIBUTIONS.items():
-        installed = [f'{name} {env.versions[name]}' for name in names
-                     if name in env.versions]
+        installed = [
+            f'{name} {env.versions[name]}'
+            for name in names
+            if name in env.versions
+        ]
         text = ', '.join(installed) or 'not installed'
         if module == 'torchvision' and not installed:
             text += ' (not needed)'
         if module == 'mmcv' and installed:
-            text += ' (full: compiled operators)' if env.has_ext else (
-                ' (lite: operators in PyTorch)')
+            text += (
+                ' (full: compiled operators)'
+                if env.has_ext
+                else (' (lite: operators in PyTorch)')
+            )
         lines.append(f'{module:13}{text}  {env.origins.get(module, "")}')
     lines.append(f'{"device":13}{env.device}')
     return '\n'.join(lines)
@@ -247,8 +304,11 @@ def main() -> int:
         title = 'BROKEN' if finding.broken else 'NOTE'
         print(f'\n{title}: {finding.text}\n  remedy: {finding.remedy}')
     broken = any(finding.broken for finding in findings)
-    print('\nSomething is broken: see the remedies above.' if broken else
-          '\nAll is well.')
+    print(
+        '\nSomething is broken: see the remedies above.'
+        if broken
+        else '\nAll is well.'
+    )
     return int(broken)
 
 

@@ -15,6 +15,7 @@ finished is not repeated, one that was interrupted is resumed. Prints a table:
 mean and standard deviation over the seeds, and CPU minutes of a training with
 its evaluations.
 """
+
 import argparse
 import json
 import os
@@ -25,7 +26,7 @@ import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from mmengine.config import Config
 
@@ -62,17 +63,25 @@ class Row(NamedTuple):
         start (str, optional): Row whose checkpoint it starts from; None for
             random weights.
     """
+
     name: str
     config: str
-    start: Optional[str] = None
+    start: str | None = None
 
 
-def _rows(baseline: str, model: str, data: str,
-          schedules: List[str]) -> List[Row]:
+def _rows(
+    baseline: str, model: str, data: str, schedules: list[str]
+) -> list[Row]:
     """Rows of a task; ``schedules`` has batch and length of each training."""
     near = 'maxtron/synthetic/maxtron-nearonline'
-    names = (baseline, baseline, near, near, 'maxtron/synthetic/maxtron-'
-             'offline', 'maxtron/synthetic/maxtron-e2e')
+    names = (
+        baseline,
+        baseline,
+        near,
+        near,
+        'maxtron/synthetic/maxtron-offline',
+        'maxtron/synthetic/maxtron-e2e',
+    )
     configs = [
         f'{name}_{model}_{schedule}_{data}.py'.replace('/_', '/')
         for name, schedule in zip(names, schedules)
@@ -89,16 +98,32 @@ def _rows(baseline: str, model: str, data: str,
 
 
 ROWS = {
-    'panoptic':
-    _rows('video_kmax/synthetic/', 'video-kmax_tiny',
-          'synthetic-association-vps',
-          ['1xb4-1k', '1xb4-1k-650', '1xb4-400', '1xb4-400-250', '1xb2-250',
-           '1xb3-250']),
-    'instance':
-    _rows('tube_link/synthetic/', 'tube-link_tiny',
-          'synthetic-association-vis',
-          ['1xb3-1200', '1xb3-1200-500', '1xb3-300', '1xb3-300-200',
-           '1xb2-200', '1xb2-200']),
+    'panoptic': _rows(
+        'video_kmax/synthetic/',
+        'video-kmax_tiny',
+        'synthetic-association-vps',
+        [
+            '1xb4-1k',
+            '1xb4-1k-650',
+            '1xb4-400',
+            '1xb4-400-250',
+            '1xb2-250',
+            '1xb3-250',
+        ],
+    ),
+    'instance': _rows(
+        'tube_link/synthetic/',
+        'tube-link_tiny',
+        'synthetic-association-vis',
+        [
+            '1xb3-1200',
+            '1xb3-1200-500',
+            '1xb3-300',
+            '1xb3-300-200',
+            '1xb2-200',
+            '1xb2-200',
+        ],
+    ),
 }
 
 
@@ -117,15 +142,16 @@ class Training:
         start (Training, optional): What it starts from.
     """
 
-    def __init__(self, row: Row, seed: int, work_dir: Path,
-                 start: Optional['Training']) -> None:
+    def __init__(
+        self, row: Row, seed: int, work_dir: Path, start: Optional['Training']
+    ) -> None:
         self.row, self.start = row, start
         self.seed = seed
         self.folder = work_dir / Path(row.config).stem / f'seed{seed}'
         self.num_iters = _num_iters(row.config)
         self.checkpoint = self.folder / f'iter_{self.num_iters}.pth'
 
-    def metrics(self) -> Optional[Dict[str, float]]:
+    def metrics(self) -> dict[str, float] | None:
         """What was measured after the last iteration; None if nothing was.
 
         The last evaluation of the training, or a test of its checkpoint.
@@ -158,20 +184,35 @@ class Training:
             return
         config = ROOT / 'configs' / self.row.config
         if self.checkpoint.exists():  # was stopped in the evaluation
-            command = ['test.py', config, self.checkpoint, '--work-dir',
-                       self.folder / 'test']
+            command = [
+                'test.py',
+                config,
+                self.checkpoint,
+                '--work-dir',
+                self.folder / 'test',
+            ]
         else:
-            command = ['train.py', config, '--work-dir', self.folder,
-                       '--resume', '--cfg-options',
-                       f'randomness.seed={self.seed}']
+            command = [
+                'train.py',
+                config,
+                '--work-dir',
+                self.folder,
+                '--resume',
+                '--cfg-options',
+                f'randomness.seed={self.seed}',
+            ]
             if self.start is not None:
                 command.append(f'load_from={self.start.checkpoint}')
         self._call(command, threads)
         if self.metrics() is None:
-            raise RuntimeError(f'{self.folder} has no results after '
-                               f'{command[0]}; see driver.log there.')
-        print(f'{self.folder}: done, {self.cpu_minutes():.1f} CPU minutes',
-              flush=True)
+            raise RuntimeError(
+                f'{self.folder} has no results after '
+                f'{command[0]}; see driver.log there.'
+            )
+        print(
+            f'{self.folder}: done, {self.cpu_minutes():.1f} CPU minutes',
+            flush=True,
+        )
 
     def _call(self, command: list, threads: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -179,12 +220,16 @@ class Training:
         print(f'{self.folder}: {command[0]}', flush=True)
         with open(log, 'a') as file:
             process = subprocess.Popen(
-                [sys.executable, ROOT / 'tools' / command[0],
-                 *map(str, command[1:])],
+                [
+                    sys.executable,
+                    ROOT / 'tools' / command[0],
+                    *map(str, command[1:]),
+                ],
                 cwd=ROOT,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, 'OMP_NUM_THREADS': str(threads)})
+                env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
+            )
             # unlike wait(), tells what this process has used
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
@@ -192,23 +237,25 @@ class Training:
             file.write(f'{usage.ru_utime + usage.ru_stime:.1f}\n')
         if process.returncode:
             raise RuntimeError(
-                f'{command[0]} ended with {process.returncode}; see {log}.')
+                f'{command[0]} ended with {process.returncode}; see {log}.'
+            )
 
 
-def plan(task: str, seeds: List[int], work_dir: Path) -> List[Training]:
+def plan(task: str, seeds: list[int], work_dir: Path) -> list[Training]:
     """All trainings of a task, each after the one that it starts from."""
     by_row = []
-    runs: Dict[tuple, Training] = {}
+    runs: dict[tuple, Training] = {}
     for row in ROWS[task]:
         for seed in seeds:
-            training = Training(row, seed, work_dir,
-                                runs.get((row.start, seed)))
+            training = Training(
+                row, seed, work_dir, runs.get((row.start, seed))
+            )
             runs[row.name, seed] = training
             by_row.append(training)
     return by_row
 
 
-def run_all(trainings: List[Training], nproc: int) -> None:
+def run_all(trainings: list[Training], nproc: int) -> None:
     """Run the trainings, ``nproc`` at a time.
 
     Raises:
@@ -216,7 +263,7 @@ def run_all(trainings: List[Training], nproc: int) -> None:
             those that start from it.
     """
     threads = max(1, (os.cpu_count() or 1) // nproc)
-    jobs: Dict[Training, Future] = {}
+    jobs: dict[Training, Future] = {}
 
     def run(training):
         if training.start is not None:
@@ -231,7 +278,7 @@ def run_all(trainings: List[Training], nproc: int) -> None:
         raise RuntimeError('\n'.join(sorted(failed)))
 
 
-def summarize(task: str, trainings: List[Training]) -> Dict[str, dict]:
+def summarize(task: str, trainings: list[Training]) -> dict[str, dict]:
     """Results by row: values of the seeds, mean and standard deviation."""
     table = {}
     for row in ROWS[task]:
@@ -243,47 +290,65 @@ def summarize(task: str, trainings: List[Training]) -> Dict[str, dict]:
             config=f'configs/{row.config}',
             seeds=[t.seed for t, _ in done],
             cpu_minutes=statistics.mean(t.cpu_minutes() for t, _ in done),
-            metrics={})
+            metrics={},
+        )
         for name, key in METRICS[task].items():
-            values = [100 * v[key] if re.search('segm|STQ', key) else v[key]
-                      for _, v in done]
+            values = [
+                100 * v[key] if re.search('segm|STQ', key) else v[key]
+                for _, v in done
+            ]
             entry['metrics'][name] = dict(
                 values=values,
                 mean=statistics.mean(values),
-                std=statistics.stdev(values) if len(values) > 1 else 0.)
+                std=statistics.stdev(values) if len(values) > 1 else 0.0,
+            )
         table[row.name] = entry
     return table
 
 
-def format_table(task: str, table: Dict[str, dict]) -> str:
+def format_table(task: str, table: dict[str, dict]) -> str:
     """The results as a Markdown table."""
     names = list(METRICS[task])
-    lines = [f'| {task} | ' + ' | '.join(names) + ' | seeds | CPU min |',
-             '| :-- |' + ' --: |' * (len(names) + 2)]
+    lines = [
+        f'| {task} | ' + ' | '.join(names) + ' | seeds | CPU min |',
+        '| :-- |' + ' --: |' * (len(names) + 2),
+    ]
     for row, entry in table.items():
         cells = []
         for metric in entry['metrics'].values():
-            spread = f' ± {metric["std"]:.1f}' if len(entry['seeds']) > 1 \
-                else ''
+            spread = (
+                f' ± {metric["std"]:.1f}' if len(entry['seeds']) > 1 else ''
+            )
             cells.append(f'{metric["mean"]:.1f}{spread}')
-        lines.append(f'| {row} | {" | ".join(cells)} | '
-                     f'{len(entry["seeds"])} | {entry["cpu_minutes"]:.1f} |')
+        lines.append(
+            f'| {row} | {" | ".join(cells)} | '
+            f'{len(entry["seeds"])} | {entry["cpu_minutes"]:.1f} |'
+        )
     return '\n'.join(lines)
 
 
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument(
-        '--work-dir', type=Path, default=Path('work_dirs/compare_stages'))
+        '--work-dir', type=Path, default=Path('work_dirs/compare_stages')
+    )
     parser.add_argument(
-        '--tasks', nargs='+', choices=list(ROWS), default=list(ROWS))
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2],
-                        help='of the panoptic task')
+        '--tasks', nargs='+', choices=list(ROWS), default=list(ROWS)
+    )
+    parser.add_argument(
+        '--seeds',
+        nargs='+',
+        type=int,
+        default=[0, 1, 2],
+        help='of the panoptic task',
+    )
     parser.add_argument('--instance-seeds', nargs='+', type=int, default=[0])
     parser.add_argument(
-        '--nproc', type=int, default=2, help='trainings at a time')
+        '--nproc', type=int, default=2, help='trainings at a time'
+    )
     parser.add_argument(
-        '--table-only', action='store_true', help='run nothing')
+        '--table-only', action='store_true', help='run nothing'
+    )
     parser.add_argument('--out', help='JSON file for all results')
     args = parser.parse_args(argv)
     if args.nproc < 1:
@@ -301,9 +366,18 @@ def main(argv=None) -> None:
     try:
         if not args.table_only:
             subprocess.run(
-                [sys.executable, 'tools/dataset_converters/make_synthetic.py',
-                 DATA, '--size', 'association', '--nproc', str(args.nproc)],
-                cwd=ROOT, check=True)
+                [
+                    sys.executable,
+                    'tools/dataset_converters/make_synthetic.py',
+                    DATA,
+                    '--size',
+                    'association',
+                    '--nproc',
+                    str(args.nproc),
+                ],
+                cwd=ROOT,
+                check=True,
+            )
             run_all([t for of in trainings.values() for t in of], args.nproc)
     except (RuntimeError, subprocess.CalledProcessError) as error:
         sys.exit(f'compare_stages: {error}')

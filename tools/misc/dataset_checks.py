@@ -1,8 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Finds what is wrong with a prepared dataset."""
+
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Set
+from typing import NamedTuple
 
 from projects.maxtron.datasets.transforms import (
     LoadPanopticMap,
@@ -28,11 +30,12 @@ class Report:
         sizes (set[tuple]): Width and height of frames.
         lengths (set[int]): Numbers of frames of the videos.
     """
-    problems: List[str] = field(default_factory=list)
+
+    problems: list[str] = field(default_factory=list)
     counts: Counter = field(default_factory=Counter)
-    labels: Set[int] = field(default_factory=set)
-    sizes: Set[tuple] = field(default_factory=set)
-    lengths: Set[int] = field(default_factory=set)
+    labels: set[int] = field(default_factory=set)
+    sizes: set[tuple] = field(default_factory=set)
+    lengths: set[int] = field(default_factory=set)
 
     def add(self, other: 'Report') -> None:
         """Add what was found in other videos."""
@@ -51,12 +54,13 @@ class Segment(NamedTuple):
         label (int): Class.
         is_thing (bool): Whether it counts as an instance.
     """
-    id: Optional[int]
+
+    id: int | None
     label: int
     is_thing: bool
 
 
-def list_segments(frame: dict) -> List[Segment]:
+def list_segments(frame: dict) -> list[Segment]:
     """Segments of a frame; none of a raw map that has not been read."""
     if 'segments_info' in frame:
         return [
@@ -78,16 +82,18 @@ class VideoChecker:
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
     """
 
-    def __init__(self, ann_file: str, classes: Sequence[str],
-                 backend_args: Optional[dict]) -> None:
+    def __init__(
+        self, ann_file: str, classes: Sequence[str], backend_args: dict | None
+    ) -> None:
         self.ann_file = ann_file
         self.classes = classes
         self.backend_args = backend_args
         self.load_image = LoadVideoFrame(
-            to_float32=False, backend_args=backend_args)
+            to_float32=False, backend_args=backend_args
+        )
         self.load_map = LoadPanopticMap(backend_args=backend_args)
 
-    def __call__(self, videos: List[dict]) -> Report:
+    def __call__(self, videos: list[dict]) -> Report:
         """Check some videos.
 
         Args:
@@ -102,7 +108,7 @@ class VideoChecker:
         for video in videos:
             report.counts['videos'] += 1
             report.lengths.add(len(video['images']))
-            tubes: Dict[int, tuple] = {}
+            tubes: dict[int, tuple] = {}
             for frame in video['images']:
                 report.counts['frames'] += 1
                 report.sizes.add((frame['width'], frame['height']))
@@ -113,7 +119,8 @@ class VideoChecker:
                 report.labels.update(seg.label for seg in segments)
                 report.problems += self._check_ids(frame, segments, tubes)
             report.counts['tubes'] += sum(
-                seg.is_thing for seg, _ in tubes.values())
+                seg.is_thing for seg, _ in tubes.values()
+            )
         return report
 
     def _check_files(self, frame: dict, counts: Counter) -> Iterator[str]:
@@ -130,7 +137,7 @@ class VideoChecker:
         if not frame['decode'] and all(there):
             return
         counts['decoded'] += all(there)
-        for transform in (self.load_image, self.load_map)[:len(paths)]:
+        for transform in (self.load_image, self.load_map)[: len(paths)]:
             # each by itself: a map is compared with what is stated
             size = frame['height'], frame['width']
             results = dict(frame, img=np.empty(size))
@@ -144,13 +151,16 @@ class VideoChecker:
         for ann in frame.get('instances', ()):
             fault = _find_fault(ann.get('mask'), frame)
             if fault:
-                yield (f'{self.ann_file}: the mask of instance '
-                       f'{ann.get("instance_id", "")} in '
-                       f'{frame["img_path"]} {fault}. Correct the '
-                       'annotation.')
+                yield (
+                    f'{self.ann_file}: the mask of instance '
+                    f'{ann.get("instance_id", "")} in '
+                    f'{frame["img_path"]} {fault}. Correct the '
+                    'annotation.'
+                )
 
-    def _check_ids(self, frame: dict, segments: List[Segment],
-                   tubes: Dict[int, tuple]) -> Iterator[str]:
+    def _check_ids(
+        self, frame: dict, segments: list[Segment], tubes: dict[int, tuple]
+    ) -> Iterator[str]:
         """See that ids are unique in a frame, and tubes keep their class."""
         where = f'{self.ann_file}: in {frame["img_path"]}'
         seen = set()
@@ -159,19 +169,23 @@ class VideoChecker:
                 tubes[len(tubes), frame['img_path']] = segment, frame
                 continue
             if segment.id in seen:
-                yield (f'{where} the id {segment.id} is given twice. Give '
-                       'every instance an id of its own.')
+                yield (
+                    f'{where} the id {segment.id} is given twice. Give '
+                    'every instance an id of its own.'
+                )
             seen.add(segment.id)
             first, other = tubes.setdefault(segment.id, (segment, frame))
             if first.label != segment.label:
-                yield (f'{where} the tube {segment.id} is '
-                       f'{self.classes[segment.label]!r}, but '
-                       f'{self.classes[first.label]!r} in '
-                       f'{other["img_path"]}. A tube has one category: '
-                       'correct it, or give one of the two another id.')
+                yield (
+                    f'{where} the tube {segment.id} is '
+                    f'{self.classes[segment.label]!r}, but '
+                    f'{self.classes[first.label]!r} in '
+                    f'{other["img_path"]}. A tube has one category: '
+                    'correct it, or give one of the two another id.'
+                )
 
 
-def _find_fault(mask, frame: dict) -> Optional[str]:
+def _find_fault(mask, frame: dict) -> str | None:
     """What is wrong with the mask of an instance; None if nothing is."""
     if mask is None:
         return 'is missing'
@@ -182,8 +196,10 @@ def _find_fault(mask, frame: dict) -> Optional[str]:
             # decoding takes too few runs for a complete mask
             pixels = _count_pixels(mask['counts'])
             if pixels != size[0] * size[1]:
-                return (f'is cut off: it has {pixels} of {size[0]} x '
-                        f'{size[1]} pixels')
+                return (
+                    f'is cut off: it has {pixels} of {size[0]} x '
+                    f'{size[1]} pixels'
+                )
     except Exception as error:  # pycocotools raises what it likes
         return f'does not decode ({error})'
     return None
@@ -214,7 +230,7 @@ def _count_pixels(counts) -> int:
     return sum(runs)
 
 
-def load_videos(dataset: BaseDataset) -> List[dict]:
+def load_videos(dataset: BaseDataset) -> list[dict]:
     """Read the annotation file as the dataset does, with all its checks.
 
     Args:
@@ -232,11 +248,14 @@ def load_videos(dataset: BaseDataset) -> List[dict]:
     items = dataset.load_data_list()
     dataset.data_list = items
     if not dataset.filter_data():
-        raise ValueError(f'{dataset.ann_file} has nothing to train on: the '
-                         'filter of the dataset leaves nothing.')
+        raise ValueError(
+            f'{dataset.ann_file} has nothing to train on: the '
+            'filter of the dataset leaves nothing.'
+        )
     videos = [
-        item if 'images' in item else dict(
-            video_id=item['img_id'], images=[dict(item, frame_id=0)])
+        item
+        if 'images' in item
+        else dict(video_id=item['img_id'], images=[dict(item, frame_id=0)])
         for item in items
     ]
     for video in videos:
@@ -247,8 +266,9 @@ def load_videos(dataset: BaseDataset) -> List[dict]:
     return videos
 
 
-def find_repeated_frames(dataset: BaseDataset,
-                         videos: List[dict]) -> Iterator[str]:
+def find_repeated_frames(
+    dataset: BaseDataset, videos: list[dict]
+) -> Iterator[str]:
     """Tell which files and, where they have to be unique, ids are repeated.
 
     Args:
@@ -262,12 +282,19 @@ def find_repeated_frames(dataset: BaseDataset,
     is_global = not hasattr(dataset, 'layout')
     for what, values in (
         ('file', Counter(f['img_path'] for v in videos for f in v['images'])),
-        ('image id', Counter(f['img_id'] for v in videos for f in v['images'])
-         if is_global else {})):
+        (
+            'image id',
+            Counter(f['img_id'] for v in videos for f in v['images'])
+            if is_global
+            else {},
+        ),
+    ):
         for value, count in values.items():
             if count > 1:
-                yield (f'{dataset.ann_file}: the {what} {value} is that of '
-                       f'{count} frames. Give every frame its own.')
+                yield (
+                    f'{dataset.ann_file}: the {what} {value} is that of '
+                    f'{count} frames. Give every frame its own.'
+                )
 
 
 def check_coco_file(dataset: CocoDataset) -> Iterator[str]:
@@ -286,44 +313,58 @@ def check_coco_file(dataset: CocoDataset) -> Iterator[str]:
     images = Counter(image['id'] for image in content['images'])
     for image, count in images.items():
         if count > 1:
-            yield (f'{path}: the image id {image} is that of {count} images. '
-                   'Give every image its own.')
+            yield (
+                f'{path}: the image id {image} is that of {count} images. '
+                'Give every image its own.'
+            )
     ids, annotated = set(), Counter()
     is_panoptic = 'thing_classes' in dataset.metainfo
     for ann in content['annotations']:
         annotated[ann['image_id']] += 1
         for segment in ann['segments_info'] if is_panoptic else [ann]:
-            where = (f'{path}: segment {segment["id"]} of image '
-                     f'{ann["image_id"]}')
+            where = (
+                f'{path}: segment {segment["id"]} of image {ann["image_id"]}'
+            )
             # unique in an image, or in the file
             key = segment['id'], ann['image_id'] if is_panoptic else None
             if key in ids:
                 yield f'{where} is listed twice. Give every one its own id.'
             ids.add(key)
             if segment['category_id'] not in known:
-                yield (f'{where} has the unknown category '
-                       f'{segment["category_id"]}. Correct it, or add it to '
-                       'categories.')
+                yield (
+                    f'{where} has the unknown category '
+                    f'{segment["category_id"]}. Correct it, or add it to '
+                    'categories.'
+                )
     for image in annotated.keys() - images.keys():
-        yield (f'{path}: image {image} is annotated, but not listed in '
-               'images. Delete its annotation.')
+        yield (
+            f'{path}: image {image} is annotated, but not listed in '
+            'images. Delete its annotation.'
+        )
     for image in images if is_panoptic else ():
         if annotated[image] != 1:
-            yield (f'{path}: image {image} has {annotated[image]} '
-                   'annotations in place of one. Is the file complete?')
+            yield (
+                f'{path}: image {image} has {annotated[image]} '
+                'annotations in place of one. Is the file complete?'
+            )
 
 
-def _compare_classes(dataset: CocoDataset,
-                     categories: List[dict]) -> Iterator[str]:
+def _compare_classes(
+    dataset: CocoDataset, categories: list[dict]
+) -> Iterator[str]:
     """Compare the classes of the config with those of the file."""
     found = {c['name']: c for c in categories}
     things = dataset.metainfo.get('thing_classes')
     for name in dataset.metainfo['classes']:
         if name not in found:
-            yield (f'{dataset.ann_file} has no category named {name!r}. Is '
-                   'it the file of this dataset? Else list the classes of '
-                   'your data in metainfo=dict(classes=...).')
+            yield (
+                f'{dataset.ann_file} has no category named {name!r}. Is '
+                'it the file of this dataset? Else list the classes of '
+                'your data in metainfo=dict(classes=...).'
+            )
         elif things and bool(found[name]['isthing']) != (name in things):
-            yield (f'{dataset.ann_file}: category {name!r} is a thing in one '
-                   'of file and config, and stuff in the other. Correct '
-                   'isthing, or thing_classes and stuff_classes in metainfo.')
+            yield (
+                f'{dataset.ann_file}: category {name!r} is a thing in one '
+                'of file and config, and stuff in the other. Correct '
+                'isthing, or thing_classes and stuff_classes in metainfo.'
+            )

@@ -1,9 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """What check_dataset.py and browse_dataset.py share: arguments and config."""
+
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 # Before any other folder: the checkout that this script is in.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -20,21 +21,25 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     """Make a parser with the arguments that both tools have."""
     parser = argparse.ArgumentParser(
         description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
-        'config', help='config file; one of configs/_base_/datasets will do')
+        'config', help='config file; one of configs/_base_/datasets will do'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         metavar='KEY=VALUE',
         help='override settings of the config, as in '
-        'train_dataloader.dataset.data_root=data/mine/')
+        'train_dataloader.dataset.data_root=data/mine/',
+    )
     return parser
 
 
-def read_config(parser: argparse.ArgumentParser,
-                args: argparse.Namespace) -> Config:
+def read_config(
+    parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> Config:
     """Load the config; ends the program with a sentence where it is wrong."""
     try:
         cfg = load_config(args.config, args.cfg_options)

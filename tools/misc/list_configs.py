@@ -15,15 +15,17 @@ the tables of the Markdown pages anew: each stands between
 ``<!-- list_configs: FILTERS -->`` and ``<!-- end of list -->``, FILTERS being
 those of the command line.
 """
+
 import argparse
 import os
 import re
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Sequence
+from typing import NamedTuple
 
 import yaml
 from mmengine.config import Config, ConfigDict
@@ -32,14 +34,21 @@ from mmengine.utils import track_iter_progress
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / 'model-index.yml'
 MATRIX = dict(
-    dataset=('VIPSeg', 'YouTube-VIS 2019', 'YouTube-VIS 2021',
-             'YouTube-VIS 2022', 'OVIS'),
+    dataset=(
+        'VIPSeg',
+        'YouTube-VIS 2019',
+        'YouTube-VIS 2021',
+        'YouTube-VIS 2022',
+        'OVIS',
+    ),
     segmenter=('Video-kMaX', 'Tube-Link'),
     backbone=('R-50', 'Swin-L', 'ConvNeXt-L', 'ConvNeXtV2-L'),
-    mode=('baseline', 'near-online', 'offline'))
+    mode=('baseline', 'near-online', 'offline'),
+)
 FILTERS = ('task', 'dataset', 'backbone', 'segmenter', 'mode', 'settings')
 BLOCK = re.compile(
-    r'(<!-- list_configs: (.*?) -->\n).*?(<!-- end of list -->)', re.DOTALL)
+    r'(<!-- list_configs: (.*?) -->\n).*?(<!-- end of list -->)', re.DOTALL
+)
 
 
 class Row(NamedTuple):
@@ -60,6 +69,7 @@ class Row(NamedTuple):
         settings (str): released, paper, ours, or mmdet: MMDetection's.
         config (str): Path of the file.
     """
+
     task: str
     dataset: str
     segmenter: str
@@ -91,13 +101,15 @@ def describe_model(model: ConfigDict) -> dict:
     if model.type == 'Mask2Former':
         stuff = model.panoptic_head.num_stuff_classes
         return dict(
-            names, task='PS' if stuff else 'IS', segmenter='Mask2Former')
+            names, task='PS' if stuff else 'IS', segmenter='Mask2Former'
+        )
     head, neck = model.head, model.get('neck')
     if model.type == 'ImageMaXTron':
         name = 'kMaX-DeepLab' + ' + MSDeformAttn' * (neck is not None)
         return dict(names, task='PS', segmenter=name)
     within = neck is not None or 'AxialTrajectory' in (
-        head.segmenter.pixel_decoder.type)
+        head.segmenter.pixel_decoder.type
+    )
     mode = 'near-online' if within else 'baseline'
     if head.get('tracker') is not None:
         frozen = model.get('freeze_segmenter', True)
@@ -105,11 +117,11 @@ def describe_model(model: ConfigDict) -> dict:
     return dict(
         names,
         task='VPS' if head.type == 'MaXTronPanopticHead' else 'VIS',
-        segmenter={
-            'VideoKMaXHead': 'Video-kMaX',
-            'TubeLinkHead': 'Tube-Link'
-        }[head.segmenter.type],
-        mode=mode)
+        segmenter={'VideoKMaXHead': 'Video-kMaX', 'TubeLinkHead': 'Tube-Link'}[
+            head.segmenter.type
+        ],
+        mode=mode,
+    )
 
 
 def describe_init(cfg: Config) -> str:
@@ -121,7 +133,7 @@ def describe_init(cfg: Config) -> str:
     name = Path(start).stem
     if start.startswith('work_dirs/'):
         iteration = int(re.search(r'\d+', name)[0])
-        source, = (x for x in Path(start).parts if re.search(r'\dxb\d', x))
+        (source,) = (x for x in Path(start).parts if re.search(r'\dxb\d', x))
         kind, *_, dataset = source.split('_')
         kind = kind.replace('maxtron-nearonline', 'near-online')
         return f'{kind}, {dataset}, {iteration:,} iterations'
@@ -143,7 +155,8 @@ def describe(model: dict) -> Row:
     metrics = {
         key.replace(' (published)', ''): value
         for result in model.get('Results', [])
-        for key, value in result['Metrics'].items() if '(published)' in key
+        for key, value in result['Metrics'].items()
+        if '(published)' in key
     }
     metadata = model['Metadata']
     return Row(
@@ -157,15 +170,17 @@ def describe(model: dict) -> Row:
         published=next((f'{k} {v}' for k, v in metrics.items()), '-'),
         settings=metadata['Settings'],
         config=model['Config'],
-        **describe_model(cfg.model))
+        **describe_model(cfg.model),
+    )
 
 
 @cache
-def read_rows() -> List[Row]:
+def read_rows() -> list[Row]:
     """All configs of the index, in its order."""
     index = yaml.safe_load(INDEX.read_text())
     models = [
-        model for path in index['Import']
+        model
+        for path in index['Import']
         for model in yaml.safe_load((ROOT / path).read_text())['Models']
     ]
     if sys.stderr.isatty():
@@ -177,17 +192,23 @@ def matching(filters: argparse.Namespace) -> Iterator[Row]:
     """Rows that all filters let through."""
     wanted = {
         key: set(map(str.lower, values))
-        for key, values in vars(filters).items() if key in FILTERS and values
+        for key, values in vars(filters).items()
+        if key in FILTERS and values
     }
     for row in read_rows():
         if all(
-                getattr(row, key).lower() in values
-                for key, values in wanted.items()):
+            getattr(row, key).lower() in values
+            for key, values in wanted.items()
+        ):
             yield row
 
 
-def format_table(rows: Sequence[Row], columns: Sequence[str], markdown: bool,
-                 folder: Path = ROOT) -> str:
+def format_table(
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    markdown: bool,
+    folder: Path = ROOT,
+) -> str:
     """Format some columns of rows as text or Markdown.
 
     Args:
@@ -210,17 +231,19 @@ def format_table(rows: Sequence[Row], columns: Sequence[str], markdown: bool,
         table.insert(1, [':-'] * len(columns))
         return ''.join(f'| {" | ".join(cells)} |\n' for cells in table)
     widths = [max(map(len, cells)) for cells in zip(*table)]
-    return ''.join('  '.join(c.ljust(w)
-                             for c, w in zip(cells, widths)).rstrip() + '\n'
-                   for cells in table)
+    return ''.join(
+        '  '.join(c.ljust(w) for c, w in zip(cells, widths)).rstrip() + '\n'
+        for cells in table
+    )
 
 
-def columns_of(rows: Sequence[Row], filters: argparse.Namespace) -> List[str]:
+def columns_of(rows: Sequence[Row], filters: argparse.Namespace) -> list[str]:
     """Fields worth a column: not what a filter says or no row has."""
     fixed = [k for k in FILTERS if len(getattr(filters, k) or ()) == 1]
     return [
-        field for field in Row._fields if field not in fixed
-        and any(getattr(row, field) for row in rows)
+        field
+        for field in Row._fields
+        if field not in fixed and any(getattr(row, field) for row in rows)
     ]
 
 
@@ -234,7 +257,7 @@ def fill_matrix(rows: Sequence[Row]) -> dict:
     return found
 
 
-def find_holes(rows: Sequence[Row]) -> List[tuple]:
+def find_holes(rows: Sequence[Row]) -> list[tuple]:
     """Cells of the matrix without a config."""
     return sorted({*product(*MATRIX.values())} - fill_matrix(rows).keys())
 
@@ -253,10 +276,11 @@ def format_matrix(rows: Sequence[Row]) -> str:
         text += ''.join(f'{cell:14}' for cell in cells).rstrip() + '\n'
     return text + (
         f'in a cell: {", ".join(modes)}; R: released by the authors, '
-        'P: described in the paper, o: ours, .: missing\n')
+        'P: described in the paper, o: ours, .: missing\n'
+    )
 
 
-def update_docs(parser: argparse.ArgumentParser) -> List[Path]:
+def update_docs(parser: argparse.ArgumentParser) -> list[Path]:
     """Write the tables of all pages anew.
 
     Returns:
@@ -274,8 +298,13 @@ def update_docs(parser: argparse.ArgumentParser) -> List[Path]:
             rows = list(matching(filters))
             if not rows:
                 raise ValueError(f'{page}: no config matches "{match[2]}".')
-            return match[1] + format_table(rows, columns_of(
-                rows, filters), True, page.parent) + match[3]
+            return (
+                match[1]
+                + format_table(
+                    rows, columns_of(rows, filters), True, page.parent
+                )
+                + match[3]
+            )
 
         text = page.read_text()
         new = BLOCK.sub(table, text)
@@ -290,24 +319,28 @@ def update_docs(parser: argparse.ArgumentParser) -> List[Path]:
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser, of the command line and of the pages."""
     parser = argparse.ArgumentParser(
-        description=__doc__.split('\n')[0],
-        epilog='See the top of this file.')
+        description=__doc__.split('\n')[0], epilog='See the top of this file.'
+    )
     for name in FILTERS:
         values = MATRIX.get(name, ())
         parser.add_argument(
             f'--{name}',
             nargs='+',
             metavar='NAME',
-            help='only these' +
-            f', such as {", ".join(values)}' * bool(values))
+            help='only these'
+            + f', such as {", ".join(values)}' * bool(values),
+        )
     parser.add_argument(
-        '--format', choices=['text', 'markdown'], default='text')
+        '--format', choices=['text', 'markdown'], default='text'
+    )
     parser.add_argument(
-        '--matrix', action='store_true', help='the matrix without details')
+        '--matrix', action='store_true', help='the matrix without details'
+    )
     parser.add_argument(
         '--update-docs',
         action='store_true',
-        help='write the tables of docs/ and configs/ anew')
+        help='write the tables of docs/ and configs/ anew',
+    )
     return parser
 
 
@@ -330,7 +363,8 @@ def main() -> int:
         parser.error('no config is like that; above is what there is')
     print(
         format_table(rows, columns_of(rows, args), args.format == 'markdown'),
-        end='')
+        end='',
+    )
     print(f'\n{len(rows)} configs')
     return 0
 

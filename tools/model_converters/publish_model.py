@@ -1,8 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Strip a training checkpoint down to what inference needs.
 
-    python tools/model_converters/publish_model.py IN_FILE OUT_FILE [--half]
+python tools/model_converters/publish_model.py IN_FILE OUT_FILE [--half]
 """
+
 import argparse
 import os
 import sys
@@ -27,7 +28,8 @@ def parse_args() -> argparse.Namespace:
         '--half',
         action='store_true',
         help='store weights in half precision; a model loads them into its '
-        'own precision')
+        'own precision',
+    )
     return parser.parse_args()
 
 

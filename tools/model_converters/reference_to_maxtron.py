@@ -13,19 +13,21 @@ What SRC is, is told by the names of its weights:
   ConvNeXt and ConvNeXt V2. What is written is then for
   ``backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=DST))``.
 """
+
 import argparse
 import os
 import re
 import sys
 from collections import OrderedDict
-from typing import Dict, List, Mapping, Optional, Tuple
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 if __package__:
-    from .rules import Names, backbones, names_of
-    from .weight_files import load_weights
+    from tools.model_converters.rules import backbones, names_of
+    from tools.model_converters.rules.names import Names
+    from tools.model_converters.weight_files import load_weights
 else:  # run as a script, which finds what is next to it
     from rules import Names, backbones, names_of
     from weight_files import load_weights
@@ -47,9 +49,10 @@ _DROPPED_ENTRIES = {
 
 
 def convert_state_dict(
-        state_dict: Mapping[str, Tensor],
-        prefix: str = '',
-        dropped: Optional[Dict[str, str]] = None) -> Dict[str, Tensor]:
+    state_dict: Mapping[str, Tensor],
+    prefix: str = '',
+    dropped: dict[str, str] | None = None,
+) -> dict[str, Tensor]:
     """Convert the weights of the whole model or of one of its modules.
 
     Args:
@@ -88,8 +91,10 @@ def convert_state_dict(
     if unknown:
         raise ValueError(_describe_unknown(unknown, names))
     module = names.rename(prefix) if prefix else ''
-    return OrderedDict((key.removeprefix(module), _reshape(key, value))
-                       for key, value in join_qkv(kept).items())
+    return OrderedDict(
+        (key.removeprefix(module), _reshape(key, value))
+        for key, value in join_qkv(kept).items()
+    )
 
 
 def _reshape(key: str, value: Tensor) -> Tensor:
@@ -101,24 +106,26 @@ def _reshape(key: str, value: Tensor) -> Tensor:
     return value
 
 
-def _reason(rules: Tuple[tuple, ...], key: str) -> Optional[str]:
+def _reason(rules: tuple[tuple, ...], key: str) -> str | None:
     """Why a key is not converted, if a rule says so."""
     return next((why for pattern, why in rules if pattern.match(key)), None)
 
 
-def _describe_unknown(unknown: List[str], names: Names) -> str:
+def _describe_unknown(unknown: list[str], names: Names) -> str:
     """The error message for keys that no rule knows."""
     listed = '\n  '.join(unknown[:20])
     more = f'\n  and {len(unknown) - 20} more' if len(unknown) > 20 else ''
     hint = names.explain(unknown) if names.explain else ''
-    return (f'{len(unknown)} keys are not those of {names.title}:\n  '
-            f'{listed}{more}{hint}\nWhat can be converted, --help tells.')
+    return (
+        f'{len(unknown)} keys are not those of {names.title}:\n  '
+        f'{listed}{more}{hint}\nWhat can be converted, --help tells.'
+    )
 
 
-def join_qkv(state_dict: Mapping[str, Tensor]) -> Dict[str, Tensor]:
+def join_qkv(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Concatenate separate q, k and v, which this project has as one."""
     joined = OrderedDict()
-    parts: Dict[str, Dict[str, Tensor]] = dict()
+    parts: dict[str, dict[str, Tensor]] = dict()
     for key, value in state_dict.items():
         match = _SEPARATE_QKV.fullmatch(key)
         if match is None:
@@ -131,13 +138,15 @@ def join_qkv(state_dict: Mapping[str, Tensor]) -> Dict[str, Tensor]:
     for key, part in parts.items():
         missing = [name for name in 'qkv' if name not in part]
         if missing:
-            raise ValueError(f'{key} cannot be joined: the checkpoint lacks '
-                             f'{" and ".join(missing)} of it.')
+            raise ValueError(
+                f'{key} cannot be joined: the checkpoint lacks '
+                f'{" and ".join(missing)} of it.'
+            )
         joined[key] = torch.cat([part[name] for name in 'qkv'])
     return joined
 
 
-def convert_checkpoint(checkpoint: dict) -> Tuple[dict, Dict[str, str]]:
+def convert_checkpoint(checkpoint: dict) -> tuple[dict, dict[str, str]]:
     """Convert a whole checkpoint.
 
     Args:
@@ -149,7 +158,8 @@ def convert_checkpoint(checkpoint: dict) -> Tuple[dict, Dict[str, str]]:
     """
     dropped = {
         entry: _DROPPED_ENTRIES.get(entry, 'not part of the model')
-        for entry in checkpoint if entry not in ('state_dict', 'meta')
+        for entry in checkpoint
+        if entry not in ('state_dict', 'meta')
     }
     state_dict = convert_state_dict(checkpoint['state_dict'], dropped=dropped)
     meta = checkpoint.get('meta') or dict()
@@ -159,9 +169,9 @@ def convert_checkpoint(checkpoint: dict) -> Tuple[dict, Dict[str, str]]:
     return dict(meta=new_meta, state_dict=state_dict), dropped
 
 
-def check_with_config(state_dict: Mapping[str, Tensor],
-                      config: str,
-                      part: Optional[str] = None) -> None:
+def check_with_config(
+    state_dict: Mapping[str, Tensor], config: str, part: str | None = None
+) -> None:
     """Load the converted weights strictly into the model of a config.
 
     Args:
@@ -179,6 +189,7 @@ def check_with_config(state_dict: Mapping[str, Tensor],
     from mmengine.registry import init_default_scope
 
     from mmdet.registry import MODELS  # isort: skip
+
     cfg = Config.fromfile(config)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     model = cfg.model if part is None else cfg.model[part]
@@ -188,35 +199,42 @@ def check_with_config(state_dict: Mapping[str, Tensor],
         raise RuntimeError(
             f'{error}\nThe config must be the one for the data that these '
             'weights are from: another number of classes does not fit, of '
-            'COCO and VIPSeg for example.') from error
+            'COCO and VIPSeg for example.'
+        ) from error
 
 
-def parse_args(args: Optional[List[str]] = None) -> argparse.Namespace:
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('src', help='file with the weights to convert')
     parser.add_argument('dst', help='where to write the converted one')
     parser.add_argument(
-        '--config', help='config of the model that must fit exactly')
+        '--config', help='config of the model that must fit exactly'
+    )
     parser.add_argument(
         '--trust',
         action='store_true',
         help='read a file that holds more than tensors and plain numbers; '
-        'it can run code, so do this only if you trust its source')
+        'it can run code, so do this only if you trust its source',
+    )
     return parser.parse_args(args)
 
 
-def main(args: Optional[List[str]] = None) -> None:
+def main(args: list[str] | None = None) -> None:
     """Convert one file; nothing is written unless everything fits."""
     args = parse_args(args)
     source = load_weights(args.src, args.trust)
     checkpoint, dropped = convert_checkpoint(source)
     state_dict = checkpoint['state_dict']
     if args.config is not None:
-        part = ('backbone' if names_of(source['state_dict']) is
-                backbones.NAMES else None)
+        part = (
+            'backbone'
+            if names_of(source['state_dict']) is backbones.NAMES
+            else None
+        )
         check_with_config(state_dict, args.config, part)
         print(f'All weights fit the {part or "model"} of {args.config}.')
     for name, reason in dropped.items():
@@ -233,8 +251,11 @@ def main(args: Optional[List[str]] = None) -> None:
 if __name__ == '__main__':
     # `projects` is found from the repository root wherever this is run from
     sys.path.insert(
-        0, os.path.dirname(os.path.dirname(os.path.dirname(
-            os.path.abspath(__file__)))))
+        0,
+        os.path.dirname(
+            os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        ),
+    )
     try:
         main()
     except (OSError, RuntimeError, ValueError) as error:

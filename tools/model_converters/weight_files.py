@@ -5,12 +5,13 @@ Checkpoints of PyTorch hold their weights under 'state_dict' or 'model', or are
 nothing but weights. Detectron2's model zoo has plain pickles of NumPy arrays,
 and files made from PyTorch's ones for it have plain pickles of tensors.
 """
+
 import io
 import os
 import pickle
 import zipfile
 from collections import OrderedDict
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ from torch import Tensor
 def _load_storage(content: bytes) -> Any:
     """Read the storage of a tensor, which PyTorch itself does unsafely."""
     return torch.load(
-        io.BytesIO(content), map_location='cpu', weights_only=True)
+        io.BytesIO(content), map_location='cpu', weights_only=True
+    )
 
 
 # What plain pickles of arrays and tensors call. NumPy's functions are taken
@@ -80,28 +82,40 @@ def load_weights(path: str, trust: bool = False) -> dict:
         content = _read_plain_pickle(path, trust)
         if content is None:
             content = torch.load(
-                path, map_location='cpu', weights_only=not trust)
+                path, map_location='cpu', weights_only=not trust
+            )
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'{path} is no checkpoint of PyTorch, or it holds objects other '
             'than tensors and plain numbers. If you trust where it comes '
             'from, read it with --trust, which lets it run its code. '
-            f'({str(error).splitlines()[0]})') from error
+            f'({str(error).splitlines()[0]})'
+        ) from error
     except (EOFError, RuntimeError) as error:
-        raise ValueError(f'{path} cannot be read as a checkpoint of PyTorch: '
-                         f'is it complete? ({error})') from error
+        raise ValueError(
+            f'{path} cannot be read as a checkpoint of PyTorch: '
+            f'is it complete? ({error})'
+        ) from error
     if not isinstance(content, dict):
-        raise ValueError(f'{path} holds a {type(content).__name__}, not a '
-                         'checkpoint (a dict with "state_dict").')
-    weights = next((content.pop(name) for name in ('state_dict', 'model')
-                    if isinstance(content.get(name), dict)), None)
+        raise ValueError(
+            f'{path} holds a {type(content).__name__}, not a '
+            'checkpoint (a dict with "state_dict").'
+        )
+    weights = next(
+        (
+            content.pop(name)
+            for name in ('state_dict', 'model')
+            if isinstance(content.get(name), dict)
+        ),
+        None,
+    )
     if weights is None:
         content, weights = dict(), content
     content['state_dict'] = {k: _as_tensor(v) for k, v in weights.items()}
     return content
 
 
-def _read_plain_pickle(path: str, trust: bool) -> Optional[dict]:
+def _read_plain_pickle(path: str, trust: bool) -> dict | None:
     """Read a dict from a plain pickle; None if the file is something else."""
     if zipfile.is_zipfile(path):  # PyTorch's format
         return None
@@ -112,8 +126,16 @@ def _read_plain_pickle(path: str, trust: bool) -> Optional[dict]:
             content = unpickler(file, encoding='latin1').load()
         except UnsafeContentError:
             raise
-        except (pickle.UnpicklingError, AttributeError, EOFError, ImportError,
-                IndexError, KeyError, TypeError, ValueError):
+        except (
+            pickle.UnpicklingError,
+            AttributeError,
+            EOFError,
+            ImportError,
+            IndexError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ):
             return None
     # PyTorch's format before 1.6 begins with a number
     return content if isinstance(content, dict) else None

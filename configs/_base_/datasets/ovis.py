@@ -14,11 +14,13 @@ train_pipeline = [
             dict(
                 type='RandomChoiceResize',
                 scales=[(1000000, side) for side in range(480, 801, 32)],
-                keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5)
-        ]),
+                keep_ratio=True,
+            ),
+            dict(type='RandomFlip', prob=0.5),
+        ],
+    ),
     dict(type='ClipCrop', crop_size=(640, 384)),
-    dict(type='PackTrackInputs')
+    dict(type='PackTrackInputs'),
 ]
 train_dataloader = dict(
     dataset=dict(
@@ -27,11 +29,15 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='annotations/ovis_train.json',
         data_prefix=dict(img_path='train'),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         type='OVISDataset',
         data_root=data_root,
         ann_file='annotations/ovis_valid.json',
-        data_prefix=dict(img_path='valid')))
+        data_prefix=dict(img_path='valid'),
+    )
+)
 test_dataloader = val_dataloader

@@ -3,7 +3,8 @@ _base_ = ['./ovis.py', './tracks_on_canvas.py']
 
 train_dataloader = dict(
     batch_size=4,
-    dataset=dict(clip_len=2, pipeline=_base_.canvas_train_pipeline))
+    dataset=dict(clip_len=2, pipeline=_base_.canvas_train_pipeline),
+)
 val_dataloader = dict(dataset=dict(pipeline=_base_.canvas_test_pipeline))
 test_dataloader = val_dataloader
 

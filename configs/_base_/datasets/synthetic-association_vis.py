@@ -9,6 +9,7 @@ train_dataloader = dict(
     # one core a run: several runs share a machine
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(data_root=data_root))
+    dataset=dict(data_root=data_root),
+)
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader

@@ -16,19 +16,22 @@ train_pipeline = [
                 type='RandomChoiceResize',
                 # frames are 96 pixels high; all of these pad to 96 x 160
                 scales=[(1000000, side) for side in range(72, 97, 8)],
-                keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5)
-        ]),
+                keep_ratio=True,
+            ),
+            dict(type='RandomFlip', prob=0.5),
+        ],
+    ),
     dict(type='RejectEmpty'),
-    dict(type='PackTrackInputs')
+    dict(type='PackTrackInputs'),
 ]
 test_pipeline = [
     dict(
         type='PackLazyVideo',
         transforms=[
             dict(type='LoadVideoFrame', backend_args=_base_.backend_args),
-            dict(type='Resize', scale=(160, 96), keep_ratio=True)
-        ])
+            dict(type='Resize', scale=(160, 96), keep_ratio=True),
+        ],
+    )
 ]
 
 train_dataloader = dict(
@@ -38,12 +41,16 @@ train_dataloader = dict(
         clip_len=3,
         data_root=data_root,
         ann_file='annotations/synthetic_vis_train.json',
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     dataset=dict(
         type='SyntheticVISDataset',
         data_root=data_root,
         ann_file='annotations/synthetic_vis_val.json',
         data_prefix=dict(img_path='val/JPEGImages'),
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    )
+)
 test_dataloader = val_dataloader

@@ -12,14 +12,15 @@ train_pipeline = [
         share_random_params=True,
         transforms=[
             *_base_.load,
+            dict(type='ScaleJitter', canvas=canvas, ratio_range=(0.8, 1.25)),
             dict(
-                type='ScaleJitter', canvas=canvas, ratio_range=(0.8, 1.25)),
-            dict(
-                type='RandomCrop', crop_size=canvas, allow_negative_crop=True),
+                type='RandomCrop', crop_size=canvas, allow_negative_crop=True
+            ),
             dict(type='RandomFlip', prob=0.5),
-            dict(type='PadToCanvas', canvas=canvas)
-        ]),
-    dict(type='PackPanopticClip')
+            dict(type='PadToCanvas', canvas=canvas),
+        ],
+    ),
+    dict(type='PackPanopticClip'),
 ]
 
 train_dataloader = dict(
@@ -28,7 +29,10 @@ train_dataloader = dict(
     dataset=dict(
         type='SyntheticVPSDataset',
         data_root=data_root,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
-    dataset=dict(type='SyntheticVPSDataset', data_root=data_root))
+    dataset=dict(type='SyntheticVPSDataset', data_root=data_root)
+)
 test_dataloader = val_dataloader

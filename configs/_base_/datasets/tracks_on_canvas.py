@@ -16,22 +16,26 @@ canvas_train_pipeline = [
             dict(type='TracksToPanopticMap'),
             dict(type='ScaleJitter', canvas=canvas, ratio_range=(0.3, 1.7)),
             dict(
-                type='RandomCrop', crop_size=canvas, allow_negative_crop=True),
-            dict(type='RandomFlip', prob=0.5)
-        ]),
+                type='RandomCrop', crop_size=canvas, allow_negative_crop=True
+            ),
+            dict(type='RandomFlip', prob=0.5),
+        ],
+    ),
     dict(
         type='TransformBroadcaster',
         transforms=[
             dict(type='SSDColorJitter'),
-            dict(type='PadToCanvas', canvas=canvas)
-        ]),
+            dict(type='PadToCanvas', canvas=canvas),
+        ],
+    ),
     # with nothing on it another clip is drawn
-    dict(type='PackPanopticClip', min_labelled=0)
+    dict(type='PackPanopticClip', min_labelled=0),
 ]
 canvas_test_pipeline = [
     dict(
         type='PackLazyVideo',
-        transforms=[dict(type='LoadVideoFrame', to_float32=False)])
+        transforms=[dict(type='LoadVideoFrame', to_float32=False)],
+    )
 ]
 
 # Changes to the model, near-online and offline. Pixels without an instance
@@ -41,12 +45,17 @@ instances = dict(
     head=dict(
         type='MaXTronHead',
         segmenter=dict(
-            num_classes=40, criterion=dict(masking_void_pixel=False)),
-        test_cfg=dict(_delete_=True, clip_len=2)))
+            num_classes=40, criterion=dict(masking_void_pixel=False)
+        ),
+        test_cfg=dict(_delete_=True, clip_len=2),
+    ),
+)
 offline_instances = dict(
     data_preprocessor=dict(input_size=canvas[::-1]),
     head=dict(
         type='MaXTronHead',
         segmenter=dict(num_classes=40),
         criterion=dict(masking_void_pixel=False),
-        test_cfg=dict(_delete_=True, clip_len=2)))
+        test_cfg=dict(_delete_=True, clip_len=2),
+    ),
+)

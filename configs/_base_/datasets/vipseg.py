@@ -9,20 +9,20 @@ canvas = (1345, 769)  # width, height; the model's input_size is its reverse
 # Geometry is drawn once for a clip, colours for every frame. Cropping comes
 # before colours, which makes no difference but in time.
 load = [
-    dict(
-        type='LoadVideoFrame', to_float32=False, backend_args=backend_args),
-    dict(type='LoadPanopticMap', backend_args=backend_args)
+    dict(type='LoadVideoFrame', to_float32=False, backend_args=backend_args),
+    dict(type='LoadPanopticMap', backend_args=backend_args),
 ]
 place = [
     dict(type='RandomCrop', crop_size=canvas, allow_negative_crop=True),
-    dict(type='RandomFlip', prob=0.5)
+    dict(type='RandomFlip', prob=0.5),
 ]
 finish = dict(
     type='TransformBroadcaster',
     transforms=[
         dict(type='SSDColorJitter'),
-        dict(type='PadToCanvas', canvas=canvas)
-    ])
+        dict(type='PadToCanvas', canvas=canvas),
+    ],
+)
 train_pipeline = [
     dict(
         type='VideoCopyPaste',
@@ -36,8 +36,12 @@ train_pipeline = [
                     dict(
                         type='ScaleJitter',
                         canvas=canvas,
-                        ratio_range=(0.3, 1.7)), *place
-                ]), finish
+                        ratio_range=(0.3, 1.7),
+                    ),
+                    *place,
+                ],
+            ),
+            finish,
         ],
         paste_transforms=[
             dict(type='RandomClipSampler'),
@@ -49,10 +53,15 @@ train_pipeline = [
                     dict(
                         type='ScaleJitter',
                         canvas=canvas,
-                        ratio_range=(0.15, 0.85)), *place
-                ]), finish
-        ]),
-    dict(type='PackPanopticClip')
+                        ratio_range=(0.15, 0.85),
+                    ),
+                    *place,
+                ],
+            ),
+            finish,
+        ],
+    ),
+    dict(type='PackPanopticClip'),
 ]
 # Videos are not loaded here, but clip by clip where they are needed; the
 # model resizes after it has normalised.
@@ -63,11 +72,20 @@ test_pipeline = [
             dict(
                 type='LoadVideoFrame',
                 to_float32=False,
-                backend_args=backend_args)
+                backend_args=backend_args,
+            )
         ],
-        meta_keys=('img_id', 'img_path', 'frame_id', 'video_id',
-                   'video_length', 'ori_video_length', 'seg_map_path',
-                   'segments_info'))
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'frame_id',
+            'video_id',
+            'video_length',
+            'ori_video_length',
+            'seg_map_path',
+            'segments_info',
+        ),
+    )
 ]
 
 train_dataloader = dict(
@@ -83,7 +101,9 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='panoptic_gt_VIPSeg_train.json',
         backend_args=backend_args,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=0,  # nothing to load ahead
@@ -96,7 +116,9 @@ val_dataloader = dict(
         ann_file='panoptic_gt_VIPSeg_val.json',
         test_mode=True,
         backend_args=backend_args,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 val_evaluator = [dict(type='VPQMetric'), dict(type='STQMetric')]

@@ -14,11 +14,13 @@ train_pipeline = [
                 type='RandomChoiceResize',
                 # only the shorter side is limited
                 scales=[(1000000, side) for side in range(288, 513, 32)],
-                keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5)
-        ]),
+                keep_ratio=True,
+            ),
+            dict(type='RandomFlip', prob=0.5),
+        ],
+    ),
     dict(type='RejectEmpty'),
-    dict(type='PackTrackInputs')
+    dict(type='PackTrackInputs'),
 ]
 # Videos are not loaded here, but clip by clip where they are needed.
 test_pipeline = [
@@ -26,8 +28,9 @@ test_pipeline = [
         type='PackLazyVideo',
         transforms=[
             dict(type='LoadVideoFrame', backend_args=backend_args),
-            dict(type='Resize', scale=(640, 360), keep_ratio=True)
-        ])
+            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+        ],
+    )
 ]
 
 train_dataloader = dict(
@@ -41,7 +44,9 @@ train_dataloader = dict(
         clip_len=5,
         data_prefix=dict(img_path='train/JPEGImages'),
         backend_args=backend_args,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=0,  # nothing to load ahead
@@ -53,7 +58,9 @@ val_dataloader = dict(
         data_prefix=dict(img_path='valid/JPEGImages'),
         test_mode=True,
         backend_args=backend_args,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 # The annotations of the official validation sets are not public: then this

@@ -7,10 +7,14 @@ train_dataloader = dict(
     dataset=dict(
         dataset_version='2019',
         data_root=data_root,
-        ann_file='annotations/youtube_vis_2019_train.json'))
+        ann_file='annotations/youtube_vis_2019_train.json',
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         dataset_version='2019',
         data_root=data_root,
-        ann_file='annotations/youtube_vis_2019_valid.json'))
+        ann_file='annotations/youtube_vis_2019_valid.json',
+    )
+)
 test_dataloader = val_dataloader

@@ -7,10 +7,14 @@ train_dataloader = dict(
     dataset=dict(
         dataset_version='2021',
         data_root=data_root,
-        ann_file='annotations/youtube_vis_2021_train.json'))
+        ann_file='annotations/youtube_vis_2021_train.json',
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         dataset_version='2021',
         data_root=data_root,
-        ann_file='annotations/youtube_vis_2021_valid.json'))
+        ann_file='annotations/youtube_vis_2021_valid.json',
+    )
+)
 test_dataloader = val_dataloader

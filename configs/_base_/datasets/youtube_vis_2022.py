@@ -9,7 +9,9 @@ val_dataloader = dict(
     dataset=dict(
         dataset_version='2022',
         data_root=data_root,
-        ann_file='annotations/youtube_vis_2022_valid.json'))
+        ann_file='annotations/youtube_vis_2022_valid.json',
+    )
+)
 test_dataloader = val_dataloader
 
 # With annotations, give val_evaluator the list long_videos, or

@@ -8,10 +8,12 @@ convnext_l = dict(
     checkpoint='https://download.openmmlab.com/mmclassification/v0/'
     'convnext/convnext-large_in21k-pre-3rdparty_in1k-384px_'
     '20221219-6d38dd66.pth',
-    prefix='backbone.')
+    prefix='backbone.',
+)
 convnextv2_l = dict(
     type='Pretrained',
     checkpoint='https://download.openmmlab.com/mmclassification/v0/'
     'convnext-v2/convnext-v2-large_fcmae-in21k-pre_3rdparty_in1k-'
     '384px_20230104-9139a1f3.pth',
-    prefix='backbone.')
+    prefix='backbone.',
+)

@@ -5,4 +5,5 @@ tracker = dict(
     num_layers=4,  # N_c
     attn_drop=0.1,
     aspp=dict(rates=(1, 2, 3), drop=0.1),
-    cls_weight_std=None)
+    cls_weight_std=None,
+)

@@ -2,8 +2,10 @@
 # What turns a near-online model w/ Video-kMaX into an offline one. N_c = 4
 # blocks, as in the released models; the paper's appendix says 6.
 tracker = dict(
-    type='CrossClipTracker', num_layers=4, aspp=dict(rates=(1, 2, 3)))
+    type='CrossClipTracker', num_layers=4, aspp=dict(rates=(1, 2, 3))
+)
 video_criterion = dict(
     type='KMaXCriterion',
     loss_cls=dict(type='PQClassLoss', loss_weight=4.0),
-    loss_dice=dict(type='TubeDiceLoss', loss_weight=4.0))
+    loss_dice=dict(type='TubeDiceLoss', loss_weight=4.0),
+)

@@ -6,10 +6,12 @@ tracker = dict(
     # one distribution: a short training needs that.
     num_layers=1,
     num_heads=4,
-    aspp=dict(rates=(1, 2, 3)))
+    aspp=dict(rates=(1, 2, 3)),
+)
 video_criterion = dict(
     type='KMaXCriterion',
     loss_cls=dict(type='PQClassLoss', loss_weight=4.0),
     # does not wait for good classes, see video-kmax_tiny.py
     loss_mask=dict(type='TubeCrossEntropyLoss', loss_weight=1.0),
-    loss_dice=dict(type='TubeDiceLoss', loss_weight=4.0))
+    loss_dice=dict(type='TubeDiceLoss', loss_weight=4.0),
+)

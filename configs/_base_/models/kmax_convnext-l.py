@@ -7,5 +7,7 @@ model = dict(
         type='ConvNeXt',
         arch='large',
         drop_path_rate=0.6,
-        init_cfg=_base_.convnext_l),
-    head=dict(segmenter=dict(in_channels=[192, 384, 768, 1536])))
+        init_cfg=_base_.convnext_l,
+    ),
+    head=dict(segmenter=dict(in_channels=[192, 384, 768, 1536])),
+)

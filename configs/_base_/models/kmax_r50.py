@@ -9,7 +9,9 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='https://download.pytorch.org/models/'
-            'resnet50-0676ba61.pth')),
+            'resnet50-0676ba61.pth',
+        )
+    ),
     head=dict(
         segmenter=dict(
             num_classes=133,
@@ -18,11 +20,16 @@ model = dict(
                 loss_mask=dict(loss_weight=0.3),
                 loss_dice=dict(loss_weight=3.0),
                 loss_pixel=dict(sampler=dict(temperature=1.5)),
-                loss_semantic=dict(sampler=dict(temperature=2.0)))),
+                loss_semantic=dict(sampler=dict(temperature=2.0)),
+            ),
+        ),
         test_cfg=dict(
             thing_labels=list(range(80)),
             pixel_thr=0.4,
             thing_thr=0.7,
             stuff_thr=0.5,
-            overlap_thr=0.8)))
+            overlap_thr=0.8,
+        ),
+    ),
+)
 load_from = None

@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 _base_ = [
     './maxtron-nearonline_video-kmax_tiny.py',
-    './cross-clip_video-kmax_tiny.py'
+    './cross-clip_video-kmax_tiny.py',
 ]
 
 model = dict(
@@ -9,4 +9,6 @@ model = dict(
     head=dict(
         tracker=_base_.tracker,
         criterion=_base_.video_criterion,
-        clip_loss_weight=1.0))
+        clip_loss_weight=1.0,
+    ),
+)

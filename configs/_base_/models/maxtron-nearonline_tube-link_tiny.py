@@ -7,4 +7,9 @@ model = dict(
             pixel_decoder=dict(
                 type='AxialTrajectoryPixelDecoder',
                 temporal_cfg=dict(
-                    num_levels=2, feedforward_channels=128, drop=0.0)))))
+                    num_levels=2, feedforward_channels=128, drop=0.0
+                ),
+            )
+        )
+    )
+)

@@ -8,6 +8,9 @@ model = dict(
         num_blocks=2,
         num_spatial_layers=1,
         temporal_cfg=dict(
-            num_layers=2, attn_type='axial_trajectory', drop=0.2)))
+            num_layers=2, attn_type='axial_trajectory', drop=0.2
+        ),
+    )
+)
 
 load_from = 'checkpoints/kmax-msda_convnextv2-l_coco-panoptic.pth'

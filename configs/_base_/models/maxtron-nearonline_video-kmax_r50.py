@@ -10,7 +10,10 @@ model = dict(
         num_blocks=2,
         num_spatial_layers=1,
         temporal_cfg=dict(
-            num_layers=2, attn_type='axial_trajectory', drop=0.0)))
+            num_layers=2, attn_type='axial_trajectory', drop=0.0
+        ),
+    )
+)
 
 # kMaX-DeepLab with the MSDeformAttn layers, see ./video-kmax_r50.py; temporal
 # layers and their level encoding start anew.

@@ -14,4 +14,7 @@ model = dict(
         temporal_cfg=dict(
             num_layers=2,
             attn_type='axial_trajectory',
-            feedforward_channels=128)))
+            feedforward_channels=128,
+        ),
+    )
+)

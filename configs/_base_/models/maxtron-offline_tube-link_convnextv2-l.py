@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 _base_ = [
     './maxtron-nearonline_tube-link_convnextv2-l.py',
-    './cross-clip_tube-link.py'
+    './cross-clip_tube-link.py',
 ]
 
 model = dict(head=dict(tracker=_base_.tracker))

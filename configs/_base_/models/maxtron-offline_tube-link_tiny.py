@@ -8,4 +8,7 @@ model = dict(
             embed_dims=64,
             num_layers=2,
             num_heads=4,
-            aspp=dict(rates=(1, 2, 3)))))
+            aspp=dict(rates=(1, 2, 3)),
+        )
+    )
+)

@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 _base_ = [
     './maxtron-nearonline_video-kmax_convnextv2-l.py',
-    './cross-clip_video-kmax.py'
+    './cross-clip_video-kmax.py',
 ]
 
 model = dict(
@@ -9,8 +9,11 @@ model = dict(
         # what only the first stage needs
         segmenter=dict(semantic_head=None, criterion=None),
         tracker=_base_.tracker,
-        criterion=_base_.video_criterion))
+        criterion=_base_.video_criterion,
+    )
+)
 
 load_from = (
     'work_dirs/maxtron-nearonline_video-kmax_convnextv2-l_8xb4-30k_vipseg/'
-    'iter_30000.pth')
+    'iter_30000.pth'
+)

@@ -9,7 +9,9 @@ model = dict(
         type='ConvNeXt',
         arch='large',
         drop_path_rate=0.3,
-        extra_padding=False),  # which is for sides of 32 k + 1
-    head=dict(segmenter=dict(in_channels=[192, 384, 768, 1536])))
+        extra_padding=False,
+    ),  # which is for sides of 32 k + 1
+    head=dict(segmenter=dict(in_channels=[192, 384, 768, 1536])),
+)
 
 load_from = 'checkpoints/mask2former_convnext-l_coco-panoptic.pth'

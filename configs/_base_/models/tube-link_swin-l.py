@@ -11,8 +11,10 @@ model = dict(
         num_heads=[6, 12, 24, 48],
         window_size=12,
         drop_path_rate=0.3,
-        with_cp=True),
-    head=dict(segmenter=dict(in_channels=[192, 384, 768, 1536])))
+        with_cp=True,
+    ),
+    head=dict(segmenter=dict(in_channels=[192, 384, 768, 1536])),
+)
 
 # COCO panoptic, for MMDetection's zoo has no Swin-L instance model. It has
 # 200 queries and we, as the reference, have 100: query_embed, query_feat and
@@ -21,4 +23,5 @@ load_from = (
     'https://download.openmmlab.com/mmdetection/v3.0/mask2former/'
     'mask2former_swin-l-p4-w12-384-in21k_16xb1-lsj-100e_coco-panoptic/'
     'mask2former_swin-l-p4-w12-384-in21k_16xb1-lsj-100e_coco-panoptic_'
-    '20220407_104949-82f8d28d.pth')
+    '20220407_104949-82f8d28d.pth'
+)

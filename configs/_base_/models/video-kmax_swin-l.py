@@ -11,6 +11,8 @@ model = dict(
         depths=[2, 2, 18, 2],
         num_heads=[6, 12, 24, 48],
         window_size=12,
-        drop_path_rate=0.3))
+        drop_path_rate=0.3,
+    )
+)
 
 load_from = 'checkpoints/kmax_swin-l_coco-panoptic.pth'

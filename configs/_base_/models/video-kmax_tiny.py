@@ -8,10 +8,8 @@ model = dict(
     # a pixel more than the frames have: sides of 32 k + 1 fit all strides
     data_preprocessor=dict(input_size=(97, 161)),
     backbone=dict(
-        depth=18,
-        base_channels=24,
-        stem_channels=24,
-        norm_cfg=norm_cfg),
+        depth=18, base_channels=24, stem_channels=24, norm_cfg=norm_cfg
+    ),
     head=dict(
         segmenter=dict(
             num_classes=10,
@@ -22,7 +20,8 @@ model = dict(
                 num_blocks=(1, 1, 1, 1),
                 num_heads=4,
                 max_length=64,
-                norm_cfg=norm_cfg),
+                norm_cfg=norm_cfg,
+            ),
             transformer_decoder=dict(
                 in_channels=(128, 128, 64),
                 mask_channels=64,
@@ -33,19 +32,27 @@ model = dict(
                 feedforward_channels=256,
                 num_heads=4,
                 drop_path_rate=0.0,
-                norm_cfg=norm_cfg),
+                norm_cfg=norm_cfg,
+            ),
             semantic_head=dict(
                 channels=32,
                 low_level_channels=(32, 16),
                 dilations=(2, 4),
-                norm_cfg=norm_cfg),
+                norm_cfg=norm_cfg,
+            ),
             criterion=dict(
                 # of what does not wait for good classes or good masks
                 loss_mask=dict(loss_weight=1.0),
                 loss_pixel=dict(sampler=dict(num_points=512)),
                 # more stuff pixels than of the temperature 2.4
                 loss_semantic=dict(
-                    sampler=dict(num_points=512, temperature=1.0)))),
+                    sampler=dict(num_points=512, temperature=1.0)
+                ),
+            ),
+        ),
         test_cfg=dict(
-            thing_labels=[4, 5, 6, 7, 8, 9], thing_thr=0.1, stuff_thr=0.1)))
+            thing_labels=[4, 5, 6, 7, 8, 9], thing_thr=0.1, stuff_thr=0.1
+        ),
+    ),
+)
 load_from = None

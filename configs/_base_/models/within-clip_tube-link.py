@@ -4,4 +4,5 @@
 # names say 0.0; it plays no part at test time.
 pixel_decoder = dict(
     type='AxialTrajectoryPixelDecoder',
-    temporal_cfg=dict(num_levels=2, drop=0.1))
+    temporal_cfg=dict(num_levels=2, drop=0.1),
+)

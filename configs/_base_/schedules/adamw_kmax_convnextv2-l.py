@@ -6,5 +6,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
             'backbone.downsample_layers.*.weight': dict(decay_mult=1.0),
-            'backbone.stages.*.norm.weight': dict(decay_mult=1.0)
-        }))
+            'backbone.stages.*.norm.weight': dict(decay_mult=1.0),
+        }
+    )
+)

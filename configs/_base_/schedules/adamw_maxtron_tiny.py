@@ -4,4 +4,5 @@ _base_ = './adamw_maxtron_r50.py'
 
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
-    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))))
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))),
+)

@@ -13,14 +13,22 @@ optim_wrapper = dict(
                 key: dict(lr_mult=0.1, decay_mult=0.0)
                 for key in [
                     'relative_position_bias_table',
-                    'backbone.patch_embed.norm', 'backbone.norm',
-                    *(f'backbone.stages.{stage}.downsample.norm'
-                      for stage in range(3)),
-                    *(f'backbone.stages.{stage}.blocks.{block}.norm'
-                      for stage, depth in enumerate([2, 2, 18, 2])
-                      for block in range(depth))
+                    'backbone.patch_embed.norm',
+                    'backbone.norm',
+                    *(
+                        f'backbone.stages.{stage}.downsample.norm'
+                        for stage in range(3)
+                    ),
+                    *(
+                        f'backbone.stages.{stage}.blocks.{block}.norm'
+                        for stage, depth in enumerate([2, 2, 18, 2])
+                        for block in range(depth)
+                    ),
                 ]
-            })))
+            },
+        )
+    )
+)
 
 # 16 GPUs x 1 clip
 auto_scale_lr = dict(base_batch_size=16)

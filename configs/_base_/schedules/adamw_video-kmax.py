@@ -14,7 +14,10 @@ optim_wrapper = dict(
             mask_proj=dict(lr_mult=0.1),
             cls_embed=dict(lr_mult=0.1),
             mask_embed=dict(lr_mult=0.1),
-            mask_norm=dict(lr_mult=0.1))))
+            mask_norm=dict(lr_mult=0.1),
+        )
+    ),
+)
 
 # 8 GPUs x 4 clips
 auto_scale_lr = dict(base_batch_size=32)

@@ -6,5 +6,6 @@ _base_ = './adamw_video-kmax_second-stage_tiny.py'
 optim_wrapper = dict(
     optimizer=dict(lr=5e-4),
     paramwise_cfg=dict(
-        custom_keys=dict(
-            neck=dict(lr_mult=0.25), tracker=dict(lr_mult=4.0))))
+        custom_keys=dict(neck=dict(lr_mult=0.25), tracker=dict(lr_mult=4.0))
+    ),
+)

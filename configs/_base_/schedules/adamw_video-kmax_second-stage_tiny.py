@@ -3,4 +3,5 @@ _base_ = './adamw_video-kmax_tiny.py'
 
 # mask_norm has grown in the first stage.
 optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys=dict(mask_norm=dict(lr_mult=1.0))))
+    paramwise_cfg=dict(custom_keys=dict(mask_norm=dict(lr_mult=1.0)))
+)

@@ -10,5 +10,8 @@ optim_wrapper = dict(
             backbone=dict(lr_mult=1.0),
             # the scale of the mask logits, which starts at 0.1, has to grow
             # by two orders of magnitude in few steps
-            mask_norm=dict(lr_mult=20.0))))
+            mask_norm=dict(lr_mult=20.0),
+        )
+    ),
+)
 auto_scale_lr = dict(base_batch_size=8)

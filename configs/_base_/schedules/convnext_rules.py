@@ -12,4 +12,6 @@ convnext_rules = dict(
         in_proj_bias=dict(decay_mult=0.0),
         query_embed=dict(decay_mult=0.0),
         query_feat=dict(decay_mult=0.0),
-        level_embed=dict(decay_mult=0.0)))
+        level_embed=dict(decay_mult=0.0),
+    ),
+)

@@ -8,4 +8,6 @@ model = dict(
         in_channels=_base_.model.head.segmenter.in_channels,
         num_blocks=2,
         num_spatial_layers=1,
-        temporal_cfg=None))
+        temporal_cfg=None,
+    )
+)

@@ -5,5 +5,5 @@ _base_ = [
     '../../_base_/datasets/coco_panoptic_kmax.py',
     '../../_base_/schedules/schedule_kmax_150k.py',
     '../../_base_/schedules/adamw_kmax.py',
-    '../../_base_/kmax_image_runtime.py'
+    '../../_base_/kmax_image_runtime.py',
 ]

@@ -4,11 +4,12 @@ _base_ = [
     '../../_base_/datasets/ovis.py',
     '../../_base_/schedules/schedule_15k.py',
     '../../_base_/schedules/adamw_swin-l.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(
-    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4)))
+    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4))
+)
 
 # Down to iteration 10000, where the offline model starts.
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=6))

@@ -5,14 +5,16 @@ _base_ = [
     '../../_base_/datasets/ovis.py',
     '../../_base_/schedules/schedule_offline_10k.py',
     '../../_base_/schedules/adamw_tube-link_convnext-l.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 # 4 clips
 train_dataloader = dict(dataset=dict(clip_len=16))
 model = dict(
-    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4)))
+    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4))
+)
 
 load_from = (
     'work_dirs/maxtron-nearonline_tube-link_convnextv2-l_16xb1-15k_ovis/'
-    'iter_10000.pth')
+    'iter_10000.pth'
+)

@@ -4,7 +4,7 @@ _base_ = [
     '../../_base_/datasets/ovis.py',
     '../../_base_/schedules/schedule_offline_10k.py',
     '../../_base_/schedules/adamw_maxtron_r50.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 # The paper says 5 clips of 4 frames; these are the released settings.
@@ -13,8 +13,11 @@ model = dict(
     head=dict(
         segmenter=dict(num_classes=25),
         tracker=dict(num_layers=6),  # N_c; the paper says 4
-        test_cfg=dict(clip_len=4)))
+        test_cfg=dict(clip_len=4),
+    )
+)
 
 # As in the reference, not the last of the 15k iterations.
 load_from = (
-    'work_dirs/maxtron-nearonline_tube-link_r50_8xb1-15k_ovis/iter_10000.pth')
+    'work_dirs/maxtron-nearonline_tube-link_r50_8xb1-15k_ovis/iter_10000.pth'
+)

@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/synthetic_vis.py',
     '../../_base_/schedules/schedule_15k.py',
     '../../_base_/schedules/adamw_maxtron_tiny.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(head=dict(segmenter=dict(num_classes=6)))
@@ -17,7 +17,8 @@ param_scheduler = [
         begin=200,
         end=5000,
         eta_min=1e-5,
-        by_epoch=False)
+        by_epoch=False,
+    ),
 ]
 train_cfg = dict(max_iters=5000, val_interval=1000)
 auto_scale_lr = dict(base_batch_size=6)

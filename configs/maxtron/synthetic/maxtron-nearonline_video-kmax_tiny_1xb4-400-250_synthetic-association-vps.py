@@ -2,14 +2,14 @@
 # The first stage continued, for tools/misc/compare_stages.py.
 _base_ = (
     './maxtron-nearonline_video-kmax_tiny_1xb4-400_'
-    'synthetic-association-vps.py')
+    'synthetic-association-vps.py'
+)
 
-param_scheduler = [
-    dict(type='WarmupPolyLR', warmup_iters=20, by_epoch=False)
-]
+param_scheduler = [dict(type='WarmupPolyLR', warmup_iters=20, by_epoch=False)]
 train_cfg = dict(max_iters=250, val_interval=250)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 
 load_from = (
     'work_dirs/compare_stages/maxtron-nearonline_video-kmax_tiny_1xb4-400_'
-    'synthetic-association-vps/seed0/iter_400.pth')
+    'synthetic-association-vps/seed0/iter_400.pth'
+)

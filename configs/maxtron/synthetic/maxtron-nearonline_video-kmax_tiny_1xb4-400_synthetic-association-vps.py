@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/synthetic-association_vps.py',
     '../../_base_/schedules/schedule_kmax_tiny.py',
     '../../_base_/schedules/adamw_video-kmax_tiny.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 train_cfg = dict(max_iters=400, val_interval=400)
@@ -15,9 +15,13 @@ optim_wrapper = dict(
         custom_keys=dict(
             mask_norm=dict(lr_mult=1.0),  # has grown before
             # the post-norm layers are lost at the rate of all else
-            neck=dict(lr_mult=0.25))))
+            neck=dict(lr_mult=0.25),
+        )
+    ),
+)
 auto_scale_lr = dict(base_batch_size=4)
 
 load_from = (
     'work_dirs/compare_stages/'
-    'video-kmax_tiny_1xb4-1k_synthetic-association-vps/seed0/iter_1000.pth')
+    'video-kmax_tiny_1xb4-1k_synthetic-association-vps/seed0/iter_1000.pth'
+)

@@ -5,9 +5,10 @@ _base_ = [
     '../../_base_/datasets/synthetic_vps.py',
     '../../_base_/schedules/schedule_kmax_tiny.py',
     '../../_base_/schedules/adamw_video-kmax_tiny.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 # The post-norm layers of the neck are lost at the rate of all else.
 optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys=dict(neck=dict(lr_mult=0.25))))
+    paramwise_cfg=dict(custom_keys=dict(neck=dict(lr_mult=0.25)))
+)

@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/synthetic_vis.py',
     '../../_base_/schedules/schedule_10k.py',
     '../../_base_/schedules/adamw_maxtron_tiny.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = dict(head=dict(segmenter=dict(num_classes=6)))
@@ -19,11 +19,13 @@ param_scheduler = [
         begin=50,
         end=1000,
         eta_min=1e-5,
-        by_epoch=False)
+        by_epoch=False,
+    ),
 ]
 train_cfg = dict(max_iters=1000, val_interval=500)
 auto_scale_lr = dict(base_batch_size=2)
 
 load_from = (
     'work_dirs/maxtron-nearonline_tube-link_tiny_2xb3-5k_synthetic-vis/'
-    'iter_5000.pth')
+    'iter_5000.pth'
+)

@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/synthetic-association_vps.py',
     '../../_base_/schedules/schedule_kmax_second-stage_tiny.py',
     '../../_base_/schedules/adamw_video-kmax_second-stage_tiny.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 train_dataloader = dict(batch_size=2, dataset=dict(clip_len=12))
@@ -14,4 +14,5 @@ auto_scale_lr = dict(base_batch_size=2)
 
 load_from = (
     'work_dirs/compare_stages/maxtron-nearonline_video-kmax_tiny_1xb4-400_'
-    'synthetic-association-vps/seed0/iter_400.pth')
+    'synthetic-association-vps/seed0/iter_400.pth'
+)

@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/vipseg_tube-link.py',
     '../../_base_/schedules/schedule_15k.py',
     '../../_base_/schedules/adamw_tube-link_convnext-l.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = _base_.panoptic

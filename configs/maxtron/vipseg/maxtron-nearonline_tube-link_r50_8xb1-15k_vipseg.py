@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/vipseg_tube-link.py',
     '../../_base_/schedules/schedule_15k.py',
     '../../_base_/schedules/adamw_maxtron_r50.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = _base_.panoptic
@@ -14,4 +14,5 @@ train_cfg = dict(val_interval=5000)
 load_from = (
     'https://download.openmmlab.com/mmdetection/v3.0/mask2former/'
     'mask2former_r50_8xb2-lsj-50e_coco-panoptic/'
-    'mask2former_r50_8xb2-lsj-50e_coco-panoptic_20230118_125535-54df384a.pth')
+    'mask2former_r50_8xb2-lsj-50e_coco-panoptic_20230118_125535-54df384a.pth'
+)

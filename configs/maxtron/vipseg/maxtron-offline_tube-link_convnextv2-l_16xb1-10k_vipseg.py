@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/vipseg_tube-link.py',
     '../../_base_/schedules/schedule_offline_10k.py',
     '../../_base_/schedules/adamw_tube-link_convnext-l.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = _base_.panoptic
@@ -15,4 +15,5 @@ train_dataloader = dict(dataset=dict(clip_len=12))
 
 load_from = (
     'work_dirs/maxtron-nearonline_tube-link_convnextv2-l_16xb1-15k_vipseg/'
-    'iter_15000.pth')
+    'iter_15000.pth'
+)

@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/vipseg_tube-link.py',
     '../../_base_/schedules/schedule_offline_10k.py',
     '../../_base_/schedules/adamw_maxtron_r50.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 model = _base_.panoptic
@@ -14,5 +14,5 @@ train_cfg = dict(val_interval=5000)
 train_dataloader = dict(dataset=dict(clip_len=12))
 
 load_from = (
-    'work_dirs/maxtron-nearonline_tube-link_r50_8xb1-15k_vipseg/'
-    'iter_15000.pth')
+    'work_dirs/maxtron-nearonline_tube-link_r50_8xb1-15k_vipseg/iter_15000.pth'
+)

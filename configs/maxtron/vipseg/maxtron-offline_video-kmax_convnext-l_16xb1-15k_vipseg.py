@@ -4,5 +4,5 @@ _base_ = [
     '../../_base_/datasets/vipseg_24frames.py',
     '../../_base_/schedules/schedule_kmax_15k.py',
     '../../_base_/schedules/adamw_video-kmax_offline.py',
-    '../../_base_/kmax_offline_runtime.py'
+    '../../_base_/kmax_offline_runtime.py',
 ]

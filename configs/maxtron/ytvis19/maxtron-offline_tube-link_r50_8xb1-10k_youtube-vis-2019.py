@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/youtube_vis_2019.py',
     '../../_base_/schedules/schedule_offline_10k.py',
     '../../_base_/schedules/adamw_maxtron_r50.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 # The paper says 5 clips of 4 frames; these are those released for 2021.
@@ -18,4 +18,5 @@ model = dict(head=dict(test_cfg=dict(clip_len=clip_len)))
 # train it with --cfg-options train_dataloader.dataset.clip_len=3.
 load_from = (
     'work_dirs/maxtron-nearonline_tube-link_r50_8xb1-15k_youtube-vis-2019/'
-    'iter_15000.pth')
+    'iter_15000.pth'
+)

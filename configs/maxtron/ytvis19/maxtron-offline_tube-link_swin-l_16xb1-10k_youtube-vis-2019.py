@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/youtube_vis_2019.py',
     '../../_base_/schedules/schedule_offline_10k.py',
     '../../_base_/schedules/adamw_swin-l.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 # The paper says 5 clips of 4 frames; these are those released for 2021.
@@ -16,4 +16,5 @@ model = dict(head=dict(test_cfg=dict(clip_len=clip_len)))
 
 load_from = (
     'work_dirs/maxtron-nearonline_tube-link_swin-l_16xb1-10k_youtube-vis-2019/'
-    'iter_10000.pth')
+    'iter_10000.pth'
+)

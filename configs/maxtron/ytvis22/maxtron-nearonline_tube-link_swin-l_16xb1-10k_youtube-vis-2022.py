@@ -4,7 +4,7 @@ _base_ = [
     '../../_base_/datasets/youtube_vis_2022.py',
     '../../_base_/schedules/schedule_10k.py',
     '../../_base_/schedules/adamw_swin-l.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 # The reference's dataset says 5 frames, its head 6.

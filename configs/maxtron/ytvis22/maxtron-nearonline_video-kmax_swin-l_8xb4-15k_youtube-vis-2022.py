@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/youtube_vis_2022_canvas.py',
     '../../_base_/schedules/schedule_kmax_15k_test-only.py',
     '../../_base_/schedules/adamw_video-kmax.py',
-    '../../_base_/kmax_runtime.py'
+    '../../_base_/kmax_runtime.py',
 ]
 
 model = _base_.instances

@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/youtube_vis_2022.py',
     '../../_base_/schedules/schedule_offline_10k.py',
     '../../_base_/schedules/adamw_tube-link_convnext-l.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 # 6 clips
@@ -14,4 +14,5 @@ model = dict(head=dict(test_cfg=dict(clip_len=6)))
 
 load_from = (
     'work_dirs/maxtron-nearonline_'
-    'tube-link_convnext-l_16xb1-10k_youtube-vis-2021/iter_10000.pth')
+    'tube-link_convnext-l_16xb1-10k_youtube-vis-2021/iter_10000.pth'
+)

@@ -4,7 +4,7 @@ _base_ = [
     '../../_base_/datasets/youtube_vis_2022.py',
     '../../_base_/schedules/schedule_offline_10k.py',
     '../../_base_/schedules/adamw_swin-l.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 # The paper says 5 clips of 4 frames; these are the released settings.
@@ -17,4 +17,5 @@ model = dict(head=dict(test_cfg=dict(clip_len=clip_len)))
 # training videos are the same.
 load_from = (
     'work_dirs/maxtron-nearonline_tube-link_swin-l_16xb1-10k_youtube-vis-2021/'
-    'iter_10000.pth')
+    'iter_10000.pth'
+)

@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/youtube_vis_2022_canvas.py',
     '../../_base_/schedules/schedule_kmax_15k_test-only.py',
     '../../_base_/schedules/adamw_video-kmax_offline.py',
-    '../../_base_/kmax_offline_runtime.py'
+    '../../_base_/kmax_offline_runtime.py',
 ]
 
 model = _base_.offline_instances
@@ -14,4 +14,5 @@ train_dataloader = dict(batch_size=1, dataset=dict(clip_len=12))
 
 load_from = (
     'work_dirs/maxtron-nearonline_video-kmax_r50_8xb4-15k_youtube-vis-2022/'
-    'iter_15000.pth')
+    'iter_15000.pth'
+)

@@ -3,15 +3,22 @@
 _base_ = [
     'mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py',
     '../../_base_/models/convnext_weights.py',
-    '../../_base_/schedules/convnext_rules.py'
+    '../../_base_/schedules/convnext_rules.py',
 ]
 
 custom_imports = dict(imports=['projects.maxtron'])
 model = dict(
     backbone=dict(
-        _delete_=True, type='ConvNeXt', arch='large', drop_path_rate=0.3,
-        extra_padding=False, init_cfg=_base_.convnext_l),
-    panoptic_head=dict(in_channels=[192, 384, 768, 1536]))
+        _delete_=True,
+        type='ConvNeXt',
+        arch='large',
+        drop_path_rate=0.3,
+        extra_padding=False,
+        init_cfg=_base_.convnext_l,
+    ),
+    panoptic_head=dict(in_channels=[192, 384, 768, 1536]),
+)
 optim_wrapper = dict(
     constructor='SeparateMultOptimWrapperConstructor',
-    paramwise_cfg=_base_.convnext_rules)
+    paramwise_cfg=_base_.convnext_rules,
+)

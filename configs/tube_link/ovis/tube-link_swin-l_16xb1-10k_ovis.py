@@ -4,9 +4,10 @@ _base_ = [
     '../../_base_/datasets/ovis.py',
     '../../_base_/schedules/schedule_10k.py',
     '../../_base_/schedules/adamw_swin-l.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 # The reference's dataset says 4, its head has the default of 5.
 model = dict(
-    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4)))
+    head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4))
+)

@@ -9,10 +9,12 @@ param_scheduler = [
         begin=50,
         end=500,
         eta_min=1e-5,
-        by_epoch=False)
+        by_epoch=False,
+    ),
 ]
 train_cfg = dict(max_iters=500, val_interval=500)
 
 load_from = (
     'work_dirs/compare_stages/tube-link_tiny_1xb3-1200_'
-    'synthetic-association-vis/seed0/iter_1200.pth')
+    'synthetic-association-vis/seed0/iter_1200.pth'
+)

@@ -4,5 +4,5 @@ _base_ = [
     '../../_base_/datasets/youtube_vis_2021.py',
     '../../_base_/schedules/schedule_15k.py',
     '../../_base_/schedules/adamw_tube-link_r50.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]

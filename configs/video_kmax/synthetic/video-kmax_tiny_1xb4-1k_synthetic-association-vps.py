@@ -5,7 +5,7 @@ _base_ = [
     '../../_base_/datasets/synthetic-association_vps.py',
     '../../_base_/schedules/schedule_kmax_tiny.py',
     '../../_base_/schedules/adamw_video-kmax_tiny.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]
 
 train_cfg = dict(max_iters=1000, val_interval=500)

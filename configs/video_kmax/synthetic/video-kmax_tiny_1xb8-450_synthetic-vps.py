@@ -4,5 +4,5 @@ _base_ = [
     '../../_base_/datasets/synthetic_vps.py',
     '../../_base_/schedules/schedule_kmax_tiny.py',
     '../../_base_/schedules/adamw_video-kmax_tiny.py',
-    '../../_base_/default_runtime.py'
+    '../../_base_/default_runtime.py',
 ]

@@ -4,5 +4,5 @@ _base_ = [
     '../../_base_/datasets/vipseg.py',
     '../../_base_/schedules/schedule_kmax_40k.py',
     '../../_base_/schedules/adamw_video-kmax.py',
-    '../../_base_/kmax_runtime.py'
+    '../../_base_/kmax_runtime.py',
 ]

@@ -5,6 +5,7 @@
 
 A square and a disc move over sky and grass: 12 frames of 96 x 160 pixels.
 """
+
 import json
 import sys
 from pathlib import Path
@@ -16,13 +17,17 @@ from pycocotools import mask as mask_utils
 LENGTH, HEIGHT, WIDTH = 12, 96, 160
 TRAIN, VALID = ('a', 'b', 'c', 'd', 'e', 'f'), ('g', 'h')
 SKY, GRASS, SQUARE, DISC = 1, 2, 300, 400  # values in the PNG
-BGR = {SKY: (250, 190, 120), GRASS: (50, 140, 40), SQUARE: (40, 40, 200),
-       DISC: (40, 210, 240)}
+BGR = {
+    SKY: (250, 190, 120),
+    GRASS: (50, 140, 40),
+    SQUARE: (40, 40, 200),
+    DISC: (40, 210, 240),
+}
 CATEGORIES = [  # of the panoptic form, stuff first
     dict(id=1, name='sky', isthing=0, color=[90, 160, 255]),
     dict(id=2, name='grass', isthing=0, color=[60, 180, 60]),
     dict(id=3, name='square', isthing=1, color=[220, 40, 40]),
-    dict(id=4, name='disc', isthing=1, color=[250, 220, 40])
+    dict(id=4, name='disc', isthing=1, color=[250, 220, 40]),
 ]
 
 
@@ -30,9 +35,9 @@ def draw_ids(name: str, t: int) -> np.ndarray:
     """Draw the values of a frame."""
     shift = 7 * ord(name) % 40
     ids = np.full((HEIGHT, WIDTH), SKY, np.uint16)
-    ids[50 + shift // 4:] = GRASS
+    ids[50 + shift // 4 :] = GRASS
     x, y = 10 + shift + 6 * t, 30 + shift // 2
-    ids[y:y + 28, x:x + 28] = SQUARE
+    ids[y : y + 28, x : x + 28] = SQUARE
     center = (150 - shift - 7 * t, 60 - shift // 3)
     return cv2.circle(ids, center, 15, DISC, thickness=-1)
 
@@ -62,12 +67,19 @@ def write_vis(root: Path, split: str, names: tuple) -> None:
     content = dict(
         categories=[dict(id=1, name='square'), dict(id=2, name='disc')],
         videos=[],
-        annotations=[])
+        annotations=[],
+    )
     for video_id, name in enumerate(names, 1):
         file_names = write_frames(root / split / 'JPEGImages', name)
         content['videos'].append(
-            dict(id=video_id, height=HEIGHT, width=WIDTH, length=LENGTH,
-                 file_names=file_names))
+            dict(
+                id=video_id,
+                height=HEIGHT,
+                width=WIDTH,
+                length=LENGTH,
+                file_names=file_names,
+            )
+        )
         for category_id, value in ((1, SQUARE), (2, DISC)):
             masks = [encode(draw_ids(name, t) == value) for t in range(LENGTH)]
             content['annotations'].append(
@@ -77,9 +89,12 @@ def write_vis(root: Path, split: str, names: tuple) -> None:
                     category_id=category_id,
                     iscrowd=0,
                     segmentations=masks,
-                    bboxes=[m and mask_utils.toBbox(m).tolist()
-                            for m in masks],
-                    areas=[m and int(mask_utils.area(m)) for m in masks]))
+                    bboxes=[
+                        m and mask_utils.toBbox(m).tolist() for m in masks
+                    ],
+                    areas=[m and int(mask_utils.area(m)) for m in masks],
+                )
+            )
     (root / f'{split}.json').write_text(json.dumps(content))
 
 

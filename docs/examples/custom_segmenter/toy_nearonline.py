@@ -2,7 +2,8 @@
 _base_ = '../custom_dataset/instances.py'
 
 custom_imports = dict(
-    imports=['projects.maxtron', 'docs.examples.toy_segmenter'])
+    imports=['projects.maxtron', 'docs.examples.toy_segmenter']
+)
 channels = [24, 48, 96, 192]  # of the backbone
 model = dict(
     neck=dict(  # within-clip tracking
@@ -12,12 +13,16 @@ model = dict(
         num_heads=4,
         feedforward_channels=128,
         norm_cfg=dict(type='GN', num_groups=8),
-        temporal_cfg=dict(num_layers=2, feedforward_channels=128)),
+        temporal_cfg=dict(num_layers=2, feedforward_channels=128),
+    ),
     head=dict(
         segmenter=dict(
             _delete_=True,  # nothing of the segmenter of the base
             type='ToySegmenter',
             num_classes=2,
-            in_channels=channels)))
+            in_channels=channels,
+        )
+    ),
+)
 load_from = None
 train_cfg = dict(max_iters=150, val_interval=150)

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Inference on videos of the user's own."""
+
 from .frame_source import (
     ArraySource,
     CameraSource,
@@ -24,8 +25,20 @@ from .video_results import (
 )
 
 __all__ = [
-    'ArraySource', 'CameraSource', 'FolderSource', 'FrameSource',
-    'IdMapWriter', 'InstanceResults', 'MaXTronInferencer', 'PanopticResults',
-    'PanopticWriter', 'VideoError', 'VideoFileSource', 'VideoResults',
-    'VideoWriter', 'YouTubeVISWriter', 'open_frame_source', 'open_results'
+    'ArraySource',
+    'CameraSource',
+    'FolderSource',
+    'FrameSource',
+    'IdMapWriter',
+    'InstanceResults',
+    'MaXTronInferencer',
+    'PanopticResults',
+    'PanopticWriter',
+    'VideoError',
+    'VideoFileSource',
+    'VideoResults',
+    'VideoWriter',
+    'YouTubeVISWriter',
+    'open_frame_source',
+    'open_results',
 ]

@@ -4,14 +4,15 @@
 Every source decodes one frame at a time and keeps none, so a video of any
 length takes the memory of one frame.
 """
+
 import math
 import os
 import os.path as osp
 import re
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Iterable, Iterator, List, Optional, Tuple, Union
 
 import cv2
 import mmcv
@@ -42,9 +43,9 @@ class FrameSource(ABC):
     """
 
     name: str
-    size: Tuple[int, int]
-    fps: Optional[float] = None
-    num_frames: Optional[int] = None
+    size: tuple[int, int]
+    fps: float | None = None
+    num_frames: int | None = None
     rereadable: bool = True
     endless: bool = False
 
@@ -66,7 +67,8 @@ class FrameSource(ABC):
             raise VideoError(
                 f'{where} is {_wh(frame.shape[:2])} pixels but the frames '
                 f'before it are {_wh(self.size)}: all frames of a video must '
-                'have one size. Resize or remove it.')
+                'have one size. Resize or remove it.'
+            )
         return frame
 
 
@@ -88,7 +90,8 @@ class VideoFileSource(FrameSource):
         if not ok:
             raise VideoError(
                 f'The video {path} has no frame that can be decoded. '
-                'Check that it plays, or encode it again (H.264 in mp4).')
+                'Check that it plays, or encode it again (H.264 in mp4).'
+            )
         self.size = frame.shape[:2]
         self.fps = _positive_or_none(capture.get(cv2.CAP_PROP_FPS))
         count = _positive_or_none(capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -98,15 +101,18 @@ class VideoFileSource(FrameSource):
 
     def _open(self) -> cv2.VideoCapture:
         if osp.getsize(self.path) == 0:
-            raise VideoError(f'The video {self.path} is an empty file '
-                             '(0 bytes). Copy or download it again.')
+            raise VideoError(
+                f'The video {self.path} is an empty file '
+                '(0 bytes). Copy or download it again.'
+            )
         capture = cv2.VideoCapture(self.path, _file_backend())
         if not capture.isOpened():
             raise VideoError(
                 f'The file {self.path} cannot be read as a video: it holds '
                 'none, is damaged, or of a format or codec that OpenCV does '
                 'not know. Check that it plays, or encode it again (H.264 in '
-                'mp4).')
+                'mp4).'
+            )
         return capture
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -121,7 +127,8 @@ class VideoFileSource(FrameSource):
         if self.num_frames and count < self.num_frames:
             warnings.warn(
                 f'{self.path} announces {self.num_frames} frames but '
-                f'only {count} could be decoded; the result has {count}.')
+                f'only {count} could be decoded; the result has {count}.'
+            )
 
 
 class CameraSource(FrameSource):
@@ -133,20 +140,23 @@ class CameraSource(FrameSource):
     Raises:
         VideoError: If the camera cannot be opened or delivers no frame.
     """
+
     rereadable = False
     endless = True
 
     def __init__(self, index: int) -> None:
         self.name = f'camera{index}'
         self._capture = cv2.VideoCapture(index)
-        ok, self._first = (self._capture.read()
-                           if self._capture.isOpened() else (False, None))
+        ok, self._first = (
+            self._capture.read() if self._capture.isOpened() else (False, None)
+        )
         if not ok:
             self._capture.release()
             raise VideoError(
                 f'Camera {index} cannot be opened. Check that it is plugged '
                 'in, that no other program uses it, and that you may read it '
-                f'(on Linux: ls -l /dev/video{index}).')
+                f'(on Linux: ls -l /dev/video{index}).'
+            )
         self.size = self._first.shape[:2]
         self.fps = _positive_or_none(self._capture.get(cv2.CAP_PROP_FPS))
 
@@ -182,7 +192,8 @@ class FolderSource(FrameSource):
             raise VideoError(
                 f'The folder {path} has no image file (looked for '
                 f'{", ".join(IMG_EXTENSIONS)}). Give the folder that holds '
-                'the frames of one video.')
+                'the frames of one video.'
+            )
         self.num_frames = len(self.files)
         self.size = self._read(self.files[0]).shape[:2]
         for file in self.files:
@@ -192,7 +203,8 @@ class FolderSource(FrameSource):
                 raise VideoError(
                     f'The frames in {path} differ in size: {self.files[0]} '
                     f'is {_wh(self.size)}, {file} is {_wh(size)} pixels. '
-                    'All frames of a video must have one size.')
+                    'All frames of a video must have one size.'
+                )
 
     def _read(self, file: str) -> np.ndarray:
         path = osp.join(self.path, file)
@@ -204,7 +216,8 @@ class FolderSource(FrameSource):
     def __iter__(self) -> Iterator[np.ndarray]:
         for file in self.files:
             yield self._checked(
-                self._read(file), f'The frame {osp.join(self.path, file)}')
+                self._read(file), f'The frame {osp.join(self.path, file)}'
+            )
 
     def frame_name(self, index: int) -> str:
         """Name of the image file of a frame, without suffix."""
@@ -225,9 +238,9 @@ class ArraySource(FrameSource):
         TypeError: If a frame is no uint8 array of three channels.
     """
 
-    def __init__(self,
-                 frames: Iterable[np.ndarray],
-                 fps: Optional[float] = None) -> None:
+    def __init__(
+        self, frames: Iterable[np.ndarray], fps: float | None = None
+    ) -> None:
         self.name = 'frames'
         self.fps = fps
         self._frames = frames
@@ -236,8 +249,10 @@ class ArraySource(FrameSource):
         iterator = iter(frames)
         first = next(iterator, None)
         if first is None:
-            raise VideoError('The video has no frame: the array, list or '
-                             'iterator of frames is empty.')
+            raise VideoError(
+                'The video has no frame: the array, list or '
+                'iterator of frames is empty.'
+            )
         if iterator is frames:  # a generator: give the first one back
             self._frames = chain([first], iterator)
             self.rereadable = False
@@ -245,23 +260,31 @@ class ArraySource(FrameSource):
 
     @staticmethod
     def _as_frame(frame: np.ndarray, index: int) -> np.ndarray:
-        if (not isinstance(frame, np.ndarray) or frame.dtype != np.uint8
-                or frame.ndim != 3 or frame.shape[2] != 3):
-            found = (f'{frame.dtype} {frame.shape}' if isinstance(
-                frame, np.ndarray) else type(frame).__name__)
-            raise TypeError(f'Frame {index} must be a uint8 array (H, W, 3) '
-                            f'in BGR order, got {found}.')
+        if (
+            not isinstance(frame, np.ndarray)
+            or frame.dtype != np.uint8
+            or frame.ndim != 3
+            or frame.shape[2] != 3
+        ):
+            found = (
+                f'{frame.dtype} {frame.shape}'
+                if isinstance(frame, np.ndarray)
+                else type(frame).__name__
+            )
+            raise TypeError(
+                f'Frame {index} must be a uint8 array (H, W, 3) '
+                f'in BGR order, got {found}.'
+            )
         return frame
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for index, frame in enumerate(self._frames):
-            yield self._checked(
-                self._as_frame(frame, index), f'Frame {index}')
+            yield self._checked(self._as_frame(frame, index), f'Frame {index}')
 
 
 def open_frame_source(
-        inputs: Union[str, os.PathLike, int, Iterable[np.ndarray],
-                      FrameSource]) -> FrameSource:
+    inputs: str | os.PathLike | int | Iterable[np.ndarray] | FrameSource,
+) -> FrameSource:
     """Open whatever a user may call a video.
 
     Args:
@@ -288,14 +311,17 @@ def open_frame_source(
         if not path.isdecimal():
             raise FileNotFoundError(
                 f'There is no file or folder {path}. Give a video file, a '
-                'folder of frames, or the number of a camera.')
+                'folder of frames, or the number of a camera.'
+            )
         return CameraSource(int(path))
     if isinstance(inputs, int):
         return CameraSource(inputs)
     if isinstance(inputs, Iterable):
         return ArraySource(inputs)
-    raise TypeError('A video is a path, a camera number or frames, got '
-                    f'{type(inputs).__name__}.')
+    raise TypeError(
+        'A video is a path, a camera number or frames, got '
+        f'{type(inputs).__name__}.'
+    )
 
 
 def _read_all(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
@@ -314,19 +340,25 @@ def _file_backend() -> int:
     return cv2.CAP_FFMPEG if has_ffmpeg else cv2.CAP_ANY
 
 
-def _image_files(folder: str) -> List[str]:
+def _image_files(folder: str) -> list[str]:
     """Names of the images of a folder, sorted with numbers as numbers."""
     names = (entry.name for entry in os.scandir(folder) if entry.is_file())
-    images = (name for name in names if not name.startswith('.')
-              and name.lower().endswith(IMG_EXTENSIONS))
+    images = (
+        name
+        for name in names
+        if not name.startswith('.') and name.lower().endswith(IMG_EXTENSIONS)
+    )
     # the split alternates text and digits, so like is compared with like
-    return sorted(images, key=lambda name: [
-        int(part) if part.isdecimal() else part.lower()
-        for part in re.split(r'(\d+)', name)
-    ])
+    return sorted(
+        images,
+        key=lambda name: [
+            int(part) if part.isdecimal() else part.lower()
+            for part in re.split(r'(\d+)', name)
+        ],
+    )
 
 
-def _stored_size(path: str) -> Tuple[int, int]:
+def _stored_size(path: str) -> tuple[int, int]:
     """Height and width that the header of an image states."""
     try:
         with Image.open(path) as image:
@@ -336,14 +368,16 @@ def _stored_size(path: str) -> Tuple[int, int]:
 
 
 def _unreadable_image(path: str) -> VideoError:
-    return VideoError(f'The frame {path} cannot be read as an image: the '
-                      'file is damaged or no image. Replace or remove it.')
+    return VideoError(
+        f'The frame {path} cannot be read as an image: the '
+        'file is damaged or no image. Replace or remove it.'
+    )
 
 
-def _positive_or_none(value: float) -> Optional[float]:
+def _positive_or_none(value: float) -> float | None:
     """OpenCV says 0, -1 or nan for what it does not know."""
     return value if math.isfinite(value) and value > 0 else None
 
 
-def _wh(size: Tuple[int, int]) -> str:
+def _wh(size: tuple[int, int]) -> str:
     return f'{size[1]}x{size[0]}'

@@ -1,11 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Inference on a video of any kind and length."""
+
 import copy
 import os
 import warnings
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Callable, Iterable, Iterator, List, Optional, Tuple, Union
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ from ..models import MaXTron
 from ..visualization import ClipLocalVisualizer
 from .frame_source import FrameSource, VideoError, open_frame_source
 
-VideoInput = Union[str, os.PathLike, int, Iterable[np.ndarray], FrameSource]
+VideoInput = str | os.PathLike | int | Iterable[np.ndarray] | FrameSource
 
 
 class MaXTronInferencer:
@@ -73,13 +74,15 @@ class MaXTronInferencer:
         ...     print(sample.frame_id, instances.instances_id)
     """
 
-    def __init__(self,
-                 config: Union[str, os.PathLike, Config],
-                 checkpoint: Optional[str] = None,
-                 device: Optional[str] = None,
-                 cfg_options: Optional[dict] = None,
-                 mode: Optional[str] = None,
-                 feature_cache: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        config: str | os.PathLike | Config,
+        checkpoint: str | None = None,
+        device: str | None = None,
+        cfg_options: dict | None = None,
+        mode: str | None = None,
+        feature_cache: str | None = None,
+    ) -> None:
         if not isinstance(config, Config):
             config = load_config(config, cfg_options)
         elif cfg_options:
@@ -93,21 +96,24 @@ class MaXTronInferencer:
         self.cfg = config
         with explain_unknown_arguments(config):
             self.model = _build_model(config, checkpoint, device)
-            self.transforms = _frame_transforms(
-                get_test_pipeline_cfg(config))
+            self.transforms = _frame_transforms(get_test_pipeline_cfg(config))
         head = self.model.head
         if feature_cache is not None and head.mode != 'offline':
             raise ValueError(
                 f"feature_cache={feature_cache!r} is of mode 'offline', but "
                 f'the mode is {head.mode!r}: leave it out, or change the '
-                'mode.')
+                'mode.'
+            )
         self._as_a_whole = mode == 'video' and self.is_panoptic
         # not through the registry, which has one visualizer for all
         look = config.get('visualizer', {})
-        self.visualizer = ClipLocalVisualizer(**{
-            key: look[key]
-            for key in ('alpha', 'line_width') if key in look
-        })
+        self.visualizer = ClipLocalVisualizer(
+            **{
+                key: look[key]
+                for key in ('alpha', 'line_width')
+                if key in look
+            }
+        )
         self.visualizer.dataset_meta = self.model.dataset_meta
 
     @property
@@ -127,9 +133,9 @@ class MaXTronInferencer:
         is_twice = head.mode == 'offline' and head.feature_cache == 'none'
         return 2 if is_twice else 1
 
-    def __call__(self,
-                 inputs: VideoInput,
-                 max_frames: Optional[int] = None) -> Iterator[DetDataSample]:
+    def __call__(
+        self, inputs: VideoInput, max_frames: int | None = None
+    ) -> Iterator[DetDataSample]:
         """Track and segment a video.
 
         Where results come clip by clip while the video is read, a camera
@@ -160,9 +166,9 @@ class MaXTronInferencer:
     def stream(
         self,
         inputs: VideoInput,
-        max_frames: Optional[int] = None,
-        on_read: Optional[Callable[[], object]] = None
-    ) -> Iterator[Tuple[np.ndarray, DetDataSample]]:
+        max_frames: int | None = None,
+        on_read: Callable[[], object] | None = None,
+    ) -> Iterator[tuple[np.ndarray, DetDataSample]]:
         """Like calling the inferencer, but each sample with its frame.
 
         Args:
@@ -180,9 +186,9 @@ class MaXTronInferencer:
         self.check_source(source, max_frames)
         return self._stream(source, max_frames, on_read or (lambda: None))
 
-    def check_source(self,
-                     source: FrameSource,
-                     max_frames: Optional[int] = None) -> None:
+    def check_source(
+        self, source: FrameSource, max_frames: int | None = None
+    ) -> None:
         """Check that a source can be read as the mode needs it.
 
         Args:
@@ -198,17 +204,21 @@ class MaXTronInferencer:
             raise VideoError(
                 f'Mode {mode!r} sees all of a video before it gives a result, '
                 f'but {source.name} has no end: choose a near-online mode, or '
-                'say after how many frames to stop (max_frames).')
+                'say after how many frames to stop (max_frames).'
+            )
         if self.num_passes > 1 and not source.rereadable:
             raise VideoError(
                 f"feature_cache='none' reads a video twice, but {source.name} "
                 'can be read only once: give a file, a folder or an array, or '
-                "take the feature cache 'cpu' or 'cpu_fp16'.")
+                "take the feature cache 'cpu' or 'cpu_fp16'."
+            )
 
     def _stream(
-        self, source: FrameSource, max_frames: Optional[int],
-        on_read: Callable[[], object]
-    ) -> Iterator[Tuple[np.ndarray, DetDataSample]]:
+        self,
+        source: FrameSource,
+        max_frames: int | None,
+        on_read: Callable[[], object],
+    ) -> Iterator[tuple[np.ndarray, DetDataSample]]:
         waiting = deque()  # frames that the model has read, but not answered
         # those of a whole video are rather read again than kept
         again = self.at_end and source.rereadable
@@ -227,7 +237,8 @@ class MaXTronInferencer:
             _Rereadable(read) if again else read(),
             source.size,
             num_frames,
-            as_a_whole=self._as_a_whole)
+            as_a_whole=self._as_a_whole,
+        )
         shown = islice(source, max_frames) if again else _pop_all(waiting)
         for clip in clips:
             for sample, frame in zip(clip, shown):
@@ -238,10 +249,9 @@ class MaXTronInferencer:
         img = self.transforms(dict(img=frame))['img']
         return torch.from_numpy(np.ascontiguousarray(img.transpose(2, 0, 1)))
 
-    def draw(self,
-             frame: np.ndarray,
-             sample: DetDataSample,
-             score_thr: float = 0.3) -> np.ndarray:
+    def draw(
+        self, frame: np.ndarray, sample: DetDataSample, score_thr: float = 0.3
+    ) -> np.ndarray:
         """Draw the instances or the panoptic map of a frame.
 
         Args:
@@ -254,7 +264,8 @@ class MaXTronInferencer:
             np.ndarray: The drawn frame, BGR, uint8, shape (H, W, 3).
         """
         drawn = self.visualizer.draw_prediction(
-            cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), sample, score_thr)
+            cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), sample, score_thr
+        )
         return cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
 
 
@@ -278,18 +289,22 @@ def _pop_all(frames: deque) -> Iterator[np.ndarray]:
         yield frames.popleft()
 
 
-def _build_model(config: Config, checkpoint: Optional[str],
-                 device: str) -> nn.Module:
+def _build_model(
+    config: Config, checkpoint: str | None, device: str
+) -> nn.Module:
     """Build a model for inference, with ``dataset_meta``."""
     model = revert_sync_batchnorm(MODELS.build(config.model))
     if not isinstance(model, MaXTron):
         raise ValueError(
             f'The config is that of a {type(model).__name__}, which cannot '
-            'track a video clip by clip. Use one of a MaXTron.')
+            'track a video clip by clip. Use one of a MaXTron.'
+        )
     meta = {}
     if checkpoint is None:
-        warnings.warn('No checkpoint is given: the weights are random and '
-                      'the masks mean nothing.')
+        warnings.warn(
+            'No checkpoint is given: the weights are random and '
+            'the masks mean nothing.'
+        )
     else:
         meta = load_checkpoint_checked(model, checkpoint)
     model.dataset_meta = meta.get('dataset_meta') or _config_meta(config)
@@ -300,7 +315,8 @@ def _build_model(config: Config, checkpoint: Optional[str],
             f'The model has {num_classes} classes, but '
             f'{"the checkpoint" if "dataset_meta" in meta else "the config"} '
             f'names {len(classes)}. Use the config that the checkpoint was '
-            'trained with.')
+            'trained with.'
+        )
     return model.to(device).eval()
 
 
@@ -311,7 +327,7 @@ def _config_meta(config: Config) -> dict:
     return DATASETS.build(dataset).metainfo
 
 
-def _frame_transforms(pipeline: List[dict]) -> Compose:
+def _frame_transforms(pipeline: list[dict]) -> Compose:
     """What a test pipeline does to the image of one frame."""
     steps = []
     for config in _flatten(pipeline):
@@ -325,7 +341,7 @@ def _frame_transforms(pipeline: List[dict]) -> Compose:
     return Compose(steps)
 
 
-def _flatten(pipeline: List[dict]) -> Iterator[dict]:
+def _flatten(pipeline: list[dict]) -> Iterator[dict]:
     """The steps for one frame, out of those that wrap them for a video."""
     for step in pipeline:
         if 'transforms' in step:

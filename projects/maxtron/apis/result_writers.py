@@ -5,13 +5,13 @@ A writer is a context manager. Its file appears under its name when the block
 is left, also by Ctrl-C; if an error ends the block, what was written stays
 beside it with ``.part`` in its name.
 """
+
 import json
 import os
 import os.path as osp
 import tempfile
 from array import array
 from collections import Counter
-from typing import Dict, List, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from mmengine.structures import InstanceData
 from PIL import Image
 
 from ..evaluation.submission import SegmentWriter, submission_categories
-from ..models.postprocess import INSTANCE_OFFSET, PanopticMap
+from ..structures import INSTANCE_OFFSET, PanopticMap
 from ..utils import atomic_path, part_path
 from ..visualization import id_colors, to_bitmap
 
@@ -36,17 +36,21 @@ class VideoWriter:
         ValueError: If OpenCV cannot write such a file.
     """
 
-    def __init__(self, path: str, fps: float, size: Tuple[int, int]) -> None:
+    def __init__(self, path: str, fps: float, size: tuple[int, int]) -> None:
         self.path = path
         self._part = part_path(path)
-        self._writer = cv2.VideoWriter(self._part,
-                                       cv2.VideoWriter_fourcc(*'mp4v'), fps,
-                                       (size[1], size[0]))
+        self._writer = cv2.VideoWriter(
+            self._part,
+            cv2.VideoWriter_fourcc(*'mp4v'),
+            fps,
+            (size[1], size[0]),
+        )
         if not self._writer.isOpened():
             raise ValueError(
                 f'OpenCV cannot write {size[1]}x{size[0]} video at {fps:g} '
                 f'frames a second to {path}. Give a file name that ends in '
-                '.mp4, in a folder that you may write to.')
+                '.mp4, in a folder that you may write to.'
+            )
 
     def __enter__(self) -> 'VideoWriter':
         return self
@@ -78,11 +82,12 @@ class YouTubeVISWriter:
         self.video_id = video_id
         self.num_frames = 0
         self._part = part_path(path)
-        self._tracks: Dict[int, _Track] = {}
+        self._tracks: dict[int, _Track] = {}
         self._size = [0, 0]
         # beside the result, as the default folder may be in memory
         self._spool = tempfile.TemporaryFile(
-            dir=osp.dirname(osp.abspath(path)))
+            dir=osp.dirname(osp.abspath(path))
+        )
 
     def __enter__(self) -> 'YouTubeVISWriter':
         return self
@@ -100,8 +105,11 @@ class YouTubeVISWriter:
                 masks as compressed COCO run-length encodings.
         """
         for instance_id, label, score, rle in zip(
-                instances.instances_id.tolist(), instances.labels.tolist(),
-                instances.scores.tolist(), instances.masks):
+            instances.instances_id.tolist(),
+            instances.labels.tolist(),
+            instances.scores.tolist(),
+            instances.masks,
+        ):
             track = self._tracks.setdefault(instance_id, _Track())
             track.labels[label] += 1
             track.scores.append(score)
@@ -126,9 +134,10 @@ class YouTubeVISWriter:
             video_id=self.video_id,
             instance_id=instance_id,
             # of classes that are equally frequent the lowest, as in MMDet
-            category_id=min(
-                track.labels, key=lambda c: (-track.labels[c], c)) + 1,
-            score=sum(track.scores) / len(track.scores))
+            category_id=min(track.labels, key=lambda c: (-track.labels[c], c))
+            + 1,
+            score=sum(track.scores) / len(track.scores),
+        )
         file.write(json.dumps(head)[:-1] + ', "segmentations": [')
         masks = dict(zip(track.frames, zip(track.offsets, track.lengths)))
         for t in range(self.num_frames):
@@ -177,8 +186,9 @@ class IdMapWriter:
         self.score_thr = score_thr
         self._palette = id_colors(range(256)).tobytes()
 
-    def write(self, instances: InstanceData, size: Tuple[int, int],
-              name: str) -> None:
+    def write(
+        self, instances: InstanceData, size: tuple[int, int], name: str
+    ) -> None:
         """Write a frame.
 
         Args:
@@ -226,11 +236,13 @@ class PanopticWriter:
         ValueError: If there is not a colour for every class.
     """
 
-    def __init__(self,
-                 folder: str,
-                 dataset_meta: dict,
-                 json_path: Optional[str] = None,
-                 name: str = 'video') -> None:
+    def __init__(
+        self,
+        folder: str,
+        dataset_meta: dict,
+        json_path: str | None = None,
+        name: str = 'video',
+    ) -> None:
         categories = submission_categories(dataset_meta)
         _make_empty_folder(folder)
         self.path = folder
@@ -242,8 +254,10 @@ class PanopticWriter:
         self._separator = '\n'
         if json_path is not None:
             self._file = open(part_path(json_path), 'w')
-            self._file.write('{"annotations": [{"video_id": '
-                             f'{json.dumps(name)}, "annotations": [')
+            self._file.write(
+                '{"annotations": [{"video_id": '
+                f'{json.dumps(name)}, "annotations": ['
+            )
 
     def __enter__(self) -> 'PanopticWriter':
         return self
@@ -257,8 +271,9 @@ class PanopticWriter:
         """
         entry = self._masks.add(
             panoptic_map.decode(),
-            {i: i % INSTANCE_OFFSET
-             for i in panoptic_map.segment_ids}, f'{name}.png')
+            {i: i % INSTANCE_OFFSET for i in panoptic_map.segment_ids},
+            f'{name}.png',
+        )
         if self._file is not None:
             self._file.write(self._separator + json.dumps(entry))
             self._separator = ',\n'
@@ -274,7 +289,7 @@ class PanopticWriter:
             self._file.close()
             _publish(self._file.name, self.json_path, exc_type)
 
-    def _segments(self) -> List[dict]:
+    def _segments(self) -> list[dict]:
         """The table of segments, in the order of their appearance."""
         table = []
         for panoptic_id, color_id in self._masks.ids.items():
@@ -284,7 +299,8 @@ class PanopticWriter:
                 color=[color_id >> shift & 255 for shift in (0, 8, 16)],
                 category_id=label,
                 category=self._classes[label],
-                isthing=int(number > 0))
+                isthing=int(number > 0),
+            )
             if number:
                 segment['number'] = number
             table.append(segment)
@@ -296,11 +312,12 @@ def _make_empty_folder(folder: str) -> None:
     if osp.isdir(folder) and os.listdir(folder):
         raise FileExistsError(
             f'The folder {folder} is not empty, and its files would mix with '
-            'the new ones. Empty it or give another folder.')
+            'the new ones. Empty it or give another folder.'
+        )
     os.makedirs(folder, exist_ok=True)
 
 
-def _publish(part: str, path: str, exc_type: Optional[type]) -> None:
+def _publish(part: str, path: str, exc_type: type | None) -> None:
     """Give a finished file its name, unless an error cut it short."""
     if exc_type is None or issubclass(exc_type, KeyboardInterrupt):
         os.replace(part, path)

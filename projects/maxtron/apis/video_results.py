@@ -1,12 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The files of masks of a video, for either kind of model."""
+
 from abc import ABC, abstractmethod
-from contextlib import ExitStack
-from typing import ContextManager, Optional, Set
+from contextlib import AbstractContextManager, ExitStack
 
 from mmdet.structures import DetDataSample
 
-from ..models.postprocess import INSTANCE_OFFSET
+from ..structures import INSTANCE_OFFSET
 from .frame_source import FrameSource
 from .inferencer import MaXTronInferencer
 from .result_writers import IdMapWriter, PanopticWriter, YouTubeVISWriter
@@ -22,7 +22,7 @@ class VideoResults(ABC):
     """
 
     def __init__(self) -> None:
-        self.track_ids: Set[int] = set()
+        self.track_ids: set[int] = set()
         self._writers = ExitStack()
 
     def __enter__(self) -> 'VideoResults':
@@ -31,7 +31,7 @@ class VideoResults(ABC):
     def __exit__(self, *exc) -> None:
         self._writers.__exit__(*exc)
 
-    def _open(self, writer: ContextManager) -> ContextManager:
+    def _open(self, writer: AbstractContextManager) -> AbstractContextManager:
         """Have a writer closed at the end."""
         return self._writers.enter_context(writer)
 
@@ -60,8 +60,9 @@ class InstanceResults(VideoResults):
             files nor counted.
     """
 
-    def __init__(self, png: Optional[str], json: Optional[str],
-                 score_thr: float) -> None:
+    def __init__(
+        self, png: str | None, json: str | None, score_thr: float
+    ) -> None:
         super().__init__()
         self.score_thr = score_thr
         self._png = IdMapWriter(png, score_thr) if png else None
@@ -96,22 +97,28 @@ class PanopticResults(VideoResults):
         ValueError: If there is a file of segments without masks.
     """
 
-    def __init__(self, png: Optional[str], json: Optional[str], name: str,
-                 dataset_meta: dict) -> None:
+    def __init__(
+        self, png: str | None, json: str | None, name: str, dataset_meta: dict
+    ) -> None:
         super().__init__()
         if json and not png:
             raise ValueError(
                 'The JSON file of a panoptic model only says what the ids in '
                 'the PNG files mean: give a folder for these as well '
-                '(--out-png).')
-        self._writer = self._open(
-            PanopticWriter(png, dataset_meta, json, name)) if png else None
+                '(--out-png).'
+            )
+        self._writer = (
+            self._open(PanopticWriter(png, dataset_meta, json, name))
+            if png
+            else None
+        )
 
     def write(self, sample: DetDataSample, name: str) -> None:
         """Write a frame, see the base class."""
         panoptic_map = sample.pred_panoptic_map
         self.track_ids.update(
-            i for i in panoptic_map.segment_ids if i >= INSTANCE_OFFSET)
+            i for i in panoptic_map.segment_ids if i >= INSTANCE_OFFSET
+        )
         if self._writer:
             self._writer.write(panoptic_map, name)
 
@@ -121,11 +128,13 @@ class PanopticResults(VideoResults):
         return f'things tracked: {len(self.track_ids)}'
 
 
-def open_results(inferencer: MaXTronInferencer,
-                 source: FrameSource,
-                 png: Optional[str] = None,
-                 json: Optional[str] = None,
-                 score_thr: float = 0.3) -> VideoResults:
+def open_results(
+    inferencer: MaXTronInferencer,
+    source: FrameSource,
+    png: str | None = None,
+    json: str | None = None,
+    score_thr: float = 0.3,
+) -> VideoResults:
     """Open the files of masks that fit a model.
 
     Args:
@@ -144,6 +153,7 @@ def open_results(inferencer: MaXTronInferencer,
         ValueError: If the model has no such result.
     """
     if inferencer.is_panoptic:
-        return PanopticResults(png, json, source.name,
-                               inferencer.model.dataset_meta)
+        return PanopticResults(
+            png, json, source.name, inferencer.model.dataset_meta
+        )
     return InstanceResults(png, json, score_thr)

@@ -5,13 +5,17 @@ from . import transforms
 from .clip_video_dataset import ClipVideoDataset
 from .coco_panoptic_clip import CocoPanopticClipDataset
 from .ovis import OVISDataset
-from .synthetic_vis import SyntheticVISDataset
-from .synthetic_vps import SyntheticVPSDataset
+from .synthetic import SyntheticVISDataset, SyntheticVPSDataset
 from .vipseg import VIPSegDataset
 from .youtube_vis import YouTubeVISClipDataset
 
 __all__ = [
-    'ClipVideoDataset', 'CocoPanopticClipDataset', 'OVISDataset',
-    'SyntheticVISDataset', 'SyntheticVPSDataset', 'VIPSegDataset',
-    'YouTubeVISClipDataset', 'transforms'
+    'ClipVideoDataset',
+    'CocoPanopticClipDataset',
+    'OVISDataset',
+    'SyntheticVISDataset',
+    'SyntheticVPSDataset',
+    'VIPSegDataset',
+    'YouTubeVISClipDataset',
+    'transforms',
 ]

@@ -3,7 +3,6 @@
 
 import os.path as osp
 from collections import defaultdict
-from typing import List, Tuple, Union
 
 import numpy as np
 from mmdet.datasets import BaseVideoDataset
@@ -44,14 +43,22 @@ class ClipVideoDataset(BaseVideoDataset):
     """
 
     IMAGE_KEYS = ('id', 'file_name', 'height', 'width', 'video_id', 'frame_id')
-    ANN_KEYS = ('id', 'image_id', 'category_id', 'instance_id', 'bbox', 'area',
-                'segmentation')
+    ANN_KEYS = (
+        'id',
+        'image_id',
+        'category_id',
+        'instance_id',
+        'bbox',
+        'area',
+        'segmentation',
+    )
 
     def __init__(self, *args, clip_len: int = 5, **kwargs) -> None:
         if not isinstance(clip_len, int) or clip_len < 2:
             raise ValueError(
                 f'clip_len is {clip_len!r}, but a clip needs at least 2 '
-                'frames to track in. Set clip_len=2 or more in the dataset.')
+                'frames to track in. Set clip_len=2 or more in the dataset.'
+            )
         self.clip_len = clip_len
         super().__init__(*args, **kwargs)
 
@@ -63,7 +70,7 @@ class ClipVideoDataset(BaseVideoDataset):
         super().full_init()
         self._number_samples()
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read the annotation file.
 
         Returns:
@@ -80,7 +87,10 @@ class ClipVideoDataset(BaseVideoDataset):
                 self.parse_data_info(
                     dict(
                         raw_img_info=dict(image, img_id=image['id']),
-                        raw_ann_info=anns.get(image['id'], []))))
+                        raw_ann_info=anns.get(image['id'], []),
+                    )
+                )
+            )
         for video_id, images in videos.items():
             images.sort(key=lambda image: image['frame_id'])
             self._check_frames(video_id, images)
@@ -97,19 +107,22 @@ class ClipVideoDataset(BaseVideoDataset):
             raise FileNotFoundError(
                 f'Annotation file {self.ann_file} does not exist. Download '
                 f'the dataset and convert it with {CONVERTER}, or set '
-                'data_root and ann_file of the dataset.') from error
+                'data_root and ann_file of the dataset.'
+            ) from error
         missing = [k for k in ('images', 'categories') if k not in content]
         if missing:
             raise ValueError(
                 f'{self.ann_file} has no {" and no ".join(missing)}: it is '
                 f'not a per-image annotation file. Convert it with '
-                f'{CONVERTER}.')
+                f'{CONVERTER}.'
+            )
         if not content['images']:
-            raise ValueError(f'{self.ann_file} lists no frames: the dataset '
-                             'is empty.')
+            raise ValueError(
+                f'{self.ann_file} lists no frames: the dataset is empty.'
+            )
         return content
 
-    def _match_categories(self, categories: List[dict]) -> None:
+    def _match_categories(self, categories: list[dict]) -> None:
         """Map the category ids of the file to labels, by name."""
         ids = {category['name']: category['id'] for category in categories}
         classes = self.metainfo['classes']
@@ -119,7 +132,8 @@ class ClipVideoDataset(BaseVideoDataset):
                 f'{self.ann_file} has no category named '
                 f'{", ".join(map(repr, missing))}; its categories are '
                 f'{", ".join(ids)}. Check dataset_version, or list the '
-                'classes of your data in metainfo=dict(classes=...).')
+                'classes of your data in metainfo=dict(classes=...).'
+            )
         self.cat_ids = [ids[name] for name in classes]
         self.cat2label = {ids[name]: i for i, name in enumerate(classes)}
         self._known_cat_ids = set(ids.values())
@@ -136,21 +150,27 @@ class ClipVideoDataset(BaseVideoDataset):
             self._require(ann, self.ANN_KEYS, 'annotation')
             where = f'{self.ann_file}: annotation {ann["id"]}'
             if ann['id'] in seen:
-                raise ValueError(f'{where} exists twice. Give every '
-                                 'annotation its own id.')
+                raise ValueError(
+                    f'{where} exists twice. Give every annotation its own id.'
+                )
             seen.add(ann['id'])
             if ann['category_id'] not in self._known_cat_ids:
                 raise ValueError(
                     f'{where} has the unknown category {ann["category_id"]}; '
                     "the file's categories are "
-                    f'{sorted(self._known_cat_ids)}.')
+                    f'{sorted(self._known_cat_ids)}.'
+                )
             if ann['image_id'] not in images:
-                raise ValueError(f'{where} belongs to image '
-                                 f'{ann["image_id"]}, which does not exist.')
+                raise ValueError(
+                    f'{where} belongs to image '
+                    f'{ann["image_id"]}, which does not exist.'
+                )
             if ann['instance_id'] < 1:
                 # mmdet takes 0 for "no id" and would break the track
-                raise ValueError(f'{where} has instance_id '
-                                 f'{ann["instance_id"]}; ids start at 1.')
+                raise ValueError(
+                    f'{where} has instance_id '
+                    f'{ann["instance_id"]}; ids start at 1.'
+                )
             self._check_mask(ann, images[ann['image_id']], where)
             groups[ann['image_id']].append(ann)
         return groups
@@ -167,7 +187,8 @@ class ClipVideoDataset(BaseVideoDataset):
                 f'{where}: the mask is {mask["size"][0]} x {mask["size"][1]} '
                 f'(height x width), but image {image["id"]} '
                 f'({image["file_name"]}) is {size[0]} x {size[1]}. Correct '
-                'the size in the annotation file.')
+                'the size in the annotation file.'
+            )
         counts = mask['counts']
         # to sum up a compressed encoding would mean to decode it
         if isinstance(counts, list) and sum(counts) != size[0] * size[1]:
@@ -175,35 +196,39 @@ class ClipVideoDataset(BaseVideoDataset):
                 f'{where}: the runs of the mask sum up to {sum(counts)} '
                 f'pixels, but image {image["id"]} ({image["file_name"]}) has '
                 f'{size[0]} x {size[1]}. Correct the counts in the '
-                'annotation file.')
+                'annotation file.'
+            )
 
-    def _check_frames(self, video_id: int, images: List[dict]) -> None:
+    def _check_frames(self, video_id: int, images: list[dict]) -> None:
         """See that the frames of a video are distinct and of one size."""
         first = images[0]
         for previous, image in zip(images, images[1:]):
             if image['frame_id'] == previous['frame_id']:
                 raise ValueError(
                     f'{self.ann_file}: video {video_id} has two frames with '
-                    f'frame_id {image["frame_id"]}.')
+                    f'frame_id {image["frame_id"]}.'
+                )
             if any(image[k] != first[k] for k in ('height', 'width')):
                 raise ValueError(
                     f'{self.ann_file}: the frames of video {video_id} differ '
                     f'in size: {first["file_name"]} is {first["height"]} x '
                     f'{first["width"]} (height x width), '
                     f'{image["file_name"]} is {image["height"]} x '
-                    f'{image["width"]}. Resize them to one size.')
+                    f'{image["width"]}. Resize them to one size.'
+                )
 
-    def _require(self, entry: dict, keys: Tuple[str, ...], kind: str) -> None:
+    def _require(self, entry: dict, keys: tuple[str, ...], kind: str) -> None:
         """See that an entry of the file has the fields that are used."""
         missing = [key for key in keys if entry.get(key) is None]
         if missing:
             raise ValueError(
                 f'{self.ann_file}: {kind} {entry.get("id")} has no '
                 f'{", ".join(missing)}. {CONVERTER} writes the complete '
-                'format.')
+                'format.'
+            )
 
     # ------------------------------------------------------------- samples
-    def filter_data(self) -> List[dict]:
+    def filter_data(self) -> list[dict]:
         """Find the key frames of the training videos.
 
         Returns:
@@ -218,7 +243,8 @@ class ClipVideoDataset(BaseVideoDataset):
         num_clips, data_list = 0, []
         for video in self.data_list:
             video['key_frames'] = [
-                i for i, image in enumerate(video['images'])
+                i
+                for i, image in enumerate(video['images'])
                 if (image['instances'] or not annotated)
                 and min(image['height'], image['width']) >= min_size
             ]
@@ -235,33 +261,37 @@ class ClipVideoDataset(BaseVideoDataset):
                 f'frames in {len(self.data_list)} videos {num_keys} show a '
                 f'required class (shorter side >= {min_size}), and none of '
                 f'them starts {self.clip_len} consecutive frames. Check the '
-                'classes and clip_len.')
+                'classes and clip_len.'
+            )
         print_log(
             f'{name}: {len(data_list)} of {len(self.data_list)} videos, '
             f'{num_keys} of {num_frames} frames are key frames',
-            logger='current')
+            logger='current',
+        )
         return data_list
 
     def _number_samples(self) -> None:
         """List all training samples, to draw from when one is rejected."""
         videos = [self.get_data_info(i) for i in range(len(self))]
         counts = [len(video.get('key_frames', [0])) for video in videos]
-        self._samples = np.array([(i, k) for i, count in enumerate(counts)
-                                  for k in range(count)]).reshape(-1, 2)
+        self._samples = np.array(
+            [(i, k) for i, count in enumerate(counts) for k in range(count)]
+        ).reshape(-1, 2)
         self._num_samples = counts
-        self._landscape = np.array([
-            video['images'][0]['width'] >= video['images'][0]['height']
-            for video in videos
-        ])
+        self._landscape = np.array(
+            [
+                video['images'][0]['width'] >= video['images'][0]['height']
+                for video in videos
+            ]
+        )
         self._last_video = 0
 
-    def get_subset_(self, indices: Union[List[int], int]) -> None:
+    def get_subset_(self, indices: list[int] | int) -> None:
         """Keep the given videos only, see the base class."""
         super().get_subset_(indices)
         self._number_samples()
 
-    def get_subset(self, indices: Union[List[int],
-                                        int]) -> 'ClipVideoDataset':
+    def get_subset(self, indices: list[int] | int) -> 'ClipVideoDataset':
         """Return a dataset of the given videos, see the base class."""
         subset = super().get_subset(indices)
         subset._number_samples()
@@ -271,7 +301,7 @@ class ClipVideoDataset(BaseVideoDataset):
         """Number of samples of a video: its key frames, or 1 in test mode."""
         return self._num_samples[idx]
 
-    def prepare_data(self, idx: Union[int, Tuple[int, int]]):
+    def prepare_data(self, idx: int | tuple[int, int]):
         """Run the pipeline on one sample.
 
         Args:
@@ -291,7 +321,7 @@ class ClipVideoDataset(BaseVideoDataset):
             data_info['key_frame_id'] = data_info['key_frames'][key]
         return self.pipeline(data_info)
 
-    def _rand_another(self) -> Tuple[int, int]:
+    def _rand_another(self) -> tuple[int, int]:
         """Draw a key frame in place of a rejected one.
 
         Its video has the orientation of the rejected one, because the batch

@@ -1,13 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """COCO panoptic images as clips of one frame."""
 
-from typing import Any, Optional
+from typing import Any
 
 from mmdet.datasets import CocoPanopticDataset
 from mmdet.registry import DATASETS
 
+from ..structures import check_num_classes
 from .mix_info import MixInfoMixin
-from .panoptic_maps import check_num_classes
 
 
 @DATASETS.register_module()
@@ -37,7 +37,8 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
         # The base class leaves out segments with an empty box, or no area,
         # though the map may show them.
         data_info['segments_info'] = [
-            self._parse_segment(ann) for ann in raw_data_info['raw_ann_info']
+            self._parse_segment(ann)
+            for ann in raw_data_info['raw_ann_info']
             if ann['image_id'] == data_info['img_id']
         ]
         return data_info
@@ -52,10 +53,11 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
             category=self.cat2label[category_id],
             is_thing=bool(is_thing and not is_crowd),
             iscrowd=int(is_crowd),
-            area=ann['area'])
+            area=ann['area'],
+        )
 
     @classmethod
-    def _load_metainfo(cls, metainfo: Optional[dict] = None) -> dict:
+    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
         """Metainfo of class and user, see the base class."""
         metainfo = super()._load_metainfo(metainfo)
         check_num_classes(metainfo['classes'])
@@ -83,4 +85,5 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
             video_id=image['img_id'],
             video_length=1,
             clip_len=1,
-            images=[image])
+            images=[image],
+        )

@@ -15,8 +15,31 @@ class OVISDataset(ClipVideoDataset):
     """
 
     METAINFO = dict(
-        classes=('Person', 'Bird', 'Cat', 'Dog', 'Horse', 'Sheep', 'Cow',
-                 'Elephant', 'Bear', 'Zebra', 'Giraffe', 'Poultry',
-                 'Giant_panda', 'Lizard', 'Parrot', 'Monkey', 'Rabbit',
-                 'Tiger', 'Fish', 'Turtle', 'Bicycle', 'Motorcycle',
-                 'Airplane', 'Boat', 'Vehical'))
+        classes=(
+            'Person',
+            'Bird',
+            'Cat',
+            'Dog',
+            'Horse',
+            'Sheep',
+            'Cow',
+            'Elephant',
+            'Bear',
+            'Zebra',
+            'Giraffe',
+            'Poultry',
+            'Giant_panda',
+            'Lizard',
+            'Parrot',
+            'Monkey',
+            'Rabbit',
+            'Tiger',
+            'Fish',
+            'Turtle',
+            'Bicycle',
+            'Motorcycle',
+            'Airplane',
+            'Boat',
+            'Vehical',
+        )
+    )

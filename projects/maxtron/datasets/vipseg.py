@@ -1,19 +1,19 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """VIPSeg, video panoptic segmentation in the wild."""
 
-from typing import Any, List, Optional, Tuple, Union
+from typing import Any
 
 from mmdet.datasets import BaseVideoDataset
 from mmdet.registry import DATASETS
 from mmdet.visualization.palette import get_palette
 
+from ..structures import check_num_classes
 from .mix_info import MixInfoMixin
-from .panoptic_maps import check_num_classes
 from .vipseg_categories import VIPSEG_CATEGORIES
 from .vipseg_layouts import Layout720P, LayoutRaw
 
 
-def category_metainfo(categories: List[dict]) -> dict:
+def category_metainfo(categories: list[dict]) -> dict:
     """Metainfo of a dataset with a table of categories.
 
     Args:
@@ -27,7 +27,8 @@ def category_metainfo(categories: List[dict]) -> dict:
         classes=tuple(c['name'] for c in categories),
         thing_classes=tuple(c['name'] for c in categories if c['isthing']),
         stuff_classes=tuple(c['name'] for c in categories if not c['isthing']),
-        palette=[tuple(c['color']) for c in categories])
+        palette=[tuple(c['color']) for c in categories],
+    )
 
 
 @DATASETS.register_module()
@@ -58,31 +59,36 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
     METAINFO = category_metainfo(VIPSEG_CATEGORIES)
     PREFIXES = {
         '.json': dict(img_path='images', seg_map_path='panomasksRGB'),
-        '.txt': dict(img_path='imgs', seg_map_path='panomasks')
+        '.txt': dict(img_path='imgs', seg_map_path='panomasks'),
     }
 
-    def __init__(self,
-                 ann_file: str,
-                 *,
-                 data_prefix: Optional[dict] = None,
-                 clip_len: int = 2,
-                 img_suffix: str = '.jpg',
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        *,
+        data_prefix: dict | None = None,
+        clip_len: int = 2,
+        img_suffix: str = '.jpg',
+        **kwargs,
+    ) -> None:
         if not isinstance(clip_len, int) or clip_len < 1:
-            raise ValueError(f'clip_len is {clip_len!r}, but a clip needs at '
-                             'least 1 frame. Set it in the dataset.')
-        self.layout = ann_file[ann_file.rfind('.'):]
+            raise ValueError(
+                f'clip_len is {clip_len!r}, but a clip needs at '
+                'least 1 frame. Set it in the dataset.'
+            )
+        self.layout = ann_file[ann_file.rfind('.') :]
         if self.layout not in self.PREFIXES:
             raise ValueError(
                 f'ann_file is {ann_file!r}; it must be a .json file of the '
-                '720P layout, or a .txt file (list of videos) of the raw one.')
+                '720P layout, or a .txt file (list of videos) of the raw one.'
+            )
         self.clip_len = clip_len
         self.img_suffix = img_suffix
         prefix = {**self.PREFIXES[self.layout], **(data_prefix or {})}
         super().__init__(ann_file=ann_file, data_prefix=prefix, **kwargs)
 
     @classmethod
-    def _load_metainfo(cls, metainfo: Optional[dict] = None) -> dict:
+    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
         """Merge metainfo of class and user, and say which labels are things.
 
         Args:
@@ -101,18 +107,20 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
                 tuple(map(int, color))
                 for color in get_palette('random', len(metainfo['classes']))
             ]
-        things, stuff = (set(metainfo[k])
-                         for k in ('thing_classes', 'stuff_classes'))
+        things, stuff = (
+            set(metainfo[k]) for k in ('thing_classes', 'stuff_classes')
+        )
         wrong = sorted((things ^ stuff) ^ set(metainfo['classes']))
         if wrong:
             raise ValueError(
                 'Every one of the classes in metainfo must be either in '
                 'thing_classes or in stuff_classes, and no other name; this '
-                f'is wrong for {", ".join(wrong[:5])}.')
+                f'is wrong for {", ".join(wrong[:5])}.'
+            )
         metainfo['isthing'] = tuple(c in things for c in metainfo['classes'])
         return metainfo
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Read the videos.
 
         Returns:
@@ -125,15 +133,17 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
             seg_dir=self.data_prefix['seg_map_path'],
             img_suffix=self.img_suffix,
             need_masks=not self.test_mode,
-            backend_args=self.backend_args)
+            backend_args=self.backend_args,
+        )
         if self.layout == '.txt':
             return LayoutRaw(**args).read()
         return Layout720P(
             classes=self.metainfo['classes'],
             thing_classes=self.metainfo['thing_classes'],
-            **args).read()
+            **args,
+        ).read()
 
-    def filter_data(self) -> List[dict]:
+    def filter_data(self) -> list[dict]:
         """Keep all videos."""
         return self.data_list
 
@@ -153,7 +163,7 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
                 image['label_is_thing'] = self.metainfo['isthing']
         return video
 
-    def get_cat_ids(self, index: int) -> List[int]:
+    def get_cat_ids(self, index: int) -> list[int]:
         """Labels of all segments of a video, for MMDetection's wrappers.
 
         Args:
@@ -163,11 +173,12 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
             list[int]: Of all frames; empty in the raw layout.
         """
         return [
-            seg['category'] for image in self.get_data_info(index)['images']
+            seg['category']
+            for image in self.get_data_info(index)['images']
             for seg in image.get('segments_info') or []
         ]
 
-    def prepare_data(self, idx: Union[int, Tuple[int, int]]) -> Any:
+    def prepare_data(self, idx: int | tuple[int, int]) -> Any:
         """Run the pipeline on one video.
 
         Args:
@@ -181,7 +192,8 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
         if self.test_mode:
             return super().prepare_data(idx)
         return self.pipeline(
-            self.add_mix_results(self._describe(idx), self._describe))
+            self.add_mix_results(self._describe(idx), self._describe)
+        )
 
     def _describe(self, idx: int) -> dict:
         """A video as the pipeline of training wants it."""

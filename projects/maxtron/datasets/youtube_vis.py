@@ -33,5 +33,6 @@ class YouTubeVISClipDataset(YouTubeVISDataset, ClipVideoDataset):
         if dataset_version not in cls.VERSIONS:
             raise ValueError(
                 f'dataset_version {dataset_version!r} of YouTube-VIS does '
-                f'not exist; choose one of {", ".join(cls.VERSIONS)}.')
+                f'not exist; choose one of {", ".join(cls.VERSIONS)}.'
+            )
         super().set_dataset_classes(cls.VERSIONS[dataset_version])

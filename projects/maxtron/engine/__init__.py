@@ -9,8 +9,14 @@ from .optimizers import SeparateMultOptimWrapperConstructor
 from .schedulers import WarmupPolyLR
 
 __all__ = [
-    'BroadcastBuffersHook', 'InitialWeightsHook', 'RNGStateHook',
-    'SeparateMultOptimWrapperConstructor', 'WarmupPolyLR', 'check_options',
-    'explain_unknown_arguments', 'load_checkpoint_checked', 'load_config',
-    'prepare_cpu_launch'
+    'BroadcastBuffersHook',
+    'InitialWeightsHook',
+    'RNGStateHook',
+    'SeparateMultOptimWrapperConstructor',
+    'WarmupPolyLR',
+    'check_options',
+    'explain_unknown_arguments',
+    'load_checkpoint_checked',
+    'load_config',
+    'prepare_cpu_launch',
 ]

@@ -3,35 +3,47 @@
 
 import pickle
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-Origins = Tuple[Tuple[str, str], ...]
+Origins = tuple[tuple[str, str], ...]
 
 _CONVERTER = 'tools/model_converters/reference_to_maxtron.py'
 # The first pattern found in a key of the checkpoint tells where it is from.
 _FOREIGN = (
-    (r'^panoptic_head\.pixel_decoder\.encoder\.layers\.\d+\.attentions\.',
-     'a checkpoint of the reference code (MMDetection 2.x); convert it: '
-     f'python {_CONVERTER} SRC DST'),
-    (r'^sem_seg_head\.(pixel_decoder|predictor)\._',
-     'a (Video-)kMaX of the reference code or its COCO training (Detectron2); '
-     f'convert it: python {_CONVERTER} SRC DST'),
-    (r'^sem_seg_head\.', 'a Detectron2 checkpoint (Mask2Former, DVIS, '
-     'Axial-VS), which this project does not read'),
-    (r'^(stem\.conv1|res\d|downsample_layers)\.', 'a backbone alone; give it, '
-     f'after python {_CONVERTER} SRC DST, to init_cfg of model.backbone'),
+    (
+        r'^panoptic_head\.pixel_decoder\.encoder\.layers\.\d+\.attentions\.',
+        'a checkpoint of the reference code (MMDetection 2.x); convert it: '
+        f'python {_CONVERTER} SRC DST',
+    ),
+    (
+        r'^sem_seg_head\.(pixel_decoder|predictor)\._',
+        'a (Video-)kMaX of the reference code or its COCO training '
+        f'(Detectron2); convert it: python {_CONVERTER} SRC DST',
+    ),
+    (
+        r'^sem_seg_head\.',
+        'a Detectron2 checkpoint (Mask2Former, DVIS, '
+        'Axial-VS), which this project does not read',
+    ),
+    (
+        r'^(stem\.conv1|res\d|downsample_layers)\.',
+        'a backbone alone; give it, '
+        f'after python {_CONVERTER} SRC DST, to init_cfg of model.backbone',
+    ),
 )
 _ORIGINS = (
     *_FOREIGN,
-    (r'^(panoptic_head|track_head)\.pixel_decoder\.',
-     'a Mask2Former of MMDetection 3.x, which initialises a training (set '
-     'load_from in the config) and cannot be tested by itself'),
+    (
+        r'^(panoptic_head|track_head)\.pixel_decoder\.',
+        'a Mask2Former of MMDetection 3.x, which initialises a training (set '
+        'load_from in the config) and cannot be tested by itself',
+    ),
 )
 # How PyTorch begins to say that a weight is of another shape.
 _MISFIT = 'size mismatch for '
@@ -39,9 +51,9 @@ _MISFIT = 'size mismatch for '
 _TRACKER_PARTS = ('head.tracker', 'head.tracker_heads')
 
 
-def load_checkpoint_checked(model: nn.Module,
-                            path: str,
-                            map_location: str = 'cpu') -> dict:
+def load_checkpoint_checked(
+    model: nn.Module, path: str, map_location: str = 'cpu'
+) -> dict:
     """Load a checkpoint that must fill every weight of the model.
 
     But for those of ``model.unused_parts``, the names of sub-modules that do
@@ -71,34 +83,42 @@ def load_checkpoint_checked(model: nn.Module,
     missing, unexpected, misfits = _load(model, dict(weights))
     needless = _inside(getattr(model, 'unused_parts', ()), missing)
     missing = [key for key in missing if key not in needless]
-    if missing and not misfits and len(
-            _inside(_TRACKER_PARTS, missing)) == len(missing):
+    if (
+        missing
+        and not misfits
+        and len(_inside(_TRACKER_PARTS, missing)) == len(missing)
+    ):
         raise ValueError(
             f'{path} is near-online: it has no cross-clip tracker '
             f'({len(missing)} weights are missing, first: {missing[0]}). '
             'Train the second stage, with this file as load_from of the '
             "config, or predict near-online: model.head.test_cfg.mode='video' "
-            '(the demo: --mode video).')
+            '(the demo: --mode video).'
+        )
     if missing or misfits:
         raise ValueError(
-            _explain(model, path, weights, missing, unexpected, misfits))
+            _explain(model, path, weights, missing, unexpected, misfits)
+        )
     if needless:
         print_log(
             f'{path} has no weights for {", ".join(model.unused_parts)}, '
             'which the prediction does without.',
-            logger='current')
+            logger='current',
+        )
     if unexpected:
         print_log(
             f'{len(unexpected)} weights of {path} were ignored, which '
             f'{type(model).__name__} does not have: '
             f'{", ".join(unexpected[:5])}'
             f'{", ..." if len(unexpected) > 5 else ""}',
-            logger='current')
+            logger='current',
+        )
     return checkpoint.get('meta') or {}
 
 
-def check_initial_weights(model: nn.Module, checkpoint: dict,
-                          path: str) -> Dict[str, Tensor]:
+def check_initial_weights(
+    model: nn.Module, checkpoint: dict, path: str
+) -> dict[str, Tensor]:
     """Check that a training does not start from nearly nothing.
 
     A checkpoint to start from may lack new layers and be of other classes,
@@ -130,13 +150,15 @@ def check_initial_weights(model: nn.Module, checkpoint: dict,
     too_few = 2 * (len(missing) + len(misfits)) > len(model.state_dict())
     if too_few or _origin(weights, _FOREIGN):
         raise ValueError(
-            _explain(model, path, weights, missing, unexpected, misfits,
-                     _FOREIGN))
+            _explain(
+                model, path, weights, missing, unexpected, misfits, _FOREIGN
+            )
+        )
     frozen = getattr(model, 'frozen_parts', ())
     learning = [n for n, p in model.named_parameters() if p.requires_grad]
     unfit = [
         _inside(frozen, missing),
-        [m for m in _inside(frozen, misfits) if _misfit(m) not in learning]
+        [m for m in _inside(frozen, misfits) if _misfit(m) not in learning],
     ]
     if any(unfit):
         raise ValueError(_explain_frozen(path, frozen, *unfit))
@@ -146,7 +168,8 @@ def check_initial_weights(model: nn.Module, checkpoint: dict,
             f'{path} initialises all weights of {type(model).__name__} but '
             f'{len(missing)} that it lacks and {len(misfits)} that have '
             f'another shape in it. These start anew: {", ".join(new)}',
-            logger='current')
+            logger='current',
+        )
     return state
 
 
@@ -156,35 +179,47 @@ def _read(path: str, map_location: str) -> dict:
         raise FileNotFoundError(f'Checkpoint not found: {path}')
     try:
         checkpoint = CheckpointLoader.load_checkpoint(
-            str(path), map_location=map_location, logger='silent')
-    except (pickle.UnpicklingError, EOFError, RuntimeError, KeyError,
-            ValueError) as error:
+            str(path), map_location=map_location, logger='silent'
+        )
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f'{path} cannot be read as a PyTorch checkpoint ({error}). Was it '
-            'downloaded completely?') from error
+            'downloaded completely?'
+        ) from error
     if not isinstance(checkpoint, dict):
         raise ValueError(
             f'{path} holds a {type(checkpoint).__name__}; a checkpoint is a '
-            'dict with a "state_dict".')
+            'dict with a "state_dict".'
+        )
     return checkpoint
 
 
-def _weights(checkpoint: dict, path: str) -> Dict[str, Tensor]:
+def _weights(checkpoint: dict, path: str) -> dict[str, Tensor]:
     """Take the weights out of a checkpoint, without wrappers' prefixes."""
     weights = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
     if isinstance(weights, Mapping):
         weights = {
             re.sub(r'^module\.', '', key): value
-            for key, value in weights.items() if isinstance(value, Tensor)
+            for key, value in weights.items()
+            if isinstance(value, Tensor)
         }
     if not weights:
-        raise ValueError(f'{path} has no weights: expected a dict of tensors '
-                         'under "state_dict".')
+        raise ValueError(
+            f'{path} has no weights: expected a dict of tensors '
+            'under "state_dict".'
+        )
     return weights
 
 
-def _load(model: nn.Module, weights: Dict[str, Tensor]
-          ) -> Tuple[List[str], List[str], List[str]]:
+def _load(
+    model: nn.Module, weights: dict[str, Tensor]
+) -> tuple[list[str], list[str], list[str]]:
     """Load what fits, and list what does not.
 
     Like ``nn.Module.load_state_dict``, which raises an error where a shape
@@ -202,8 +237,9 @@ def _load(model: nn.Module, weights: Dict[str, Tensor]
     missing, unexpected, misfits = [], [], []
 
     def visit(module: nn.Module, prefix: str) -> None:
-        module._load_from_state_dict(weights, prefix, {}, True, missing,
-                                     unexpected, misfits)
+        module._load_from_state_dict(
+            weights, prefix, {}, True, missing, unexpected, misfits
+        )
         for name, child in module.named_children():
             visit(child, f'{prefix}{name}.')
 
@@ -213,23 +249,25 @@ def _load(model: nn.Module, weights: Dict[str, Tensor]
     return missing, unexpected, misfits
 
 
-def _inside(parts: Sequence[str], keys: List[str]) -> List[str]:
+def _inside(parts: Sequence[str], keys: list[str]) -> list[str]:
     """Those keys, or sentences on keys, that are of one of the modules."""
     prefixes = tuple(f'{part}.' for part in parts)
     return [
-        key for key in keys
+        key
+        for key in keys
         if key.strip().replace(_MISFIT, '', 1).startswith(prefixes)
     ]
 
 
-def _misfit(sentence: str) -> Optional[str]:
+def _misfit(sentence: str) -> str | None:
     """The key that a sentence on a weight of another shape is about."""
     match = re.search(rf'{_MISFIT}(\S+):', sentence)
     return match and match[1]
 
 
-def _new_modules(model: nn.Module, missing: List[str],
-                 misfits: List[str]) -> List[str]:
+def _new_modules(
+    model: nn.Module, missing: list[str], misfits: list[str]
+) -> list[str]:
     """Name the largest modules of which no weight was loaded."""
     new = {*missing, *map(_misfit, misfits)}
     loaded = {
@@ -247,17 +285,26 @@ def _new_modules(model: nn.Module, missing: List[str],
     return list(names)
 
 
-def _explain(model: nn.Module, path: str, weights: Dict[str, Tensor],
-             missing: List[str], unexpected: List[str], misfits: List[str],
-             origins: Origins = _ORIGINS) -> str:
+def _explain(
+    model: nn.Module,
+    path: str,
+    weights: dict[str, Tensor],
+    missing: list[str],
+    unexpected: list[str],
+    misfits: list[str],
+    origins: Origins = _ORIGINS,
+) -> str:
     """Say in how far a checkpoint does not fit, and what to do."""
     total = len(model.state_dict())
     lines = [
         f'{path} does not fit {type(model).__name__} as configured: '
         f'{total - len(missing) - len(misfits)} of {total} weights match.'
     ]
-    for title, keys in (('missing', missing), ('of another shape', misfits),
-                        ('unexpected', unexpected)):
+    for title, keys in (
+        ('missing', missing),
+        ('of another shape', misfits),
+        ('unexpected', unexpected),
+    ):
         if keys:
             lines.append(f'  {len(keys)} {title}, first: {keys[0].strip()}')
     origin = _origin(weights, origins)
@@ -265,16 +312,21 @@ def _explain(model: nn.Module, path: str, weights: Dict[str, Tensor],
         lines.append(f'This looks like {origin}.')
     elif len(missing) + len(misfits) > total / 2:
         parts = sorted(set(key.split('.')[0] for key in weights))
-        lines.append('This looks like a checkpoint of another architecture, '
-                     f'with the parts {", ".join(parts)}.')
+        lines.append(
+            'This looks like a checkpoint of another architecture, '
+            f'with the parts {", ".join(parts)}.'
+        )
     else:
-        lines.append('Was it trained with another config (backbone, number '
-                     'of classes or layers)?')
+        lines.append(
+            'Was it trained with another config (backbone, number '
+            'of classes or layers)?'
+        )
     return '\n'.join(lines)
 
 
-def _explain_frozen(path: str, frozen: Sequence[str], missing: List[str],
-                    misfits: List[str]) -> str:
+def _explain_frozen(
+    path: str, frozen: Sequence[str], missing: list[str], misfits: list[str]
+) -> str:
     """Say which weights a training with frozen parts would not have."""
     lines = [
         f'{path} does not fill {", ".join(frozen)}, which '
@@ -286,11 +338,12 @@ def _explain_frozen(path: str, frozen: Sequence[str], missing: List[str],
     lines.append(
         'Set load_from to a checkpoint of the first stage: of the near-online '
         'config of this backbone, this segmenter and these classes. Or train '
-        'everything: model.freeze_segmenter=False.')
+        'everything: model.freeze_segmenter=False.'
+    )
     return '\n'.join(lines)
 
 
-def _origin(weights: Dict[str, Tensor], origins: Origins) -> Optional[str]:
+def _origin(weights: dict[str, Tensor], origins: Origins) -> str | None:
     """Say where weights are from, going by their keys."""
     for pattern, origin in origins:
         if any(re.match(pattern, key) for key in weights):

@@ -4,9 +4,10 @@
 import difflib
 import inspect
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Mapping, Optional, Tuple
+from typing import Any
 
 import mmdet.registry
 from mmengine.config import Config
@@ -29,12 +30,17 @@ _READERS = {
 # more.
 _MISSPELT = 0.8
 # Read from the config by MMEngine's runner, not among its arguments.
-_TOP_LEVEL = ('runner_type', 'model_wrapper_cfg', 'find_unused_parameters',
-              'sync_bn', 'compile', 'custom_imports')
+_TOP_LEVEL = (
+    'runner_type',
+    'model_wrapper_cfg',
+    'find_unused_parameters',
+    'sync_bn',
+    'compile',
+    'custom_imports',
+)
 
 
-def load_config(path: str, options: Optional[Mapping[str, Any]] = None
-                ) -> Config:
+def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
     """Load a config file and merge options given on a command line.
 
     Args:
@@ -52,8 +58,9 @@ def load_config(path: str, options: Optional[Mapping[str, Any]] = None
             cannot be merged into what is there.
     """
     if not Path(path).is_file():
-        raise FileNotFoundError(f'Config not found: {path}'
-                                f'{_similar_files(Path(path))}')
+        raise FileNotFoundError(
+            f'Config not found: {path}{_similar_files(Path(path))}'
+        )
     cfg = Config.fromfile(path)
     if options:
         try:
@@ -91,7 +98,8 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> dict:
     # Types first: which keys there are depends on them.
     _check_options(tree, types)
     tree.merge_from_dict(
-        {option.lstrip('+'): value for option, value in types.items()})
+        {option.lstrip('+'): value for option, value in types.items()}
+    )
     _check_options(tree, options)
     return {option.lstrip('+'): value for option, value in options.items()}
 
@@ -121,14 +129,16 @@ def _check_option(tree: dict, option: str) -> None:
                 raise ValueError(
                     f'"{part}" in the option "{option}" is not an index of '
                     f'"{where}", a list with {len(node)} entries: 0 to '
-                    f'{len(node) - 1}.')
+                    f'{len(node) - 1}.'
+                )
             node = node[int(part)]
         elif node is None:
             return  # what was switched off may be given its parts
         else:
             raise ValueError(
                 f'The option "{option}" goes into "{where}", which is '
-                f'{node!r} in the config and has no parts.')
+                f'{node!r} in the config and has no parts.'
+            )
 
 
 def _is_read(node: dict, where: str, key: str) -> bool:
@@ -143,8 +153,7 @@ def _is_read(node: dict, where: str, key: str) -> bool:
     known = {name for reader in readers for name in argument_names(reader)}
     if key in known or (readers and '**' not in known):
         return key in known
-    return not difflib.get_close_matches(
-        key, map(str, node), cutoff=_MISSPELT)
+    return not difflib.get_close_matches(key, map(str, node), cutoff=_MISSPELT)
 
 
 def find_classes(name: Any) -> list:
@@ -159,7 +168,8 @@ def find_classes(name: Any) -> list:
     if not isinstance(name, str):
         return [name]
     registries = [
-        registry for registry in vars(mmdet.registry).values()
+        registry
+        for registry in vars(mmdet.registry).values()
         if isinstance(registry, Registry)
     ]
     found = [registry.get(name) for registry in registries]
@@ -181,23 +191,26 @@ def argument_names(reader: Any) -> Iterator[str]:
     readers = [reader]
     if inspect.isclass(reader):
         readers = [
-            vars(base)['__init__'] for base in reader.__mro__[:-1]
+            vars(base)['__init__']
+            for base in reader.__mro__[:-1]
             if '__init__' in vars(base)
         ]
     is_open = False
     for function in readers:
         parameters = inspect.signature(function).parameters
         yield from parameters
-        is_open = any(item.kind is item.VAR_KEYWORD
-                      for item in parameters.values())
+        is_open = any(
+            item.kind is item.VAR_KEYWORD for item in parameters.values()
+        )
         if not is_open:
             return
     if is_open:
         yield '**'
 
 
-def _unknown_key(tree: dict, node: dict, option: str, where: str,
-                 part: str) -> str:
+def _unknown_key(
+    tree: dict, node: dict, option: str, where: str, part: str
+) -> str:
     """Say that a key does not exist, and which one may have been meant."""
     prefix = f'{where}.' if where else ''
     near = [
@@ -207,16 +220,20 @@ def _unknown_key(tree: dict, node: dict, option: str, where: str,
     if not near:  # perhaps the right name at the wrong place
         last = option.split('.')[-1]
         near = [path for path, _ in _walk(tree) if path.split('.')[-1] == last]
-    hint = f' Did you mean {" or ".join(near[:3])}?' if near else (
-        f' "{where or "the config"}" has: {", ".join(map(str, node))}.')
+    hint = (
+        f' Did you mean {" or ".join(near[:3])}?'
+        if near
+        else (f' "{where or "the config"}" has: {", ".join(map(str, node))}.')
+    )
     name = f' ({node["type"]})' if 'type' in node else ''
     return (
         f'The option "{option}" names a key that does not exist: '
         f'"{where or "the top level of the config"}"{name} has no "{part}".'
-        f'{hint} To add a new key on purpose, write +{option}=VALUE.')
+        f'{hint} To add a new key on purpose, write +{option}=VALUE.'
+    )
 
 
-def _walk(node: Any, prefix: str = '') -> Iterator[Tuple[str, Any]]:
+def _walk(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
     """List the dotted keys of a config, with the dict or list they are in."""
     items: Iterator = iter(())
     if isinstance(node, dict):
@@ -251,7 +268,7 @@ def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
         raise TypeError(text) from error
 
 
-def _find_unknown_argument(tree: dict, error: str) -> Optional[str]:
+def _find_unknown_argument(tree: dict, error: str) -> str | None:
     """Find the argument of Python's error message in a config.
 
     Of a dict without ``type``, which is handed on to somewhere, only the place
@@ -275,13 +292,17 @@ def _find_unknown_argument(tree: dict, error: str) -> Optional[str]:
                 continue
             near = difflib.get_close_matches(name, known, n=3)
             hint = f' Did you mean {" or ".join(near)}?' if near else ''
-            return (f'"{where}" in the config has the key "{name}", which '
-                    f'{reader.__name__} ({inspect.getsourcefile(reader)}) '
-                    f'does not take.{hint}')
+            return (
+                f'"{where}" in the config has the key "{name}", which '
+                f'{reader.__name__} ({inspect.getsourcefile(reader)}) '
+                f'does not take.{hint}'
+            )
     if not places:
         return None
-    return (f'{" or ".join(places[:3])} in the config has the key "{name}", '
-            f'which is not known there: {error}')
+    return (
+        f'{" or ".join(places[:3])} in the config has the key "{name}", '
+        f'which is not known there: {error}'
+    )
 
 
 def _similar_files(path: Path) -> str:

@@ -36,7 +36,8 @@ def prepare_cpu_launch(cfg: Config) -> bool:
         raise ValueError(
             f'The launcher "{launcher}" needs accelerators, and this machine '
             'shows none. On CPUs use tools/dist_train.sh or '
-            'tools/dist_test.sh.')
+            'tools/dist_test.sh.'
+        )
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
         # Left to the end of the interpreter, gloo's threads now and then
@@ -45,7 +46,8 @@ def prepare_cpu_launch(cfg: Config) -> bool:
     wrapper = dict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,
-        find_unused_parameters=cfg.get('find_unused_parameters', False))
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
     wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
     cfg.model_wrapper_cfg = wrapper
     if cfg.get('sync_bn'):
@@ -54,7 +56,8 @@ def prepare_cpu_launch(cfg: Config) -> bool:
             'Batch norms use the statistics of their own process: there is no '
             'SyncBN on CPUs.',
             logger='current',
-            level=logging.WARNING)
+            level=logging.WARNING,
+        )
     return True
 
 

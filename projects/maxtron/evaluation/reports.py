@@ -1,13 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Tables of VPQ and STQ."""
 
-from typing import Dict, List, Optional, Sequence
+from collections.abc import Sequence
 
 from terminaltables import AsciiTable
 
 
-def vpq_report(summary: Dict[str, dict],
-               names: Optional[Sequence[str]] = None) -> str:
+def vpq_report(
+    summary: dict[str, dict], names: Sequence[str] | None = None
+) -> str:
     """Tables of VPQ.
 
     Args:
@@ -20,23 +21,32 @@ def vpq_report(summary: Dict[str, dict],
     """
     windows = summary['windows']
     header = ['', 'VPQ', *(f'VPQ^{k}' for k in windows)]
-    rows = [[
-        group, summary['VPQ'][group],
-        *(windows[k][group]['pq'] for k in windows),
-        max(windows[k][group]['n'] for k in windows)
-    ] for group in ('All', 'Things', 'Stuff')]
+    rows = [
+        [
+            group,
+            summary['VPQ'][group],
+            *(windows[k][group]['pq'] for k in windows),
+            max(windows[k][group]['n'] for k in windows),
+        ]
+        for group in ('All', 'Things', 'Stuff')
+    ]
     text = _table([*header, 'classes'], rows, 3)
     if names is None:
         return text
-    rows = [[
-        name, summary['VPQ']['per_class'][label],
-        *(windows[k]['per_class'][label]['pq'] for k in windows)
-    ] for label, name in enumerate(names)]
+    rows = [
+        [
+            name,
+            summary['VPQ']['per_class'][label],
+            *(windows[k]['per_class'][label]['pq'] for k in windows),
+        ]
+        for label, name in enumerate(names)
+    ]
     return f'{text}\n{_table(["class", *header[1:]], rows, 3)}'
 
 
-def stq_report(summary: Dict[str, object],
-               names: Optional[Sequence[str]] = None) -> str:
+def stq_report(
+    summary: dict[str, object], names: Sequence[str] | None = None
+) -> str:
     """Tables of STQ.
 
     Args:
@@ -53,17 +63,25 @@ def stq_report(summary: Dict[str, object],
         return text
     return f'{text}\n' + _table(
         ['class', 'IoU'],
-        [[name, iou] for name, iou in zip(names, summary['per_class'])], 5)
+        [[name, iou] for name, iou in zip(names, summary['per_class'])],
+        5,
+    )
 
 
-def _table(header: List[str], rows: List[list], digits: int) -> str:
+def _table(header: list[str], rows: list[list], digits: int) -> str:
     """Format a table; rows without any value are left out."""
     rows = [row for row in rows if any(cell is not None for cell in row[1:])]
-    cells = [[
-        '-' if cell is None else
-        f'{cell:.{digits}f}' if isinstance(cell, float) else str(cell)
-        for cell in row
-    ] for row in rows]
+    cells = [
+        [
+            '-'
+            if cell is None
+            else f'{cell:.{digits}f}'
+            if isinstance(cell, float)
+            else str(cell)
+            for cell in row
+        ]
+        for row in rows
+    ]
     table = AsciiTable([header, *cells])
     table.justify_columns = dict.fromkeys(range(1, len(header)), 'right')
     return table.table

@@ -5,18 +5,17 @@ import json
 import os
 import os.path as osp
 import zlib
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
 
-from ..datasets.panoptic_maps import thing_flags
-from ..datasets.segment_colors import SegmentColors, write_id_map
+from ..structures import SegmentColors, thing_flags, write_id_map
 from ..utils import atomic_path
 from .panoptic_folders import PRED_FOLDER
 
 
-def submission_categories(dataset_meta: dict) -> List[dict]:
+def submission_categories(dataset_meta: dict) -> list[dict]:
     """Categories as in VIPSeg's files.
 
     Args:
@@ -33,11 +32,13 @@ def submission_categories(dataset_meta: dict) -> List[dict]:
     if palette is None or len(palette) != len(names):
         raise ValueError(
             'A submission needs a colour for every class: the palette of '
-            f'the dataset must have {len(names)} colours.')
+            f'the dataset must have {len(names)} colours.'
+        )
     return [
         dict(id=i, name=name, isthing=int(is_thing), color=list(color))
         for i, (name, is_thing, color) in enumerate(
-            zip(names, thing_flags(dataset_meta), palette))
+            zip(names, thing_flags(dataset_meta), palette)
+        )
     ]
 
 
@@ -53,15 +54,17 @@ class SegmentWriter:
         ids (dict[int, int]): The id in the files of each id in the maps.
     """
 
-    def __init__(self, folder: str, name: str,
-                 categories: Sequence[dict]) -> None:
+    def __init__(
+        self, folder: str, name: str, categories: Sequence[dict]
+    ) -> None:
         self.folder = folder
         self.name = name
         self.colors = SegmentColors(categories, zlib.crc32(name.encode()))
-        self.ids: Dict[int, int] = {}
+        self.ids: dict[int, int] = {}
 
-    def add(self, pred_map: np.ndarray, category_of: Dict[int, int],
-            img_path: str) -> dict:
+    def add(
+        self, pred_map: np.ndarray, category_of: dict[int, int], img_path: str
+    ) -> dict:
         """Write the mask of the next frame.
 
         Args:
@@ -100,9 +103,11 @@ class SegmentWriter:
                     category_id=category,
                     iscrowd=0,
                     bbox=_bbox(*boxes[i - 1]),
-                    area=int(areas[i]))
+                    area=int(areas[i]),
+                )
                 for i, category in enumerate(category_of.values(), 1)
-            ])
+            ],
+        )
 
 
 class VideoSubmission(SegmentWriter):
@@ -114,11 +119,11 @@ class VideoSubmission(SegmentWriter):
         categories (Sequence[dict]): See :func:`submission_categories`.
     """
 
-    def __init__(self, folder: str, name: str,
-                 categories: Sequence[dict]) -> None:
-        super().__init__(
-            osp.join(folder, PRED_FOLDER, name), name, categories)
-        self.frames: List[dict] = []
+    def __init__(
+        self, folder: str, name: str, categories: Sequence[dict]
+    ) -> None:
+        super().__init__(osp.join(folder, PRED_FOLDER, name), name, categories)
+        self.frames: list[dict] = []
 
     def add(self, *args, **kwargs) -> dict:
         """Write the mask of the next frame, see the base class."""
@@ -134,15 +139,17 @@ class VideoSubmission(SegmentWriter):
         return dict(video_id=self.name, annotations=self.frames)
 
 
-def _bbox(rows: slice, columns: slice) -> List[int]:
+def _bbox(rows: slice, columns: slice) -> list[int]:
     """First column and row, and how many follow: one less than the size."""
     return [
-        columns.start, rows.start, columns.stop - columns.start - 1,
-        rows.stop - rows.start - 1
+        columns.start,
+        rows.start,
+        columns.stop - columns.start - 1,
+        rows.stop - rows.start - 1,
     ]
 
 
-def write_pred_json(folder: str, annotations: List[dict]) -> str:
+def write_pred_json(folder: str, annotations: list[dict]) -> str:
     """Write the list of predicted segments.
 
     Args:

@@ -1,13 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Iterable, Iterator, Optional, Tuple
 
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from .clip_prediction import ClipPrediction
-from .heads import ClipShapes
+from ..structures import ClipPrediction, ClipShapes
 
 
 class ClipReader:
@@ -29,12 +28,14 @@ class ClipReader:
         rereadable (bool): Whether the clips can be iterated over again.
     """
 
-    def __init__(self,
-                 model: BaseModel,
-                 frames: Iterable[Tensor],
-                 ori_shape: Tuple[int, int],
-                 num_frames: Optional[int] = None,
-                 img_shape: Optional[Tuple[int, int]] = None) -> None:
+    def __init__(
+        self,
+        model: BaseModel,
+        frames: Iterable[Tensor],
+        ori_shape: tuple[int, int],
+        num_frames: int | None = None,
+        img_shape: tuple[int, int] | None = None,
+    ) -> None:
         self.model = model
         self.frames = frames
         self.ori_shape = ori_shape
@@ -43,19 +44,23 @@ class ClipReader:
         # An iterator is its own iterator.
         self.rereadable = iter(frames) is not frames
 
-    def __iter__(self) -> Iterator[Tuple[ClipPrediction, ClipShapes]]:
+    def __iter__(self) -> Iterator[tuple[ClipPrediction, ClipShapes]]:
         """Segment clip by clip."""
         for inputs, shapes in self._read():
             yield self.model.forward_clips(inputs), shapes
 
-    def mask_feats(self) -> Iterator[Tuple[Tensor, ClipShapes]]:
+    def mask_feats(self) -> Iterator[tuple[Tensor, ClipShapes]]:
         """Pixel embeddings clip by clip, without segmenting."""
         segmenter = self.model.head.segmenter
         for inputs, shapes in self._read():
-            yield segmenter.mask_features(
-                self.model.extract_feat(inputs), inputs.shape[1]), shapes
+            yield (
+                segmenter.mask_features(
+                    self.model.extract_feat(inputs), inputs.shape[1]
+                ),
+                shapes,
+            )
 
-    def _read(self) -> Iterator[Tuple[Tensor, ClipShapes]]:
+    def _read(self) -> Iterator[tuple[Tensor, ClipShapes]]:
         """Preprocessed clips, one read ahead in a thread."""
         frames = self.frames
         if not hasattr(frames, '__iter__'):  # but a length, as VideoFrames
@@ -73,5 +78,9 @@ class ClipReader:
                     preprocess = self.model.data_preprocessor
                     inputs = preprocess.preprocess_clip(images)
                     img_shape = preprocess.img_shape(images[0].shape[-2:])
-                yield inputs, ClipShapes(inputs.shape[-2:], img_shape,
-                                         self.ori_shape, num_new)
+                yield (
+                    inputs,
+                    ClipShapes(
+                        inputs.shape[-2:], img_shape, self.ori_shape, num_new
+                    ),
+                )

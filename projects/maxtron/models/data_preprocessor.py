@@ -1,5 +1,4 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from typing import List, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -38,14 +37,15 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
             raise ValueError(
                 f'The samples of a batch have {lengths} frames, but must have '
                 'equally many. Let the dataset give clip_len frames a sample '
-                '(RandomClipSampler, ClipSampler), or set batch_size=1.')
+                '(RandomClipSampler, ClipSampler), or set batch_size=1.'
+            )
         return super().forward(data, training)
 
-    def img_shape(self, shape: Tuple[int, int]) -> Tuple[int, int]:
+    def img_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Height and width that frames of a shape have before padding."""
         return tuple(shape)
 
-    def preprocess_clip(self, frames: List[Tensor]) -> Tensor:
+    def preprocess_clip(self, frames: list[Tensor]) -> Tensor:
         """Preprocess the frames of one clip.
 
         Args:
@@ -63,7 +63,8 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
             raise ValueError(
                 'The frames of a video must be of one size, but one clip has '
                 'frames of (height, width) '
-                f'{" and ".join(map(str, sizes))}; resize the video first.')
+                f'{" and ".join(map(str, sizes))}; resize the video first.'
+            )
         data = dict(inputs=[torch.stack(frames)], data_samples=None)
         return super().forward(data)['inputs']
 
@@ -82,7 +83,7 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
         kwargs: As for :class:`ClipDataPreprocessor`.
     """
 
-    def __init__(self, input_size: Tuple[int, int], **kwargs) -> None:
+    def __init__(self, input_size: tuple[int, int], **kwargs) -> None:
         super().__init__(**kwargs)
         self.input_size = tuple(input_size)
 
@@ -115,20 +116,24 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
                 f'Training clips are {tuple(data["inputs"].shape[-2:])} '
                 '(height, width), but model.data_preprocessor.input_size is '
                 f'{self.input_size}; give both and the canvas of the '
-                'training pipeline (which says width first) one size.')
-        valid = torch.stack([
-            torch.stack([frame.valid_pixels.sem_seg for frame in sample])
-            for sample in data['data_samples']
-        ])  # (N, T, 1, H, W)
+                'training pipeline (which says width first) one size.'
+            )
+        valid = torch.stack(
+            [
+                torch.stack([frame.valid_pixels.sem_seg for frame in sample])
+                for sample in data['data_samples']
+            ]
+        )  # (N, T, 1, H, W)
         if valid.shape[-2:] != data['inputs'].shape[-2:]:
             raise ValueError(
                 f'Clips of {tuple(data["inputs"].shape[-2:])} (height, width) '
                 f'have valid_pixels of {tuple(valid.shape[-2:])}; let '
-                'PackPanopticClip make both.')
+                'PackPanopticClip make both.'
+            )
         data['inputs'].mul_(valid)
         return data
 
-    def img_shape(self, shape: Tuple[int, int]) -> Tuple[int, int]:
+    def img_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Height and width that frames of a shape have before padding.
 
         Args:
@@ -146,7 +151,7 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
             return max(round(height * scale), 1), max_width
         return max_height, max(round(width * scale), 1)
 
-    def preprocess_clip(self, frames: List[Tensor]) -> Tensor:
+    def preprocess_clip(self, frames: list[Tensor]) -> Tensor:
         """Preprocess the frames of one clip.
 
         Args:
@@ -166,6 +171,7 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
                 clip,
                 shape,
                 mode='bilinear',
-                align_corners=bool(self.input_size[1] % 2))
+                align_corners=bool(self.input_size[1] % 2),
+            )
         height, width = self.input_size
         return F.pad(clip, (0, width - shape[1], 0, height - shape[0]))[None]

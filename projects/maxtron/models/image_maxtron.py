@@ -1,5 +1,4 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from typing import List
 
 import torch
 from mmdet.registry import MODELS
@@ -7,7 +6,7 @@ from mmdet.structures import SampleList
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from .heads import ClipShapes
+from ..structures import ClipShapes
 from .maxtron import MaXTron
 
 
@@ -27,8 +26,9 @@ class ImageMaXTron(MaXTron):
     """
 
     @torch.no_grad()
-    def predict(self, inputs: List[Tensor],
-                data_samples: SampleList) -> SampleList:
+    def predict(
+        self, inputs: list[Tensor], data_samples: SampleList
+    ) -> SampleList:
         """Segment images.
 
         Args:
@@ -47,8 +47,10 @@ class ImageMaXTron(MaXTron):
                 clip.shape[-2:],
                 self.data_preprocessor.img_shape(image.shape[-2:]),
                 sample.ori_shape[:2],
-                num_new=1)
-            result, = self.head.predict([(self._forward(clip), shapes)])
+                num_new=1,
+            )
+            (result,) = self.head.predict([(self._forward(clip), shapes)])
             sample.pred_panoptic_seg = PixelData(
-                sem_seg=torch.from_numpy(result.decode())[None])
+                sem_seg=torch.from_numpy(result.decode())[None]
+            )
         return data_samples

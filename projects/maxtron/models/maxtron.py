@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Dict, Iterable, Iterator, List, Optional, Tuple
 
 import torch
 from mmdet.models.mot import BaseMOTModel
@@ -10,9 +10,9 @@ from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .clip_prediction import ClipPrediction
+from ..structures import ClipPrediction
+from .association import check_finite
 from .clip_reader import ClipReader
-from .trackers import check_finite
 
 
 @MODELS.register_module()
@@ -49,25 +49,29 @@ class MaXTron(BaseMOTModel):
             own, so that those of the segmenter would not be trained.
     """
 
-    def __init__(self,
-                 backbone: ConfigType,
-                 head: ConfigType,
-                 neck: OptConfigType = None,
-                 data_preprocessor: OptConfigType = None,
-                 freeze_segmenter: bool = True,
-                 init_cfg: OptMultiConfig = None) -> None:
+    def __init__(
+        self,
+        backbone: ConfigType,
+        head: ConfigType,
+        neck: OptConfigType = None,
+        data_preprocessor: OptConfigType = None,
+        freeze_segmenter: bool = True,
+        init_cfg: OptMultiConfig = None,
+    ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck is not None else None
         self.head = MODELS.build(head)
         self.freeze_segmenter = (
-            freeze_segmenter and self.head.tracker is not None)
+            freeze_segmenter and self.head.tracker is not None
+        )
         if self.freeze_segmenter:
             if self.head.clip_loss_weight:
                 raise ValueError(
                     'model.head.clip_loss_weight is for a segmenter that is '
                     'trained: set model.freeze_segmenter=False, or leave the '
-                    'weight out.')
+                    'weight out.'
+                )
             for name in self.frozen_parts:
                 self.get_submodule(name).requires_grad_(False)
             segmenter = self.head.segmenter
@@ -84,7 +88,8 @@ class MaXTron(BaseMOTModel):
                 'losses of its clips as well: its own heads, which link the '
                 'clips, get no gradient from the tracker, which has others. '
                 'Set model.head.clip_loss_weight, and the criterion of '
-                'model.head.segmenter as in the near-online config.')
+                'model.head.segmenter as in the near-online config.'
+            )
         # Whole clips are computed twice, so there is no use in computing
         # parts of the backbone a third time.
         for module in self.backbone.modules():
@@ -92,18 +97,18 @@ class MaXTron(BaseMOTModel):
                 module.with_cp = False
 
     @property
-    def frozen_parts(self) -> Tuple[str, ...]:
+    def frozen_parts(self) -> tuple[str, ...]:
         """tuple[str]: Sub-modules that stay in evaluation mode, as loaded.
 
         Only what the segmenter shares with the tracker is trained of them.
         """
         if not self.freeze_segmenter:
             return ()
-        neck = () if self.neck is None else ('neck', )
+        neck = () if self.neck is None else ('neck',)
         return ('backbone', *neck, 'head.segmenter')
 
     @property
-    def unused_parts(self) -> Tuple[str, ...]:
+    def unused_parts(self) -> tuple[str, ...]:
         """tuple[str]: Sub-modules that a prediction does without."""
         if self.head.tracker is None or self.head.mode == 'offline':
             return ()
@@ -123,17 +128,18 @@ class MaXTron(BaseMOTModel):
             self.get_submodule(name).eval()
         return self
 
-    def _load_from_state_dict(self, state_dict: Dict[str, Tensor],
-                              prefix: str, *args, **kwargs) -> None:
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args, **kwargs
+    ) -> None:
         """Accept the head of MMDetection's Mask2Former checkpoints."""
         for key in list(state_dict):
             for name in ('panoptic_head.', 'track_head.'):
                 if key.startswith(prefix + name):
-                    new = f'{prefix}head.segmenter.{key[len(prefix + name):]}'
+                    new = f'{prefix}head.segmenter.{key[len(prefix + name) :]}'
                     state_dict[new] = state_dict.pop(key)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
-    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor]:
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor]:
         """Features of a batch of clips.
 
         Args:
@@ -145,8 +151,9 @@ class MaXTron(BaseMOTModel):
         x = self.backbone(inputs.flatten(0, 1))
         return x if self.neck is None else self.neck(x, inputs.shape[1])
 
-    def loss(self, inputs: Tensor,
-             data_samples: TrackSampleList) -> Dict[str, Tensor]:
+    def loss(
+        self, inputs: Tensor, data_samples: TrackSampleList
+    ) -> dict[str, Tensor]:
         """Losses of a batch of clips or, with a tracker, of videos.
 
         Args:
@@ -169,11 +176,21 @@ class MaXTron(BaseMOTModel):
             raise ValueError(
                 f'A training sample has {num_frames} frames, which are no '
                 f'multiple of model.head.test_cfg.clip_len={clip_len}; change '
-                'clip_len of train_dataloader.dataset or that of the model.')
-        *clips, clip_losses = zip(*(
-            self._train_clip(k, inputs[:, k * clip_len:(k + 1) * clip_len], [
-                _cut(sample, k * clip_len, clip_len) for sample in data_samples
-            ]) for k in range(num_frames // clip_len)))
+                'clip_len of train_dataloader.dataset or that of the model.'
+            )
+        *clips, clip_losses = zip(
+            *(
+                self._train_clip(
+                    k,
+                    inputs[:, k * clip_len : (k + 1) * clip_len],
+                    [
+                        _cut(sample, k * clip_len, clip_len)
+                        for sample in data_samples
+                    ],
+                )
+                for k in range(num_frames // clip_len)
+            )
+        )
         losses = self.head.video_loss(*clips, data_samples)
         weight = self.head.clip_loss_weight / len(clip_losses)
         for name in clip_losses[0]:
@@ -187,7 +204,8 @@ class MaXTron(BaseMOTModel):
                 self._segment_clip,
                 *args,
                 use_reentrant=False,
-                context_fn=lambda: (nullcontext(), _buffers_kept(self)))
+                context_fn=lambda: (nullcontext(), _buffers_kept(self)),
+            )
         with torch.no_grad():
             outputs = self._segment_clip(*args)
         # AMP would go on with its copies of weights that the tracker shares,
@@ -197,7 +215,7 @@ class MaXTron(BaseMOTModel):
 
     def _segment_clip(
         self, clip: int, inputs: Tensor, data_samples: TrackSampleList
-    ) -> Tuple[Tensor, Tensor, Tensor, Dict[str, Tensor]]:
+    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         """One clip of each video, in the training of a tracker.
 
         Args:
@@ -218,10 +236,9 @@ class MaXTron(BaseMOTModel):
             losses = self.head.segmenter.loss_by_pred(pred, data_samples, x)
         return pred.queries, pred.embeds, pred.mask_feats, losses
 
-    def _forward(self,
-                 inputs: Tensor,
-                 data_samples: Optional[TrackSampleList] = None
-                 ) -> ClipPrediction:
+    def _forward(
+        self, inputs: Tensor, data_samples: TrackSampleList | None = None
+    ) -> ClipPrediction:
         """Predict clips without post-processing, inputs (N, T, 3, H, W)."""
         return self.forward_clips(inputs)
 
@@ -237,8 +254,9 @@ class MaXTron(BaseMOTModel):
         return self.head(self.extract_feat(inputs), inputs.shape[1])
 
     @torch.no_grad()
-    def predict(self, inputs: Iterable,
-                data_samples: TrackSampleList) -> TrackSampleList:
+    def predict(
+        self, inputs: Iterable, data_samples: TrackSampleList
+    ) -> TrackSampleList:
         """Track and segment whole videos.
 
         Args:
@@ -255,20 +273,26 @@ class MaXTron(BaseMOTModel):
             (:class:`MaXTronPanopticHead`).
         """
         for video, sample in zip(inputs, data_samples):
-            clips = ClipReader(self, video, sample[0].ori_shape[:2],
-                               len(video), sample[0].get('img_shape'))
+            clips = ClipReader(
+                self,
+                video,
+                sample[0].ori_shape[:2],
+                len(video),
+                sample[0].get('img_shape'),
+            )
             results = self.head.predict(clips)
             for frame, result in zip(sample, results, strict=True):
                 frame.set_field(result, self.head.result_field)
         return data_samples
 
     @torch.no_grad()
-    def predict_stream(self,
-                       frames: Iterable[Tensor],
-                       ori_shape: Tuple[int, int],
-                       num_frames: Optional[int] = None,
-                       as_a_whole: bool = False
-                       ) -> Iterator[List[DetDataSample]]:
+    def predict_stream(
+        self,
+        frames: Iterable[Tensor],
+        ori_shape: tuple[int, int],
+        num_frames: int | None = None,
+        as_a_whole: bool = False,
+    ) -> Iterator[list[DetDataSample]]:
         """Track and segment a stream of frames, clip by clip.
 
         Args:
@@ -290,31 +314,37 @@ class MaXTron(BaseMOTModel):
         """
         clips = ClipReader(self, frames, ori_shape, num_frames)
         frame_id = 0
-        for results in ([self.head.predict(clips)] if as_a_whole else
-                        self.head.predict_stream(clips)):
+        for results in (
+            [self.head.predict(clips)]
+            if as_a_whole
+            else self.head.predict_stream(clips)
+        ):
             samples = []
             for result in results:
                 sample = DetDataSample(
-                    metainfo=dict(frame_id=frame_id, ori_shape=ori_shape))
+                    metainfo=dict(frame_id=frame_id, ori_shape=ori_shape)
+                )
                 sample.set_field(result, self.head.result_field)
                 samples.append(sample)
                 frame_id += 1
             yield samples
 
 
-def _cut(sample: TrackDataSample, start: int,
-         length: int) -> TrackDataSample:
+def _cut(sample: TrackDataSample, start: int, length: int) -> TrackDataSample:
     """A clip of a video."""
     clip = TrackDataSample(metainfo=sample.metainfo)
-    clip.video_data_samples = sample.video_data_samples[start:start + length]
+    clip.video_data_samples = sample.video_data_samples[start : start + length]
     return clip
 
 
 @contextmanager
 def _buffers_kept(model: nn.Module) -> Iterator[None]:
     """Keep batch norms from counting what they see a second time."""
-    kept = [(module, name, buffer) for module in model.modules()
-            for name, buffer in module.named_buffers(recurse=False)]
+    kept = [
+        (module, name, buffer)
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
     for module, name, buffer in kept:
         setattr(module, name, buffer.clone())
     try:

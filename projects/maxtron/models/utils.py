@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Numerical precision, shared by layers, losses and matchers."""
+
 import torch
 from torch import Tensor
 

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Visualizers of tracked masks and panoptic videos."""
+
 from .clip_visualizer import ClipLocalVisualizer
 from .mask_drawing import draw_masks, id_colors, to_bitmap
 from .panoptic_truth import PanopticTruth
@@ -13,7 +14,15 @@ from .trajectory_maps import (
 )
 
 __all__ = [
-    'ClipLocalVisualizer', 'PanopticTruth', 'draw_masks', 'draw_trajectory',
-    'id_colors', 'record_calls', 'resize_maps', 'to_bitmap', 'to_cell',
-    'tracking_layers', 'trajectory_maps'
+    'ClipLocalVisualizer',
+    'PanopticTruth',
+    'draw_masks',
+    'draw_trajectory',
+    'id_colors',
+    'record_calls',
+    'resize_maps',
+    'to_bitmap',
+    'to_cell',
+    'tracking_layers',
+    'trajectory_maps',
 ]

@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """MMDetection visualizer for tracked masks."""
-from typing import Iterable, List, Optional
+
+from collections.abc import Iterable
 
 import mmcv
 import numpy as np
@@ -9,7 +10,7 @@ from mmdet.structures import DetDataSample
 from mmdet.visualization import TrackLocalVisualizer
 from mmengine.structures import InstanceData
 
-from ..models.postprocess import INSTANCE_OFFSET, PanopticMap
+from ..structures import INSTANCE_OFFSET, PanopticMap
 from .mask_drawing import draw_masks, id_colors, to_bitmap
 
 # Between the colours of two classes. It keeps those of the first instances of
@@ -34,17 +35,19 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             TrackLocalVisualizer.
     """
 
-    def __init__(self,
-                 name: str = 'visualizer',
-                 line_width: int = 2,
-                 alpha: float = 0.5,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        name: str = 'visualizer',
+        line_width: int = 2,
+        alpha: float = 0.5,
+        **kwargs,
+    ) -> None:
         super().__init__(name, line_width=line_width, alpha=alpha, **kwargs)
 
     # MMEngine keeps the meta on the first process only. In a distributed
     # test each process draws its own videos and needs the class names.
     @property
-    def dataset_meta(self) -> Optional[dict]:
+    def dataset_meta(self) -> dict | None:
         """dict, optional: Classes and palette of the dataset."""
         return self._dataset_meta
 
@@ -52,10 +55,12 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
     def dataset_meta(self, dataset_meta: dict) -> None:
         self._dataset_meta = dataset_meta
 
-    def draw_instances(self,
-                       image: np.ndarray,
-                       instances: InstanceData,
-                       score_thr: float = 0.0) -> np.ndarray:
+    def draw_instances(
+        self,
+        image: np.ndarray,
+        instances: InstanceData,
+        score_thr: float = 0.0,
+    ) -> np.ndarray:
         """Draw the instances of one frame.
 
         Args:
@@ -79,13 +84,15 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             id_colors(instances.instances_id.tolist()),
             self._texts(instances),
             alpha=self.alpha,
-            line_width=int(self.line_width))
+            line_width=int(self.line_width),
+        )
 
     # the name by which MMDet's visualizers call it
     _draw_instances = draw_instances
 
-    def draw_panoptic(self, image: np.ndarray,
-                      panoptic_map: PanopticMap) -> np.ndarray:
+    def draw_panoptic(
+        self, image: np.ndarray, panoptic_map: PanopticMap
+    ) -> np.ndarray:
         """Draw the panoptic segmentation of one frame; void stays as it is.
 
         Args:
@@ -99,7 +106,8 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             ValueError: If the map is of another size than the image.
         """
         numbers, labels = np.divmod(
-            np.array(panoptic_map.segment_ids, np.int64), INSTANCE_OFFSET)
+            np.array(panoptic_map.segment_ids, np.int64), INSTANCE_OFFSET
+        )
         # things first: they are drawn last, with their outlines on top
         order = np.argsort(numbers == 0, kind='stable')
         numbers, labels = numbers[order], labels[order]
@@ -107,27 +115,32 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
         meta = self.dataset_meta or {}
         if meta.get('palette'):
             stuff = numbers == 0
-            colors[stuff] = np.asarray(meta['palette'],
-                                       np.uint8)[labels[stuff]]
+            colors[stuff] = np.asarray(meta['palette'], np.uint8)[
+                labels[stuff]
+            ]
         texts = [
             f'{name} {number}' if number else name
             for name, number in zip(self._names(labels), numbers.tolist())
         ]
         ids = panoptic_map.decode()
         return draw_masks(
-            np.ascontiguousarray(image), [
+            np.ascontiguousarray(image),
+            [
                 to_bitmap(ids == i, image.shape[:2])
                 for i in labels + INSTANCE_OFFSET * numbers
             ],
             colors,
             texts,
             alpha=self.alpha,
-            line_width=int(self.line_width))
+            line_width=int(self.line_width),
+        )
 
-    def draw_prediction(self,
-                        image: np.ndarray,
-                        data_sample: DetDataSample,
-                        score_thr: float = 0.3) -> Optional[np.ndarray]:
+    def draw_prediction(
+        self,
+        image: np.ndarray,
+        data_sample: DetDataSample,
+        score_thr: float = 0.3,
+    ) -> np.ndarray | None:
         """Draw what a model predicted for one frame, of whatever kind.
 
         Args:
@@ -144,13 +157,14 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
         if 'pred_panoptic_map' in data_sample:
             return self.draw_panoptic(image, data_sample.pred_panoptic_map)
         if 'pred_track_instances' in data_sample:
-            return self.draw_instances(image,
-                                       data_sample.pred_track_instances,
-                                       score_thr)
+            return self.draw_instances(
+                image, data_sample.pred_track_instances, score_thr
+            )
         return None
 
-    def _draw_ground_truth(self, image: np.ndarray,
-                           data_sample: DetDataSample) -> Optional[np.ndarray]:
+    def _draw_ground_truth(
+        self, image: np.ndarray, data_sample: DetDataSample
+    ) -> np.ndarray | None:
         """Draw what is annotated; None where nothing is."""
         if 'gt_panoptic_map' in data_sample:
             return self.draw_panoptic(image, data_sample.gt_panoptic_map)
@@ -159,21 +173,21 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             return None
         return self.draw_instances(image, instances)
 
-    def _names(self, labels: Iterable[int]) -> List[str]:
+    def _names(self, labels: Iterable[int]) -> list[str]:
         """Names of classes."""
         classes = (self.dataset_meta or {}).get('classes')
         return [
-            classes[label] if classes else f'class {label}'
-            for label in labels
+            classes[label] if classes else f'class {label}' for label in labels
         ]
 
-    def _texts(self, instances: InstanceData) -> List[str]:
+    def _texts(self, instances: InstanceData) -> list[str]:
         """Labels such as ``'person 3 0.87'``."""
         texts = [
             f'{name} {instance_id}'
             for name, instance_id in zip(
                 self._names(instances.labels.tolist()),
-                instances.instances_id.tolist())
+                instances.instances_id.tolist(),
+            )
         ]
         if 'scores' in instances:
             texts = [
@@ -182,17 +196,19 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             ]
         return texts
 
-    def add_datasample(self,
-                       name: str,
-                       image: np.ndarray,
-                       data_sample: Optional[DetDataSample] = None,
-                       draw_gt: bool = True,
-                       draw_pred: bool = True,
-                       show: bool = False,
-                       wait_time: float = 0,
-                       out_file: Optional[str] = None,
-                       pred_score_thr: float = 0.3,
-                       step: int = 0) -> None:
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: DetDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        pred_score_thr: float = 0.3,
+        step: int = 0,
+    ) -> None:
         """Draw a frame, and show it, write it or send it to the backends.
 
         Ground truth, where the sample has any, is drawn left of the
@@ -223,7 +239,8 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
                 images.append(self._draw_ground_truth(image, data_sample))
             if draw_pred:
                 images.append(
-                    self.draw_prediction(image, data_sample, pred_score_thr))
+                    self.draw_prediction(image, data_sample, pred_score_thr)
+                )
         images = [image for image in images if image is not None]
         drawn = np.concatenate(images, axis=1) if images else image
         self.set_image(drawn)
@@ -235,7 +252,7 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             self.add_image(name, drawn, step)
 
 
-def _annotated_instances(data_sample: DetDataSample) -> Optional[InstanceData]:
+def _annotated_instances(data_sample: DetDataSample) -> InstanceData | None:
     """Annotated instances of a frame; None where it is not annotated.
 
     A lazily loaded test video has its annotations as they were parsed, in
@@ -250,8 +267,11 @@ def _annotated_instances(data_sample: DetDataSample) -> Optional[InstanceData]:
         ann for ann in data_sample.instances if ann.get('mask') is not None
     ]
     return InstanceData(
-        instances_id=np.array([ann['instance_id'] for ann in annotations],
-                              dtype=np.int64),
-        labels=np.array([ann['bbox_label'] for ann in annotations],
-                        dtype=np.int64),
-        masks=[ann['mask'] for ann in annotations])
+        instances_id=np.array(
+            [ann['instance_id'] for ann in annotations], dtype=np.int64
+        ),
+        labels=np.array(
+            [ann['bbox_label'] for ann in annotations], dtype=np.int64
+        ),
+        masks=[ann['mask'] for ann in annotations],
+    )

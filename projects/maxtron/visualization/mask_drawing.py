@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Drawing of tracked masks with OpenCV, fast enough for video."""
-from typing import List, Sequence, Tuple, Union
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from pycocotools import mask as mask_utils
 _GOLDEN_RATIO = 0.6180339887498949
 _SATURATION_VALUE = ((0.85, 1.0), (0.60, 0.95), (1.0, 0.75))
 
-MaskLike = Union[dict, list, np.ndarray, torch.Tensor]
+MaskLike = dict | list | np.ndarray | torch.Tensor
 
 
 def id_colors(ids: Sequence[int]) -> np.ndarray:
@@ -35,7 +36,7 @@ def id_colors(ids: Sequence[int]) -> np.ndarray:
     return (rgb[:, 0] * 255).round().astype(np.uint8)
 
 
-def to_bitmap(mask: MaskLike, size: Tuple[int, int]) -> np.ndarray:
+def to_bitmap(mask: MaskLike, size: tuple[int, int]) -> np.ndarray:
     """Any form of mask as a bitmap.
 
     Args:
@@ -57,17 +58,21 @@ def to_bitmap(mask: MaskLike, size: Tuple[int, int]) -> np.ndarray:
         mask = mask_utils.decode(mask)
     bitmap = np.asarray(mask).astype(bool, copy=False)
     if bitmap.shape != tuple(size):
-        raise ValueError(f'A mask of shape {bitmap.shape} does not fit the '
-                         f'image of shape {tuple(size)}.')
+        raise ValueError(
+            f'A mask of shape {bitmap.shape} does not fit the '
+            f'image of shape {tuple(size)}.'
+        )
     return bitmap
 
 
-def draw_masks(image: np.ndarray,
-               bitmaps: Sequence[np.ndarray],
-               colors: np.ndarray,
-               texts: Sequence[str],
-               alpha: float = 0.5,
-               line_width: int = 2) -> np.ndarray:
+def draw_masks(
+    image: np.ndarray,
+    bitmaps: Sequence[np.ndarray],
+    colors: np.ndarray,
+    texts: Sequence[str],
+    alpha: float = 0.5,
+    line_width: int = 2,
+) -> np.ndarray:
     """Draw masks with contour and label; the first is the topmost.
 
     Args:
@@ -90,26 +95,28 @@ def draw_masks(image: np.ndarray,
         x, y, w, h = _bounding_box(bitmaps[index])
         if w == 0:
             continue
-        inside = np.ascontiguousarray(bitmaps[index][y:y + h, x:x + w])
-        top[y:y + h, x:x + w][inside] = index + 1
+        inside = np.ascontiguousarray(bitmaps[index][y : y + h, x : x + w])
+        top[y : y + h, x : x + w][inside] = index + 1
         # where the mask begins: a corner may be far from all of its parts
         anchors.append((index, (x + int(inside[0].argmax()), y)))
         if line_width:
             outlines.append((index, _outline(inside, (x, y))))
     palette = np.concatenate([np.zeros((1, 3), np.uint8), colors])
-    blend = cv2.addWeighted(image, 1 - alpha, palette.take(top, axis=0),
-                            alpha, 0)
+    blend = cv2.addWeighted(
+        image, 1 - alpha, palette.take(top, axis=0), alpha, 0
+    )
     drawn = image.copy()
     cv2.copyTo(blend, (top > 0).view(np.uint8), drawn)
     for index, outline in outlines:
-        cv2.drawContours(drawn, outline, -1, colors[index].tolist(),
-                         line_width, cv2.LINE_AA)
+        cv2.drawContours(
+            drawn, outline, -1, colors[index].tolist(), line_width, cv2.LINE_AA
+        )
     for index, anchor in anchors:
         draw_label(drawn, texts[index], anchor, colors[index])
     return drawn
 
 
-def _bounding_box(bitmap: np.ndarray) -> Tuple[int, int, int, int]:
+def _bounding_box(bitmap: np.ndarray) -> tuple[int, int, int, int]:
     """Left, top, width and height of a mask, zeros if it is empty.
 
     Unlike cv2.boundingRect it needs no copy of a column-major bitmap, which
@@ -124,17 +131,19 @@ def _bounding_box(bitmap: np.ndarray) -> Tuple[int, int, int, int]:
     return left, top, right - left, bottom - top
 
 
-def _outline(inside: np.ndarray, offset: Tuple[int, int]) -> List[np.ndarray]:
+def _outline(inside: np.ndarray, offset: tuple[int, int]) -> list[np.ndarray]:
     """Outer and inner borders of a mask that is cropped at an offset."""
     return cv2.findContours(
         inside.view(np.uint8),
         cv2.RETR_CCOMP,
         cv2.CHAIN_APPROX_SIMPLE,
-        offset=offset)[0]
+        offset=offset,
+    )[0]
 
 
-def draw_label(image: np.ndarray, text: str, anchor: Tuple[int, int],
-               color: np.ndarray) -> None:
+def draw_label(
+    image: np.ndarray, text: str, anchor: tuple[int, int], color: np.ndarray
+) -> None:
     """Write a label on a patch of its colour, inside the image, in place.
 
     Args:
@@ -144,14 +153,23 @@ def draw_label(image: np.ndarray, text: str, anchor: Tuple[int, int],
         color (np.ndarray): uint8, shape (3, ), channels as in the image.
     """
     height, width = image.shape[:2]
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, min(
-        max(min(height, width) / 1000, 0.35), 1.2)
+    font, scale = (
+        cv2.FONT_HERSHEY_SIMPLEX,
+        min(max(min(height, width) / 1000, 0.35), 1.2),
+    )
     thickness = 1 if scale < 0.8 else 2
     (w, h), below = cv2.getTextSize(text, font, scale, thickness)
     x = max(min(anchor[0], width - w - 1), 0)
     y = max(min(anchor[1], height - h - below - 1), 0)
     cv2.rectangle(image, (x, y), (x + w, y + h + below), color.tolist(), -1)
     bright = color.astype(np.float32).mean() > 110
-    cv2.putText(image, text, (x, y + h + below // 2), font, scale,
-                (0, 0, 0) if bright else (255, 255, 255), thickness,
-                cv2.LINE_AA)
+    cv2.putText(
+        image,
+        text,
+        (x, y + h + below // 2),
+        font,
+        scale,
+        (0, 0, 0) if bright else (255, 255, 255),
+        thickness,
+        cv2.LINE_AA,
+    )

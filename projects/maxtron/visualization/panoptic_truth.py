@@ -1,19 +1,21 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Annotated panoptic maps in the form of the predicted ones."""
+
 from collections import Counter
-from typing import Dict, Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from mmdet.structures import DetDataSample
 
-from ..datasets.panoptic_maps import (
+from ..structures import (
+    IndexMap,
+    PanopticMap,
     index_map,
     read_id_map,
     read_raw_segments,
     thing_flags,
+    thing_id,
 )
-from ..models.postprocess import PanopticMap
-from ..models.postprocess.panoptic_map import IndexMap, thing_id
 
 
 class PanopticTruth:
@@ -27,14 +29,15 @@ class PanopticTruth:
             :func:`mmengine.fileio.get`. Defaults to None.
     """
 
-    def __init__(self, backend_args: Optional[dict] = None) -> None:
+    def __init__(self, backend_args: dict | None = None) -> None:
         self.backend_args = backend_args
         self._video_id = None
-        self._ids: Dict[int, int] = {}
+        self._ids: dict[int, int] = {}
         self._num_things = Counter()
 
-    def read(self, sample: DetDataSample,
-             dataset_meta: dict) -> Optional[PanopticMap]:
+    def read(
+        self, sample: DetDataSample, dataset_meta: dict
+    ) -> PanopticMap | None:
         """Read the map of a frame.
 
         Args:
@@ -61,8 +64,9 @@ class PanopticTruth:
         is_raw = segments is None
         is_thing = thing_flags(dataset_meta)
         where = sample.img_path
-        ids = read_id_map(sample.seg_map_path, where, is_raw,
-                          self.backend_args)
+        ids = read_id_map(
+            sample.seg_map_path, where, is_raw, self.backend_args
+        )
         if is_raw:
             ids, segments = read_raw_segments(ids, is_thing, where)
         void = len(is_thing)
@@ -71,7 +75,9 @@ class PanopticTruth:
         ]
         return PanopticMap(
             IndexMap.encode(index_map(ids, segments, where)),
-            np.array(table, np.int32), void)
+            np.array(table, np.int32),
+            void,
+        )
 
     def panoptic_id(self, segment: dict, is_thing: Sequence[bool]) -> int:
         """The id that a prediction would have for an annotated segment.
@@ -87,7 +93,6 @@ class PanopticTruth:
         if not is_thing[label]:
             return label
         if segment['id'] not in self._ids:
-            self._ids[segment['id']] = thing_id(label,
-                                                self._num_things[label])
+            self._ids[segment['id']] = thing_id(label, self._num_things[label])
             self._num_things[label] += 1
         return self._ids[segment['id']]

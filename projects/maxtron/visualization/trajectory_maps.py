@@ -1,7 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Where a point of a frame looks in every frame of its clip."""
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Dict, Iterator, List, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -10,8 +11,8 @@ import torch.nn.functional as F
 from mmengine.visualization.utils import convert_overlay_heatmap
 from torch import Tensor, nn
 
-from ..models.layers import AxialTrajectoryLayer, SelfAttention
-from ..models.layers.axial_trajectory_encoder import ATTENTIONS
+from ..models.within_clip import AxialTrajectoryLayer, SelfAttention
+from ..models.within_clip.axial_trajectory_encoder import ATTENTIONS
 from .mask_drawing import draw_label
 
 _MARK_COLOR = (255, 0, 0)
@@ -19,7 +20,7 @@ _PANELS_A_ROW = 4
 _GAP = 4  # pixels between panels
 
 
-def tracking_layers(model: nn.Module) -> Dict[str, AxialTrajectoryLayer]:
+def tracking_layers(model: nn.Module) -> dict[str, AxialTrajectoryLayer]:
     """Layers that track within a clip, in the order of the data.
 
     Args:
@@ -36,7 +37,7 @@ def tracking_layers(model: nn.Module) -> Dict[str, AxialTrajectoryLayer]:
 
 
 @contextmanager
-def record_calls(layer: AxialTrajectoryLayer) -> Iterator[List[dict]]:
+def record_calls(layer: AxialTrajectoryLayer) -> Iterator[list[dict]]:
     """Note what the attentions of a layer are called with.
 
     The layer computes as ever, and once this is over nothing remains in it.
@@ -49,7 +50,7 @@ def record_calls(layer: AxialTrajectoryLayer) -> Iterator[List[dict]]:
         once a level, from the coarsest: ``size``, T, H and W, and for each
         attention by its name its query and positional encoding.
     """
-    calls: List[dict] = []
+    calls: list[dict] = []
 
     def begin(_, args):
         calls.append(dict(size=tuple(args[0].shape[1:4])))
@@ -58,7 +59,9 @@ def record_calls(layer: AxialTrajectoryLayer) -> Iterator[List[dict]]:
     for name in ATTENTIONS[layer.attn_type]:
         handles.append(
             getattr(layer, name).register_forward_pre_hook(
-                lambda _, args, name=name: calls[-1].update({name: args})))
+                lambda _, args, name=name: calls[-1].update({name: args})
+            )
+        )
     try:
         yield calls
     finally:
@@ -66,8 +69,9 @@ def record_calls(layer: AxialTrajectoryLayer) -> Iterator[List[dict]]:
             handle.remove()
 
 
-def effective_attention(attention: nn.Module, query: Tensor,
-                        query_pos: Tensor, tokens: Tensor) -> Tensor:
+def effective_attention(
+    attention: nn.Module, query: Tensor, query_pos: Tensor, tokens: Tensor
+) -> Tensor:
     r"""Trajectory attention as one attention over all tokens of all frames.
 
     Step one makes the trajectory points
@@ -95,8 +99,12 @@ def effective_attention(attention: nn.Module, query: Tensor,
     q = q.flatten(1, 2)[:, tokens]
     logits = scale * torch.einsum('bnhd,btphd->bhntp', q, k)
     if isinstance(attention, SelfAttention):
-        return logits.flatten(3).softmax(-1).mean(1).unflatten(
-            2, (num_frames, num_tokens))
+        return (
+            logits.flatten(3)
+            .softmax(-1)
+            .mean(1)
+            .unflatten(2, (num_frames, num_tokens))
+        )
     in_frame = logits.softmax(-1)
     points = torch.einsum('bhntp,btphd->bnthd', in_frame, v).flatten(3)
     queries = torch.arange(len(tokens), device=tokens.device)
@@ -109,8 +117,9 @@ def effective_attention(attention: nn.Module, query: Tensor,
     return in_frame.mean(1) * along[..., None]
 
 
-def trajectory_maps(layer: AxialTrajectoryLayer, call: dict, frame: int,
-                    row: int, column: int) -> Tuple[Tensor, Tensor]:
+def trajectory_maps(
+    layer: AxialTrajectoryLayer, call: dict, frame: int, row: int, column: int
+) -> tuple[Tensor, Tensor]:
     r"""Attention of a reference token to all tokens of its clip.
 
     With full trajectory attention it is :func:`effective_attention`. Of
@@ -146,18 +155,24 @@ def trajectory_maps(layer: AxialTrajectoryLayer, call: dict, frame: int,
     def attend(name, group, tokens):
         query, pos = (None if x is None else x[0, group] for x in call[name])
         return effective_attention(
-            getattr(layer, name), query, pos,
-            torch.as_tensor(tokens, device=query.device))
+            getattr(layer, name),
+            query,
+            pos,
+            torch.as_tensor(tokens, device=query.device),
+        )
 
     if layer.attn_type != 'axial_trajectory':
         token = (frame * height + row) * width + column
         maps = attend('temporal_attn', None, [token])[0, 0].view(size)
     else:
-        along_row = attend('width_attn', slice(row, row + 1),
-                           [frame * width + column])[0, 0]  # (T, W)
+        along_row = attend(
+            'width_attn', slice(row, row + 1), [frame * width + column]
+        )[0, 0]  # (T, W)
         along_columns = attend(
-            'height_attn', slice(None),
-            [s * height + row for s in range(num_frames)])  # (W, T, T, H)
+            'height_attn',
+            slice(None),
+            [s * height + row for s in range(num_frames)],
+        )  # (W, T, T, H)
         maps = torch.einsum('sx,xsty->tyx', along_row, along_columns)
     shares = maps.sum((1, 2))
     return maps / shares[:, None, None], shares
@@ -181,9 +196,12 @@ def to_cell(position: float, num_pixels: int, num_cells: int) -> int:
     return int((position + 0.5) * num_cells / num_pixels)
 
 
-def resize_maps(maps: Tensor, input_shape: Tuple[int, int],
-                img_shape: Tuple[int, int],
-                size: Tuple[int, int]) -> np.ndarray:
+def resize_maps(
+    maps: Tensor,
+    input_shape: tuple[int, int],
+    img_shape: tuple[int, int],
+    size: tuple[int, int],
+) -> np.ndarray:
     """Bring maps of features to frames.
 
     Args:
@@ -200,19 +218,22 @@ def resize_maps(maps: Tensor, input_shape: Tuple[int, int],
         maps[:, None].float(),
         input_shape,
         mode='bilinear',
-        align_corners=bool(input_shape[1] % 2))
-    maps = maps[..., :img_shape[0], :img_shape[1]]
+        align_corners=bool(input_shape[1] % 2),
+    )
+    maps = maps[..., : img_shape[0], : img_shape[1]]
     maps = F.interpolate(maps, size, mode='bilinear', align_corners=False)
     return maps[:, 0].cpu().numpy()
 
 
-def draw_trajectory(frames: Sequence[np.ndarray],
-                    maps: np.ndarray,
-                    texts: Sequence[str],
-                    reference: int,
-                    point: Tuple[int, int],
-                    panel_width: int = 480,
-                    alpha: float = 0.5) -> np.ndarray:
+def draw_trajectory(
+    frames: Sequence[np.ndarray],
+    maps: np.ndarray,
+    texts: Sequence[str],
+    reference: int,
+    point: tuple[int, int],
+    panel_width: int = 480,
+    alpha: float = 0.5,
+) -> np.ndarray:
     """Draw the frames of a clip side by side, each under its heat map.
 
     Args:
@@ -234,7 +255,8 @@ def draw_trajectory(frames: Sequence[np.ndarray],
     panels = []
     for t, (frame, heat, text) in enumerate(zip(frames, maps, texts)):
         panel = convert_overlay_heatmap(
-            cv2.resize(heat, size), cv2.resize(frame, size), alpha)
+            cv2.resize(heat, size), cv2.resize(frame, size), alpha
+        )
         panel = np.ascontiguousarray(panel)
         if t == reference:
             center = tuple(int((x + 0.5) * scale) for x in point)
@@ -242,12 +264,19 @@ def draw_trajectory(frames: Sequence[np.ndarray],
                 cv2.circle(panel, center, radius, color, -1, cv2.LINE_AA)
         draw_label(panel, text, (0, 0), np.array((255, 255, 255), np.uint8))
         panels.append(
-            cv2.copyMakeBorder(panel, *[_GAP // 2] * 4, cv2.BORDER_CONSTANT,
-                               value=(255, 255, 255)))
+            cv2.copyMakeBorder(
+                panel,
+                *[_GAP // 2] * 4,
+                cv2.BORDER_CONSTANT,
+                value=(255, 255, 255),
+            )
+        )
     columns = min(len(panels), _PANELS_A_ROW)
     blank = np.full_like(panels[0], 255)
     panels += [blank] * (-len(panels) % columns)
-    return np.concatenate([
-        np.concatenate(panels[i:i + columns], 1)
-        for i in range(0, len(panels), columns)
-    ])
+    return np.concatenate(
+        [
+            np.concatenate(panels[i : i + columns], 1)
+            for i in range(0, len(panels), columns)
+        ]
+    )

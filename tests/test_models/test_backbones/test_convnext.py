@@ -25,7 +25,8 @@ def weights_apart_from_init(model):
 
 
 @pytest.mark.parametrize(
-    'name', ['convnext', 'convnext_odd', 'convnextv2', 'convnextv2_odd'])
+    'name', ['convnext', 'convnext_odd', 'convnextv2', 'convnextv2_odd']
+)
 def test_golden(name):
     case = load_case(name, 'vps')
     s = case.settings
@@ -44,14 +45,17 @@ def test_original_files_need_no_conversion(tmp_path):
             model={
                 **case.reference_state,  # of Meta's file, as the reference
                 'norm.weight': torch.zeros(64),
-                'head.weight': torch.zeros(1000, 64)
-            }),
-        path)
+                'head.weight': torch.zeros(1000, 64),
+            }
+        ),
+        path,
+    )
     s = case.settings
     model = build(
         dict(depths=s['depths'], channels=s['dims']),
         use_grn=True,
-        init_cfg=dict(type='Pretrained', checkpoint=path))
+        init_cfg=dict(type='Pretrained', checkpoint=path),
+    )
     model.init_weights()
     state = model.state_dict()
     assert state.keys() == case.state.keys()
@@ -66,11 +70,11 @@ def test_mmpretrain_files(tmp_path):
         if '.pointwise_conv' in key and key.endswith('weight'):
             state[key] = value[:, :, None, None]
     torch.save(
-        dict(state_dict={**state, 'head.fc.weight': torch.zeros(2, 64)}),
-        path)
+        dict(state_dict={**state, 'head.fc.weight': torch.zeros(2, 64)}), path
+    )
     model = build(
-        init_cfg=dict(
-            type='Pretrained', checkpoint=path, prefix='backbone.'))
+        init_cfg=dict(type='Pretrained', checkpoint=path, prefix='backbone.')
+    )
     model.init_weights()
     for key, value in source.state_dict().items():
         assert torch.equal(model.state_dict()[key], value)
@@ -80,11 +84,13 @@ def test_random_weights_and_stochastic_depth():
     model = build(drop_path_rate=0.5)
     model.init_weights()
     blocks = [block for stage in model.stages for block in stage]
-    assert [block.drop_path.drop_prob for block in blocks
-            ] == pytest.approx([0., 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert [block.drop_path.drop_prob for block in blocks] == pytest.approx(
+        [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    )
     last = blocks[-1]
     assert last.pointwise_conv1.weight.std().item() == pytest.approx(
-        0.02, rel=0.05)
+        0.02, rel=0.05
+    )
     assert not last.pointwise_conv1.bias.any()
     assert last.gamma.unique().item() == pytest.approx(1e-6)
     assert last.norm.weight.unique().item() == 1
@@ -133,11 +139,14 @@ def test_empty_and_constant_maps_have_gradients_in_v2():
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize('arch, message', [
-    ('huger', 'give one of atto, .*huge, or a dict'),
-    (dict(depths=(1, 1)), 'depths.*channels'),
-    (dict(depths=(1, 1), channels=(8, )), 'same length'),
-])
+@pytest.mark.parametrize(
+    'arch, message',
+    [
+        ('huger', 'give one of atto, .*huge, or a dict'),
+        (dict(depths=(1, 1)), 'depths.*channels'),
+        (dict(depths=(1, 1), channels=(8,)), 'same length'),
+    ],
+)
 def test_unknown_arch(arch, message):
     with pytest.raises(ValueError, match=message):
         build(arch)

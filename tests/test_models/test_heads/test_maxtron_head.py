@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.models import ClipPrediction
-from projects.maxtron.models.heads import ClipShapes
-from projects.maxtron.models.trackers import QueryAssociation, align_queries
+from projects.maxtron.models.association import QueryAssociation, align_queries
+from projects.maxtron.structures import ClipShapes
 
 import pytest
 import torch
@@ -18,7 +18,8 @@ def reference_head(name, case, clip_len):
     cfg = model_cfg(
         f'maxtron-{name}_tube-link_r50',
         settings['num_classes'],
-        num_queries=settings['num_queries'])
+        num_queries=settings['num_queries'],
+    )
     cfg.head.test_cfg.clip_len = clip_len
     head = build(cfg.head).double()
     module = head if name == 'offline' else head.segmenter
@@ -30,14 +31,18 @@ def read_clips(case, head):
     """Clips of 11 frames and their shapes."""
     settings = case.settings
     feats = [
-        0.8 * case.inputs[f'base_{i}'].double() +
-        0.6 * case.inputs[f'drift_{i}'].double() for i in range(4)
+        0.8 * case.inputs[f'base_{i}'].double()
+        + 0.6 * case.inputs[f'drift_{i}'].double()
+        for i in range(4)
     ]
     shapes = [tuple(settings[k]) for k in ('image', 'img_shape', 'ori_shape')]
     for frames, num_new in head.split(
-            range(settings['frames']), settings['frames']):
-        yield (head([feat[frames] for feat in feats], len(frames)),
-               ClipShapes(*shapes, num_new))
+        range(settings['frames']), settings['frames']
+    ):
+        yield (
+            head([feat[frames] for feat in feats], len(frames)),
+            ClipShapes(*shapes, num_new),
+        )
 
 
 def track(head, clips):
@@ -50,10 +55,13 @@ def track(head, clips):
     return association.cls_logits, torch.cat(masks, 1)
 
 
-@pytest.mark.parametrize('case, name, lengths', [
-    ('i_near_online', 'nearonline', [4, 4, 3]),
-    ('i_offline', 'offline', [4, 4, 4]),
-])
+@pytest.mark.parametrize(
+    'case, name, lengths',
+    [
+        ('i_near_online', 'nearonline', [4, 4, 3]),
+        ('i_offline', 'offline', [4, 4, 4]),
+    ],
+)
 def test_inference_equals_reference(case, name, lengths, tmp_path):
     case = load_case(case)
     settings, out = case.settings, case.outputs
@@ -66,17 +74,18 @@ def test_inference_equals_reference(case, name, lengths, tmp_path):
     check_order([clip.embeds for clip, _ in clips], out['indices'])
     assert_norm_parity(cls_logits, out['cls_mean'])
     masks = F.interpolate(
-        masks.transpose(0, 1), settings['image'], mode='bilinear')
+        masks.transpose(0, 1), settings['image'], mode='bilinear'
+    )
     assert_norm_parity(masks[..., ::4, ::4], out['masks_sub'])
-    compare_frames(
-        frames, case, settings['num_classes'], pixels=5, atol=1e-4)
+    compare_frames(frames, case, settings['num_classes'], pixels=5, atol=1e-4)
     compare_submission(
         frames,
         case.info['case'],
         settings['num_classes'],
         tmp_path,
         pixels=5,
-        atol=1e-4)
+        atol=1e-4,
+    )
 
 
 def check_order(embeds, indices):
@@ -92,10 +101,15 @@ def test_offline_head_equals_reference():
     head = reference_head('offline', case, settings['frames_per_clip'])
     with torch.no_grad():
         clips = [
-            head([
-                0.8 * case.inputs[f'base_{i}'].double() +
-                0.6 * case.inputs[f'drift{k}_{i}'].double() for i in range(4)
-            ], head.clip_len) for k in range(settings['clips'])
+            head(
+                [
+                    0.8 * case.inputs[f'base_{i}'].double()
+                    + 0.6 * case.inputs[f'drift{k}_{i}'].double()
+                    for i in range(4)
+                ],
+                head.clip_len,
+            )
+            for k in range(settings['clips'])
         ]
         embeds = [clip.embeds for clip in clips]
         aligned = align_queries([clip.queries for clip in clips], embeds)
@@ -121,15 +135,22 @@ def moving_clips(num_clips=4, num_queries=6, num_frames=2):
     cls = torch.randn((1, num_queries, 4), generator=generator)
     cls[0, :3, 3] = 9  # no object
     for k in range(num_clips):
-        masks = torch.full((1, num_queries, num_frames, 4, 4 * num_queries),
-                           -5.)
+        masks = torch.full(
+            (1, num_queries, num_frames, 4, 4 * num_queries), -5.0
+        )
         for q in range(num_queries):  # one column of blocks per track
-            masks[0, q, :, :, 4 * q:4 * q + 4] = 5
-        clip = ClipPrediction(cls + .1 * k, masks, embeds, embeds)
+            masks[0, q, :, :, 4 * q : 4 * q + 4] = 5
+        clip = ClipPrediction(cls + 0.1 * k, masks, embeds, embeds)
         order = torch.randperm(num_queries, generator=generator)
-        yield (clip.reorder(order) if k else clip), ClipShapes(
-            (4, 4 * num_queries), (4, 4 * num_queries), (8, 8 * num_queries),
-            num_frames)
+        yield (
+            (clip.reorder(order) if k else clip),
+            ClipShapes(
+                (4, 4 * num_queries),
+                (4, 4 * num_queries),
+                (8, 8 * num_queries),
+                num_frames,
+            ),
+        )
 
 
 def test_ids_follow_the_tracks():
@@ -138,30 +159,37 @@ def test_ids_follow_the_tracks():
     whole = head.predict(moving_clips())
     stream = [f for clip in head.predict_stream(moving_clips()) for f in clip]
     assert len(whole) == len(stream) == 8
-    for frames, query in ((whole, lambda ids: (ids - 1) // 3),
-                          (stream, lambda ids: ids - 1)):
+    for frames, query in (
+        (whole, lambda ids: (ids - 1) // 3),
+        (stream, lambda ids: ids - 1),
+    ):
         for frame in frames:
             assert len(frame) == 4
             assert len(set(frame.instances_id.tolist())) == 4
             # a track stays in its column, whatever its place in the clip
             columns = frame.bboxes[:, 0] / 8
-            torch.testing.assert_close(columns,
-                                       query(frame.instances_id).float())
+            torch.testing.assert_close(
+                columns, query(frame.instances_id).float()
+            )
     # One label per query, the best, with the score that the pair has.
     head.max_per_frame = 18
     whole = head.predict(moving_clips())
     whole_scores = dict(
-        zip(whole[-1].instances_id.tolist(), whole[-1].scores.tolist()))
-    for query, label, score in zip(stream[-1].instances_id,
-                                   stream[-1].labels, stream[-1].scores):
+        zip(whole[-1].instances_id.tolist(), whole[-1].scores.tolist())
+    )
+    for query, label, score in zip(
+        stream[-1].instances_id, stream[-1].labels, stream[-1].scores
+    ):
         pair = int(query - 1) * 3 + int(label) + 1
         assert whole_scores[pair] == pytest.approx(float(score))
 
 
 def test_overlap_gives_each_frame_once():
     head = build(model_cfg(num_classes=3).head)
-    clips = [(clip, shapes._replace(num_new=2 - (k > 0)))
-             for k, (clip, shapes) in enumerate(moving_clips())]
+    clips = [
+        (clip, shapes._replace(num_new=2 - (k > 0)))
+        for k, (clip, shapes) in enumerate(moving_clips())
+    ]
     assert len(head.predict(clips)) == 2 + 3
 
 

@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from dataclasses import replace
 
+from projects.maxtron.models.association import QueryAssociation
 from projects.maxtron.models.clip_reader import ClipReader
-from projects.maxtron.models.postprocess import INSTANCE_OFFSET
-from projects.maxtron.models.trackers import QueryAssociation
+from projects.maxtron.structures import INSTANCE_OFFSET
 
 import numpy as np
 import pytest
@@ -22,7 +22,8 @@ INPUT_SIZE = (65, 97)
 def reference_model(name, case):
     """The whole reference network, in float64: see assert_norm_parity."""
     cfg = Config.fromfile(
-        ROOT / f'configs/_base_/models/maxtron-{name}_video-kmax_r50.py')
+        ROOT / f'configs/_base_/models/maxtron-{name}_video-kmax_r50.py'
+    )
     cfg.model.data_preprocessor.input_size = INPUT_SIZE
     cfg.model.head.segmenter.criterion = None
     model = build(cfg.model).double()
@@ -32,8 +33,9 @@ def reference_model(name, case):
 
 @pytest.fixture(scope='module')
 def model():
-    return reference_model('nearonline',
-                           load_case('maxtron_wc_r50_clip', 'vps'))
+    return reference_model(
+        'nearonline', load_case('maxtron_wc_r50_clip', 'vps')
+    )
 
 
 def frames_of(case):
@@ -65,8 +67,9 @@ def stack_ids(panoptic_maps):
 def predict(model, case, mode):
     model.head.mode = mode
     frames = frames_of(case)
-    sample, = model.predict(
-        [frames], [video_sample(len(frames), frames[0].shape[-2:])])
+    (sample,) = model.predict(
+        [frames], [video_sample(len(frames), frames[0].shape[-2:])]
+    )
     return stack_ids(frame.pred_panoptic_map for frame in sample)
 
 
@@ -94,7 +97,8 @@ def link(clips, case):
         index.append(clip.queries[0, :, 0])
         masks.append(clip.mask_logits[0, ::16])
     torch.testing.assert_close(
-        torch.stack(index[1:]).int(), case.outputs['matching'])
+        torch.stack(index[1:]).int(), case.outputs['matching']
+    )
     return association.cls_logits, torch.cat(masks, 1)
 
 
@@ -112,7 +116,8 @@ def test_clip_wise_inference_equals_reference(model):
     # and the same comes out of a stream that does not tell its length
     stream = model.predict_stream(iter(frames_of(case)), (61, 90))
     streamed = stack_ids(
-        sample.pred_panoptic_map for clip in stream for sample in clip)
+        sample.pred_panoptic_map for clip in stream for sample in clip
+    )
     np.testing.assert_array_equal(streamed, expected)
 
 
@@ -124,7 +129,8 @@ def test_offline_inference_equals_reference():
     link(clips, case)
     tracked = []
     hook = model.head.tracker.register_forward_pre_hook(
-        lambda _, args: tracked.append(args[0]))
+        lambda _, args: tracked.append(args[0])
+    )
     with torch.no_grad():
         cls_logits, refined = model.head.refine(clips)
         masks = torch.cat([model.head.segment(*x) for x in refined], 1)
@@ -138,10 +144,12 @@ def test_offline_inference_equals_reference():
     # from stride 4 to the input, without its padding, to the frame
     size = case.settings['raw_size']
     masks = F.interpolate(
-        masks, INPUT_SIZE, mode='bilinear', align_corners=True)
+        masks, INPUT_SIZE, mode='bilinear', align_corners=True
+    )
     width = round(size[1] * INPUT_SIZE[0] / size[0])
     masks = F.interpolate(
-        masks[..., :width], size, mode='bilinear', align_corners=True)
+        masks[..., :width], size, mode='bilinear', align_corners=True
+    )
     assert_norm_parity(masks[::16, :, ::4, ::4], out['postprocessed_masks'])
     differs = panoptic != out['panoptic'].numpy()
     # In float32 the reference has them on the other side of the threshold.
@@ -152,7 +160,8 @@ def test_offline_inference_equals_reference():
 
 def tiny_cfg():
     return Config.fromfile(
-        ROOT / 'configs/_base_/models/maxtron-nearonline_video-kmax_tiny.py')
+        ROOT / 'configs/_base_/models/maxtron-nearonline_video-kmax_tiny.py'
+    )
 
 
 @pytest.mark.parametrize('mode', ['video', 'clip'])
@@ -162,16 +171,19 @@ def test_video_shorter_than_a_clip_and_odd_last_clip(mode):
     model.head.mode = mode
     video = torch.randint(0, 256, (3, 3, 40, 64), dtype=torch.uint8)
     for num_frames in (1, 3):
-        sample, = model.predict([list(video[:num_frames])],
-                                [video_sample(num_frames, (20, 32))])
+        (sample,) = model.predict(
+            [list(video[:num_frames])], [video_sample(num_frames, (20, 32))]
+        )
         shapes = [frame.pred_panoptic_map.shape for frame in sample]
         assert shapes == [(20, 32)] * num_frames
 
 
 def test_bad_test_cfg_is_an_error():
-    for key, value, message in (('mode', 'frame', "'clip' or 'offline'"),
-                                ('clip_len', 1, 'at least 2 frames'),
-                                ('thing_labels', [10], 'labels outside')):
+    for key, value, message in (
+        ('mode', 'frame', "'clip' or 'offline'"),
+        ('clip_len', 1, 'at least 2 frames'),
+        ('thing_labels', [10], 'labels outside'),
+    ):
         bad = tiny_cfg().model
         bad.head.test_cfg[key] = value
         with pytest.raises(ValueError, match=message):

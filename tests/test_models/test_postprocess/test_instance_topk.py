@@ -22,14 +22,23 @@ def test_frames_equal_reference(tmp_path):
     scores, queries, labels = top_pairs(case.outputs['cls'], 100)
     ids = queries * num_classes + labels + 1
     frames = [
-        InstanceData(**frame_instances(
-            encode_frame(mask.float(), *shapes), scores, queries, labels, ids,
-            30)) for mask in case.outputs['mask']
+        InstanceData(
+            **frame_instances(
+                encode_frame(mask.float(), *shapes),
+                scores,
+                queries,
+                labels,
+                ids,
+                30,
+            )
+        )
+        for mask in case.outputs['mask']
     ]
     # Same logits, but two interpolations: a pixel at 0 may flip.
     compare_frames(frames, case, num_classes, pixels=1, atol=1e-5)
     compare_submission(
-        frames, 'j_postprocess', num_classes, tmp_path, pixels=1, atol=1e-5)
+        frames, 'j_postprocess', num_classes, tmp_path, pixels=1, atol=1e-5
+    )
 
 
 def test_chunks_and_empty_masks():
@@ -52,11 +61,12 @@ def test_masks_that_compete_as_single_ones():
         logits[1, i] += margin
     single = binary_logits(logits)
     exact = logits.double()
-    others = torch.stack([
-        torch.cat((exact[:q], exact[q + 1:])).logsumexp(0) for q in range(5)
-    ])
+    others = torch.stack(
+        [torch.cat((exact[:q], exact[q + 1 :])).logsumexp(0) for q in range(5)]
+    )
     torch.testing.assert_close(
-        single.double(), exact - others, rtol=1e-5, atol=1e-5)
+        single.double(), exact - others, rtol=1e-5, atol=1e-5
+    )
     torch.testing.assert_close(single.sigmoid(), logits.softmax(0))
     # so that no pixel is of two masks, wherever between them it lies
     assert (single.topk(2, 0).values.sum(0) <= 1e-4).all()
@@ -64,8 +74,8 @@ def test_masks_that_compete_as_single_ones():
 
 
 def test_corners_are_aligned_on_request():
-    logits = torch.tensor([[[-3., 1]]])  # 0 at 3/4 of the way
+    logits = torch.tensor([[[-3.0, 1]]])  # 0 at 3/4 of the way
     args = ((1, 9), (1, 9), (1, 9))
     for align_corners, left in ((True, 7), (False, 6)):
-        rle, = encode_frame(logits, *args, align_corners).rles
+        (rle,) = encode_frame(logits, *args, align_corners).rles
         assert mask_utils.area(rle) == 9 - left

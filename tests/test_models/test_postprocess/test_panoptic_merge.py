@@ -4,12 +4,13 @@ from itertools import product
 
 from projects.maxtron.datasets.vipseg_categories import VIPSEG_CATEGORIES
 from projects.maxtron.models.postprocess import (
-    INSTANCE_OFFSET,
     PanopticMerger,
     SingleMaskMerger,
-    thing_id,
 )
 from projects.maxtron.models.postprocess.mask_candidates import resize_spans
+from projects.maxtron.structures import INSTANCE_OFFSET, thing_id
+from projects.maxtron.testing import find_ties, resize_logits
+from projects.maxtron.testing.naive_merge import naive_merge
 
 import mmdet.evaluation.functional
 import numpy as np
@@ -18,11 +19,6 @@ import torch
 import torch.nn.functional as F
 
 from tests.parity import load_case
-from tools.analysis_tools.benchmark_panoptic_merge import (
-    find_ties,
-    literal_merge,
-    resize_logits,
-)
 
 VIPSEG_THINGS = [
     category['id'] for category in VIPSEG_CATEGORIES if category['isthing']
@@ -49,80 +45,107 @@ def random_video(num_queries, num_frames, size, num_classes, scale, seed):
     masks = F.interpolate(masks, size, mode='bicubic', align_corners=True)
     masks += 0.1 * torch.randn(masks.shape, generator=generator)
     classes = 3 * torch.randn(
-        num_queries, num_classes + 1, generator=generator)
+        num_queries, num_classes + 1, generator=generator
+    )
     return scale * masks, classes
 
 
-@pytest.mark.parametrize('name', [
-    'panoptic_inference_1', 'panoptic_inference_2'])
+@pytest.mark.parametrize(
+    'name', ['panoptic_inference_1', 'panoptic_inference_2']
+)
 def test_maps_equal_reference(name):
     case = load_case(name, 'vps')
     settings, arrays = case.settings, case.outputs
     size = (settings['height'], settings['width'])
     maps, segments = merge(
-        arrays['mask_logits'], arrays['class_logits'], (size, ) * 3,
-        VIPSEG_THINGS, 124, settings['pixel_confidence_threshold'],
-        settings['class_threshold_thing'], settings['class_threshold_stuff'],
-        settings['overlap_threshold'])
+        arrays['mask_logits'],
+        arrays['class_logits'],
+        (size,) * 3,
+        VIPSEG_THINGS,
+        124,
+        settings['pixel_confidence_threshold'],
+        settings['class_threshold_thing'],
+        settings['class_threshold_stuff'],
+        settings['overlap_threshold'],
+    )
 
     ids = {-1: 124, **{label: label for label in range(124)}}  # theirs: ours
-    ids.update((i, thing_id(i // 100, i % 100))
-               for i in settings['thing_ids_in_order'])
+    ids.update(
+        (i, thing_id(i // 100, i % 100))
+        for i in settings['thing_ids_in_order']
+    )
     expected = arrays['panoptic'].clone().apply_(ids.get)
     assert decode(maps).equal(expected)
     for frame, exact in zip(maps, expected):
         present = set(exact.unique().tolist())
         assert frame.segment_ids == sorted(present - {124})
     things = [segment for segment in segments if segment.isthing]
-    assert [s.id for s in things
-            ] == [ids[i] for i in settings['thing_ids_in_order']]
+    assert [s.id for s in things] == [
+        ids[i] for i in settings['thing_ids_in_order']
+    ]
     for segment, theirs in zip(things, settings['thing_ids_in_order']):
         torch.testing.assert_close(
             F.normalize(arrays['embeddings'][segment.query], dim=0),
-            arrays[f'embedding_{theirs}'])
+            arrays[f'embedding_{theirs}'],
+        )
 
 
 def test_resizing_equals_reference():
     case = load_case('near_online_video_wise_7frames', 'vps')
     masks = case.outputs['aligned_masks']
-    sizes = zip(masks.shape[-2:], case.settings['image_size'],
-                case.settings['raw_size'], case.settings['raw_size'], (16, 7))
+    sizes = zip(
+        masks.shape[-2:],
+        case.settings['image_size'],
+        case.settings['raw_size'],
+        case.settings['raw_size'],
+        (16, 7),
+    )
     for dim, args in zip((-2, -1), sizes):
-        masks = torch.cat([
-            torch.tensordot(
-                masks.movedim(dim, -1)[..., span.source], span.weights.T,
-                1).movedim(-1, dim)
-            for span in resize_spans(*args, True, masks.device)
-        ], dim)
+        masks = torch.cat(
+            [
+                torch.tensordot(
+                    masks.movedim(dim, -1)[..., span.source], span.weights.T, 1
+                ).movedim(-1, dim)
+                for span in resize_spans(*args, True, masks.device)
+            ],
+            dim,
+        )
     torch.testing.assert_close(
         masks[..., ::4, ::4],
         case.outputs['postprocessed_masks'],
         rtol=1e-4,
-        atol=1e-4)
+        atol=1e-4,
+    )
 
 
 # size of logits, padded input, without padding, original image
-SHAPES = [((9, 13), (33, 49), (30, 41), (30, 41)),
-          ((17, 11), (65, 41), (65, 36), (180, 99)),
-          ((12, 20), (12, 20), (12, 20), (12, 20)),
-          ((20, 31), (77, 121), (77, 118), (23, 40)),
-          ((8, 8), (32, 32), (1, 32), (1, 77)), ((1, 1), (1, 1), (1, 1),
-                                                (5, 6))]
+SHAPES = [
+    ((9, 13), (33, 49), (30, 41), (30, 41)),
+    ((17, 11), (65, 41), (65, 36), (180, 99)),
+    ((12, 20), (12, 20), (12, 20), (12, 20)),
+    ((20, 31), (77, 121), (77, 118), (23, 40)),
+    ((8, 8), (32, 32), (1, 32), (1, 77)),
+    ((1, 1), (1, 1), (1, 1), (5, 6)),
+]
 # pixel, thing, stuff and overlap threshold
-THRESHOLDS = [(.3, .2, .3, .8), (.4, .7, .5, .8), (.06, .05, .1, .4),
-              (.55, 0, 0, 0)]
+THRESHOLDS = [
+    (0.3, 0.2, 0.3, 0.8),
+    (0.4, 0.7, 0.5, 0.8),
+    (0.06, 0.05, 0.1, 0.4),
+    (0.55, 0, 0, 0),
+]
 
 
 @pytest.mark.parametrize('device', DEVICES)
 @pytest.mark.parametrize(
-    'compete, shapes, thresholds',
-    product([True, False], SHAPES, THRESHOLDS))
+    'compete, shapes, thresholds', product([True, False], SHAPES, THRESHOLDS)
+)
 def test_equals_the_plain_algorithm(compete, shapes, thresholds, device):
     size, *shapes = shapes
     segments, num_ties, num_pixels = 0, 0, 0
-    for seed, (queries, frames, scale) in enumerate([
-        (1, 1, 4), (7, 3, 4), (40, 1, .5), (130, 2, 12),
-        (33, 2, 150)]):
+    for seed, (queries, frames, scale) in enumerate(
+        [(1, 1, 4), (7, 3, 4), (40, 1, 0.5), (130, 2, 12), (33, 2, 150)]
+    ):
         masks, classes = random_video(queries, frames, size, 9, scale, seed)
         masks, classes = masks.to(device), classes.to(device)
         things = (0, 2, 4, 6, 8)
@@ -135,12 +158,17 @@ def test_equals_the_plain_algorithm(compete, shapes, thresholds, device):
             9,
             *thresholds,
             compete=compete,
-            align_corners=compete)
+            align_corners=compete,
+        )
         full = resize_logits(masks, *shapes, align_corners=compete)
-        expected = literal_merge(full, classes, things, *thresholds, compete)
+        expected = naive_merge(full, classes, things, *thresholds, compete)
         # the rounding of logits grows with them, and so of probabilities
-        ties = find_ties(full, thresholds[0], margin=1e-6 * max(scale, 1),
-                         masks_compete=compete)
+        ties = find_ties(
+            full,
+            thresholds[0],
+            margin=1e-6 * max(scale, 1),
+            masks_compete=compete,
+        )
         different = decode(maps) != expected.cpu()
         assert not (different & ~ties.cpu()).any(), (queries, scale)
         ids = set(expected.unique().tolist()) - {9}
@@ -177,7 +205,7 @@ def test_chunks_and_clips_do_not_matter():
         torch.set_num_threads(num_threads)
 
 
-def one_hot_video(columns, num_queries, strength=30.):
+def one_hot_video(columns, num_queries, strength=30.0):
     """One row of pixels; each is given to some queries in equal parts."""
     masks = torch.zeros(num_queries, 1, 1, len(columns))
     for i, queries in enumerate(columns):
@@ -190,26 +218,30 @@ def test_rules_one_by_one():
     # one of three pixels is left; 3 and 4: the same pixels; 5: too low a class
     # score; 6: nowhere
     masks = one_hot_video(
-        [{0}, {0}, {0, 2}, {0, 2}, {2}, {1}, {3, 4}, {3, 4}, {5}, ()], 7)
-    classes = torch.full((7, 4), -20.)
+        [{0}, {0}, {0, 2}, {0, 2}, {2}, {1}, {3, 4}, {3, 4}, {5}, ()], 7
+    )
+    classes = torch.full((7, 4), -20.0)
     labels = [1, 1, 1, 2, 2, 2, 2]
-    classes[range(7), labels] = torch.tensor([9., 8, 7, 6, 5, 4, 3])
+    classes[range(7), labels] = torch.tensor([9.0, 8, 7, 6, 5, 4, 3])
     classes[5, 3] = 6  # void
     shape = (1, 10)
-    maps, segments = merge(masks, classes, (shape, ) * 3, [2], 3, .4, .5, .5,
-                           .5)
-    assert maps[0].decode().tolist() == [
-        [1, 1, 1, 1, 3, 1, 1002, 1002, 3, 3]]
+    maps, segments = merge(
+        masks, classes, (shape,) * 3, [2], 3, 0.4, 0.5, 0.5, 0.5
+    )
+    assert maps[0].decode().tolist() == [[1, 1, 1, 1, 3, 1, 1002, 1002, 3, 3]]
     assert [s[:3] for s in segments] == [(1, 1, 1), (1002, 2, 3)]
     assert maps[0].decode().dtype == np.int32
     # the overlap must exceed the threshold: 2 gets one of its three pixels
-    below, at = (merge(masks, classes, (shape, ) * 3, [2], 3, .4, .5, .5,
-                       overlap).maps[0].decode()[0, 4]
-                 for overlap in (.333, 1 / 3))
+    below, at = (
+        merge(masks, classes, (shape,) * 3, [2], 3, 0.4, 0.5, 0.5, overlap)
+        .maps[0]
+        .decode()[0, 4]
+        for overlap in (0.333, 1 / 3)
+    )
     assert (below, at) == (1, 3)
     # a class score at the threshold is not enough
     score = classes.softmax(-1)[3, 2].item()
-    maps, _ = merge(masks, classes, (shape, ) * 3, [2], 3, .4, score, .5, .5)
+    maps, _ = merge(masks, classes, (shape,) * 3, [2], 3, 0.4, score, 0.5, 0.5)
     assert 1002 not in maps[0].segment_ids
 
 
@@ -218,8 +250,9 @@ def test_more_than_hundred_instances_of_a_class():
     classes = torch.zeros(130, 4)
     classes[:, 1] = 9 - torch.arange(130) / 100
     shape = (1, 130)
-    maps, segments = merge(masks, classes, (shape, ) * 3, [1], 3, .5, .2, .2,
-                           .8)
+    maps, segments = merge(
+        masks, classes, (shape,) * 3, [1], 3, 0.5, 0.2, 0.2, 0.8
+    )
     expected = [1 + 1000 * (k + 1) for k in range(130)]
     assert maps[0].decode()[0].tolist() == expected
     assert [segment.id for segment in segments] == expected
@@ -228,7 +261,9 @@ def test_more_than_hundred_instances_of_a_class():
 
 def test_all_void():
     masks, classes = random_video(9, 2, (6, 8), 5, 0.1, seed=0)
-    maps, segments = merge(masks, classes, [(24, 32)] * 3, [0], 5, .5, 0, 0, 0)
+    maps, segments = merge(
+        masks, classes, [(24, 32)] * 3, [0], 5, 0.5, 0, 0, 0
+    )
     assert segments == [] and maps[1].segment_ids == []
     assert (decode(maps) == 5).all() and maps[1].shape == (24, 32)
 
@@ -236,8 +271,9 @@ def test_all_void():
 def test_relabelled_and_pickled_maps():
     size, *shapes = SHAPES[1]
     masks, classes = random_video(12, 1, size, 4, 6, seed=1)
-    (frame, ), segments = merge(masks, classes, shapes, [0, 1, 2, 3], 4, .3, 0,
-                                0, .3)
+    (frame,), segments = merge(
+        masks, classes, shapes, [0, 1, 2, 3], 4, 0.3, 0, 0, 0.3
+    )
     a, b = frame.segment_ids[:2]
     other = frame.relabel({a: b, b: 7000})
     old, new = frame.decode(), other.decode()
@@ -267,10 +303,10 @@ def test_half_precision_logits_and_fast_matmul():
 
 def test_bad_input():
     with pytest.raises(ValueError, match='pixel_thr=0 must lie between'):
-        PanopticMerger([0], 3, 0, .2, .3, .8)
+        PanopticMerger([0], 3, 0, 0.2, 0.3, 0.8)
     with pytest.raises(ValueError, match=r'holds \[3\], but .* 0 to 2'):
-        PanopticMerger([1, 3], 3, .4, .2, .3, .8)
-    merger = PanopticMerger([0], 3, .4, .2, .3, .8)
+        PanopticMerger([1, 3], 3, 0.4, 0.2, 0.3, 0.8)
+    merger = PanopticMerger([0], 3, 0.4, 0.2, 0.3, 0.8)
     with pytest.raises(ValueError, match='no frame to merge'):
         merger.merge(torch.zeros(5, 4))
     with pytest.raises(ValueError, match='must fit into'):

@@ -5,17 +5,22 @@ One module for each code base, or for each of its modules. The latter hold
 ``RENAMES``: pairs of a regular expression and its replacement, which are
 applied in their order to names without the prefix of the module.
 """
-import re
-from typing import Iterable
 
-from . import backbones, vis, vps
-from .names import Names
+import re
+from collections.abc import Iterable
+
+from tools.model_converters.rules import backbones, vis, vps
+from tools.model_converters.rules.names import Names
 
 # The first pattern that a key begins with tells the code base.
 _MARKS = (
     (re.compile(r'cross_clip_tracking_module\.'), vps.OFFLINE_NAMES),
-    (re.compile(r'sem_seg_head\.|backbone\.(stem|res\d|downsample_layers)\.'),
-     vps.NAMES),
+    (
+        re.compile(
+            r'sem_seg_head\.|backbone\.(stem|res\d|downsample_layers)\.'
+        ),
+        vps.NAMES,
+    ),
     (re.compile(r'(stem|res\d|downsample_layers)\.'), backbones.NAMES),
 )
 

@@ -4,9 +4,17 @@
 Relative to the backbone. They are those of the reference's VPS code and of
 the files with ImageNet weights that it starts from.
 """
+
 import re
 
-from .names import AFFINE, STATISTICS, WEIGHT, Names, any_of, replace
+from tools.model_converters.rules.names import (
+    AFFINE,
+    STATISTICS,
+    WEIGHT,
+    Names,
+    any_of,
+    replace,
+)
 
 _CONV = r'(stem\.conv1|res[2-5]\.\d+\.(conv[123]|shortcut))\.'
 _BLOCK = r'stages\.\d\.\d+\.'
@@ -18,7 +26,7 @@ KNOWN = (
     _BLOCK + r'gamma',
     _BLOCK + r'grn\.(gamma|beta)',
 )
-_STAGES = tuple((fr'^res{i + 1}\.', f'layer{i}.') for i in range(1, 5))
+_STAGES = tuple((rf'^res{i + 1}\.', f'layer{i}.') for i in range(1, 5))
 RENAMES = (
     (r'^stem\.', ''),
     *_STAGES,
@@ -34,6 +42,9 @@ NAMES = Names(
     known=any_of(*KNOWN),
     rename=lambda key: replace(RENAMES, key),
     dropped=(
-        (re.compile(r'(norm|head|stem\.fc)\.'),
-         'part of the classification head, which the backbone does not have'),
-    ))
+        (
+            re.compile(r'(norm|head|stem\.fc)\.'),
+            'part of the classification head, not of the backbone',
+        ),
+    ),
+)

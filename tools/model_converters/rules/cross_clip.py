@@ -5,8 +5,14 @@ The tracker itself is the same in both code bases: a part of the head in the
 VIS one, and in the VPS one a module that has heads of its own. Names relative
 to either become names relative to 'head.'.
 """
-from . import kmax_decoder
-from .names import AFFINE, STATISTICS, conv_bn, replace
+
+from tools.model_converters.rules import kmax_decoder
+from tools.model_converters.rules.names import (
+    AFFINE,
+    STATISTICS,
+    conv_bn,
+    replace,
+)
 
 _ATTENTION = r'transformer_trajectory_self_attention_layers\.'
 _ASPP = r'conv_short_aggregate_layers\.'
@@ -29,14 +35,17 @@ VPS = (
 
 _LAYER = r'tracker.layers.\1.'
 RENAMES = (
-    (fr'^{_ATTENTION}(\d+)\.self_attn\.', f'{_LAYER}attn.'),
-    (fr'^{_ATTENTION}(\d+)\.norm\.', f'{_LAYER}norm1.'),
-    (fr'^{_ASPP}(\d+)\._aspp_conv(\d+)\.', fr'{_LAYER}aspp.convs.\2.'),
-    (fr'^{_ASPP}(\d+)\._proj_conv_bn_act\.conv\.', f'{_LAYER}aspp.proj.'),
-    (fr'^{_ASPP}(\d+)\._proj_conv_bn_act\.norm\.', f'{_LAYER}aspp.norm.'),
+    (rf'^{_ATTENTION}(\d+)\.self_attn\.', f'{_LAYER}attn.'),
+    (rf'^{_ATTENTION}(\d+)\.norm\.', f'{_LAYER}norm1.'),
+    (rf'^{_ASPP}(\d+)\._aspp_conv(\d+)\.', rf'{_LAYER}aspp.convs.\2.'),
+    (rf'^{_ASPP}(\d+)\._proj_conv_bn_act\.conv\.', f'{_LAYER}aspp.proj.'),
+    (rf'^{_ASPP}(\d+)\._proj_conv_bn_act\.norm\.', f'{_LAYER}aspp.norm.'),
     (r'^conv_norms\.(\d+)\.', f'{_LAYER}norm2.'),
-    (r'^(activation_proj|_predictor\._transformer_class_activation_head'
-     r'\.conv)\.', 'tracker.cls_weight.'),
+    (
+        r'^(activation_proj|_predictor\._transformer_class_activation_head'
+        r'\.conv)\.',
+        'tracker.cls_weight.',
+    ),
 )
 
 
@@ -47,4 +56,5 @@ def rename(key: str) -> str:
         return new
     # Its heads are called as those of the decoder, whose copies they are.
     return replace(kmax_decoder.RENAMES, key).replace(
-        'transformer_decoder.', 'tracker_heads.', 1)
+        'transformer_decoder.', 'tracker_heads.', 1
+    )

@@ -5,6 +5,7 @@ From names after 'sem_seg_head.predictor.' to names relative to the segmenter
 ('head.segmenter.'), since the auxiliary semantic branch is none of the
 transformer decoder here.
 """
+
 import re
 
 _SEMANTIC = {
@@ -56,7 +57,9 @@ RENAMES = (
     (r'\.norm\.', '.bn.'),
     (r'^(?!_auxiliary_semantic_predictor\.)', 'transformer_decoder.'),
     (r'\b_aspp_conv(\d)\.', r'convs.\1.'),
-    *((rf'(^|(?<=\.)){re.escape(old)}\.', new + '.')
-      for part in (_SEMANTIC, _LAYER, _PREDICTOR, _DECODER)
-      for old, new in part.items()),
+    *(
+        (rf'(^|(?<=\.)){re.escape(old)}\.', new + '.')
+        for part in (_SEMANTIC, _LAYER, _PREDICTOR, _DECODER)
+        for old, new in part.items()
+    ),
 )

@@ -1,10 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """What the rules of all code bases have in common."""
-import re
-from dataclasses import dataclass
-from typing import Callable, Iterable, Optional, Pattern, Tuple
 
-Renames = Tuple[Tuple[str, str], ...]
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from re import Pattern
+
+Renames = tuple[tuple[str, str], ...]
 
 # Ends of names in modules with weights, and in batch normalisation.
 WEIGHT = 'weight'
@@ -26,11 +28,12 @@ class Names:
         explain (Callable, optional): Gives a hint on a list of unknown
             names. Defaults to None.
     """
+
     title: str
     known: Pattern
     rename: Callable[[str], str]
-    dropped: Tuple[Tuple[Pattern, str], ...] = ()
-    explain: Optional[Callable[[Iterable[str]], str]] = None
+    dropped: tuple[tuple[Pattern, str], ...] = ()
+    explain: Callable[[Iterable[str]], str] | None = None
 
 
 def any_of(*patterns: str) -> Pattern:
@@ -38,11 +41,11 @@ def any_of(*patterns: str) -> Pattern:
     return re.compile('|'.join(f'(?:{pattern})' for pattern in patterns))
 
 
-def conv_bn(name: str,
-            conv: str = WEIGHT,
-            norm: str = STATISTICS) -> Tuple[str, str]:
+def conv_bn(
+    name: str, conv: str = WEIGHT, norm: str = STATISTICS
+) -> tuple[str, str]:
     """Patterns for a convolution and its norm, of the VPS code base."""
-    return fr'{name}\.conv\.{conv}', fr'{name}\.norm\.{norm}'
+    return rf'{name}\.conv\.{conv}', rf'{name}\.norm\.{norm}'
 
 
 def replace(renames: Renames, key: str) -> str:

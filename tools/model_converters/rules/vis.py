@@ -1,10 +1,17 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Names of the reference's VIS code: MMDetection 2.x."""
-import re
-from typing import Iterable
 
-from . import cross_clip
-from .names import AFFINE, STATISTICS, Names, any_of, replace
+import re
+from collections.abc import Iterable
+
+from tools.model_converters.rules import cross_clip
+from tools.model_converters.rules.names import (
+    AFFINE,
+    STATISTICS,
+    Names,
+    any_of,
+    replace,
+)
 
 # Names of the reference that are known, as patterns of whole keys. A part
 # that ends in '.' holds a module whose own parameters are weight and bias.
@@ -50,13 +57,16 @@ _PARAMETERS = (
 )
 # In this order, on the whole name.
 _RENAMES = (
-    *((old.replace('^', fr'^{_HEAD}'), f'head.{new}')
-      for old, new in cross_clip.RENAMES),
+    *(
+        (old.replace('^', rf'^{_HEAD}'), f'head.{new}')
+        for old, new in cross_clip.RENAMES
+    ),
     (r'^panoptic_head\.', 'head.segmenter.'),
-    (r'(pixel_decoder\.encoder\.layers\.\d+\.)attentions\.0\.',
-     r'\1self_attn.'),
-    (r'(transformer_decoder\.layers\.\d+\.)attentions\.0\.',
-     r'\1cross_attn.'),
+    (
+        r'(pixel_decoder\.encoder\.layers\.\d+\.)attentions\.0\.',
+        r'\1self_attn.',
+    ),
+    (r'(transformer_decoder\.layers\.\d+\.)attentions\.0\.', r'\1cross_attn.'),
     (r'(transformer_decoder\.layers\.\d+\.)attentions\.1\.', r'\1self_attn.'),
     (r'(coder\.layers\.\d+\.)ffns\.0\.', r'\1ffn.'),
     (r'self_attn\.temporal_layer\.', 'self_attn.'),
@@ -66,19 +76,29 @@ _RENAMES = (
 
 def _explain(unknown: Iterable[str]) -> str:
     """Tell names of MMDetection 3.x from others."""
-    if any('.self_attn.' in key or key.startswith('head.')
-           for key in unknown):
-        return ('\nThe names look like those of MMDetection 3.x: such a file '
-                'needs no conversion, give it to load_from as it is.')
+    if any('.self_attn.' in key or key.startswith('head.') for key in unknown):
+        return (
+            '\nThe names look like those of MMDetection 3.x: such a file '
+            'needs no conversion, give it to load_from as it is.'
+        )
     return ''
 
 
 NAMES = Names(
     title='a VIS checkpoint of the reference (MMDetection 2.x names)',
-    known=any_of(*(module + AFFINE for module in _MODULES),
-                 *(norm + STATISTICS for norm in _NORMS_WITH_STATISTICS),
-                 *_PARAMETERS, *(_HEAD + name for name in cross_clip.VIS)),
+    known=any_of(
+        *(module + AFFINE for module in _MODULES),
+        *(norm + STATISTICS for norm in _NORMS_WITH_STATISTICS),
+        *_PARAMETERS,
+        *(_HEAD + name for name in cross_clip.VIS),
+    ),
     rename=lambda key: replace(_RENAMES, key),
-    dropped=((re.compile('ema_'), 'moving average of the weights; the '
-              'weights themselves are converted'), ),
-    explain=_explain)
+    dropped=(
+        (
+            re.compile('ema_'),
+            'moving average of the weights; the '
+            'weights themselves are converted',
+        ),
+    ),
+    explain=_explain,
+)

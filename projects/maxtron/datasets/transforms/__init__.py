@@ -4,15 +4,21 @@ from .clip import ClipCrop, ClipSampler, RejectEmpty
 from .copy_paste import VideoCopyPaste
 from .lazy_video import PackLazyVideo, VideoFrames
 from .loading import LoadVideoFrame, TracksToPanopticMap
-from .panoptic_clip import (
-    LoadPanopticMap,
-    PackPanopticClip,
-    RandomClipSampler,
-)
+from .panoptic_clip import LoadPanopticMap, PackPanopticClip, RandomClipSampler
 
 __all__ = [
-    'ClipCrop', 'ClipSampler', 'LoadPanopticMap', 'LoadVideoFrame',
-    'PackLazyVideo', 'PackPanopticClip', 'PadToCanvas', 'RandomClipSampler',
-    'RejectEmpty', 'SSDColorJitter', 'ScaleJitter', 'TracksToPanopticMap',
-    'VideoCopyPaste', 'VideoFrames'
+    'ClipCrop',
+    'ClipSampler',
+    'LoadPanopticMap',
+    'LoadVideoFrame',
+    'PackLazyVideo',
+    'PackPanopticClip',
+    'PadToCanvas',
+    'RandomClipSampler',
+    'RejectEmpty',
+    'SSDColorJitter',
+    'ScaleJitter',
+    'TracksToPanopticMap',
+    'VideoCopyPaste',
+    'VideoFrames',
 ]

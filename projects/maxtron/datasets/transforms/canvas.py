@@ -1,8 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Bringing frames onto a canvas of fixed size, and their colours."""
 
-from typing import Tuple
-
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -43,13 +41,15 @@ class ScaleJitter(BaseTransform):
         ValueError: If a value is not positive, or the range empty.
     """
 
-    def __init__(self, canvas: Tuple[int, int],
-                 ratio_range: Tuple[float, float]) -> None:
+    def __init__(
+        self, canvas: tuple[int, int], ratio_range: tuple[float, float]
+    ) -> None:
         if min(canvas) < 1 or not 0 < ratio_range[0] <= ratio_range[1]:
             raise ValueError(
                 f'ScaleJitter(canvas={canvas}, ratio_range={ratio_range}): '
                 'the canvas is (width, height) in pixels, the range (low, '
-                'high) of positive factors.')
+                'high) of positive factors.'
+            )
         self.canvas = tuple(canvas)
         self.ratio_range = tuple(ratio_range)
 
@@ -69,21 +69,27 @@ class ScaleJitter(BaseTransform):
         """
         height, width = results['img'].shape[:2]
         ratio = self._random_ratio()
-        ratio = min(self.canvas[0] * ratio / width,
-                    self.canvas[1] * ratio / height)
+        ratio = min(
+            self.canvas[0] * ratio / width, self.canvas[1] * ratio / height
+        )
         size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-        for key, method in (('img', Image.Resampling.BILINEAR),
-                            ('gt_seg_map', Image.Resampling.NEAREST)):
+        for key, method in (
+            ('img', Image.Resampling.BILINEAR),
+            ('gt_seg_map', Image.Resampling.NEAREST),
+        ):
             if key in results:
                 results[key] = np.array(
-                    Image.fromarray(results[key]).resize(size, method))
+                    Image.fromarray(results[key]).resize(size, method)
+                )
         results['img_shape'] = size[::-1]
         results['scale_factor'] = (size[0] / width, size[1] / height)
         return results
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(canvas={self.canvas}, '
-                f'ratio_range={self.ratio_range})')
+        return (
+            f'{self.__class__.__name__}(canvas={self.canvas}, '
+            f'ratio_range={self.ratio_range})'
+        )
 
 
 @TRANSFORMS.register_module()
@@ -106,7 +112,7 @@ class PadToCanvas(Pad):
         canvas (tuple[int, int]): Width and height in pixels.
     """
 
-    def __init__(self, canvas: Tuple[int, int]) -> None:
+    def __init__(self, canvas: tuple[int, int]) -> None:
         super().__init__(size=tuple(canvas), pad_val=dict(img=0, seg=0))
 
     def transform(self, results: dict) -> dict:
@@ -154,11 +160,13 @@ class SSDColorJitter(BaseTransform):
             Defaults to 18.
     """
 
-    def __init__(self,
-                 brightness_delta: float = 32,
-                 contrast_range: Tuple[float, float] = (0.5, 1.5),
-                 saturation_range: Tuple[float, float] = (0.5, 1.5),
-                 hue_delta: int = 18) -> None:
+    def __init__(
+        self,
+        brightness_delta: float = 32,
+        contrast_range: tuple[float, float] = (0.5, 1.5),
+        saturation_range: tuple[float, float] = (0.5, 1.5),
+        hue_delta: int = 18,
+    ) -> None:
         self.brightness_delta = brightness_delta
         self.contrast_range = tuple(contrast_range)
         self.saturation_range = tuple(saturation_range)
@@ -169,11 +177,13 @@ class SSDColorJitter(BaseTransform):
         """Draw all changes; None stands for one that is left out."""
         changes = dict(
             contrast_first=np.random.rand() < 0.5,
-            brightness=np.random.uniform(-self.brightness_delta,
-                                         self.brightness_delta),
+            brightness=np.random.uniform(
+                -self.brightness_delta, self.brightness_delta
+            ),
             contrast=np.random.uniform(*self.contrast_range),
             saturation=np.random.uniform(*self.saturation_range),
-            hue=np.random.randint(-self.hue_delta, self.hue_delta + 1))
+            hue=np.random.randint(-self.hue_delta, self.hue_delta + 1),
+        )
         for key in ('brightness', 'contrast', 'saturation', 'hue'):
             if np.random.rand() < 0.5:
                 changes[key] = None
@@ -195,8 +205,10 @@ class SSDColorJitter(BaseTransform):
         for first in (True, False):
             if not first:
                 img = self._change_hsv(img, changes)
-            if (changes['contrast'] is not None
-                    and changes['contrast_first'] == first):
+            if (
+                changes['contrast'] is not None
+                and changes['contrast_first'] == first
+            ):
                 img = cv2.LUT(img, _byte_table(changes['contrast'], 0))
         results['img'] = img
         return results
@@ -217,11 +229,13 @@ class SSDColorJitter(BaseTransform):
         return img
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}('
-                f'brightness_delta={self.brightness_delta}, '
-                f'contrast_range={self.contrast_range}, '
-                f'saturation_range={self.saturation_range}, '
-                f'hue_delta={self.hue_delta})')
+        return (
+            f'{self.__class__.__name__}('
+            f'brightness_delta={self.brightness_delta}, '
+            f'contrast_range={self.contrast_range}, '
+            f'saturation_range={self.saturation_range}, '
+            f'hue_delta={self.hue_delta})'
+        )
 
 
 def _byte_table(factor: float, summand: float) -> np.ndarray:

@@ -1,8 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Transforms of a whole clip: sampling, cropping, rejecting."""
 
-from typing import Dict, List, Optional, Tuple
-
 import numpy as np
 from mmcv.transforms import BaseTransform, TransformBroadcaster
 from mmdet.datasets.transforms import BaseFrameSample, RandomCrop
@@ -39,23 +37,28 @@ class ClipSampler(BaseFrameSample):
             probability.
     """
 
-    def __init__(self,
-                 stride: int = 1,
-                 reverse_prob: float = 0.,
-                 shuffle: bool = False,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        stride: int = 1,
+        reverse_prob: float = 0.0,
+        shuffle: bool = False,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         if stride < 1:
-            raise ValueError(f'stride of ClipSampler is {stride}; it must be '
-                             'at least 1.')
+            raise ValueError(
+                f'stride of ClipSampler is {stride}; it must be at least 1.'
+            )
         if not 0 <= reverse_prob <= 1:
-            raise ValueError(f'reverse_prob of ClipSampler is {reverse_prob};'
-                             ' it must be between 0 and 1.')
+            raise ValueError(
+                f'reverse_prob of ClipSampler is {reverse_prob};'
+                ' it must be between 0 and 1.'
+            )
         self.stride = stride
         self.reverse_prob = reverse_prob
         self.shuffle = shuffle
 
-    def transform(self, video_infos: dict) -> Optional[Dict[str, List]]:
+    def transform(self, video_infos: dict) -> dict[str, list] | None:
         """Sample a clip.
 
         Args:
@@ -69,8 +72,9 @@ class ClipSampler(BaseFrameSample):
         key = video_infos.get('key_frame_id')
         if key is None:
             key = int(np.random.choice(video_infos['key_frames']))
-        frames = list(range(key, video_infos['video_length'],
-                            self.stride))[:clip_len]
+        frames = list(range(key, video_infos['video_length'], self.stride))[
+            :clip_len
+        ]
         if len(frames) < clip_len:
             return None
         if self.shuffle:
@@ -82,13 +86,15 @@ class ClipSampler(BaseFrameSample):
         return results
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(stride={self.stride}, '
-                f'reverse_prob={self.reverse_prob}, '
-                f'shuffle={self.shuffle}, '
-                f'collect_video_keys={self.collect_video_keys})')
+        return (
+            f'{self.__class__.__name__}(stride={self.stride}, '
+            f'reverse_prob={self.reverse_prob}, '
+            f'shuffle={self.shuffle}, '
+            f'collect_video_keys={self.collect_video_keys})'
+        )
 
 
-def count_boxes(results: dict) -> List[int]:
+def count_boxes(results: dict) -> list[int]:
     """Count the boxes of each frame that are not to be ignored.
 
     Args:
@@ -116,13 +122,13 @@ class ClipCrop(BaseTransform):
             MMDetection.
     """
 
-    def __init__(self, crop_size: Tuple[int, int]) -> None:
+    def __init__(self, crop_size: tuple[int, int]) -> None:
         self.crop_size = tuple(crop_size)
         # rejection of single frames is not known to the broadcaster
         crop = RandomCrop(self.crop_size, allow_negative_crop=True)
         self.crop = TransformBroadcaster([crop], share_random_params=True)
 
-    def transform(self, results: dict) -> Optional[dict]:
+    def transform(self, results: dict) -> dict | None:
         """Crop a clip.
 
         Args:
@@ -148,7 +154,7 @@ class RejectEmpty(BaseTransform):
     - key_frame_flags
     """
 
-    def transform(self, results: dict) -> Optional[dict]:
+    def transform(self, results: dict) -> dict | None:
         """Check a clip.
 
         Args:

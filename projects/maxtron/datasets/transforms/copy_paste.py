@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Copy-paste augmentation of clips with panoptic annotations."""
 
-from typing import Dict, Iterable, List, Optional, Set
+from collections.abc import Iterable
 
 import numpy as np
 from mmcv.transforms import BaseTransform, Compose
@@ -45,17 +45,20 @@ class VideoCopyPaste(BaseTransform):
             all as tubes of their own, and decides for the clip what joins.
     """
 
-    def __init__(self,
-                 transforms: List[dict],
-                 paste_transforms: List[dict],
-                 reference_collision: bool = False) -> None:
+    def __init__(
+        self,
+        transforms: list[dict],
+        paste_transforms: list[dict],
+        reference_collision: bool = False,
+    ) -> None:
         self.transforms = Compose([TRANSFORMS.build(t) for t in transforms])
         self.paste_transforms = Compose(
-            [TRANSFORMS.build(t) for t in paste_transforms])
+            [TRANSFORMS.build(t) for t in paste_transforms]
+        )
         self.reference_collision = reference_collision
 
     @staticmethod
-    def get_indices(dataset) -> List[int]:
+    def get_indices(dataset) -> list[int]:
         """Choose the second video: any one of the dataset.
 
         Args:
@@ -66,7 +69,7 @@ class VideoCopyPaste(BaseTransform):
         """
         return [np.random.randint(len(dataset))]
 
-    def transform(self, results: dict) -> Optional[dict]:
+    def transform(self, results: dict) -> dict | None:
         """Make a clip and paste into it.
 
         Args:
@@ -82,7 +85,8 @@ class VideoCopyPaste(BaseTransform):
             raise ValueError(
                 'VideoCopyPaste got no second video. Use it as a step of the '
                 'pipeline of VIPSegDataset or CocoPanopticClipDataset, not '
-                'inside of another transform.')
+                'inside of another transform.'
+            )
         other = results.pop('mix_results')[0]
         clip = self.transforms(results)
         other = self.paste_transforms(other)
@@ -90,24 +94,26 @@ class VideoCopyPaste(BaseTransform):
             return None
         chosen = self._choose(other['segments_info'][0])
         stuff = self._stuff_ids(
-            seg for frame in clip['segments_info'] for seg in frame)
+            seg for frame in clip['segments_info'] for seg in frame
+        )
         for t in range(len(clip['img'])):
             self._paste(clip, other, t, chosen, stuff)
         return clip
 
     @staticmethod
-    def _choose(segments: List[dict]) -> Set[int]:
+    def _choose(segments: list[dict]) -> set[int]:
         """Decide what is pasted: ids of segments of the first frame."""
         segments = [seg for seg in segments if not seg['iscrowd']]
         number = np.random.randint(len(segments) + 1)
         chosen = set(np.random.permutation(len(segments))[:number].tolist())
         return {
             seg['id']
-            for i, seg in enumerate(segments) if i in chosen or seg['is_thing']
+            for i, seg in enumerate(segments)
+            if i in chosen or seg['is_thing']
         }
 
     @staticmethod
-    def _stuff_ids(segments: Iterable[dict]) -> Dict[int, int]:
+    def _stuff_ids(segments: Iterable[dict]) -> dict[int, int]:
         """Id of the stuff of each label; the first of several."""
         stuff = {}
         for seg in segments:
@@ -115,8 +121,14 @@ class VideoCopyPaste(BaseTransform):
                 stuff.setdefault(seg['category'], seg['id'])
         return stuff
 
-    def _paste(self, clip: dict, other: dict, t: int, chosen: Set[int],
-               stuff: Dict[int, int]) -> None:
+    def _paste(
+        self,
+        clip: dict,
+        other: dict,
+        t: int,
+        chosen: set[int],
+        stuff: dict[int, int],
+    ) -> None:
         """Paste into frame ``t`` of the clip.
 
         Args:
@@ -129,9 +141,10 @@ class VideoCopyPaste(BaseTransform):
         """
         index = other['gt_seg_map'][t]  # (h, w)
         pasted = other['segments_info'][t]
-        is_chosen = np.array([False] + [
-            seg['id'] in chosen and not seg['iscrowd'] for seg in pasted
-        ])
+        is_chosen = np.array(
+            [False]
+            + [seg['id'] in chosen and not seg['iscrowd'] for seg in pasted]
+        )
         mask = is_chosen[index]
         np.copyto(clip['img'][t], other['img'][t], where=mask[..., None])
         clip['valid_pixels'][t] |= mask
@@ -142,7 +155,8 @@ class VideoCopyPaste(BaseTransform):
             offset = 0
             is_seen = _is_seen(clip['gt_seg_map'][t][~mask], len(segments))
             stuff = self._stuff_ids(
-                seg for seg, seen in zip(segments, is_seen) if seen)
+                seg for seg, seen in zip(segments, is_seen) if seen
+            )
         joins = [
             not seg['is_thing'] and seg['category'] in stuff for seg in pasted
         ]
@@ -150,15 +164,16 @@ class VideoCopyPaste(BaseTransform):
             taken = {
                 seg['id']
                 for seg, seen, joined in zip(
-                    pasted, _is_seen(index[mask], len(pasted)), joins)
+                    pasted, _is_seen(index[mask], len(pasted)), joins
+                )
                 if seen and not joined
             }
             for seg in segments:
                 if seg['id'] in taken:
                     seg['id'] = 0
         clip['gt_seg_map'][t] = np.where(
-            mask, index.astype(np.int32) + len(segments),
-            clip['gt_seg_map'][t])
+            mask, index.astype(np.int32) + len(segments), clip['gt_seg_map'][t]
+        )
         new_ids = [
             stuff[seg['category']] if joined else seg['id'] + offset
             for seg, joined in zip(pasted, joins)
@@ -170,9 +185,11 @@ class VideoCopyPaste(BaseTransform):
         ]
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(transforms={self.transforms}, '
-                f'paste_transforms={self.paste_transforms}, '
-                f'reference_collision={self.reference_collision})')
+        return (
+            f'{self.__class__.__name__}(transforms={self.transforms}, '
+            f'paste_transforms={self.paste_transforms}, '
+            f'reference_collision={self.reference_collision})'
+        )
 
 
 def _is_seen(index: np.ndarray, num_segments: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Videos whose frames are loaded when they are used."""
 
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ class VideoFrames:
             (h, w, 3).
     """
 
-    def __init__(self, frames: List[dict], transforms: Compose) -> None:
+    def __init__(self, frames: list[dict], transforms: Compose) -> None:
         self.frames = frames
         self.transforms = transforms
 
@@ -62,15 +62,21 @@ class PackLazyVideo(BaseTransform):
 
     def __init__(
         self,
-        transforms: List[dict],
-        meta_keys: Sequence[str] = ('img_id', 'img_path', 'frame_id',
-                                    'video_id', 'video_length',
-                                    'ori_video_length', 'instances')
+        transforms: list[dict],
+        meta_keys: Sequence[str] = (
+            'img_id',
+            'img_path',
+            'frame_id',
+            'video_id',
+            'video_length',
+            'ori_video_length',
+            'instances',
+        ),
     ) -> None:
         self.transforms = Compose([TRANSFORMS.build(t) for t in transforms])
         self.meta_keys = tuple(meta_keys)
 
-    def transform(self, results: Dict[str, list]) -> dict:
+    def transform(self, results: dict[str, list]) -> dict:
         """Pack a video.
 
         Args:
@@ -87,17 +93,21 @@ class PackLazyVideo(BaseTransform):
         sample.video_data_samples = [
             DetDataSample(
                 metainfo=dict(
-                    {k: frame[k]
-                     for k in self.meta_keys if k in frame},
-                    ori_shape=(frame['height'], frame['width'])))
+                    {k: frame[k] for k in self.meta_keys if k in frame},
+                    ori_shape=(frame['height'], frame['width']),
+                )
+            )
             for frame in frames
         ]
         # the model needs no annotations, and a worker would copy them twice
         for frame in frames:
             frame.pop('instances', None)
         return dict(
-            inputs=VideoFrames(frames, self.transforms), data_samples=sample)
+            inputs=VideoFrames(frames, self.transforms), data_samples=sample
+        )
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(transforms={self.transforms}, '
-                f'meta_keys={self.meta_keys})')
+        return (
+            f'{self.__class__.__name__}(transforms={self.transforms}, '
+            f'meta_keys={self.meta_keys})'
+        )

@@ -45,24 +45,29 @@ class LoadVideoFrame(LoadImageFromFile):
             FileNotFoundError: If there is no such file.
             ValueError: If it is no image, or of another size than stated.
         """
-        where = (f'Frame {results.get("frame_id")} of video '
-                 f'{results.get("video_id")}, {results["img_path"]},')
+        where = (
+            f'Frame {results.get("frame_id")} of video '
+            f'{results.get("video_id")}, {results["img_path"]},'
+        )
         try:
             results = super().transform(results)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f'{where} does not exist. Check data_root and '
-                'data_prefix=dict(img_path=...) of the dataset.') from error
+                'data_prefix=dict(img_path=...) of the dataset.'
+            ) from error
         except (AssertionError, cv2.error) as error:
-            raise ValueError(f'{where} cannot be read as an image. Is the '
-                             'file complete?') from error
+            raise ValueError(
+                f'{where} cannot be read as an image. Is the file complete?'
+            ) from error
         height, width = results['ori_shape']
         stated = (results.get('height', height), results.get('width', width))
         if stated != (height, width):
             raise ValueError(
                 f'{where} is {height} x {width} (height x width), but the '
                 f'annotation file says {stated[0]} x {stated[1]}: masks '
-                'would not fit. Correct one of the two.')
+                'would not fit. Correct one of the two.'
+            )
         return results
 
 
@@ -109,10 +114,13 @@ class TracksToPanopticMap(BaseTransform):
                 id=int(track) + 1,
                 category=int(label),
                 is_thing=True,
-                iscrowd=int(crowd)) for track, label, crowd in zip(
-                    results.pop('gt_instances_ids'),
-                    results.pop('gt_bboxes_labels'),
-                    results.pop('gt_ignore_flags'))
+                iscrowd=int(crowd),
+            )
+            for track, label, crowd in zip(
+                results.pop('gt_instances_ids'),
+                results.pop('gt_bboxes_labels'),
+                results.pop('gt_ignore_flags'),
+            )
         ]
         results.pop('gt_bboxes', None)
         return results

@@ -5,7 +5,7 @@ In these pipelines ``gt_seg_map`` of a frame holds, for every pixel, 1 + the
 position of its segment in ``segments_info``, and 0 for void.
 """
 
-from typing import Dict, List, Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,12 +15,7 @@ from mmdet.registry import TRANSFORMS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData, PixelData
 
-from ..panoptic_maps import (
-    UNLABELLED,
-    index_map,
-    read_id_map,
-    read_raw_segments,
-)
+from ...structures import UNLABELLED, index_map, read_id_map, read_raw_segments
 
 
 @TRANSFORMS.register_module()
@@ -50,19 +45,19 @@ class RandomClipSampler(BaseFrameSample):
         ValueError: If ``reverse_prob`` is no probability.
     """
 
-    def __init__(self,
-                 include_last: bool = False,
-                 reverse_prob: float = 0.,
-                 **kwargs) -> None:
+    def __init__(
+        self, include_last: bool = False, reverse_prob: float = 0.0, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         if not 0 <= reverse_prob <= 1:
             raise ValueError(
                 f'reverse_prob of RandomClipSampler is {reverse_prob}; it '
-                'must be between 0 and 1.')
+                'must be between 0 and 1.'
+            )
         self.include_last = include_last
         self.reverse_prob = reverse_prob
 
-    def transform(self, video_infos: dict) -> Dict[str, List]:
+    def transform(self, video_infos: dict) -> dict[str, list]:
         """Sample a clip.
 
         Args:
@@ -82,10 +77,12 @@ class RandomClipSampler(BaseFrameSample):
         return self.prepare_data(video_infos, frames)
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}('
-                f'include_last={self.include_last}, '
-                f'reverse_prob={self.reverse_prob}, '
-                f'collect_video_keys={self.collect_video_keys})')
+        return (
+            f'{self.__class__.__name__}('
+            f'include_last={self.include_last}, '
+            f'reverse_prob={self.reverse_prob}, '
+            f'collect_video_keys={self.collect_video_keys})'
+        )
 
 
 @TRANSFORMS.register_module()
@@ -112,7 +109,7 @@ class LoadPanopticMap(BaseTransform):
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
     """
 
-    def __init__(self, backend_args: Optional[dict] = None) -> None:
+    def __init__(self, backend_args: dict | None = None) -> None:
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
@@ -129,8 +126,10 @@ class LoadPanopticMap(BaseTransform):
             ValueError: If map, image and list do not fit each other.
         """
         path = results['seg_map_path']
-        where = (f'Frame {results.get("frame_id")} of video '
-                 f'{results.get("video_id")}')
+        where = (
+            f'Frame {results.get("frame_id")} of video '
+            f'{results.get("video_id")}'
+        )
         raw = results['segments_info'] is None
         ids = read_id_map(path, where, raw, self.backend_args)
         where = f'{where}, {path}'
@@ -139,10 +138,12 @@ class LoadPanopticMap(BaseTransform):
             raise ValueError(
                 f'{where}: the panoptic map is {size[0]} x {size[1]} (height '
                 f'x width), but the image {results["img_path"]} is '
-                f'{other[0]} x {other[1]}. Convert the dataset anew.')
+                f'{other[0]} x {other[1]}. Convert the dataset anew.'
+            )
         if raw:
             ids, results['segments_info'] = read_raw_segments(
-                ids, results['label_is_thing'], where)
+                ids, results['label_is_thing'], where
+            )
         results['gt_seg_map'] = index_map(ids, results['segments_info'], where)
         return results
 
@@ -182,16 +183,24 @@ class PackPanopticClip(BaseTransform):
     def __init__(
         self,
         stride: int = 4,
-        min_labelled: Optional[int] = None,
-        meta_keys: Sequence[str] = ('img_id', 'img_path', 'ori_shape',
-                                    'img_shape', 'scale_factor', 'flip',
-                                    'frame_id', 'video_id', 'video_length')
+        min_labelled: int | None = None,
+        meta_keys: Sequence[str] = (
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'flip',
+            'frame_id',
+            'video_id',
+            'video_length',
+        ),
     ) -> None:
         self.stride = stride
         self.min_labelled = min_labelled
         self.meta_keys = tuple(meta_keys)
 
-    def transform(self, results: Dict[str, list]) -> Optional[dict]:
+    def transform(self, results: dict[str, list]) -> dict | None:
         """Pack a clip.
 
         Args:
@@ -215,7 +224,8 @@ class PackPanopticClip(BaseTransform):
         for frame in frames:
             for seg in frame['segments_info']:
                 labels[seg['id']] = max(
-                    seg['category'], labels.get(seg['id'], 0))
+                    seg['category'], labels.get(seg['id'], 0)
+                )
         sample = TrackDataSample()
         # Set while they are empty: MMDetection's setter prints the first one
         # into a string, with all its tensors, which takes longer than loading.
@@ -233,30 +243,39 @@ class PackPanopticClip(BaseTransform):
             crowd = seg['iscrowd']
             ids.append(0 if crowd else seg['id'])
             labels.append(UNLABELLED if crowd else seg['category'])
-        index = frame['gt_seg_map'][::self.stride, ::self.stride]
-        return np.array(ids, np.int32)[index], np.array(labels,
-                                                        np.uint8)[index]
+        index = frame['gt_seg_map'][:: self.stride, :: self.stride]
+        return np.array(ids, np.int32)[index], np.array(labels, np.uint8)[
+            index
+        ]
 
-    def _pack_frame(self, sample: DetDataSample, frame: dict,
-                    tubes: np.ndarray, semantic: np.ndarray,
-                    labels: Dict[int, int]) -> None:
+    def _pack_frame(
+        self,
+        sample: DetDataSample,
+        frame: dict,
+        tubes: np.ndarray,
+        semantic: np.ndarray,
+        labels: dict[int, int],
+    ) -> None:
         """Fill the data sample of a frame."""
 
         def pixels(array):
             return PixelData(sem_seg=torch.from_numpy(array[None]))
 
         sample.set_metainfo(
-            {k: frame[k]
-             for k in self.meta_keys if k in frame})
+            {k: frame[k] for k in self.meta_keys if k in frame}
+        )
         sample.gt_panoptic_seg = pixels(tubes)
         sample.gt_sem_seg = pixels(semantic)
         sample.valid_pixels = pixels(frame['valid_pixels'])
         seen = np.setdiff1d(tubes, [0]).tolist()
         sample.gt_instances = InstanceData(
             instances_ids=torch.tensor(seen, dtype=torch.long),
-            labels=torch.tensor([labels[i] for i in seen], dtype=torch.long))
+            labels=torch.tensor([labels[i] for i in seen], dtype=torch.long),
+        )
 
     def __repr__(self) -> str:
-        return (f'{self.__class__.__name__}(stride={self.stride}, '
-                f'min_labelled={self.min_labelled}, '
-                f'meta_keys={self.meta_keys})')
+        return (
+            f'{self.__class__.__name__}(stride={self.stride}, '
+            f'min_labelled={self.min_labelled}, '
+            f'meta_keys={self.meta_keys})'
+        )

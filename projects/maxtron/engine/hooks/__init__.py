@@ -7,6 +7,8 @@ from .initial_weights_hook import InitialWeightsHook
 from .rng_state_hook import RNGStateHook
 
 __all__ = [
-    'BroadcastBuffersHook', 'ClipVisualizationHook', 'InitialWeightsHook',
-    'RNGStateHook'
+    'BroadcastBuffersHook',
+    'ClipVisualizationHook',
+    'InitialWeightsHook',
+    'RNGStateHook',
 ]

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Draws the videos of ``tools/test.py --show-dir``."""
+
 import os.path as osp
 
 import mmcv
@@ -39,11 +40,12 @@ class ClipVisualizationHook(TrackVisualizationHook):
             # the parent class joins this to the work folder at each video,
             # which leaves an absolute path as it is
             self.test_out_dir = osp.abspath(
-                osp.join(runner.work_dir, runner.timestamp,
-                         self.test_out_dir))
+                osp.join(runner.work_dir, runner.timestamp, self.test_out_dir)
+            )
 
-    def visualize_single_image(self, img_data_sample: DetDataSample,
-                               step: int) -> None:
+    def visualize_single_image(
+        self, img_data_sample: DetDataSample, step: int
+    ) -> None:
         """Draw a frame.
 
         Args:
@@ -57,10 +59,11 @@ class ClipVisualizationHook(TrackVisualizationHook):
         """
         img_path = img_data_sample.img_path
         image = mmcv.imfrombytes(
-            get(img_path, backend_args=self.backend_args),
-            channel_order='rgb')
-        truth = self._truth.read(img_data_sample,
-                                 self._visualizer.dataset_meta)
+            get(img_path, backend_args=self.backend_args), channel_order='rgb'
+        )
+        truth = self._truth.read(
+            img_data_sample, self._visualizer.dataset_meta
+        )
         if truth is not None:
             img_data_sample.set_field(truth, 'gt_panoptic_map')
         video, file = img_path.replace('\\', '/').split('/')[-2:]
@@ -75,4 +78,5 @@ class ClipVisualizationHook(TrackVisualizationHook):
             wait_time=self.wait_time,
             pred_score_thr=self.score_thr,
             out_file=out_file,
-            step=step)
+            step=step,
+        )

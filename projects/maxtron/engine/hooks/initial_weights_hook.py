@@ -39,7 +39,8 @@ class InitialWeightsHook(Hook):
                 'The README next to the config says how to get initial '
                 'weights; --cfg-options load_from=FILE takes others, and '
                 'load_from=None begins without (then see to the backbone '
-                'with model.backbone.init_cfg).')
+                'with model.backbone.init_cfg).'
+            )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check what was read, before it is loaded.
@@ -52,9 +53,11 @@ class InitialWeightsHook(Hook):
             ValueError: See :func:`check_initial_weights`.
         """
         path = runner.cfg.get('load_from') or (
-            f'The last checkpoint of {runner.work_dir}')
+            f'The last checkpoint of {runner.work_dir}'
+        )
         checkpoint['state_dict'] = check_initial_weights(
-            runner.model, checkpoint, path)
+            runner.model, checkpoint, path
+        )
         self._has_loaded = True
 
     def before_train(self, runner: Runner) -> None:
@@ -76,4 +79,5 @@ class InitialWeightsHook(Hook):
                 'but nothing was loaded, so that their weights are random. '
                 'Set load_from to the checkpoint of the first stage, the '
                 'near-online training; or train everything: '
-                'model.freeze_segmenter=False.')
+                'model.freeze_segmenter=False.'
+            )

@@ -2,7 +2,8 @@
 """Makes a resumed training run continue exactly as an unbroken one."""
 
 import random
-from typing import Any, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,8 +44,9 @@ class _SeededFetch:
         rank (int): Rank of this process.
     """
 
-    def __init__(self, dataset: Any, sampler: Any, seed: int,
-                 rank: int) -> None:
+    def __init__(
+        self, dataset: Any, sampler: Any, seed: int, rank: int
+    ) -> None:
         self.dataset = dataset
         self.sampler = sampler
         self.key = (seed, rank, _DATA)
@@ -52,7 +54,7 @@ class _SeededFetch:
         self.start = 0  # position of the first batch of an iterator
         self.count = 0  # batches loaded by this worker
 
-    def __call__(self, indices: Sequence[int]) -> List[Any]:
+    def __call__(self, indices: Sequence[int]) -> list[Any]:
         """Load the samples of one batch."""
         worker = get_worker_info()
         position = self.start
@@ -90,8 +92,8 @@ class RNGStateHook(Hook):
     priority = 'VERY_HIGH'
 
     def __init__(self) -> None:
-        self._built_with_seed: Optional[int] = None
-        self._fetch: Optional[_SeededFetch] = None
+        self._built_with_seed: int | None = None
+        self._fetch: _SeededFetch | None = None
         self._replays = False
 
     def before_run(self, runner) -> None:
@@ -113,11 +115,13 @@ class RNGStateHook(Hook):
             print_log(
                 'RNGStateHook cannot follow a data loader without batches: '
                 'after a resume, the augmentations will be other ones.',
-                logger='current')
+                logger='current',
+            )
             return
         self._replays = loader.num_workers > 0 and not _can_skip(loader)
-        self._fetch = _SeededFetch(loader.dataset, samplers[-1], runner.seed,
-                                   get_rank())
+        self._fetch = _SeededFetch(
+            loader.dataset, samplers[-1], runner.seed, get_rank()
+        )
         loader.dataset.__getitems__ = self._fetch
 
     def before_train_epoch(self, runner) -> None:
@@ -125,18 +129,19 @@ class RNGStateHook(Hook):
         if self._fetch is not None and not self._replays:
             self._fetch.start = runner.iter
 
-    def before_train_iter(self,
-                          runner,
-                          batch_idx: int,
-                          data_batch: Optional[Any] = None) -> None:
+    def before_train_iter(
+        self, runner, batch_idx: int, data_batch: Any | None = None
+    ) -> None:
         """Set the state that the model and the losses draw from."""
         _set_rng_state(runner.seed, get_rank(), _MODEL, runner.iter)
 
-    def after_train_iter(self,
-                         runner,
-                         batch_idx: int,
-                         data_batch: Optional[Any] = None,
-                         outputs: Optional[dict] = None) -> None:
+    def after_train_iter(
+        self,
+        runner,
+        batch_idx: int,
+        data_batch: Any | None = None,
+        outputs: dict | None = None,
+    ) -> None:
         """Tell the position of the next batch where there are no workers."""
         if self._fetch is not None and not self._replays:
             self._fetch.start = runner.iter + 1
@@ -151,4 +156,5 @@ def _can_skip(loader: DataLoader) -> bool:
     batch_sampler = loader.batch_sampler
     return hasattr(loader.sampler, 'skip') or (
         type(batch_sampler) is BatchSampler
-        and hasattr(batch_sampler.sampler, 'skip'))
+        and hasattr(batch_sampler.sampler, 'skip')
+    )

@@ -6,7 +6,15 @@ from .video_counts import FramePairs, VideoCounter, VideoCounts, count_pairs
 from .vpq import WINDOWS, TubeStats, count_tubes, summarize_vpq
 
 __all__ = [
-    'WINDOWS', 'FramePairs', 'STQStats', 'TubeStats', 'VideoCounter',
-    'VideoCounts', 'count_associations', 'count_pairs', 'count_tubes',
-    'summarize_stq', 'summarize_vpq'
+    'WINDOWS',
+    'FramePairs',
+    'STQStats',
+    'TubeStats',
+    'VideoCounter',
+    'VideoCounts',
+    'count_associations',
+    'count_pairs',
+    'count_tubes',
+    'summarize_stq',
+    'summarize_vpq',
 ]

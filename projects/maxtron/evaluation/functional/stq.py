@@ -6,8 +6,8 @@ segment of a video is taken for a crowd if it is a thing, and a tube that
 changes its category counts as two.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Dict, List, Sequence
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class STQStats:
             that are predicted right, that it has, and that it is predicted
             for; the last column is void.
     """
+
     name: str
     num_frames: int
     association: float
@@ -41,8 +42,9 @@ class STQStats:
         return self.association / max(self.num_tubes, 1)
 
 
-def count_associations(video: VideoCounts,
-                       is_thing: Sequence[bool]) -> STQStats:
+def count_associations(
+    video: VideoCounts, is_thing: Sequence[bool]
+) -> STQStats:
     """Compare the tubes and classes of a video.
 
     Args:
@@ -66,12 +68,14 @@ def count_associations(video: VideoCounts,
     pred_tubes = _number_tubes(video.pred)[video.pred_rows]
     # every tube has pixels, which are counted in pairs
     gt_sizes = np.bincount(gt_tubes[gt_things], video.counts[gt_things])
-    pred_sizes = np.bincount(pred_tubes[pred_things],
-                             video.counts[pred_things])
+    pred_sizes = np.bincount(
+        pred_tubes[pred_things], video.counts[pred_things]
+    )
     both = gt_things & pred_things
     stride = pred_tubes.max(initial=0) + 1
     keys, pairs = np.unique(
-        gt_tubes[both] * stride + pred_tubes[both], return_inverse=True)
+        gt_tubes[both] * stride + pred_tubes[both], return_inverse=True
+    )
     shared = np.bincount(pairs, video.counts[both], len(keys))
     gt_size, pred_size = gt_sizes[keys // stride], pred_sizes[keys % stride]
     iou = shared / (gt_size + pred_size - shared)
@@ -83,11 +87,15 @@ def count_associations(video: VideoCounts,
     pixels = [
         np.bincount(gt_labels[right], counts[right], len(is_thing)),
         np.bincount(gt_labels, counts, len(is_thing)),
-        np.bincount(pred_labels, counts, len(is_thing))
+        np.bincount(pred_labels, counts, len(is_thing)),
     ]
-    return STQStats(video.name, video.num_frames,
-                    float((shared * iou / gt_size).sum()),
-                    int((gt_sizes > 0).sum()), np.int64(pixels))
+    return STQStats(
+        video.name,
+        video.num_frames,
+        float((shared * iou / gt_size).sum()),
+        int((gt_sizes > 0).sum()),
+        np.int64(pixels),
+    )
 
 
 def _number_tubes(segments: Segments) -> np.ndarray:
@@ -105,10 +113,11 @@ def _mean_iou(pixels: np.ndarray) -> float:
     right, annotated, predicted = pixels
     union = annotated + predicted - right
     return float(
-        (right / np.maximum(union, 1)).sum() / max(np.count_nonzero(union), 1))
+        (right / np.maximum(union, 1)).sum() / max(np.count_nonzero(union), 1)
+    )
 
 
-def summarize_stq(stats: Sequence[STQStats]) -> Dict[str, object]:
+def summarize_stq(stats: Sequence[STQStats]) -> dict[str, object]:
     """Average over videos.
 
     Args:
@@ -123,20 +132,20 @@ def summarize_stq(stats: Sequence[STQStats]) -> Dict[str, object]:
     num_tubes = sum(video.num_tubes for video in stats)
     association = sum(video.association for video in stats)
     pixels = sum(video.pixels for video in stats)
-    per_video: List[dict] = []
+    per_video: list[dict] = []
     for video in stats:
         values = _values(video.association_quality, _mean_iou(video.pixels))
         per_video.append(
-            dict(video_id=video.name, length=video.num_frames, **values))
+            dict(video_id=video.name, length=video.num_frames, **values)
+        )
     right, annotated, predicted = pixels[:, :-1]
     union = annotated + predicted - right
     return dict(
         _values(association / max(num_tubes, 1), _mean_iou(pixels)),
-        per_class=[
-            float(r / u) if u else None for r, u in zip(right, union)
-        ],
-        per_video=per_video)
+        per_class=[float(r / u) if u else None for r, u in zip(right, union)],
+        per_video=per_video,
+    )
 
 
-def _values(association: float, iou: float) -> Dict[str, float]:
-    return dict(STQ=(association * iou)**0.5, AQ=association, IoU=iou)
+def _values(association: float, iou: float) -> dict[str, float]:
+    return dict(STQ=(association * iou) ** 0.5, AQ=association, IoU=iou)

@@ -1,7 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """What VPQ and STQ need of a video: pixel pairs, each frame counted once."""
 
-from typing import Dict, Iterable, List, NamedTuple, Optional
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,13 +17,15 @@ class FramePairs(NamedTuple):
         pred_ids (np.ndarray): Predicted ids, (m,), int64, 0 is void.
         counts (np.ndarray): Pixels, (m,), int64, above 0.
     """
+
     gt_ids: np.ndarray
     pred_ids: np.ndarray
     counts: np.ndarray
 
 
-def count_pairs(gt_map: np.ndarray, pred_map: np.ndarray,
-                where: str) -> FramePairs:
+def count_pairs(
+    gt_map: np.ndarray, pred_map: np.ndarray, where: str
+) -> FramePairs:
     """Count the pixels of a frame by (ground truth id, predicted id).
 
     Segments are connected, so the pairs are counted by their runs along the
@@ -43,7 +46,8 @@ def count_pairs(gt_map: np.ndarray, pred_map: np.ndarray,
     if gt_map.shape != pred_map.shape:
         raise ValueError(
             f'{where}: the prediction is {_size(pred_map)} (height x width), '
-            f'but the ground truth {_size(gt_map)}.')
+            f'but the ground truth {_size(gt_map)}.'
+        )
     gt, pred = gt_map.ravel(), pred_map.ravel()
     is_start = np.ones(gt.size, bool)
     np.not_equal(gt[1:], gt[:-1], out=is_start[1:])
@@ -75,6 +79,7 @@ class Segments(NamedTuple):
             else as counted.
         ids (np.ndarray): The id of the tube in the maps, (n,).
     """
+
     frames: np.ndarray
     tubes: np.ndarray
     labels: np.ndarray
@@ -96,6 +101,7 @@ class VideoCounts(NamedTuple):
             void. Both rows are of one frame, and not both void.
         counts (np.ndarray): Pixels of each pair, (m,).
     """
+
     name: str
     num_frames: int
     gt: Segments
@@ -113,16 +119,20 @@ class VideoCounter:
         labels (dict[int, int]): Label of each category id.
     """
 
-    def __init__(self, name: str, labels: Dict[int, int]) -> None:
+    def __init__(self, name: str, labels: dict[int, int]) -> None:
         self.name = name
         self.num_frames = 0
         self._gt = _SegmentRows(labels, 'ground truth')
         self._pred = _SegmentRows(labels, 'prediction')
-        self._pairs: List[np.ndarray] = []
+        self._pairs: list[np.ndarray] = []
 
-    def add(self, frame_name: str, pairs: FramePairs,
-            gt_segments: Iterable[dict],
-            pred_segments: Iterable[dict]) -> None:
+    def add(
+        self,
+        frame_name: str,
+        pairs: FramePairs,
+        gt_segments: Iterable[dict],
+        pred_segments: Iterable[dict],
+    ) -> None:
         """Add the next frame.
 
         Args:
@@ -139,18 +149,26 @@ class VideoCounter:
             ValueError: If the listed ids are not just those of the pixels,
                 or a category is unknown.
         """
-        sides = ((self._gt, pairs.gt_ids, gt_segments, True),
-                 (self._pred, pairs.pred_ids, pred_segments, False))
+        sides = (
+            (self._gt, pairs.gt_ids, gt_segments, True),
+            (self._pred, pairs.pred_ids, pred_segments, False),
+        )
         columns = []
         try:
             for side, ids, segments, use_area in sides:
-                rows = side.add(self.num_frames, segments,
-                                _areas(ids, pairs.counts), use_area)
+                rows = side.add(
+                    self.num_frames,
+                    segments,
+                    _areas(ids, pairs.counts),
+                    use_area,
+                )
                 columns.append(
-                    np.array([rows[i] for i in ids.tolist()], np.int64))
+                    np.array([rows[i] for i in ids.tolist()], np.int64)
+                )
         except ValueError as error:
-            raise ValueError(f'video {self.name}, frame {frame_name}: '
-                             f'{error}.') from error
+            raise ValueError(
+                f'video {self.name}, frame {frame_name}: {error}.'
+            ) from error
         frame = np.stack([*columns, pairs.counts])
         self._pairs.append(frame[:, (frame[:2] >= 0).any(0)])
         self.num_frames += 1
@@ -162,17 +180,23 @@ class VideoCounter:
             :obj:`VideoCounts`: The counts of the video.
         """
         pairs = np.concatenate([np.zeros((3, 0), np.int64), *self._pairs], 1)
-        return VideoCounts(self.name, self.num_frames, self._gt.result(),
-                           self._pred.result(), *pairs)
+        return VideoCounts(
+            self.name,
+            self.num_frames,
+            self._gt.result(),
+            self._pred.result(),
+            *pairs,
+        )
 
 
-def _areas(ids: np.ndarray, counts: np.ndarray) -> Dict[int, int]:
+def _areas(ids: np.ndarray, counts: np.ndarray) -> dict[int, int]:
     """Pixels of every id but void."""
     unique, inverse = np.unique(ids, return_inverse=True)
     areas = np.bincount(inverse, counts).astype(np.int64)
     return {
         i: area
-        for i, area in zip(unique.tolist(), areas.tolist()) if i != VOID
+        for i, area in zip(unique.tolist(), areas.tolist())
+        if i != VOID
     }
 
 
@@ -184,14 +208,19 @@ class _SegmentRows:
         kind (str): What is segmented, for messages.
     """
 
-    def __init__(self, labels: Dict[int, int], kind: str) -> None:
+    def __init__(self, labels: dict[int, int], kind: str) -> None:
         self.labels = labels
         self.kind = kind
-        self.tubes: Dict[int, int] = {}
-        self.rows: List[tuple] = []
+        self.tubes: dict[int, int] = {}
+        self.rows: list[tuple] = []
 
-    def add(self, frame: int, segments: Iterable[dict],
-            counted: Dict[int, int], use_area: bool) -> Dict[int, int]:
+    def add(
+        self,
+        frame: int,
+        segments: Iterable[dict],
+        counted: dict[int, int],
+        use_area: bool,
+    ) -> dict[int, int]:
         """Add the segments of a frame.
 
         Args:
@@ -203,10 +232,10 @@ class _SegmentRows:
         Returns:
             dict[int, int]: Row of every id; -1 for void.
         """
-        merged: Dict[int, dict] = {}
+        merged: dict[int, dict] = {}
         for segment in segments:
             self._check(segment, merged.get(segment['id']))
-            area: Optional[int] = segment.get('area') if use_area else None
+            area: int | None = segment.get('area') if use_area else None
             if segment['id'] not in merged:
                 merged[segment['id']] = dict(segment, area=area)
             elif area is not None:
@@ -217,30 +246,40 @@ class _SegmentRows:
             area = segment['area']
             rows[segment_id] = len(self.rows)
             self.rows.append(
-                (frame, self.tubes.setdefault(segment_id,
-                                              len(self.tubes) + 1),
-                 self.labels[segment['category_id']],
-                 segment.get('iscrowd', 0),
-                 counted[segment_id] if area is None else area, segment_id))
+                (
+                    frame,
+                    self.tubes.setdefault(segment_id, len(self.tubes) + 1),
+                    self.labels[segment['category_id']],
+                    segment.get('iscrowd', 0),
+                    counted[segment_id] if area is None else area,
+                    segment_id,
+                )
+            )
         return rows
 
-    def _check(self, segment: dict, other: Optional[dict]) -> None:
+    def _check(self, segment: dict, other: dict | None) -> None:
         """See that a segment is complete and in accord with itself."""
         missing = {'id', 'category_id'} - segment.keys()
         if missing:
-            raise ValueError(f'a segment of the {self.kind} has no '
-                             f'{" and no ".join(sorted(missing))}')
+            raise ValueError(
+                f'a segment of the {self.kind} has no '
+                f'{" and no ".join(sorted(missing))}'
+            )
         if segment['id'] == VOID:
-            raise ValueError(f'the {self.kind} lists a segment of id 0, '
-                             'which means void')
+            raise ValueError(
+                f'the {self.kind} lists a segment of id 0, which means void'
+            )
         category = segment['category_id']
         if category not in self.labels:
-            raise ValueError(f'segment {segment["id"]} of the {self.kind} '
-                             f'has the unknown category {category}')
+            raise ValueError(
+                f'segment {segment["id"]} of the {self.kind} '
+                f'has the unknown category {category}'
+            )
         if other is not None and other['category_id'] != category:
             raise ValueError(
                 f'the {self.kind} lists segment {segment["id"]} twice, with '
-                f'the categories {other["category_id"]} and {category}')
+                f'the categories {other["category_id"]} and {category}'
+            )
 
     def _compare(self, listed: Iterable[int], found: Iterable[int]) -> None:
         """See that the map has the listed ids and no others."""
@@ -248,12 +287,14 @@ class _SegmentRows:
         if unknown:
             raise ValueError(
                 f'the mask of the {self.kind} has ids that its list of '
-                f'segments does not have: {_some(unknown)}')
+                f'segments does not have: {_some(unknown)}'
+            )
         absent = sorted(set(listed) - set(found))
         if absent:
             raise ValueError(
                 f'the list of segments of the {self.kind} has ids that its '
-                f'mask does not have: {_some(absent)}')
+                f'mask does not have: {_some(absent)}'
+            )
 
     def result(self) -> Segments:
         """The rows as arrays."""
@@ -262,7 +303,7 @@ class _SegmentRows:
         return Segments(frames, tubes, labels, is_crowd == 1, areas, ids)
 
 
-def _some(ids: List[int]) -> str:
+def _some(ids: list[int]) -> str:
     """The first few of some ids."""
     more = f' and {len(ids) - 5} more' if len(ids) > 5 else ''
     return ', '.join(map(str, ids[:5])) + more

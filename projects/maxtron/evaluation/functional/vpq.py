@@ -6,8 +6,8 @@ frames with stride 1; the segments with one id in a window are a tube; tubes
 are matched and counted as segments are in the panoptic quality of images.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class TubeStats:
         fn (np.ndarray): Unmatched tubes of the ground truth, (C,), int64.
         num_windows (int): Windows in which they were counted.
     """
+
     iou: np.ndarray
     tp: np.ndarray
     fp: np.ndarray
@@ -47,11 +48,15 @@ class TubeStats:
         return cls(np.zeros(num_classes), *counts, num_windows=0)
 
     def __add__(self, other: 'TubeStats') -> 'TubeStats':
-        return TubeStats(self.iou + other.iou, self.tp + other.tp,
-                         self.fp + other.fp, self.fn + other.fn,
-                         self.num_windows + other.num_windows)
+        return TubeStats(
+            self.iou + other.iou,
+            self.tp + other.tp,
+            self.fp + other.fp,
+            self.fn + other.fn,
+            self.num_windows + other.num_windows,
+        )
 
-    def quality(self) -> Dict[str, np.ndarray]:
+    def quality(self) -> dict[str, np.ndarray]:
         """Panoptic, segmentation and recognition quality of each class.
 
         Returns:
@@ -64,7 +69,8 @@ class TubeStats:
             pq=self.iou / np.maximum(tubes, 0.5),
             sq=self.iou / np.maximum(self.tp, 1),
             rq=self.tp / np.maximum(tubes, 0.5),
-            counts=tubes > 0)
+            counts=tubes > 0,
+        )
 
 
 class _Tubes:
@@ -79,15 +85,17 @@ class _Tubes:
         window (int): k, 1 to T.
     """
 
-    def __init__(self, segments: Segments, num_frames: int,
-                 window: int) -> None:
+    def __init__(
+        self, segments: Segments, num_frames: int, window: int
+    ) -> None:
         # tubes are numbered from 1; 0 stands for void
         self.stride = segments.tubes.max(initial=0) + 1
         rows, windows = _windows_of(segments.frames, num_frames, window)
         keys = windows * self.stride + segments.tubes[rows]
         # rows ascend, so the first of a key is in the first frame
         self.keys, first, inverse = np.unique(
-            keys, return_index=True, return_inverse=True)
+            keys, return_index=True, return_inverse=True
+        )
         self.first_rows = rows[first]
         self.windows = windows[first]
         self.labels = segments.labels[self.first_rows]
@@ -123,8 +131,9 @@ class _Tubes:
         return np.bincount(tubes, values, len(self))
 
 
-def count_tubes(video: VideoCounts, window: int,
-                num_classes: int) -> TubeStats:
+def count_tubes(
+    video: VideoCounts, window: int, num_classes: int
+) -> TubeStats:
     """Match the tubes in all windows of a video.
 
     Predicted and annotated tube match if they have one category, the latter
@@ -160,8 +169,11 @@ def count_tubes(video: VideoCounts, window: int,
     is_same = gt.labels[gt_of] == pred.labels[pred_of]
     pairs = np.flatnonzero(is_same & ~gt.is_crowd[gt_of])
     union = (
-        pred.areas[pred_of[pairs]] + gt.areas[gt_of[pairs]] - shared[pairs] -
-        void[pred_of[pairs]])
+        pred.areas[pred_of[pairs]]
+        + gt.areas[gt_of[pairs]]
+        - shared[pairs]
+        - void[pred_of[pairs]]
+    )
     _check_union(video, gt, union, shared[pairs], gt_of[pairs])
     iou = shared[pairs] / union
     pairs, iou = pairs[iou > 0.5], iou[iou > 0.5]
@@ -179,11 +191,13 @@ def count_tubes(video: VideoCounts, window: int,
         np.bincount(matched, minlength=num_classes),
         np.bincount(pred.labels[is_false], minlength=num_classes),
         np.bincount(gt.labels[is_missed], minlength=num_classes),
-        video.num_frames - window + 1)
+        video.num_frames - window + 1,
+    )
 
 
-def _windows_of(frames: np.ndarray, num_frames: int,
-                window: int) -> Tuple[np.ndarray, np.ndarray]:
+def _windows_of(
+    frames: np.ndarray, num_frames: int, window: int
+) -> tuple[np.ndarray, np.ndarray]:
     """List the windows that frames are in.
 
     Args:
@@ -200,8 +214,9 @@ def _windows_of(frames: np.ndarray, num_frames: int,
     return np.nonzero(inside)[0], windows[inside]
 
 
-def _shared_pixels(video: VideoCounts, gt: _Tubes, pred: _Tubes,
-                   window: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _shared_pixels(
+    video: VideoCounts, gt: _Tubes, pred: _Tubes, window: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count the pixels that tubes share in their windows.
 
     Args:
@@ -216,18 +231,24 @@ def _shared_pixels(video: VideoCounts, gt: _Tubes, pred: _Tubes,
     """
     seen = video.pred_rows >= 0
     gt_rows, pred_rows = video.gt_rows[seen], video.pred_rows[seen]
-    rows, windows = _windows_of(video.pred.frames[pred_rows],
-                                video.num_frames, window)
+    rows, windows = _windows_of(
+        video.pred.frames[pred_rows], video.num_frames, window
+    )
     # an index of -1, void, reads the number that is put at the end
     gt_tubes = np.append(video.gt.tubes, 0)[gt_rows][rows]
     pred_tubes = video.pred.tubes[pred_rows][rows]
     keys = (windows * gt.stride + gt_tubes) * pred.stride + pred_tubes
     keys, first, inverse = np.unique(
-        keys, return_index=True, return_inverse=True)
+        keys, return_index=True, return_inverse=True
+    )
     windows, gt_tubes, pred_tubes = (
-        a[first] for a in (windows, gt_tubes, pred_tubes))
-    return (gt.find(windows, gt_tubes), pred.find(windows, pred_tubes),
-            np.bincount(inverse, video.counts[seen][rows], len(keys)))
+        a[first] for a in (windows, gt_tubes, pred_tubes)
+    )
+    return (
+        gt.find(windows, gt_tubes),
+        pred.find(windows, pred_tubes),
+        np.bincount(inverse, video.counts[seen][rows], len(keys)),
+    )
 
 
 def _is_last_crowd(gt: _Tubes, num_classes: int) -> np.ndarray:
@@ -241,8 +262,13 @@ def _is_last_crowd(gt: _Tubes, num_classes: int) -> np.ndarray:
     return is_last
 
 
-def _check_union(video: VideoCounts, gt: _Tubes, union: np.ndarray,
-                 shared: np.ndarray, gt_of: np.ndarray) -> None:
+def _check_union(
+    video: VideoCounts,
+    gt: _Tubes,
+    union: np.ndarray,
+    shared: np.ndarray,
+    gt_of: np.ndarray,
+) -> None:
     """See that no IoU is above 1."""
     bad = np.flatnonzero(shared > union)
     if len(bad):
@@ -250,11 +276,13 @@ def _check_union(video: VideoCounts, gt: _Tubes, union: np.ndarray,
         raise ValueError(
             f'video {video.name}: the annotated areas of segment '
             f'{video.gt.ids[row]}, from frame number '
-            f'{video.gt.frames[row]} on, are smaller than the segment.')
+            f'{video.gt.frames[row]} on, are smaller than the segment.'
+        )
 
 
-def summarize_vpq(stats: Dict[int, TubeStats],
-                  is_thing: Sequence[bool]) -> Dict[str, dict]:
+def summarize_vpq(
+    stats: dict[int, TubeStats], is_thing: Sequence[bool]
+) -> dict[str, dict]:
     """Average the quality over classes and windows.
 
     Args:
@@ -276,17 +304,33 @@ def summarize_vpq(stats: Dict[int, TubeStats],
     for window, stat in stats.items():
         quality = stat.quality()
         counts = quality.pop('counts')
-        windows[window] = dict(windows=stat.num_windows, per_class=[
-            {key: 100 * float(quality[key][label]) if counts[label] else None
-             for key in quality} for label in range(len(counts))])
+        windows[window] = dict(
+            windows=stat.num_windows,
+            per_class=[
+                {
+                    key: 100 * float(quality[key][label])
+                    if counts[label]
+                    else None
+                    for key in quality
+                }
+                for label in range(len(counts))
+            ],
+        )
         for name, group in groups.items():
             chosen = counts & group
             windows[window][name] = dict(
-                {key: 100 * _mean(values[chosen].tolist())
-                 if chosen.any() else None
-                 for key, values in quality.items()}, n=int(chosen.sum()))
-    vpq = {name: _mean([windows[k][name]['pq'] for k in windows])
-           for name in groups}
+                {
+                    key: 100 * _mean(values[chosen].tolist())
+                    if chosen.any()
+                    else None
+                    for key, values in quality.items()
+                },
+                n=int(chosen.sum()),
+            )
+    vpq = {
+        name: _mean([windows[k][name]['pq'] for k in windows])
+        for name in groups
+    }
     vpq['per_class'] = [
         _mean([windows[k]['per_class'][label]['pq'] for k in windows])
         for label in range(len(is_thing))
@@ -294,7 +338,7 @@ def summarize_vpq(stats: Dict[int, TubeStats],
     return dict(VPQ=vpq, windows=windows)
 
 
-def _mean(values: Sequence[Optional[float]]) -> Optional[float]:
+def _mean(values: Sequence[float | None]) -> float | None:
     """Mean of those that there are; None if there are none."""
     values = [value for value in values if value is not None]
     return sum(values) / len(values) if values else None

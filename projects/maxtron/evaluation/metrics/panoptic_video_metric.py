@@ -3,17 +3,9 @@
 
 import os.path as osp
 from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import (
-    Any,
-    Dict,
-    Iterable,
-    List,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmdet.evaluation.functional import INSTANCE_OFFSET
@@ -26,11 +18,7 @@ from mmengine.dist import (
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from ...datasets.panoptic_maps import (
-    read_id_map,
-    read_raw_segments,
-    thing_flags,
-)
+from ...structures import read_id_map, read_raw_segments, thing_flags
 from ..functional import VideoCounter, VideoCounts, count_pairs
 from ..submission import (
     VideoSubmission,
@@ -40,7 +28,7 @@ from ..submission import (
 
 # What the metrics of an evaluator share of a video is kept by these keys; that
 # of a submission also has the folder.
-_COUNTS, _SUBMISSION = ('counts', ), 'submission'
+_COUNTS, _SUBMISSION = ('counts',), 'submission'
 
 
 class VideoResult(NamedTuple):
@@ -53,10 +41,11 @@ class VideoResult(NamedTuple):
             without ground truth.
         submission (dict, optional): Its entry in pred.json.
     """
+
     name: str
     source: str
     stats: Any
-    submission: Optional[dict]
+    submission: dict | None
 
 
 class PanopticVideoMetric(BaseMetric):
@@ -92,26 +81,32 @@ class PanopticVideoMetric(BaseMetric):
         ValueError: If ``format_only`` is set without ``outfile_prefix``, or
             ``collect_device`` is not 'cpu'.
     """
+
     default_prefix = 'vps'
     # the samples that a metric got last, and what was read of each: a list
     # that an evaluator gives to all its metrics, one after the other
-    _last: Tuple[Sequence[dict], List[dict]] = ((), [])
+    _last: tuple[Sequence[dict], list[dict]] = ((), [])
 
-    def __init__(self,
-                 classwise: bool = False,
-                 format_only: bool = False,
-                 outfile_prefix: Optional[str] = None,
-                 backend_args: Optional[dict] = None,
-                 prefix: Optional[str] = None,
-                 collect_device: str = 'cpu') -> None:
+    def __init__(
+        self,
+        classwise: bool = False,
+        format_only: bool = False,
+        outfile_prefix: str | None = None,
+        backend_args: dict | None = None,
+        prefix: str | None = None,
+        collect_device: str = 'cpu',
+    ) -> None:
         if collect_device != 'cpu':
             raise ValueError(
                 f'collect_device of {type(self).__name__} is '
                 f'{collect_device!r}, but its results are on the CPU: delete '
-                "the key, or set it to 'cpu'.")
+                "the key, or set it to 'cpu'."
+            )
         if format_only and outfile_prefix is None:
-            raise ValueError('format_only=True needs outfile_prefix, the '
-                             'folder that the submission is written to.')
+            raise ValueError(
+                'format_only=True needs outfile_prefix, the '
+                'folder that the submission is written to.'
+            )
         super().__init__(prefix=prefix)
         self.classwise = classwise
         self.format_only = format_only
@@ -134,8 +129,10 @@ class PanopticVideoMetric(BaseMetric):
                 was there before.
         """
         if PanopticVideoMetric._last[0] is not data_samples:
-            PanopticVideoMetric._last = data_samples, [{} for _ in
-                                                       data_samples]
+            PanopticVideoMetric._last = (
+                data_samples,
+                [{} for _ in data_samples],
+            )
         for sample, shared in zip(*PanopticVideoMetric._last):
             frames = sample['video_data_samples']
             name, source = _check_frames(frames)
@@ -144,12 +141,17 @@ class PanopticVideoMetric(BaseMetric):
             self._read_video(name, frames, shared)
             counts = None if self.format_only else shared[_COUNTS]
             self.results.append(
-                VideoResult(name, source,
-                            None if counts is None else self.measure(counts),
-                            shared.get((_SUBMISSION, self.outfile_prefix))))
+                VideoResult(
+                    name,
+                    source,
+                    None if counts is None else self.measure(counts),
+                    shared.get((_SUBMISSION, self.outfile_prefix)),
+                )
+            )
 
-    def _read_video(self, name: str, frames: Sequence[DetDataSample],
-                    shared: dict) -> None:
+    def _read_video(
+        self, name: str, frames: Sequence[DetDataSample], shared: dict
+    ) -> None:
         """Put counts and submission of a video into ``shared``."""
         counter = submission = None
         if not self.format_only and _COUNTS not in shared:
@@ -161,18 +163,23 @@ class PanopticVideoMetric(BaseMetric):
         key = (_SUBMISSION, self.outfile_prefix)
         if self.outfile_prefix is not None and key not in shared:
             submission = VideoSubmission(
-                self.outfile_prefix, name,
-                submission_categories(self.dataset_meta))
+                self.outfile_prefix,
+                name,
+                submission_categories(self.dataset_meta),
+            )
         if counter is submission is None:
             return
         for frame in frames:
             pred_map = frame.pred_panoptic_map.decode()
             if submission is not None:
                 submission.add(
-                    pred_map, {
+                    pred_map,
+                    {
                         i: i % INSTANCE_OFFSET
                         for i in frame.pred_panoptic_map.segment_ids
-                    }, frame.img_path)
+                    },
+                    frame.img_path,
+                )
             if counter is not None:
                 self._count_frame(counter, frame, pred_map)
         if counter is not None:
@@ -180,25 +187,33 @@ class PanopticVideoMetric(BaseMetric):
         if submission is not None:
             shared[key] = submission.annotation()
 
-    def _count_frame(self, counter: VideoCounter, frame: DetDataSample,
-                     pred_map: np.ndarray) -> None:
+    def _count_frame(
+        self, counter: VideoCounter, frame: DetDataSample, pred_map: np.ndarray
+    ) -> None:
         """Read the ground truth of a frame and count."""
         stem = osp.splitext(osp.basename(frame.img_path))[0]
         where = f'video {counter.name}, frame {stem}'
         segments = frame.get('segments_info')
         is_raw = segments is None
-        gt_map = read_id_map(frame.seg_map_path, where, is_raw,
-                             self.backend_args)
+        gt_map = read_id_map(
+            frame.seg_map_path, where, is_raw, self.backend_args
+        )
         if is_raw:
             gt_map, segments = read_raw_segments(gt_map, self.is_thing, where)
         pairs = count_pairs(gt_map, pred_map, where)
         # 0 is a label here, but void in the counts
-        pred_ids = np.where(pairs.pred_ids == self._void, 0,
-                            pairs.pred_ids + 1)
-        counter.add(stem, pairs._replace(pred_ids=pred_ids),
-                    [dict(s, category_id=s['category']) for s in segments],
-                    [dict(id=i, category_id=(i - 1) % INSTANCE_OFFSET)
-                     for i in np.unique(pred_ids[pred_ids > 0]).tolist()])
+        pred_ids = np.where(
+            pairs.pred_ids == self._void, 0, pairs.pred_ids + 1
+        )
+        counter.add(
+            stem,
+            pairs._replace(pred_ids=pred_ids),
+            [dict(s, category_id=s['category']) for s in segments],
+            [
+                dict(id=i, category_id=(i - 1) % INSTANCE_OFFSET)
+                for i in np.unique(pred_ids[pred_ids > 0]).tolist()
+            ],
+        )
 
     @property
     def _void(self) -> int:
@@ -206,12 +221,12 @@ class PanopticVideoMetric(BaseMetric):
         return len(self.dataset_meta['classes'])
 
     @property
-    def is_thing(self) -> List[bool]:
+    def is_thing(self) -> list[bool]:
         """list[bool]: Whether a class is a thing."""
         return thing_flags(self.dataset_meta)
 
     # ---------------------------------------------------------- evaluation
-    def evaluate(self, size: int = 1) -> Dict[str, float]:
+    def evaluate(self, size: int = 1) -> dict[str, float]:
         """Evaluate the videos of all processes, which need no common folder.
 
         Args:
@@ -230,15 +245,17 @@ class PanopticVideoMetric(BaseMetric):
         videos = _unique(chain(*all_gather_object(self.results)))
         metrics = [None]
         if is_main_process():
-            metrics = [{
-                f'{self.prefix}/{key}': value
-                for key, value in self.compute_metrics(videos).items()
-            }]
+            metrics = [
+                {
+                    f'{self.prefix}/{key}': value
+                    for key, value in self.compute_metrics(videos).items()
+                }
+            ]
         broadcast_object_list(metrics)
         self.results.clear()
         return metrics[0]
 
-    def compute_metrics(self, results: List[VideoResult]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[VideoResult]) -> dict[str, float]:
         """Complete the submission, and evaluate.
 
         Args:
@@ -249,10 +266,13 @@ class PanopticVideoMetric(BaseMetric):
         """
         logger = MMLogger.get_current_instance()
         if self.outfile_prefix is not None:
-            path = write_pred_json(self.outfile_prefix,
-                                   [video.submission for video in results])
-            logger.info(f'Wrote the segments of {len(results)} videos to '
-                        f'{path}, and their masks next to it')
+            path = write_pred_json(
+                self.outfile_prefix, [video.submission for video in results]
+            )
+            logger.info(
+                f'Wrote the segments of {len(results)} videos to '
+                f'{path}, and their masks next to it'
+            )
         if self.format_only:
             return dict()
         stats = [video.stats for video in results if video.stats is not None]
@@ -260,7 +280,8 @@ class PanopticVideoMetric(BaseMetric):
             logger.warning(
                 f'{type(self).__name__}: {len(results) - len(stats)} of '
                 f'{len(results)} videos have no ground truth and were not '
-                'evaluated. Set outfile_prefix to write a submission.')
+                'evaluated. Set outfile_prefix to write a submission.'
+            )
         return self.report(stats) if stats else dict()
 
     @abstractmethod
@@ -275,7 +296,7 @@ class PanopticVideoMetric(BaseMetric):
         """
 
     @abstractmethod
-    def report(self, stats: list) -> Dict[str, float]:
+    def report(self, stats: list) -> dict[str, float]:
         """Sum up and log.
 
         Args:
@@ -286,12 +307,12 @@ class PanopticVideoMetric(BaseMetric):
         """
 
     @property
-    def table_names(self) -> Optional[Sequence[str]]:
+    def table_names(self) -> Sequence[str] | None:
         """Sequence[str] | None: Classes to be listed in a table."""
         return self.dataset_meta['classes'] if self.classwise else None
 
 
-def _unique(results: Iterable[VideoResult]) -> List[VideoResult]:
+def _unique(results: Iterable[VideoResult]) -> list[VideoResult]:
     """Leave out videos that a sampler repeated to fill up all processes.
 
     Args:
@@ -304,25 +325,29 @@ def _unique(results: Iterable[VideoResult]) -> List[VideoResult]:
     Raises:
         ValueError: If different videos have the same name.
     """
-    videos: Dict[str, VideoResult] = {}
+    videos: dict[str, VideoResult] = {}
     for video in results:
         other = videos.setdefault(video.name, video)
         if other.source != video.source:
             raise ValueError(
                 f'Two videos have the name {video.name}: one starts with '
                 f'{other.source}, the other with {video.source}. Give each '
-                'video a video_id of its own.')
+                'video a video_id of its own.'
+            )
     return [videos[name] for name in sorted(videos)]
 
 
 def _name_of(frame: DetDataSample) -> str:
     """Name of the video that a frame is of."""
     name = frame.get('video_id')
-    return osp.basename(osp.dirname(
-        frame.img_path)) if name is None else str(name)
+    return (
+        osp.basename(osp.dirname(frame.img_path))
+        if name is None
+        else str(name)
+    )
 
 
-def _check_frames(frames: Sequence[DetDataSample]) -> Tuple[str, str]:
+def _check_frames(frames: Sequence[DetDataSample]) -> tuple[str, str]:
     """See that a video is complete.
 
     Args:
@@ -338,25 +363,30 @@ def _check_frames(frames: Sequence[DetDataSample]) -> Tuple[str, str]:
     if not len(frames):
         raise ValueError('A video without frames was predicted.')
     name = _name_of(frames[0])
-    seen: Dict[int, str] = {}
+    seen: dict[int, str] = {}
     for frame in frames:
         where = f'video {name}, frame {frame.img_path}'
         if _name_of(frame) != name:
             raise ValueError(f'{where} is one of video {_name_of(frame)}')
         if frame.frame_id in seen:
-            raise ValueError(f'{where}: number {frame.frame_id} was there '
-                             f'before, as {seen[frame.frame_id]}')
+            raise ValueError(
+                f'{where}: number {frame.frame_id} was there '
+                f'before, as {seen[frame.frame_id]}'
+            )
         seen[frame.frame_id] = frame.img_path
         if 'pred_panoptic_map' not in frame:
-            raise ValueError(f'{where} has no pred_panoptic_map: is the model '
-                             'one for panoptic segmentation?')
+            raise ValueError(
+                f'{where} has no pred_panoptic_map: is the model '
+                'one for panoptic segmentation?'
+            )
     length = frames[0].get('video_length', len(frames))
     if sorted(seen) != list(range(length)):
         missing = sorted(set(range(length)) - seen.keys())
         raise ValueError(
             f'video {name} has {length} frames, but {len(seen)} are '
             f'predicted; missing are numbers {missing[:5]}. Test videos as a '
-            'whole.')
+            'whole.'
+        )
     return name, seen[0]
 
 
@@ -366,5 +396,6 @@ def _has_ground_truth(name: str, frames: Sequence[DetDataSample]) -> bool:
     if 0 < len(missing) < len(frames):
         raise ValueError(
             f'video {name}: {len(missing)} of {len(frames)} frames have no '
-            f'seg_map_path, the first being {missing[0]}')
+            f'seg_map_path, the first being {missing[0]}'
+        )
     return not missing

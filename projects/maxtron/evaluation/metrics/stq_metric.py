@@ -1,5 +1,4 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from typing import Dict, List
 
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
@@ -36,7 +35,7 @@ class STQMetric(PanopticVideoMetric):
         """
         return count_associations(video, self.is_thing)
 
-    def report(self, stats: List[STQStats]) -> Dict[str, float]:
+    def report(self, stats: list[STQStats]) -> dict[str, float]:
         """Sum up and log.
 
         Args:
@@ -48,5 +47,6 @@ class STQMetric(PanopticVideoMetric):
         summary = summarize_stq(stats)
         MMLogger.get_current_instance().info(
             f'STQ of {len(stats)} videos\n'
-            f'{stq_report(summary, self.table_names)}')
+            f'{stq_report(summary, self.table_names)}'
+        )
         return {key: summary[key] for key in ('STQ', 'AQ', 'IoU')}

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
@@ -37,12 +37,13 @@ class VPQMetric(PanopticVideoMetric):
 
     def __init__(self, windows: Sequence[int] = WINDOWS, **kwargs) -> None:
         if not windows or min(windows) < 1:
-            raise ValueError('windows must be numbers of frames, 1 or more: '
-                             f'got {windows}.')
+            raise ValueError(
+                f'windows must be numbers of frames, 1 or more: got {windows}.'
+            )
         super().__init__(**kwargs)
         self.windows = tuple(windows)
 
-    def measure(self, video: VideoCounts) -> Dict[int, TubeStats]:
+    def measure(self, video: VideoCounts) -> dict[int, TubeStats]:
         """Match the tubes of a video.
 
         Args:
@@ -54,7 +55,7 @@ class VPQMetric(PanopticVideoMetric):
         num_classes = len(self.dataset_meta['classes'])
         return {k: count_tubes(video, k, num_classes) for k in self.windows}
 
-    def report(self, stats: List[Dict[int, TubeStats]]) -> Dict[str, float]:
+    def report(self, stats: list[dict[int, TubeStats]]) -> dict[str, float]:
         """Sum up and log.
 
         Args:
@@ -65,25 +66,36 @@ class VPQMetric(PanopticVideoMetric):
         """
         zero = TubeStats.zeros(len(self.dataset_meta['classes']))
         summary = summarize_vpq(
-            {k: sum((video[k] for video in stats), zero)
-             for k in self.windows}, self.is_thing)
+            {
+                k: sum((video[k] for video in stats), zero)
+                for k in self.windows
+            },
+            self.is_thing,
+        )
         logger = MMLogger.get_current_instance()
-        logger.info(f'VPQ of {len(stats)} videos\n'
-                    f'{vpq_report(summary, self.table_names)}')
-        empty = [k for k in self.windows
-                 if not summary['windows'][k]['windows']]
+        logger.info(
+            f'VPQ of {len(stats)} videos\n'
+            f'{vpq_report(summary, self.table_names)}'
+        )
+        empty = [
+            k for k in self.windows if not summary['windows'][k]['windows']
+        ]
         if empty:
             logger.warning(
                 f'No video has {min(empty)} frames or more: VPQ is the mean '
-                f'without the windows {empty}.')
+                f'without the windows {empty}.'
+            )
         values = {
             f'VPQ{suffix}': summary['VPQ'][group]
             for group, suffix in _SUFFIXES.items()
         }
-        values.update({
-            f'VPQ_{k}{suffix}': summary['windows'][k][group]['pq']
-            for k in self.windows for group, suffix in _SUFFIXES.items()
-        })
+        values.update(
+            {
+                f'VPQ_{k}{suffix}': summary['windows'][k][group]['pq']
+                for k in self.windows
+                for group, suffix in _SUFFIXES.items()
+            }
+        )
         return {
             key: float('nan') if value is None else value
             for key, value in values.items()

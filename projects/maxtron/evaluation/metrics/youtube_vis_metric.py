@@ -5,8 +5,9 @@ import io
 import os.path as osp
 import zipfile
 from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
 from contextlib import redirect_stdout
-from typing import Any, Dict, List, Optional, Sequence, Set, Union
+from typing import Any
 
 import mmengine
 import numpy as np
@@ -19,7 +20,7 @@ from pycocotools import mask as mask_utils
 
 from ...utils import atomic_path
 
-VideoList = Union[str, Sequence[Union[int, str]]]
+VideoList = str | Sequence[int | str]
 
 
 @METRICS.register_module()
@@ -60,35 +61,61 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
     """
 
     # positions in YTVISeval.stats
-    STATS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l', 'AR@1',
-             'AR@10', 'AR@100', 'AR_s@100', 'AR_m@100', 'AR_l@100')
+    STATS = (
+        'mAP',
+        'mAP_50',
+        'mAP_75',
+        'mAP_s',
+        'mAP_m',
+        'mAP_l',
+        'AR@1',
+        'AR@10',
+        'AR@100',
+        'AR_s@100',
+        'AR_m@100',
+        'AR_l@100',
+    )
 
-    def __init__(self,
-                 *args,
-                 metric_items: Sequence[str] = ('mAP', 'mAP_50', 'mAP_75',
-                                                'AR@1', 'AR@10'),
-                 long_videos: Optional[VideoList] = None,
-                 short_videos: Optional[VideoList] = None,
-                 classwise: bool = False,
-                 format_only: bool = False,
-                 outfile_prefix: Optional[str] = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        metric_items: Sequence[str] = (
+            'mAP',
+            'mAP_50',
+            'mAP_75',
+            'AR@1',
+            'AR@10',
+        ),
+        long_videos: VideoList | None = None,
+        short_videos: VideoList | None = None,
+        classwise: bool = False,
+        format_only: bool = False,
+        outfile_prefix: str | None = None,
+        **kwargs,
+    ) -> None:
         unknown = [item for item in metric_items if item not in self.STATS]
         if unknown:
-            raise KeyError(f'Unknown metric items {unknown}; choose from '
-                           f'{", ".join(self.STATS)}.')
+            raise KeyError(
+                f'Unknown metric items {unknown}; choose from '
+                f'{", ".join(self.STATS)}.'
+            )
         if long_videos is not None and short_videos is not None:
-            raise ValueError('Give either long_videos or short_videos: the '
-                             'other videos are the complement.')
+            raise ValueError(
+                'Give either long_videos or short_videos: the '
+                'other videos are the complement.'
+            )
         if format_only and outfile_prefix is None:
-            raise ValueError('format_only=True needs outfile_prefix, the '
-                             'place where the submission is written.')
+            raise ValueError(
+                'format_only=True needs outfile_prefix, the '
+                'place where the submission is written.'
+            )
         super().__init__(
             *args,
             metric_items=metric_items,
             format_only=format_only,
             outfile_prefix=outfile_prefix,
-            **kwargs)
+            **kwargs,
+        )
         self.classwise = classwise
         self.listed_as = 'long' if long_videos is not None else 'short'
         listed = long_videos if short_videos is None else short_videos
@@ -106,22 +133,27 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         # mmdet's formatters take the last video of the meta info
         self._vis_meta_info = defaultdict(list)
         frames = [sample.to_dict() for sample in data_samples]
-        gts = self._format_one_video_gts([
-            dict(
-                img_id=frame['img_id'],
-                frame_id=t,
-                video_id=frame['video_id'],
-                video_length=len(frames),
-                height=frame['ori_shape'][0],
-                width=frame['ori_shape'][1],
-                anns=frame.get('instances', []))
-            for t, frame in enumerate(frames)
-        ])
+        gts = self._format_one_video_gts(
+            [
+                dict(
+                    img_id=frame['img_id'],
+                    frame_id=t,
+                    video_id=frame['video_id'],
+                    video_length=len(frames),
+                    height=frame['ori_shape'][0],
+                    width=frame['ori_shape'][1],
+                    anns=frame.get('instances', []),
+                )
+                for t, frame in enumerate(frames)
+            ]
+        )
         preds = self._format_one_video_preds(
-            [self._read_prediction(frame) for frame in frames])
+            [self._read_prediction(frame) for frame in frames]
+        )
         video = self._vis_meta_info['videos'][0]
         video['name'] = osp.basename(
-            osp.dirname(frames[0].get('img_path', '')))
+            osp.dirname(frames[0].get('img_path', ''))
+        )
         for gt in gts:
             gt['segmentations'] = [
                 None if mask is None else _to_rle(mask, video)
@@ -134,7 +166,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         self.results.append((video, gts, preds))
 
     @staticmethod
-    def _read_prediction(frame: dict) -> Dict[str, Any]:
+    def _read_prediction(frame: dict) -> dict[str, Any]:
         """Bring the prediction of one frame into the form of mmdet."""
         pred = frame['pred_track_instances']
         masks = pred['masks']
@@ -147,11 +179,13 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
                     f'Frame {frame.get("frame_id")} of video '
                     f'{frame["video_id"]}: a predicted mask is '
                     f'{mask["size"]} (height, width), the frame is {size}. '
-                    'The model must return masks at ori_shape.')
+                    'The model must return masks at ori_shape.'
+                )
         keys = ('bboxes', 'scores', 'labels', 'instances_id')
-        return dict({key: _to_numpy(pred[key])
-                     for key in keys},
-                    masks=[dict(mask) for mask in masks])
+        return dict(
+            {key: _to_numpy(pred[key]) for key in keys},
+            masks=[dict(mask) for mask in masks],
+        )
 
     def evaluate(self, size: int) -> dict:
         """Gather the videos of all processes and evaluate on the first.
@@ -167,7 +201,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         return super().evaluate(size)
 
     # ---------------------------------------------------------- evaluation
-    def compute_metrics(self, results: list) -> Dict[str, float]:
+    def compute_metrics(self, results: list) -> dict[str, float]:
         """Evaluate, or write the submission.
 
         Args:
@@ -179,8 +213,9 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             no ground truth of that size. Empty if nothing was evaluated.
         """
         # a sampler that pads to the number of processes repeats videos
-        results = {video['id']: (video, gts, preds)
-                   for video, gts, preds in results}
+        results = {
+            video['id']: (video, gts, preds) for video, gts, preds in results
+        }
         results = [results[video_id] for video_id in sorted(results)]
         videos = [video for video, _, _ in results]
         gts = [gt for _, gts, _ in results for gt in gts]
@@ -199,11 +234,13 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
                 dict(
                     videos=videos,
                     categories=self._categories(),
-                    annotations=gts))
+                    annotations=gts,
+                )
+            )
             pred_api = self._load_predictions(gt_api, preds)
         return self._report(gt_api, pred_api, videos)
 
-    def _categories(self) -> List[dict]:
+    def _categories(self) -> list[dict]:
         """Official ids: the label of category k is k - 1."""
         return [
             dict(id=i + 1, name=name)
@@ -211,14 +248,15 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         ]
 
     @staticmethod
-    def _load_predictions(gt_api: YTVIS, preds: List[dict]) -> YTVIS:
+    def _load_predictions(gt_api: YTVIS, preds: list[dict]) -> YTVIS:
         """Index the predictions, of which there may be none."""
         if preds:
             return gt_api.loadRes(preds)
         return YTVIS(dict(gt_api.dataset, annotations=[]))
 
-    def _report(self, gt_api: YTVIS, pred_api: YTVIS,
-                videos: List[dict]) -> Dict[str, float]:
+    def _report(
+        self, gt_api: YTVIS, pred_api: YTVIS, videos: list[dict]
+    ) -> dict[str, float]:
         """Evaluate all videos and, if asked for, the long and short ones."""
         report = OrderedDict()
         evaluator = self._evaluate(gt_api, pred_api, videos, 'all videos')
@@ -235,17 +273,21 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         }
         for item in self.metric_items:
             values = [self._stat(stats[name], item) for name in subsets]
-            report.update({
-                f'segm_{item}_{name}': value
-                for name, value in zip(subsets, values)
-            })
+            report.update(
+                {
+                    f'segm_{item}_{name}': value
+                    for name, value in zip(subsets, values)
+                }
+            )
             report[f'segm_{item}_all'] = (
-                float(np.mean(values)) if min(values) >= 0 else -1.)
+                float(np.mean(values)) if min(values) >= 0 else -1.0
+            )
         return report
 
     @staticmethod
-    def _evaluate(gt_api: YTVIS, pred_api: YTVIS, videos: List[dict],
-                  title: str) -> YTVISeval:
+    def _evaluate(
+        gt_api: YTVIS, pred_api: YTVIS, videos: list[dict], title: str
+    ) -> YTVISeval:
         """Run the official evaluation on some of the videos."""
         output = io.StringIO()
         with redirect_stdout(output):
@@ -257,14 +299,15 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         with redirect_stdout(table):
             evaluator.summarize()
         MMLogger.get_current_instance().info(
-            f'Track AP of {title} ({len(videos)})\n{table.getvalue()}')
+            f'Track AP of {title} ({len(videos)})\n{table.getvalue()}'
+        )
         return evaluator
 
     def _stat(self, evaluator: YTVISeval, item: str) -> float:
         """One value of the summary, unrounded."""
         return float(evaluator.stats[self.STATS.index(item)])
 
-    def _precision_of_classes(self, evaluator: YTVISeval) -> Dict[str, float]:
+    def _precision_of_classes(self, evaluator: YTVISeval) -> dict[str, float]:
         """AP of every class that has ground truth."""
         report = OrderedDict()
         # (iou, recall, class, area, max detections)
@@ -276,7 +319,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
                 report[f'{name}_precision'] = float(values[values > -1].mean())
         return report
 
-    def _split(self, videos: List[dict]) -> Dict[str, List[dict]]:
+    def _split(self, videos: list[dict]) -> dict[str, list[dict]]:
         """Tell long from short videos."""
         listed, others = [], []
         for video in videos:
@@ -287,23 +330,27 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
                 f'{self.listed_as}_videos matches {len(listed)} of the '
                 f'{len(videos)} evaluated videos, so that one of the two '
                 'groups is empty. The list must hold ids or names of videos '
-                f'such as {videos[0]["id"]} or {videos[0]["name"]!r}.')
+                f'such as {videos[0]["id"]} or {videos[0]["name"]!r}.'
+            )
         if self.listed_as == 'long':
             return dict(long=listed, short=others)
         return dict(long=others, short=listed)
 
     # -------------------------------------------------------------- output
-    def _explain_missing_gt(self, videos: List[dict]) -> None:
+    def _explain_missing_gt(self, videos: list[dict]) -> None:
         """Say that there is nothing to compare with."""
-        remedy = ('send the submission to the evaluation server'
-                  if self.outfile_prefix is not None else
-                  'set outfile_prefix to write a submission')
+        remedy = (
+            'send the submission to the evaluation server'
+            if self.outfile_prefix is not None
+            else 'set outfile_prefix to write a submission'
+        )
         MMLogger.get_current_instance().warning(
             f'No AP: the annotation file has no annotations for the '
             f'{len(videos)} evaluated videos (the official validation sets '
-            f'come without). Use one with ground truth, or {remedy}.')
+            f'come without). Use one with ground truth, or {remedy}.'
+        )
 
-    def save_pred_results(self, pred_results: List[dict]) -> None:
+    def save_pred_results(self, pred_results: list[dict]) -> None:
         """Write the predictions and a zip for the evaluation server.
 
         Each is written beside its place and renamed when complete.
@@ -316,12 +363,15 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         mmengine.mkdir_or_exist(osp.dirname(osp.abspath(json_file)))
         with atomic_path(json_file) as part:
             mmengine.dump(pred_results, part)
-        with atomic_path(zip_file) as part, zipfile.ZipFile(
-                part, 'w', zipfile.ZIP_DEFLATED) as archive:
+        with (
+            atomic_path(zip_file) as part,
+            zipfile.ZipFile(part, 'w', zipfile.ZIP_DEFLATED) as archive,
+        ):
             archive.write(json_file, 'results.json')
         MMLogger.get_current_instance().info(
             f'Wrote {len(pred_results)} tracks to {json_file} and the '
-            f'submission for the evaluation server to {zip_file}')
+            f'submission for the evaluation server to {zip_file}'
+        )
 
 
 def _to_numpy(values) -> np.ndarray:
@@ -331,7 +381,7 @@ def _to_numpy(values) -> np.ndarray:
     return np.asarray(values)
 
 
-def _to_rle(mask: Union[dict, list], video: dict) -> dict:
+def _to_rle(mask: dict | list, video: dict) -> dict:
     """Turn polygons or an uncompressed RLE into a compressed RLE."""
     if isinstance(mask, dict) and not isinstance(mask['counts'], list):
         return mask
@@ -339,7 +389,7 @@ def _to_rle(mask: Union[dict, list], video: dict) -> dict:
     return mask_utils.merge(rle) if isinstance(rle, list) else rle
 
 
-def _read_videos(videos: VideoList) -> Set[Union[int, str]]:
+def _read_videos(videos: VideoList) -> set[int | str]:
     """Read a list of video ids or names.
 
     Of an annotation file the names are taken where it has them, since two

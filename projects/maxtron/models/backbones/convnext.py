@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from typing import Mapping, Optional, Sequence, Tuple, Union
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,12 +9,14 @@ from mmengine.model import BaseModule, ModuleList, Sequential
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..layers.kmax_layers import LayerNorm2d
+from ..layers import LayerNorm2d
 from ..utils import single_or_double
 
 # What the original code calls modules that are named here as in MMPretrain.
-_ORIGINAL_NAMES = (('.dwconv.', '.depthwise_conv.'),
-                   ('.pwconv', '.pointwise_conv'))
+_ORIGINAL_NAMES = (
+    ('.dwconv.', '.depthwise_conv.'),
+    ('.pwconv', '.pointwise_conv'),
+)
 
 
 class GlobalResponseNorm(nn.Module):
@@ -42,7 +44,8 @@ class GlobalResponseNorm(nn.Module):
         """
         # a sum over the whole map: beyond the range of half precision
         response = torch.linalg.vector_norm(
-            x, dim=(1, 2), keepdim=True, dtype=single_or_double(x))
+            x, dim=(1, 2), keepdim=True, dtype=single_or_double(x)
+        )
         share = response / (response.mean(-1, keepdim=True) + self.eps)
         # gamma * x * share + beta + x in one pass over the map
         scale = (1 + self.gamma * share).to(x.dtype)  # (N, 1, 1, C)
@@ -63,27 +66,35 @@ class ConvNeXtBlock(nn.Module):
         mlp_ratio (int): Expansion in the block. Defaults to 4.
     """
 
-    def __init__(self,
-                 num_channels: int,
-                 use_grn: bool = False,
-                 drop_path_rate: float = 0.,
-                 layer_scale_init_value: float = 1e-6,
-                 with_cp: bool = False,
-                 mlp_ratio: int = 4) -> None:
+    def __init__(
+        self,
+        num_channels: int,
+        use_grn: bool = False,
+        drop_path_rate: float = 0.0,
+        layer_scale_init_value: float = 1e-6,
+        with_cp: bool = False,
+        mlp_ratio: int = 4,
+    ) -> None:
         super().__init__()
         self.with_cp = with_cp
         self.depthwise_conv = nn.Conv2d(
-            num_channels, num_channels, 7, padding=3, groups=num_channels)
+            num_channels, num_channels, 7, padding=3, groups=num_channels
+        )
         self.norm = nn.LayerNorm(num_channels, eps=1e-6)
-        self.pointwise_conv1 = nn.Linear(num_channels,
-                                         mlp_ratio * num_channels)
-        self.grn = GlobalResponseNorm(mlp_ratio *
-                                      num_channels) if use_grn else None
-        self.pointwise_conv2 = nn.Linear(mlp_ratio * num_channels,
-                                         num_channels)
-        self.gamma = nn.Parameter(
-            torch.full((num_channels, ), layer_scale_init_value)
-        ) if layer_scale_init_value > 0 else None
+        self.pointwise_conv1 = nn.Linear(
+            num_channels, mlp_ratio * num_channels
+        )
+        self.grn = (
+            GlobalResponseNorm(mlp_ratio * num_channels) if use_grn else None
+        )
+        self.pointwise_conv2 = nn.Linear(
+            mlp_ratio * num_channels, num_channels
+        )
+        self.gamma = (
+            nn.Parameter(torch.full((num_channels,), layer_scale_init_value))
+            if layer_scale_init_value > 0
+            else None
+        )
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -150,6 +161,7 @@ class ConvNeXt(BaseModule):
     Raises:
         ValueError: There is no such ``arch``.
     """
+
     arch_settings = {  # depths and channels
         'atto': ((2, 2, 6, 2), (40, 80, 160, 320)),
         'femto': ((2, 2, 6, 2), (48, 96, 192, 384)),
@@ -163,67 +175,89 @@ class ConvNeXt(BaseModule):
         'huge': ((3, 3, 27, 3), (352, 704, 1408, 2816)),
     }
 
-    def __init__(self,
-                 arch: Union[str, dict] = 'large',
-                 in_channels: int = 3,
-                 use_grn: bool = False,
-                 extra_padding: bool = True,
-                 drop_path_rate: float = 0.,
-                 layer_scale_init_value: Optional[float] = None,
-                 out_indices: Sequence[int] = (0, 1, 2, 3),
-                 frozen_stages: int = 0,
-                 with_cp: bool = False,
-                 init_cfg: Optional[dict] = None) -> None:
+    def __init__(
+        self,
+        arch: str | dict = 'large',
+        in_channels: int = 3,
+        use_grn: bool = False,
+        extra_padding: bool = True,
+        drop_path_rate: float = 0.0,
+        layer_scale_init_value: float | None = None,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = 0,
+        with_cp: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
         if init_cfg is None:
             init_cfg = dict(
-                type='TruncNormal', layer=['Conv2d', 'Linear'], std=0.02)
+                type='TruncNormal', layer=['Conv2d', 'Linear'], std=0.02
+            )
         super().__init__(init_cfg=init_cfg)
         self.depths, self.channels = self._parse_arch(arch)
         self.extra_padding = extra_padding
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         if layer_scale_init_value is None:
-            layer_scale_init_value = 0. if use_grn else 1e-6
+            layer_scale_init_value = 0.0 if use_grn else 1e-6
 
-        self.downsample_layers = ModuleList([
-            Sequential(
-                nn.Conv2d(in_channels, self.channels[0], 4, stride=4),
-                LayerNorm2d(self.channels[0]))
-        ])
+        self.downsample_layers = ModuleList(
+            [
+                Sequential(
+                    nn.Conv2d(in_channels, self.channels[0], 4, stride=4),
+                    LayerNorm2d(self.channels[0]),
+                )
+            ]
+        )
         for before, after in zip(self.channels, self.channels[1:]):
             self.downsample_layers.append(
                 Sequential(
-                    LayerNorm2d(before), nn.Conv2d(before, after, 2,
-                                                   stride=2)))
+                    LayerNorm2d(before), nn.Conv2d(before, after, 2, stride=2)
+                )
+            )
         self.stages = ModuleList()
         last = max(sum(self.depths) - 1, 1)
         index = 0
         for depth, channels in zip(self.depths, self.channels):
             self.stages.append(
-                Sequential(*(ConvNeXtBlock(
-                    channels, use_grn, drop_path_rate * (index + i) / last,
-                    layer_scale_init_value, with_cp) for i in range(depth))))
+                Sequential(
+                    *(
+                        ConvNeXtBlock(
+                            channels,
+                            use_grn,
+                            drop_path_rate * (index + i) / last,
+                            layer_scale_init_value,
+                            with_cp,
+                        )
+                        for i in range(depth)
+                    )
+                )
+            )
             index += depth
         self._freeze_stages()
 
     @classmethod
-    def _parse_arch(cls, arch: Union[str, dict]
-                    ) -> Tuple[Sequence[int], Sequence[int]]:
+    def _parse_arch(
+        cls, arch: str | dict
+    ) -> tuple[Sequence[int], Sequence[int]]:
         """Look up depths and channels."""
         if isinstance(arch, str):
             if arch not in cls.arch_settings:
                 raise ValueError(
                     f"There is no ConvNeXt of arch='{arch}': give one of "
-                    f"{', '.join(cls.arch_settings)}, or a dict with "
-                    "'depths' and 'channels'.")
+                    f'{", ".join(cls.arch_settings)}, or a dict with '
+                    "'depths' and 'channels'."
+                )
             return cls.arch_settings[arch]
-        if ({'depths', 'channels'} != arch.keys()
-                or len(arch['depths']) != len(arch['channels'])):
-            raise ValueError("A dict as arch of ConvNeXt has 'depths' and "
-                             f"'channels' of the same length, not {arch}.")
+        if {'depths', 'channels'} != arch.keys() or len(arch['depths']) != len(
+            arch['channels']
+        ):
+            raise ValueError(
+                "A dict as arch of ConvNeXt has 'depths' and "
+                f"'channels' of the same length, not {arch}."
+            )
         return arch['depths'], arch['channels']
 
-    def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Forward function.
 
         Args:
@@ -238,7 +272,8 @@ class ConvNeXt(BaseModule):
             x = x.contiguous(memory_format=torch.channels_last)
         outputs = []
         for i, (down, stage) in enumerate(
-                zip(self.downsample_layers, self.stages)):
+            zip(self.downsample_layers, self.stages)
+        ):
             if self.extra_padding:  # left, right, top, bottom
                 x = F.pad(x, (1, 2, 1, 2) if i == 0 else (0, 1, 0, 1))
             x = stage(down(x))
@@ -255,12 +290,13 @@ class ConvNeXt(BaseModule):
     def _freeze_stages(self) -> None:
         """Keep frozen stages in evaluation mode and without gradients."""
         for modules in (self.downsample_layers, self.stages):
-            for module in modules[:self.frozen_stages]:
+            for module in modules[: self.frozen_stages]:
                 module.eval()
                 module.requires_grad_(False)
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str,
-                              *args) -> None:
+    def _load_from_state_dict(
+        self, state_dict: dict, prefix: str, *args
+    ) -> None:
         """Accept original files and MMPretrain's besides our own."""
         if not prefix and isinstance(state_dict.get('model'), Mapping):
             state_dict.update(state_dict.pop('model'))

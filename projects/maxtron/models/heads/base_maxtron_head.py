@@ -1,16 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from abc import ABCMeta, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import (
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-)
 
 import torch
 from mmdet.registry import MODELS
@@ -20,33 +11,16 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ..clip_prediction import ClipPrediction
-from ..trackers import (
-    FeatureCache,
+from ...structures import ClipPrediction, ClipShapes
+from ..association import (
     QueryAssociation,
     align_queries,
     check_finite,
     iter_clips,
 )
+from ..cross_clip import FeatureCache
 
-
-class ClipShapes(NamedTuple):
-    """Sizes (height, width) of the frames of a clip.
-
-    Attributes:
-        input_shape (tuple[int, int]): As the backbone sees them, padded.
-        img_shape (tuple[int, int]): Before padding.
-        ori_shape (tuple[int, int]): Of the original images.
-        num_new (int): How many of the frames the clips before have not
-            covered; see :func:`iter_clips`.
-    """
-    input_shape: Tuple[int, int]
-    img_shape: Tuple[int, int]
-    ori_shape: Tuple[int, int]
-    num_new: int
-
-
-Clips = Iterable[Tuple[ClipPrediction, ClipShapes]]
+Clips = Iterable[tuple[ClipPrediction, ClipShapes]]
 
 
 class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
@@ -82,17 +56,20 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         ValueError: If ``clip_len`` is below 2, ``mode`` or ``feature_cache``
             is unknown, or something asks for a tracker and there is none.
     """
+
     modes = ('video', 'offline')
     # Where the result of a frame is put in its DetDataSample.
     result_field: str
 
-    def __init__(self,
-                 segmenter: ConfigType,
-                 test_cfg: ConfigType,
-                 tracker: OptConfigType = None,
-                 criterion: OptConfigType = None,
-                 clip_loss_weight: float = 0.,
-                 init_cfg: OptMultiConfig = None) -> None:
+    def __init__(
+        self,
+        segmenter: ConfigType,
+        test_cfg: ConfigType,
+        tracker: OptConfigType = None,
+        criterion: OptConfigType = None,
+        clip_loss_weight: float = 0.0,
+        init_cfg: OptMultiConfig = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.segmenter = MODELS.build(segmenter)
         self.tracker = self.tracker_heads = self.criterion = None
@@ -103,48 +80,59 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
             raise ValueError(
                 'model.head.criterion and clip_loss_weight are for the '
                 'training of a cross-clip tracker; set model.head.tracker, '
-                'or give the criterion to model.head.segmenter.')
+                'or give the criterion to model.head.segmenter.'
+            )
         if criterion is not None:
             self.criterion = MODELS.build(
-                dict(criterion, num_classes=self.num_classes))
+                dict(criterion, num_classes=self.num_classes)
+            )
         self.clip_loss_weight = clip_loss_weight
         self._read_test_cfg(**test_cfg)
 
-    def _read_test_cfg(self,
-                       clip_len: int,
-                       mode: Optional[str] = None,
-                       feature_cache: str = 'device') -> None:
+    def _read_test_cfg(
+        self,
+        clip_len: int,
+        mode: str | None = None,
+        feature_cache: str = 'device',
+    ) -> None:
         if clip_len < 2:
             raise ValueError(
                 f'model.head.test_cfg.clip_len is {clip_len}, but a clip '
                 'needs at least 2 frames to be tracked through; set it to 2 '
-                'or more.')
+                'or more.'
+            )
         if mode is None:
             mode = 'video' if self.tracker is None else 'offline'
         caches = (*FeatureCache.MODES, 'none')
-        for key, value, known in (('mode', mode, self.modes),
-                                  ('feature_cache', feature_cache, caches)):
+        for key, value, known in (
+            ('mode', mode, self.modes),
+            ('feature_cache', feature_cache, caches),
+        ):
             if value not in known:
                 raise ValueError(
                     f'model.head.test_cfg.{key} is {value!r}; choose '
-                    f'{", ".join(map(repr, known[:-1]))} or {known[-1]!r}.')
+                    f'{", ".join(map(repr, known[:-1]))} or {known[-1]!r}.'
+                )
         if mode == 'offline' and self.tracker is None:
             raise ValueError(
                 "model.head.test_cfg.mode is 'offline', but the model has no "
                 'cross-clip tracker: take an offline config (maxtron-offline_'
-                '*.py), or another mode.')
+                '*.py), or another mode.'
+            )
         self.clip_len = clip_len
         self.mode = mode
         self.feature_cache = feature_cache
 
-    def _load_from_state_dict(self, state_dict: Dict[str, Tensor],
-                              prefix: str, *args, **kwargs) -> None:
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args, **kwargs
+    ) -> None:
         """Let the heads of the tracker begin as those of the segmenter."""
         if self.tracker_heads is not None:
             source = f'{prefix}segmenter.{self.tracker_heads.copied_from}.'
             target = f'{prefix}tracker_heads.'
             missing = [
-                name for name in self.tracker_heads.state_dict()
+                name
+                for name in self.tracker_heads.state_dict()
                 if target + name not in state_dict
                 and source + name in state_dict
             ]
@@ -156,7 +144,8 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
                     'The heads of the cross-clip tracker begin as copies of '
                     f'those of the segmenter: {len(missing)} tensors of '
                     f'{", ".join(parts)} from {source}* to {target}*.',
-                    logger='current')
+                    logger='current',
+                )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     @property
@@ -164,9 +153,9 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         """int: Number of classes without "no object"."""
         return self.segmenter.num_classes
 
-    def split(self,
-              frames: Iterable,
-              num_frames: Optional[int] = None) -> Iterator[Tuple[list, int]]:
+    def split(
+        self, frames: Iterable, num_frames: int | None = None
+    ) -> Iterator[tuple[list, int]]:
         """Cut a stream of frames into clips of one length.
 
         Args:
@@ -178,7 +167,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         """
         return iter_clips(frames, self.clip_len, repeat_last=True)
 
-    def forward(self, x: Tuple[Tensor], num_frames: int) -> ClipPrediction:
+    def forward(self, x: tuple[Tensor], num_frames: int) -> ClipPrediction:
         """Segment a batch of clips.
 
         Args:
@@ -190,8 +179,9 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         """
         return self.segmenter(x, num_frames)
 
-    def loss(self, x: Tuple[Tensor],
-             data_samples: TrackSampleList) -> Dict[str, Tensor]:
+    def loss(
+        self, x: tuple[Tensor], data_samples: TrackSampleList
+    ) -> dict[str, Tensor]:
         """Losses of a batch of clips.
 
         Args:
@@ -203,9 +193,13 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         """
         return self.segmenter.loss(x, data_samples)
 
-    def video_loss(self, queries: Sequence[Tensor], embeds: Sequence[Tensor],
-                   mask_feats: Sequence[Tensor],
-                   data_samples: TrackSampleList) -> Dict[str, Tensor]:
+    def video_loss(
+        self,
+        queries: Sequence[Tensor],
+        embeds: Sequence[Tensor],
+        mask_feats: Sequence[Tensor],
+        data_samples: TrackSampleList,
+    ) -> dict[str, Tensor]:
         """Losses of a batch of videos after the cross-clip tracker.
 
         Args:
@@ -225,13 +219,15 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         ]
         # Of a video there is no query and no embedding but those of clips.
         pred = ClipPrediction(
-            cls_logits, mask_logits, queries=None, embeds=None, aux=aux)
+            cls_logits, mask_logits, queries=None, embeds=None, aux=aux
+        )
         if self.criterion is None:
             return self.segmenter.loss_by_pred(pred, data_samples)
         return self.criterion(pred, None, data_samples)
 
-    def _predict_video(self, queries: Tensor,
-                       mask_feats: Tensor) -> Tuple[Tensor, Tensor]:
+    def _predict_video(
+        self, queries: Tensor, mask_feats: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Classes and masks of refined queries.
 
         Args:
@@ -244,17 +240,20 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         """
         cls_logits, embeds = self._classify_video(queries)
         masks = self.query_heads.segment(
-            embeds.flatten(0, 1), mask_feats.flatten(0, 1))
+            embeds.flatten(0, 1), mask_feats.flatten(0, 1)
+        )
         masks = masks.unflatten(0, queries.shape[:2])  # (B, K, Q, T, h, w)
         return cls_logits, masks.transpose(1, 2).flatten(2, 3)
 
-    def _classify_video(self, queries: Tensor) -> Tuple[Tensor, Tensor]:
+    def _classify_video(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (B, Q, C + 1) and mask embeddings (B, K, Q, E)."""
         cls_feats, embeds = (
             x.unflatten(0, queries.shape[:2])
-            for x in self.query_heads.project(queries.flatten(0, 1)))
+            for x in self.query_heads.project(queries.flatten(0, 1))
+        )
         cls_logits = self.query_heads.classify(
-            self.tracker.weigh_clips(cls_feats))
+            self.tracker.weigh_clips(cls_feats)
+        )
         return cls_logits, embeds
 
     @property
@@ -266,7 +265,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
 
     def refine(
         self, clips: Clips
-    ) -> Tuple[Tensor, Iterator[Tuple[Tensor, Tensor, ClipShapes]]]:
+    ) -> tuple[Tensor, Iterator[tuple[Tensor, Tensor, ClipShapes]]]:
         """Track the queries of a video through all its clips.
 
         Args:
@@ -290,12 +289,14 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
             raise ValueError(
                 "feature_cache='none' reads the video twice, but these frames "
                 'can be read only once. Give a file, a folder or a list of '
-                "frames, or set feature_cache to 'cpu' or 'cpu_fp16'.")
+                "frames, or set feature_cache to 'cpu' or 'cpu_fp16'."
+            )
         association, queries, shapes = QueryAssociation(), [], []
         for clip, clip_shapes in clips:
             # The masks of queries that are not refined are not wanted.
             clip = association.update(
-                replace(clip, mask_logits=clip.mask_logits[:, :, :0]))
+                replace(clip, mask_logits=clip.mask_logits[:, :, :0])
+            )
             check_finite(clip.queries, len(queries))
             queries.append(clip.queries)
             shapes.append(clip_shapes)
@@ -307,8 +308,9 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         feats = zip(cache, shapes) if cache is not None else clips.mask_feats()
         return cls_logits[0], _with_embeds(embeds[0], feats)
 
-    def segment(self, embeds: Tensor, mask_feats: Tensor,
-                shapes: ClipShapes) -> Tensor:
+    def segment(
+        self, embeds: Tensor, mask_feats: Tensor, shapes: ClipShapes
+    ) -> Tensor:
         """Masks of the new frames of a clip after :meth:`refine`.
 
         Args:
@@ -319,21 +321,21 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         Returns:
             Tensor: Mask logits with shape (Q, num_new, h, w).
         """
-        new = mask_feats[:, :, :shapes.num_new]
+        new = mask_feats[:, :, : shapes.num_new]
         return self.query_heads.segment(embeds[None], new)[0]
 
     @abstractmethod
-    def predict(self, clips: Clips) -> List:
+    def predict(self, clips: Clips) -> list:
         """Results of a whole video, one a frame."""
 
     @abstractmethod
-    def predict_stream(self, clips: Clips) -> Iterator[List]:
+    def predict_stream(self, clips: Clips) -> Iterator[list]:
         """Results clip by clip."""
 
 
 def _with_embeds(
-    embeds: Tensor, clips: Iterable[Tuple[Tensor, ClipShapes]]
-) -> Iterator[Tuple[Tensor, Tensor, ClipShapes]]:
+    embeds: Tensor, clips: Iterable[tuple[Tensor, ClipShapes]]
+) -> Iterator[tuple[Tensor, Tensor, ClipShapes]]:
     """Put the mask embeddings (K, Q, E) before pixel embeddings and shapes."""
     clips = iter(clips)
     for k, embed in enumerate(embeds):
@@ -341,5 +343,6 @@ def _with_embeds(
         if clip is None:
             raise ValueError(
                 f'The video had {len(embeds)} clips when it was read first, '
-                f'and {k} when it was read again. Do not change it meanwhile.')
+                f'and {k} when it was read again. Do not change it meanwhile.'
+            )
         yield (embed, *clip)

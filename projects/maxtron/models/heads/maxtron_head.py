@@ -1,20 +1,21 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Iterable, Iterator, List, Optional, Tuple
 
 import torch
 from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ...structures import ClipShapes
+from ..association import QueryAssociation, iter_clips
 from ..postprocess import (
     binary_logits,
     encode_frame,
     frame_instances,
     top_pairs,
 )
-from ..trackers import QueryAssociation, iter_clips
-from .base_maxtron_head import BaseMaXTronHead, Clips, ClipShapes
+from .base_maxtron_head import BaseMaXTronHead, Clips
 
 
 @MODELS.register_module()
@@ -36,13 +37,16 @@ class MaXTronHead(BaseMaXTronHead):
             10).
         kwargs: As for :class:`BaseMaXTronHead`.
     """
+
     result_field = 'pred_track_instances'
 
-    def _read_test_cfg(self,
-                       overlap: int = 0,
-                       max_per_video: int = 100,
-                       max_per_frame: int = 30,
-                       **kwargs) -> None:
+    def _read_test_cfg(
+        self,
+        overlap: int = 0,
+        max_per_video: int = 100,
+        max_per_frame: int = 30,
+        **kwargs,
+    ) -> None:
         super()._read_test_cfg(**kwargs)
         # the last clip with its last frame, see split
         self.fills_up = self.mode == 'offline' or self.segmenter.fixed_clip_len
@@ -50,14 +54,15 @@ class MaXTronHead(BaseMaXTronHead):
             raise ValueError(
                 f'model.head.test_cfg.overlap is {overlap}, but clips of one '
                 'length, as this segmenter or the mode offline wants them, do '
-                'not overlap; set it to 0.')
+                'not overlap; set it to 0.'
+            )
         self.overlap = overlap
         self.max_per_video = max_per_video
         self.max_per_frame = max_per_frame
 
-    def split(self,
-              frames: Iterable,
-              num_frames: Optional[int] = None) -> Iterator[Tuple[list, int]]:
+    def split(
+        self, frames: Iterable, num_frames: int | None = None
+    ) -> Iterator[tuple[list, int]]:
         """Cut a stream of frames into the clips of this head.
 
         Args:
@@ -71,7 +76,7 @@ class MaXTronHead(BaseMaXTronHead):
             return super().split(frames, num_frames)
         return iter_clips(frames, self.clip_len, num_frames, self.overlap)
 
-    def predict(self, clips: Clips) -> List[InstanceData]:
+    def predict(self, clips: Clips) -> list[InstanceData]:
         """Instances of a whole video, as in the YouTube-VIS evaluation.
 
         A query may carry several classes; each (query, class) pair is a track
@@ -91,22 +96,27 @@ class MaXTronHead(BaseMaXTronHead):
         for clip, shapes in clips:
             clip = association.update(clip)
             frames += self._encode_clip(
-                self._binary(clip.mask_logits[0]), shapes)
+                self._binary(clip.mask_logits[0]), shapes
+            )
             del clip  # before the next one is made
         scores, queries, labels, ids = self._top_pairs(association.cls_logits)
         return [
-            InstanceData(**frame_instances(frame, scores, queries, labels, ids,
-                                           self.max_per_frame))
+            InstanceData(
+                **frame_instances(
+                    frame, scores, queries, labels, ids, self.max_per_frame
+                )
+            )
             for frame in frames
         ]
 
-    def _top_pairs(self, cls_logits: Tensor) -> Tuple[Tensor, ...]:
+    def _top_pairs(self, cls_logits: Tensor) -> tuple[Tensor, ...]:
         """Scores, queries, labels and ids of the best pairs of a video."""
         scores, queries, labels = (
-            x.cpu() for x in top_pairs(cls_logits, self.max_per_video))
+            x.cpu() for x in top_pairs(cls_logits, self.max_per_video)
+        )
         return scores, queries, labels, queries * self.num_classes + labels + 1
 
-    def _predict_offline(self, clips: Clips) -> Iterator[List[InstanceData]]:
+    def _predict_offline(self, clips: Clips) -> Iterator[list[InstanceData]]:
         """Instances of a video, clip by clip after all clips were seen."""
         cls_logits, clips = self.refine(clips)
         scores, queries, labels, ids = self._top_pairs(cls_logits)
@@ -118,12 +128,15 @@ class MaXTronHead(BaseMaXTronHead):
             else:
                 masks = self.segment(embeds[queries], mask_feats, shapes)
             yield [
-                InstanceData(**frame_instances(frame, scores, rows, labels,
-                                               ids, self.max_per_frame))
+                InstanceData(
+                    **frame_instances(
+                        frame, scores, rows, labels, ids, self.max_per_frame
+                    )
+                )
                 for frame in self._encode_clip(masks, shapes)
             ]
 
-    def predict_stream(self, clips: Clips) -> Iterator[List[InstanceData]]:
+    def predict_stream(self, clips: Clips) -> Iterator[list[InstanceData]]:
         """Instances clip by clip, before the rest of the video is seen.
 
         Near-online, scores use the class logits of the clips so far; a query
@@ -146,16 +159,23 @@ class MaXTronHead(BaseMaXTronHead):
         for clip, shapes in clips:
             clip = association.update(clip)
             scores, labels = association.cls_logits.softmax(-1)[:, :-1].max(-1)
-            scores, queries = scores.topk(
-                min(self.max_per_frame, len(scores)))
+            scores, queries = scores.topk(min(self.max_per_frame, len(scores)))
             masks = self._binary(clip.mask_logits[0])[queries]
             frames = self._encode_clip(masks, shapes)
             del clip  # before the next one is made
             labels, queries = labels[queries].cpu(), queries.cpu()
             rows = torch.arange(len(queries))
             yield [
-                InstanceData(**frame_instances(frame, scores.cpu(), rows,
-                                               labels, queries + 1, len(rows)))
+                InstanceData(
+                    **frame_instances(
+                        frame,
+                        scores.cpu(),
+                        rows,
+                        labels,
+                        queries + 1,
+                        len(rows),
+                    )
+                )
                 for frame in frames
             ]
 
@@ -168,7 +188,7 @@ class MaXTronHead(BaseMaXTronHead):
     def _encode_clip(self, mask_logits: Tensor, shapes: ClipShapes) -> list:
         """Encode the new frames of mask logits with shape (Q, T, h, w)."""
         start = 0 if self.fills_up else -shapes.num_new
-        masks = mask_logits[:, start:][:, :shapes.num_new]
+        masks = mask_logits[:, start:][:, : shapes.num_new]
         return [
             encode_frame(frame, *shapes[:3], self.segmenter.align_corners)
             for frame in masks.unbind(1)

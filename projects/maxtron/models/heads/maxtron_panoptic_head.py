@@ -1,16 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Iterator, List, Sequence
 
 from mmdet.registry import MODELS
 
-from ..postprocess import (
-    PanopticMap,
-    PanopticMerger,
-    SingleMaskMerger,
-    thing_id,
-)
-from ..trackers import QueryAssociation, SegmentLinker
+from ...structures import PanopticMap, thing_id
+from ..association import QueryAssociation, SegmentLinker
+from ..postprocess import PanopticMerger, SingleMaskMerger
 from .base_maxtron_head import BaseMaXTronHead, Clips
 
 
@@ -40,23 +36,27 @@ class MaXTronPanopticHead(BaseMaXTronHead):
     Raises:
         ValueError: If there is a label that the segmenter does not have.
     """
+
     modes = ('video', 'clip', 'offline')
     result_field = 'pred_panoptic_map'
 
-    def _read_test_cfg(self,
-                       thing_labels: Sequence[int],
-                       clip_len: int = 2,
-                       pixel_thr: float = 0.3,
-                       thing_thr: float = 0.2,
-                       stuff_thr: float = 0.3,
-                       overlap_thr: float = 0.8,
-                       link_cost: float = 0.5,
-                       **kwargs) -> None:
+    def _read_test_cfg(
+        self,
+        thing_labels: Sequence[int],
+        clip_len: int = 2,
+        pixel_thr: float = 0.3,
+        thing_thr: float = 0.2,
+        stuff_thr: float = 0.3,
+        overlap_thr: float = 0.8,
+        link_cost: float = 0.5,
+        **kwargs,
+    ) -> None:
         super()._read_test_cfg(clip_len=clip_len, **kwargs)
         if not all(0 <= label < self.num_classes for label in thing_labels):
             raise ValueError(
                 'model.head.test_cfg.thing_labels has labels outside of 0 to '
-                f'{self.num_classes - 1}, the classes of the segmenter.')
+                f'{self.num_classes - 1}, the classes of the segmenter.'
+            )
         self.merge_cfg = dict(
             thing_labels=tuple(thing_labels),
             num_classes=self.num_classes,
@@ -64,17 +64,20 @@ class MaXTronPanopticHead(BaseMaXTronHead):
             thing_thr=thing_thr,
             stuff_thr=stuff_thr,
             overlap_thr=overlap_thr,
-            align_corners=self.segmenter.align_corners)
+            align_corners=self.segmenter.align_corners,
+        )
         self.link_cost = link_cost
 
     def make_merger(self) -> PanopticMerger:
         """Make what merges the masks of a video, or of a clip."""
         merger = (
             PanopticMerger
-            if self.segmenter.masks_compete else SingleMaskMerger)
+            if self.segmenter.masks_compete
+            else SingleMaskMerger
+        )
         return merger(**self.merge_cfg)
 
-    def predict(self, clips: Clips) -> List[PanopticMap]:
+    def predict(self, clips: Clips) -> list[PanopticMap]:
         """Segment a whole video.
 
         Args:
@@ -103,7 +106,7 @@ class MaXTronPanopticHead(BaseMaXTronHead):
         maps, _ = merger.merge(association.cls_logits)
         return maps[:num_frames]
 
-    def predict_stream(self, clips: Clips) -> Iterator[List[PanopticMap]]:
+    def predict_stream(self, clips: Clips) -> Iterator[list[PanopticMap]]:
         """Segment clip by clip, before the rest of the video is seen.
 
         In mode 'offline' the whole video is one clip.
@@ -134,5 +137,5 @@ class MaXTronPanopticHead(BaseMaXTronHead):
             }
             yield [
                 panoptic_map.relabel(ids)
-                for panoptic_map in maps[:shapes.num_new]
+                for panoptic_map in maps[: shapes.num_new]
             ]

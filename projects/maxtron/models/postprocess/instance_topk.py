@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Mask logits and class logits to per-frame instances, frame by frame."""
-from typing import Dict, List, NamedTuple, Tuple
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,13 +21,15 @@ class FrameMasks(NamedTuple):
         bboxes (Tensor): Boxes (x1, y1, x2, y2) of the masks in pixels, zero
             for an empty one, shape (Q, 4) on the CPU.
     """
-    rles: List[dict]
+
+    rles: list[dict]
     scores: Tensor
     bboxes: Tensor
 
 
-def top_pairs(cls_logits: Tensor,
-              max_num: int) -> Tuple[Tensor, Tensor, Tensor]:
+def top_pairs(
+    cls_logits: Tensor, max_num: int
+) -> tuple[Tensor, Tensor, Tensor]:
     """The best (query, class) pairs of a video.
 
     Args:
@@ -41,7 +44,8 @@ def top_pairs(cls_logits: Tensor,
     scores = cls_logits.softmax(-1)[:, :-1]
     num_classes = scores.shape[1]
     scores, index = scores.flatten().topk(
-        min(max_num, scores.numel()), sorted=False)
+        min(max_num, scores.numel()), sorted=False
+    )
     return scores, index // num_classes, index % num_classes
 
 
@@ -67,11 +71,13 @@ def binary_logits(logits: Tensor) -> Tensor:
     return odds.scatter(0, index, best - others).clamp(-1e4, 1e4)
 
 
-def resize_mask_logits(logits: Tensor,
-                       input_shape: Tuple[int, int],
-                       img_shape: Tuple[int, int],
-                       ori_shape: Tuple[int, int],
-                       align_corners: bool = False) -> Tensor:
+def resize_mask_logits(
+    logits: Tensor,
+    input_shape: tuple[int, int],
+    img_shape: tuple[int, int],
+    ori_shape: tuple[int, int],
+    align_corners: bool = False,
+) -> Tensor:
     """Bring mask logits to the size of the original image.
 
     As in the references, logits are resized to the padded input, the padding
@@ -92,19 +98,21 @@ def resize_mask_logits(logits: Tensor,
     cfg = dict(mode='bilinear', align_corners=align_corners)
     if logits.shape[-2:] != tuple(input_shape):
         logits = F.interpolate(logits, input_shape, **cfg)
-    logits = logits[..., :img_shape[0], :img_shape[1]]
+    logits = logits[..., : img_shape[0], : img_shape[1]]
     if logits.shape[-2:] != tuple(ori_shape):
         logits = F.interpolate(logits, ori_shape, **cfg)
     return logits[0]
 
 
-def encode_frame(logits: Tensor,
-                 input_shape: Tuple[int, int],
-                 img_shape: Tuple[int, int],
-                 ori_shape: Tuple[int, int],
-                 align_corners: bool = False,
-                 logit_thr: float = 0.,
-                 chunk_size: int = 16) -> FrameMasks:
+def encode_frame(
+    logits: Tensor,
+    input_shape: tuple[int, int],
+    img_shape: tuple[int, int],
+    ori_shape: tuple[int, int],
+    align_corners: bool = False,
+    logit_thr: float = 0.0,
+    chunk_size: int = 16,
+) -> FrameMasks:
     """Resize, binarise, score and encode the masks of one frame.
 
     Args:
@@ -123,8 +131,9 @@ def encode_frame(logits: Tensor,
     """
     rles, scores = [], []
     for chunk in logits.split(chunk_size):
-        chunk = resize_mask_logits(chunk.float(), input_shape, img_shape,
-                                   ori_shape, align_corners)  # (q, H, W)
+        chunk = resize_mask_logits(
+            chunk.float(), input_shape, img_shape, ori_shape, align_corners
+        )  # (q, H, W)
         masks = chunk > logit_thr
         scores.append(chunk.sigmoid().mul_(masks).flatten(1).sum(1))
         # pycocotools reads column-major (H, W, q)
@@ -133,13 +142,19 @@ def encode_frame(logits: Tensor,
     areas = torch.from_numpy(mask_utils.area(rles).astype(np.float32))
     bboxes = torch.from_numpy(mask_utils.toBbox(rles))
     bboxes[:, 2:] += bboxes[:, :2]
-    return FrameMasks(rles,
-                      torch.cat(scores).cpu() / (areas + 1e-6), bboxes.float())
+    return FrameMasks(
+        rles, torch.cat(scores).cpu() / (areas + 1e-6), bboxes.float()
+    )
 
 
-def frame_instances(masks: FrameMasks, scores: Tensor, queries: Tensor,
-                    labels: Tensor, ids: Tensor,
-                    max_num: int) -> Dict[str, object]:
+def frame_instances(
+    masks: FrameMasks,
+    scores: Tensor,
+    queries: Tensor,
+    labels: Tensor,
+    ids: Tensor,
+    max_num: int,
+) -> dict[str, object]:
     """The best instances of one frame.
 
     The score of an instance is its class score times its mask score.
@@ -158,11 +173,13 @@ def frame_instances(masks: FrameMasks, scores: Tensor, queries: Tensor,
         instances, best first.
     """
     scores, order = (scores * masks.scores[queries]).sort(
-        descending=True, stable=True)
+        descending=True, stable=True
+    )
     order = order[:max_num]
     return dict(
         instances_id=ids[order],
         labels=labels[order],
         scores=scores[:max_num],
         bboxes=masks.bboxes[queries[order]],
-        masks=[masks.rles[q] for q in queries[order].tolist()])
+        masks=[masks.rles[q] for q in queries[order].tolist()],
+    )

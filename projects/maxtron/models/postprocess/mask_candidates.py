@@ -1,16 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Which queries exceed a probability at which pixel, tile by tile."""
+
 import math
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import (
-                    Callable,
-                    Iterator,
-                    List,
-                    NamedTuple,
-                    Optional,
-                    Tuple,
-)
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +24,7 @@ class Candidates(NamedTuple):
         probs (np.ndarray): Probability of the query at the pixel, shape
             (n, ), float32.
     """
+
     pixels: np.ndarray
     queries: np.ndarray
     probs: np.ndarray
@@ -42,6 +38,7 @@ class Span(NamedTuple):
         source (slice): Rows of the logits that they depend on.
         weights (Tensor): Their weights, shape (rows, source rows).
     """
+
     start: int
     source: slice
     weights: Tensor
@@ -59,6 +56,7 @@ class Tile(NamedTuple):
         least (float): Bound of the log of the sum over the queries, after
             the shift of :meth:`CandidateFinder.find`.
     """
+
     row: Span
     column: Span
     queries: Tensor
@@ -66,9 +64,15 @@ class Tile(NamedTuple):
     least: float
 
 
-def resize_spans(size: int, padded: int, cropped: int, final: int,
-                 length: int, align_corners: bool,
-                 device: torch.device) -> List[Span]:
+def resize_spans(
+    size: int,
+    padded: int,
+    cropped: int,
+    final: int,
+    length: int,
+    align_corners: bool,
+    device: torch.device,
+) -> list[Span]:
     """Upsampling, cropping and resizing along one axis as a matrix.
 
     Both resizes are linear, so resizing the identity gives their matrix. It
@@ -91,11 +95,12 @@ def resize_spans(size: int, padded: int, cropped: int, final: int,
         matrix = matrix[..., :begin]
         if begin != end:
             matrix = F.interpolate(
-                matrix, end, mode='linear', align_corners=align_corners)
+                matrix, end, mode='linear', align_corners=align_corners
+            )
     matrix = matrix[0].T.contiguous()  # (final, size)
     spans = []
     for start in range(0, final, length):
-        weights = matrix[start:start + length]
+        weights = matrix[start : start + length]
         used = np.flatnonzero(weights.numpy().any(0)).tolist()
         source = slice(used[0], used[-1] + 1)
         spans.append(Span(start, source, weights[:, source].to(device)))
@@ -126,25 +131,31 @@ class CandidateFinder:
             the caches of a CPU, and larger on a GPU.
     """
 
-    def __init__(self,
-                 num_queries: int,
-                 mask_shape: Tuple[int, int],
-                 input_shape: Tuple[int, int],
-                 img_shape: Tuple[int, int],
-                 ori_shape: Tuple[int, int],
-                 threshold: float,
-                 device: torch.device,
-                 align_corners: bool = True,
-                 tile_shape: Optional[Tuple[int, int]] = None) -> None:
+    def __init__(
+        self,
+        num_queries: int,
+        mask_shape: tuple[int, int],
+        input_shape: tuple[int, int],
+        img_shape: tuple[int, int],
+        ori_shape: tuple[int, int],
+        threshold: float,
+        device: torch.device,
+        align_corners: bool = True,
+        tile_shape: tuple[int, int] | None = None,
+    ) -> None:
         if tile_shape is None:
-            width, floats = (128, 2**20) if device.type == 'cpu' else (512,
-                                                                       2**25)
+            width, floats = (
+                (128, 2**20) if device.type == 'cpu' else (512, 2**25)
+            )
             tile_shape = (max(floats // (width * num_queries), 1), width)
         self.ori_shape = ori_shape
         self.threshold = threshold
         self.rows, self.columns = (
-            resize_spans(*sizes, align_corners, device) for sizes in zip(
-                mask_shape, input_shape, img_shape, ori_shape, tile_shape))
+            resize_spans(*sizes, align_corners, device)
+            for sizes in zip(
+                mask_shape, input_shape, img_shape, ori_shape, tile_shape
+            )
+        )
         # all queries left out of a sum change it by less than its rounding
         self.negligible = math.log(num_queries) - math.log(2**-25)
 
@@ -163,20 +174,23 @@ class CandidateFinder:
             ValueError: If a logit is not finite.
         """
         if not logits.sum().isfinite():  # one such logit is enough
-            raise ValueError('The mask logits hold nan or inf: the model has '
-                             'diverged or its weights do not fit.')
+            raise ValueError(
+                'The mask logits hold nan or inf: the model has '
+                'diverged or its weights do not fit.'
+            )
         # The softmax does not see a shift, and resizing keeps it one. After
         # this one no value is positive, here and after resizing.
         logits = logits - logits.amax(0)
         tiles = self._tiles(logits)
         with _exact_matmul(logits.device):
             found = list(
-                map_tiles(lambda tile: self._search(logits, tile), tiles))
+                map_tiles(lambda tile: self._search(logits, tile), tiles)
+            )
         if not found:
             return Candidates(*np.zeros((3, 0), np.int64))
         return Candidates(*(np.concatenate(part) for part in zip(*found)))
 
-    def _tiles(self, logits: Tensor) -> List[Tile]:
+    def _tiles(self, logits: Tensor) -> list[Tile]:
         """The tiles that have candidates."""
         lower, upper = self._bounds(logits)
         # log of the least possible sum over the queries
@@ -184,28 +198,42 @@ class CandidateFinder:
         active = upper > least - self.negligible
         wanted = upper > least + (math.log(self.threshold) - 1e-3)
         # wanted ones first, both in ascending order
-        order = (active.byte() + wanted.byte()).sort(
-            dim=0, descending=True, stable=True).indices
+        order = (
+            (active.byte() + wanted.byte())
+            .sort(dim=0, descending=True, stable=True)
+            .indices
+        )
         counts = torch.stack((active.sum(0), wanted.sum(0)), -1).tolist()
         least = least.tolist()
         return [
-            Tile(row, column, order[:counts[i][j][0], i, j], counts[i][j][1],
-                 least[i][j]) for i, row in enumerate(self.rows)
-            for j, column in enumerate(self.columns) if counts[i][j][1]
+            Tile(
+                row,
+                column,
+                order[: counts[i][j][0], i, j],
+                counts[i][j][1],
+                least[i][j],
+            )
+            for i, row in enumerate(self.rows)
+            for j, column in enumerate(self.columns)
+            if counts[i][j][1]
         ]
 
-    def _bounds(self, logits: Tensor) -> Tuple[Tensor, Tensor]:
+    def _bounds(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Bounds of each query in each tile, shape (N, rows, columns)."""
         bounds = []
         for bound in (torch.amin, torch.amax):
-            rows = torch.stack([
-                bound(logits[:, row.source], 1) for row in self.rows
-            ], 1)  # (N, rows, w)
+            rows = torch.stack(
+                [bound(logits[:, row.source], 1) for row in self.rows], 1
+            )  # (N, rows, w)
             bounds.append(
-                torch.stack([
-                    bound(rows[..., column.source], 2)
-                    for column in self.columns
-                ], 2))
+                torch.stack(
+                    [
+                        bound(rows[..., column.source], 2)
+                        for column in self.columns
+                    ],
+                    2,
+                )
+            )
         return tuple(bounds)
 
     def _search(self, logits: Tensor, tile: Tile) -> Candidates:
@@ -218,17 +246,18 @@ class CandidateFinder:
         width = values.shape[2]
         values = values.exp_().flatten(1)  # (n, r * c)
         total = values.sum(0)
-        hit = values[:tile.num_wanted] > self.threshold * total
+        hit = values[: tile.num_wanted] > self.threshold * total
         index = _true_indices(hit.flatten())
         query = index.div(hit.shape[1], rounding_mode='floor')
         pixel = index - query * hit.shape[1]
         probs = values.flatten()[index] / total[pixel]
         # row * width + column of the tile to those of the image
-        pixel += pixel.div(
-            width, rounding_mode='floor') * (self.ori_shape[1] - width) + (
-                row.start * self.ori_shape[1] + column.start)
-        return Candidates(*(part.cpu().numpy()
-                            for part in (pixel, queries[query], probs)))
+        pixel += pixel.div(width, rounding_mode='floor') * (
+            self.ori_shape[1] - width
+        ) + (row.start * self.ori_shape[1] + column.start)
+        return Candidates(
+            *(part.cpu().numpy() for part in (pixel, queries[query], probs))
+        )
 
 
 def _true_indices(mask: Tensor) -> Tensor:

@@ -1,21 +1,15 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Mask and class logits of a video to panoptic maps."""
-from typing import (
-    Callable,
-    Dict,
-    Iterable,
-    List,
-    NamedTuple,
-    Optional,
-    Tuple,
-)
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...structures import IndexMap, PanopticMap, thing_id
 from .mask_candidates import CandidateFinder, Candidates, parallel_map
-from .panoptic_map import IndexMap, PanopticMap, thing_id
 
 
 class PanopticSegment(NamedTuple):
@@ -29,6 +23,7 @@ class PanopticSegment(NamedTuple):
         score (float): Class score times mask score of that query.
         isthing (bool): Whether it is an instance.
     """
+
     id: int
     label: int
     query: int
@@ -44,8 +39,9 @@ class PanopticResult(NamedTuple):
         segments (list[:obj:`PanopticSegment`]): Accepted segments, best
             first; the numbers of the instances of a class ascend.
     """
-    maps: List[PanopticMap]
-    segments: List[PanopticSegment]
+
+    maps: list[PanopticMap]
+    segments: list[PanopticSegment]
 
 
 class QuerySets:
@@ -62,7 +58,7 @@ class QuerySets:
         self.num_queries = num_queries
         self._parents = [0] * (num_queries + 1)
         self._last = [-1, *range(num_queries)]
-        self._children: Dict[int, int] = {}
+        self._children: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._last)
@@ -84,8 +80,9 @@ class QuerySets:
             # of equal indices the last assignment stays, so reversed the first
             first[pixels[::-1]] = queries[::-1]
             chosen = first[pixels] == queries
-            sets[pixels[chosen]] = self._extend(sets[pixels[chosen]],
-                                                queries[chosen])
+            sets[pixels[chosen]] = self._extend(
+                sets[pixels[chosen]], queries[chosen]
+            )
             pixels, queries = pixels[~chosen], queries[~chosen]
         return sets
 
@@ -95,7 +92,8 @@ class QuerySets:
             return queries + 1
         keys, inverse = np.unique(
             sets.astype(np.int64) * self.num_queries + queries,
-            return_inverse=True)
+            return_inverse=True,
+        )
         numbers = np.empty(len(keys), np.int32)
         for i, key in enumerate(keys.tolist()):
             number = self._children.setdefault(key, len(self))
@@ -106,7 +104,7 @@ class QuerySets:
             numbers[i] = number
         return numbers[inverse]
 
-    def sets_of_queries(self) -> List[np.ndarray]:
+    def sets_of_queries(self) -> list[np.ndarray]:
         """The numbers of the sets that contain each query."""
         parents, last = np.array(self._parents), np.array(self._last)
         node = np.arange(len(self))
@@ -151,25 +149,30 @@ class PanopticMerger:
             thing label is no class.
     """
 
-    def __init__(self,
-                 thing_labels: Iterable[int],
-                 num_classes: int,
-                 pixel_thr: float,
-                 thing_thr: float,
-                 stuff_thr: float,
-                 overlap_thr: float,
-                 align_corners: bool = True,
-                 tile_shape: Optional[Tuple[int, int]] = None) -> None:
+    def __init__(
+        self,
+        thing_labels: Iterable[int],
+        num_classes: int,
+        pixel_thr: float,
+        thing_thr: float,
+        stuff_thr: float,
+        overlap_thr: float,
+        align_corners: bool = True,
+        tile_shape: tuple[int, int] | None = None,
+    ) -> None:
         self.thing_labels = frozenset(thing_labels)
         self.num_classes = num_classes
         if not 0 < pixel_thr < 1:
             raise ValueError(
                 f'pixel_thr={pixel_thr} must lie between 0 and 1: it is the '
-                'probability that a query needs at a pixel.')
+                'probability that a query needs at a pixel.'
+            )
         foreign = sorted(self.thing_labels - set(range(num_classes)))
         if foreign:
-            raise ValueError(f'thing_labels holds {foreign}, but there are '
-                             f'only the labels 0 to {num_classes - 1}.')
+            raise ValueError(
+                f'thing_labels holds {foreign}, but there are '
+                f'only the labels 0 to {num_classes - 1}.'
+            )
         self.pixel_thr = pixel_thr
         self.thing_thr = thing_thr
         self.stuff_thr = stuff_thr
@@ -177,14 +180,19 @@ class PanopticMerger:
         self.align_corners = align_corners
         self.tile_shape = tile_shape
         self._finder_args = self._finder = None
-        self._sets: Optional[QuerySets] = None
+        self._sets: QuerySets | None = None
         self._counts = np.zeros(0, np.int64)  # pixels of each set
         self._prob_sums = np.zeros(0)
-        self._frames: List[Tuple[IndexMap, np.ndarray]] = []
+        self._frames: list[tuple[IndexMap, np.ndarray]] = []
 
     @torch.no_grad()
-    def update(self, mask_logits: Tensor, input_shape: Tuple[int, int],
-               img_shape: Tuple[int, int], ori_shape: Tuple[int, int]) -> None:
+    def update(
+        self,
+        mask_logits: Tensor,
+        input_shape: tuple[int, int],
+        img_shape: tuple[int, int],
+        ori_shape: tuple[int, int],
+    ) -> None:
         """Take in the next frames of the video.
 
         Args:
@@ -203,17 +211,29 @@ class PanopticMerger:
         num_queries = self._count_queries(mask_logits, input_shape, img_shape)
         if self._sets is None:
             self._sets = QuerySets(num_queries)
-        args = (num_queries, tuple(mask_logits.shape[-2:]), tuple(input_shape),
-                tuple(img_shape), tuple(ori_shape), self.pixel_thr,
-                mask_logits.device, self.align_corners, self.tile_shape)
+        args = (
+            num_queries,
+            tuple(mask_logits.shape[-2:]),
+            tuple(input_shape),
+            tuple(img_shape),
+            tuple(ori_shape),
+            self.pixel_thr,
+            mask_logits.device,
+            self.align_corners,
+            self.tile_shape,
+        )
         if args != self._finder_args:
             self._finder_args, self._finder = args, CandidateFinder(*args)
         with parallel_map(mask_logits.device) as map_tiles:
             for logits in mask_logits.unbind(1):
                 self._add_frame(self._finder.find(logits.float(), map_tiles))
 
-    def _count_queries(self, mask_logits: Tensor, input_shape: Tuple[int, int],
-                       img_shape: Tuple[int, int]) -> int:
+    def _count_queries(
+        self,
+        mask_logits: Tensor,
+        input_shape: tuple[int, int],
+        img_shape: tuple[int, int],
+    ) -> int:
         """Number of queries N, after a look at the arguments of update."""
         num_queries = len(mask_logits)
         if not len(self._prob_sums):
@@ -222,10 +242,13 @@ class PanopticMerger:
             raise ValueError(
                 f'These mask logits have {num_queries} queries, those of the '
                 f'frames before {len(self._prob_sums)}; start a new '
-                f'{type(self).__name__} for another video.')
+                f'{type(self).__name__} for another video.'
+            )
         if any(i > p for i, p in zip(img_shape, input_shape)):
-            raise ValueError(f'img_shape={tuple(img_shape)} must fit into '
-                             f'input_shape={tuple(input_shape)}.')
+            raise ValueError(
+                f'img_shape={tuple(img_shape)} must fit into '
+                f'input_shape={tuple(input_shape)}.'
+            )
         return num_queries
 
     def _add_frame(self, candidates: Candidates) -> None:
@@ -233,17 +256,20 @@ class PanopticMerger:
         shape = self._finder.ori_shape
         sets = self._sets.number(candidates, shape[0] * shape[1])
         counts = np.bincount(sets, minlength=len(self._sets))
-        self._counts = counts + np.pad(self._counts,
-                                       (0, len(counts) - len(self._counts)))
+        self._counts = counts + np.pad(
+            self._counts, (0, len(counts) - len(self._counts))
+        )
         self._prob_sums += np.bincount(
             candidates.queries,
             candidates.probs,
-            minlength=self._sets.num_queries)
+            minlength=self._sets.num_queries,
+        )
         present = counts.nonzero()[0]
         local = np.zeros(len(counts), np.min_scalar_type(len(present)))
         local[present] = range(len(present))
-        self._frames.append((IndexMap.encode(local[sets].reshape(shape)),
-                             present))
+        self._frames.append(
+            (IndexMap.encode(local[sets].reshape(shape)), present)
+        )
 
     def merge(self, cls_logits: Tensor) -> PanopticResult:
         """Decide which query gets which pixels.
@@ -263,13 +289,16 @@ class PanopticMerger:
             raise ValueError('There is no frame to merge: call update first.')
         expected = (len(self._prob_sums), self.num_classes + 1)
         if cls_logits.shape != expected:
-            raise ValueError(f'cls_logits has shape {tuple(cls_logits.shape)} '
-                             f'instead of {expected}.')
-        scores, labels = cls_logits.detach().float().softmax(
-            -1)[:, :-1].max(-1)
+            raise ValueError(
+                f'cls_logits has shape {tuple(cls_logits.shape)} '
+                f'instead of {expected}.'
+            )
+        scores, labels = (
+            cls_logits.detach().float().softmax(-1)[:, :-1].max(-1)
+        )
         return self._merge(scores.cpu().double().numpy(), labels.tolist())
 
-    def _merge(self, scores: np.ndarray, labels: List[int]) -> PanopticResult:
+    def _merge(self, scores: np.ndarray, labels: list[int]) -> PanopticResult:
         """Decide and make the maps, given class scores and labels (N, )."""
         sets_of = self._sets.sets_of_queries()
         areas = np.array([self._counts[sets].sum() for sets in sets_of])
@@ -284,18 +313,27 @@ class PanopticMerger:
             taken[new] = True
             table[new] = segment_id
 
-        segments = self._decide(scores, labels, areas,
-                                lambda query: self._counts[free(query)].sum(),
-                                take)
+        segments = self._decide(
+            scores,
+            labels,
+            areas,
+            lambda query: self._counts[free(query)].sum(),
+            take,
+        )
         maps = [
             PanopticMap(indices, table[present], self.num_classes)
             for indices, present in self._frames
         ]
         return PanopticResult(maps, segments)
 
-    def _decide(self, scores: np.ndarray, labels: List[int],
-                areas: np.ndarray, count_free: Callable[[int], int],
-                take: Callable[[int, int], None]) -> List[PanopticSegment]:
+    def _decide(
+        self,
+        scores: np.ndarray,
+        labels: list[int],
+        areas: np.ndarray,
+        count_free: Callable[[int], int],
+        take: Callable[[int, int], None],
+    ) -> list[PanopticSegment]:
         """The greedy decision.
 
         Args:
@@ -311,13 +349,14 @@ class PanopticMerger:
             list[:obj:`PanopticSegment`]: The segments, best first.
         """
         ranks = scores * (self._prob_sums / np.maximum(areas, 1))
-        segments: List[PanopticSegment] = []
+        segments: list[PanopticSegment] = []
         stuff, num_things = set(), {}
         for query in (-ranks).argsort(kind='stable').tolist():
             label = labels[query]
             isthing = label in self.thing_labels
-            if scores[query] <= (self.thing_thr
-                                 if isthing else self.stuff_thr):
+            if scores[query] <= (
+                self.thing_thr if isthing else self.stuff_thr
+            ):
                 continue
             if count_free(query) <= self.overlap_thr * areas[query]:
                 continue
@@ -329,7 +368,9 @@ class PanopticMerger:
             take(query, segment_id)
             if isthing or label not in stuff:
                 segments.append(
-                    PanopticSegment(segment_id, label, query,
-                                    float(ranks[query]), isthing))
+                    PanopticSegment(
+                        segment_id, label, query, float(ranks[query]), isthing
+                    )
+                )
                 stuff.add(label)
         return segments

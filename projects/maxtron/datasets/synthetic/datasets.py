@@ -1,0 +1,63 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Datasets of the synthetic benchmark."""
+
+import os.path as osp
+
+from mmdet.registry import DATASETS
+
+from ..clip_video_dataset import ClipVideoDataset
+from ..vipseg import VIPSegDataset, category_metainfo
+from .formats import vipseg_categories
+from .video import SYNTHETIC_THING_CLASSES, SYNTHETIC_THING_PALETTE
+
+
+@DATASETS.register_module()
+class SyntheticVISDataset(ClipVideoDataset):
+    """Things of the synthetic benchmark, in YouTube-VIS format.
+
+    The annotation files are ``annotations/synthetic_vis_{split}.json`` of
+    what ``tools/dataset_converters/make_synthetic.py`` writes; see
+    :class:`ClipVideoDataset` for the arguments.
+
+    Raises:
+        FileNotFoundError: If the benchmark has not been made.
+    """
+
+    METAINFO = dict(
+        classes=SYNTHETIC_THING_CLASSES, palette=SYNTHETIC_THING_PALETTE
+    )
+
+    def load_data_list(self):
+        """Read the annotation file, see the base class."""
+        if not osp.exists(self.ann_file):
+            raise FileNotFoundError(
+                f'{self.ann_file} does not exist. Make the synthetic '
+                'benchmark with tools/dataset_converters/make_synthetic.py '
+                'OUT_DIR, or set data_root to OUT_DIR/youtube-vis.'
+            )
+        return super().load_data_list()
+
+
+@DATASETS.register_module()
+class SyntheticVPSDataset(VIPSegDataset):
+    """Things and stuff of the synthetic benchmark, in VIPSeg's format.
+
+    ``tools/dataset_converters/make_synthetic.py OUT_DIR`` writes both layouts
+    into ``OUT_DIR/vipseg``; see :class:`VIPSegDataset` for the arguments.
+
+    Raises:
+        FileNotFoundError: If the benchmark has not been made.
+    """
+
+    METAINFO = category_metainfo(vipseg_categories())
+
+    def load_data_list(self):
+        """Read the videos, see the base class."""
+        if not osp.exists(self.ann_file):
+            raise FileNotFoundError(
+                f'{self.ann_file} does not exist. Make the synthetic '
+                'benchmark with tools/dataset_converters/make_synthetic.py '
+                'OUT_DIR --formats vipseg, or set data_root to '
+                'OUT_DIR/vipseg/VIPSeg_720P.'
+            )
+        return super().load_data_list()

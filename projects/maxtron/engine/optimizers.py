@@ -1,0 +1,68 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import logging
+from fnmatch import fnmatchcase
+
+from mmdet.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+_FIELDS = dict(lr_mult='lr', decay_mult='weight_decay')
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """Lets ``custom_keys`` say one thing without the other.
+
+    In MMEngine's constructor a key that matches a parameter decides on its
+    learning rate *and* its weight decay: ``backbone=dict(lr_mult=0.1)`` also
+    ends the effect of ``norm_decay_mult`` and ``bias_decay_mult`` in the
+    backbone. Here ``lr_mult`` and ``decay_mult`` are looked up separately,
+    each in the longest matching key that has it, and where there is none the
+    other rules of ``paramwise_cfg`` apply. A ``*`` in a key stands for
+    anything. All else is as in MMEngine.
+    """
+
+    def add_params(
+        self,
+        params: list[dict],
+        module: nn.Module,
+        prefix: str = '',
+        is_dcn_module: bool | None = None,
+    ) -> None:
+        """Add the parameters of a module to a list of parameter groups.
+
+        Args:
+            params (list[dict]): Parameter groups, extended in place.
+            module (nn.Module): The module.
+            prefix (str): Its name. Defaults to ''.
+            is_dcn_module (bool, optional): Whether it is in a deformable
+                convolution. Defaults to None.
+        """
+        rules = dict(self.paramwise_cfg)
+        custom_keys = rules.pop('custom_keys', {})
+        start = len(params)
+        DefaultOptimWrapperConstructor(
+            dict(optimizer=self.optimizer_cfg), rules
+        ).add_params(params, module, prefix, is_dcn_module)
+        names = {
+            param: f'{prefix}.{name}'.lstrip('.')
+            for name, param in module.named_parameters()
+        }
+        base = dict(lr_mult=self.base_lr, decay_mult=self.base_wd)
+        for group in params[start:]:
+            name = names[group['params'][0]]
+            for mult, field in _FIELDS.items():
+                keys = [
+                    key
+                    for key, value in custom_keys.items()
+                    if mult in value and fnmatchcase(name, f'*{key}*')
+                ]
+                if keys:  # of equal length the first in the alphabet
+                    key = min(keys, key=lambda key: (-len(key), key))
+                    group[field] = base[mult] * custom_keys[key][mult]
+                    print_log(
+                        f'paramwise_options -- {name}:{field}={group[field]}',
+                        logger='current',
+                        level=logging.INFO,
+                    )

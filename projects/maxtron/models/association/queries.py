@@ -1,0 +1,213 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""How a video is cut into clips and how their queries are linked."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
+
+import torch
+import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from ...structures import ClipPrediction
+
+
+def split_video(num_frames: int, clip_len: int, overlap: int = 0) -> list[int]:
+    """Cut a video into clips of nearly equal length (rule of Tube-Link).
+
+    Clip i covers the frames ``[ends[i - 1] - overlap, ends[i])``. Where the
+    video is not a multiple of the clip length, the last clips lose one frame
+    each; if even that is not enough, only the last clip is shortened.
+
+    Args:
+        num_frames (int): Length of the video, at least 1.
+        clip_len (int): Frames of a clip, more than ``overlap``.
+        overlap (int): Frames that a clip shares with the one before.
+            Defaults to 0.
+
+    Returns:
+        list[int]: Ends of the clips; the last one is ``num_frames``.
+
+    Raises:
+        ValueError: If the video has no frame or the clips do not advance.
+    """
+    if num_frames < 1:
+        raise ValueError(
+            f'A video of {num_frames} frames cannot be cut into clips; give '
+            'at least one frame.'
+        )
+    if clip_len <= overlap or overlap < 0:
+        raise ValueError(
+            f'clip_len={clip_len} must exceed overlap={overlap} >= 0, or the '
+            'clips would not advance through the video.'
+        )
+    if num_frames <= clip_len:
+        return [num_frames]
+    total, size = num_frames - overlap, clip_len - overlap
+    num_clips = -(-total // size)
+    ends = [size * (i + 1) for i in range(num_clips)]
+    surplus = ends[-1] - total
+    if surplus < num_clips:
+        for i in range(surplus):
+            ends[-1 - i] -= surplus - i
+    else:
+        ends[-1] = total
+    return [end + overlap for end in ends]
+
+
+def iter_clips(
+    frames: Iterable,
+    clip_len: int,
+    num_frames: int | None = None,
+    overlap: int = 0,
+    repeat_last: bool = False,
+) -> Iterator[tuple[list, int]]:
+    """Group a stream of frames into clips, holding one clip at a time.
+
+    Args:
+        frames (Iterable): The frames, of any type.
+        clip_len (int): Frames of a clip.
+        num_frames (int, optional): Length of the stream where it is known;
+            then the clips are those of :func:`split_video`, otherwise all
+            clips but the last have ``clip_len`` frames. A stream that turns
+            out shorter or longer is still given out whole.
+        overlap (int): Frames shared by neighbouring clips. Defaults to 0.
+        repeat_last (bool): Whether all clips are of one length, the last
+            frame of the video being repeated (rule of Video-kMaX); asks for
+            ``overlap`` 0 and does not use ``num_frames``. Defaults to False.
+
+    Yields:
+        tuple[list, int]: The frames of a clip, and how many of them are new:
+        the last ones, or with ``repeat_last`` the first ones.
+
+    Raises:
+        ValueError: If there is no frame at all.
+    """
+    ends = []
+    if num_frames and not repeat_last:
+        ends = split_video(num_frames, clip_len, overlap)
+    start = ends[-1] if ends else overlap
+    step = clip_len - overlap
+    clip, new, index = [], 0, 0
+    ends = chain(ends, count(start + step, step))
+    end = next(ends)
+    for index, frame in enumerate(frames, 1):
+        clip.append(frame)
+        new += 1
+        if index == end:
+            yield clip, new
+            clip, new = clip[len(clip) - overlap :], 0
+            end = next(ends)
+    if new:
+        missing = clip_len - len(clip) if repeat_last else 0
+        yield clip + clip[-1:] * missing, new
+    if index == 0:
+        raise ValueError('The video has no frames: there is nothing to track.')
+
+
+@torch.no_grad()
+def match_queries(reference: Tensor, current: Tensor) -> Tensor:
+    """Match the queries of a clip to those of the clip before.
+
+    Hungarian matching on the cost ``1 - cosine similarity``.
+
+    Args:
+        reference (Tensor): Embeddings of the previous, already aligned clip,
+            shape (Q, E).
+        current (Tensor): Embeddings of the current clip, shape (Q, E).
+
+    Returns:
+        Tensor: Permutation of shape (Q, ), int64: ``current[index[q]]`` is
+        the continuation of ``reference[q]``.
+    """
+    with torch.autocast(current.device.type, enabled=False):
+        similarity = (
+            F.normalize(reference.float(), dim=-1)
+            @ F.normalize(current.float(), dim=-1).T
+        )
+    _, columns = linear_sum_assignment((1 - similarity).cpu().numpy())
+    return torch.as_tensor(columns, device=current.device)
+
+
+def check_finite(queries: Tensor, clip: int) -> None:
+    """Refuse queries that would spoil all other clips of the video.
+
+    Args:
+        queries (Tensor): Queries or their embeddings, of any shape.
+        clip (int): Which clip of the video they are of, from 0.
+
+    Raises:
+        ValueError: If there is a NaN or an infinite number.
+    """
+    if not queries.isfinite().all():
+        raise ValueError(
+            f'The queries of clip {clip} of the video are not finite. Check '
+            'the input frames for NaN, the weights for a training that '
+            'diverged, and half precision (AMP) for an overflow.'
+        )
+
+
+def align_queries(
+    queries: Sequence[Tensor], embeds: Sequence[Tensor]
+) -> Tensor:
+    """Give the queries of all clips the order of those of the first.
+
+    Each clip is matched to the one before, see :func:`match_queries`, and
+    every video of the batch for itself.
+
+    Args:
+        queries (Sequence[Tensor]): Per clip, shape (B, Q, D).
+        embeds (Sequence[Tensor]): What is compared, per clip, (B, Q, E).
+
+    Returns:
+        Tensor: Aligned queries with shape (B, K, Q, D); gradients go through.
+
+    Raises:
+        ValueError: If queries or embeddings are not finite.
+    """
+    for k, tensors in enumerate(zip(queries, embeds)):
+        for x in tensors:
+            check_finite(x, k)
+    aligned, reference = [queries[0]], embeds[0]
+    for clip, current in zip(queries[1:], embeds[1:]):
+        order = list(map(match_queries, reference, current))
+        reference = torch.stack([x[i] for x, i in zip(current, order)])
+        aligned.append(torch.stack([x[i] for x, i in zip(clip, order)]))
+    return torch.stack(aligned, 1)
+
+
+class QueryAssociation:
+    """Near-online association: keeps a query on its track from clip to clip.
+
+    The queries of every clip get the order of those of the clip before it,
+    and so of the first clip. Only the last clip is remembered.
+
+    Attributes:
+        cls_logits (Tensor): Mean of the class logits over the clips so far,
+            shape (Q, C + 1).
+    """
+
+    def __init__(self) -> None:
+        self._embeds = None
+        self._num_clips = 0
+        self.cls_logits = 0
+
+    def update(self, clip: ClipPrediction) -> ClipPrediction:
+        """Link the next clip of the video.
+
+        Args:
+            clip (:obj:`ClipPrediction`): Of batch size 1.
+
+        Returns:
+            :obj:`ClipPrediction`: The clip with its queries in order.
+        """
+        check_finite(clip.embeds, self._num_clips)
+        if self._embeds is not None:
+            clip = clip.reorder(match_queries(self._embeds, clip.embeds[0]))
+        self._embeds = clip.embeds[0]
+        self._num_clips += 1
+        logits = clip.cls_logits[0].float()
+        self.cls_logits = (
+            self.cls_logits + (logits - self.cls_logits) / self._num_clips
+        )
+        return clip

@@ -1,0 +1,49 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from collections import deque
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+class FeatureCache:
+    """Pixel embeddings of the clips, kept until their queries are refined.
+
+    First in, first out; what is taken out is forgotten.
+
+    Args:
+        mode (str): Where to keep them: 'device' (where they are), 'cpu', or
+            'cpu_fp16' (in half precision).
+
+    Raises:
+        ValueError: The mode is unknown.
+    """
+
+    MODES = ('device', 'cpu', 'cpu_fp16')
+
+    def __init__(self, mode: str) -> None:
+        if mode not in self.MODES:
+            raise ValueError(
+                f'There is no feature cache {mode!r}, only '
+                f'{", ".join(map(repr, self.MODES))}.'
+            )
+        self.mode = mode
+        self._clips = deque()
+
+    def append(self, mask_feats: Tensor) -> None:
+        """Keep the embeddings of the next clip.
+
+        Args:
+            mask_feats (Tensor): Of any shape.
+        """
+        kept = mask_feats
+        if self.mode != 'device':
+            dtype = torch.float16 if self.mode == 'cpu_fp16' else None
+            kept = mask_feats.to('cpu', dtype)
+        self._clips.append((kept, mask_feats.device, mask_feats.dtype))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Take out the embeddings clip by clip, as they came in."""
+        while self._clips:
+            kept, device, dtype = self._clips.popleft()
+            yield kept.to(device, dtype)

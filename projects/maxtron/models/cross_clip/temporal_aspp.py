@@ -1,0 +1,87 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..layers import LayerNorm2d, truncated_normal_init
+
+
+class TemporalASPP(nn.Module):
+    """Atrous spatial pyramid pooling along the clips of a video.
+
+    What the paper calls Temporal-ASPP: convolutions with several dilation
+    rates look at the same sequence side by side, a 1x1 convolution joins
+    them. Before the first clip it goes on as the first one, after the last as
+    the last one, so that a sequence may be shorter than a kernel is wide, down
+    to a single clip.
+
+    Args:
+        channels (int): Number of channels C.
+        rates (Sequence[int]): Dilation of each convolution. Defaults to
+            (1, 2, 3).
+        kernel_sizes (Sequence[int]): Kernel size of each. Defaults to
+            (3, 3, 3).
+        norm (str, optional): 'LN', layer norm over the channels, or None for
+            no norm after the 1x1 convolution. Defaults to 'LN'.
+        drop (float): Dropout of the output. Defaults to 0.
+
+    Raises:
+        ValueError: ``rates`` and ``kernel_sizes`` are empty, differ in length
+            or have entries below 1, or ``norm`` is unknown.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        rates: Sequence[int] = (1, 2, 3),
+        kernel_sizes: Sequence[int] = (3, 3, 3),
+        norm: str | None = 'LN',
+        drop: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if len(rates) != len(kernel_sizes) or len(rates) == 0:
+            raise ValueError(
+                f'rates={tuple(rates)} and kernel_sizes={tuple(kernel_sizes)} '
+                'of the Temporal-ASPP need one entry for each convolution, '
+                'and there must be at least one.'
+            )
+        if min(*rates, *kernel_sizes) < 1:
+            raise ValueError(
+                f'rates={tuple(rates)} and kernel_sizes={tuple(kernel_sizes)} '
+                'of the Temporal-ASPP must all be at least 1.'
+            )
+        if norm not in ('LN', None):
+            raise ValueError(
+                f'norm={norm!r} of the Temporal-ASPP is unknown; '
+                "choose 'LN' or None."
+            )
+        self.convs = nn.ModuleList(
+            nn.Conv1d(
+                channels,
+                channels,
+                kernel_size,
+                dilation=rate,
+                padding='same',
+                padding_mode='replicate',
+            )
+            for rate, kernel_size in zip(rates, kernel_sizes)
+        )
+        in_channels = channels * len(rates)
+        self.proj = nn.Conv1d(in_channels, channels, 1, bias=False)
+        truncated_normal_init(self.proj.weight, (2 / in_channels) ** 0.5)
+        self.norm = LayerNorm2d(channels) if norm else nn.Identity()
+        self.drop = nn.Dropout(drop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Forward function.
+
+        Args:
+            x (Tensor): Sequences over the clips, shape (N, C, K).
+
+        Returns:
+            Tensor: Same shape.
+        """
+        x = self.proj(torch.cat([conv(x) for conv in self.convs], 1))
+        return self.drop(F.gelu(self.norm(x)))

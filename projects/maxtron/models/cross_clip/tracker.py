@@ -1,0 +1,191 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from inspect import signature
+
+from mmdet.registry import MODELS
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ..layers import truncated_normal_init
+from ..within_clip import SelfAttention, TrajectoryAttention
+from .temporal_aspp import TemporalASPP
+
+_ATTENTIONS = {'trajectory': TrajectoryAttention, 'self': SelfAttention}
+_ASPP_KEYS = signature(TemporalASPP).parameters.keys() - {'channels'}
+
+
+class CrossClipLayer(nn.Module):
+    """Attention over the queries of all clips, then Temporal-ASPP.
+
+    Each with a residual connection and a layer norm after it. There is no
+    positional encoding and no feed-forward network.
+
+    Args:
+        embed_dims (int): Number of channels D.
+        num_heads (int): Heads of the attention.
+        attention (str): 'trajectory' or 'self'.
+        attn_drop (float): Dropout of the attention probabilities.
+        aspp (dict, optional): Arguments of :class:`TemporalASPP`; None to do
+            without.
+
+    Raises:
+        ValueError: ``attention`` or a key of ``aspp`` is unknown.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int,
+        num_heads: int,
+        attention: str,
+        attn_drop: float,
+        aspp: dict | None,
+    ) -> None:
+        super().__init__()
+        if attention not in _ATTENTIONS:
+            raise ValueError(
+                f'attention={attention!r} of the tracker is unknown; choose '
+                f'one of {sorted(_ATTENTIONS)}.'
+            )
+        unknown = (aspp or {}).keys() - _ASPP_KEYS
+        if unknown:
+            raise ValueError(
+                f'The Temporal-ASPP has no argument {sorted(unknown)}; check '
+                f'model.head.tracker.aspp, whose keys are '
+                f'{sorted(_ASPP_KEYS)}.'
+            )
+        self.attn = _ATTENTIONS[attention](embed_dims, num_heads, attn_drop)
+        self.attn.init_weights(nn.init.xavier_uniform_)
+        self.norm1 = nn.LayerNorm(embed_dims)
+        self.aspp = None
+        if aspp is not None:
+            self.aspp = TemporalASPP(embed_dims, **aspp)
+            self.norm2 = nn.LayerNorm(embed_dims)
+
+    def forward(self, queries: Tensor) -> Tensor:
+        """Forward function.
+
+        Args:
+            queries (Tensor): Shape (B, K, Q, D).
+
+        Returns:
+            Tensor: Same shape.
+        """
+        queries = self.norm1(queries + self.attn(queries))
+        if self.aspp is None:
+            return queries
+        batch_size, _, num_queries, _ = queries.shape
+        # Each query is a sequence: (B, K, Q, D) -> (B * Q, D, K)
+        sequences = queries.permute(0, 2, 3, 1).flatten(0, 1)
+        sequences = self.aspp(sequences).unflatten(
+            0, (batch_size, num_queries)
+        )
+        return self.norm2(queries + sequences.permute(0, 3, 1, 2))
+
+
+@MODELS.register_module()
+class CrossClipTracker(BaseModule):
+    """Cross-clip tracking module: the clips of a video see each other.
+
+    After Section 3.3 of `MaXTron <https://arxiv.org/abs/2311.18537>`_. Takes
+    the queries of all clips, in one order, and refines them: trajectory
+    attention follows every query through the clips, and Temporal-ASPP mixes
+    each query with itself in the clips nearby. Any segmenter's queries will
+    do, any number of clips and any number of videos, which never mix.
+
+    Args:
+        embed_dims (int): Number of channels D of the queries. Defaults to
+            256.
+        num_layers (int): Number of layers (N_c in the paper). Defaults to 4,
+            as all released models have but that of OVIS with ResNet-50.
+        num_heads (int): Heads of the attention. Defaults to 8.
+        attention (str): 'trajectory' or, for comparison, 'self', plain
+            attention over the queries of all clips. Defaults to 'trajectory'.
+        attn_drop (float): Dropout of the attention probabilities. Defaults to
+            0.
+        aspp (dict, optional): ``rates``, ``kernel_sizes``, ``norm`` and
+            ``drop`` of :class:`TemporalASPP`; None to do without. Defaults to
+            rates (1, 2, 3) and kernel sizes (3, 3, 3).
+        cls_weight_std (float, optional): Standard deviation that the weights
+            of what weighs the clips begin with (with zero biases); None for
+            PyTorch's default. The reference has 0.01 with Video-kMaX and None
+            with Tube-Link. Defaults to 0.01.
+        init_cfg (:obj:`ConfigDict` or dict or list, optional): As for
+            :class:`BaseModule`.
+
+    Raises:
+        ValueError: ``num_layers`` is below 1, or an argument is wrong, see
+            :class:`CrossClipLayer` and :class:`TemporalASPP`.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int = 256,
+        num_layers: int = 4,
+        num_heads: int = 8,
+        attention: str = 'trajectory',
+        attn_drop: float = 0.0,
+        aspp: dict | None = dict(rates=(1, 2, 3), kernel_sizes=(3, 3, 3)),
+        cls_weight_std: float | None = 0.01,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if num_layers < 1:
+            raise ValueError(
+                f'num_layers={num_layers} of the tracker must be at least 1; '
+                'for near-online tracking, without one, set '
+                'model.head.tracker=None.'
+            )
+        self.embed_dims = embed_dims
+        self.layers = nn.ModuleList(
+            CrossClipLayer(embed_dims, num_heads, attention, attn_drop, aspp)
+            for _ in range(num_layers)
+        )
+        self.cls_weight = nn.Linear(embed_dims, 1)
+        if cls_weight_std is not None:
+            truncated_normal_init(self.cls_weight.weight, cls_weight_std)
+            nn.init.zeros_(self.cls_weight.bias)
+
+    def forward(self, queries: Tensor) -> list[Tensor]:
+        """Refine the queries of the clips of a video.
+
+        Args:
+            queries (Tensor): Aligned: query q is the same object in all
+                clips. Shape (B, K, Q, D): K clips of each of B videos.
+
+        Returns:
+            list[Tensor]: The queries after each layer, shape (B, K, Q, D).
+
+        Raises:
+            ValueError: The queries are of another shape, or there is none.
+        """
+        if queries.dim() != 4 or queries.shape[-1] != self.embed_dims:
+            raise ValueError(
+                'The tracker expects queries of shape (videos, clips, '
+                f'queries, {self.embed_dims}), but got '
+                f'{tuple(queries.shape)}; model.head.tracker.embed_dims must '
+                'be the width of the queries of the segmenter.'
+            )
+        if 0 in queries.shape:
+            raise ValueError(
+                f'The queries to track have the shape {tuple(queries.shape)}: '
+                'there must be at least one video, one clip and one query.'
+            )
+        outputs = []
+        for layer in self.layers:
+            queries = layer(queries)
+            outputs.append(queries)
+        return outputs
+
+    def weigh_clips(self, cls_feats: Tensor) -> Tensor:
+        """Mean of the class features over the clips, with learnt weights.
+
+        The weights of a query are a softmax over the clips of its video, so
+        that the clips that show an object best decide on its class.
+
+        Args:
+            cls_feats (Tensor): Class features, shape (B, K, Q, D).
+
+        Returns:
+            Tensor: Shape (B, Q, D).
+        """
+        weights = self.cls_weight(cls_feats).softmax(1)
+        return (weights * cls_feats).sum(1)

@@ -1,0 +1,54 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Layers and initialisation that several parts of the model share."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..utils import single_or_double
+
+
+def truncated_normal_init(weight: Tensor, std: float) -> Tensor:
+    """Fill a tensor as TensorFlow's truncated normal does.
+
+    Draws from N(0, 1) cut at -2 and 2 are multiplied by ``std``, so what is
+    realised is a standard deviation of 0.88 ``std``.
+
+    Args:
+        weight (Tensor): Tensor of any shape, filled in place.
+        std (float): Factor of the draws.
+
+    Returns:
+        Tensor: The tensor itself.
+    """
+    return nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer norm over the channels of (N, C, ...) tensors, in float32.
+
+    Args:
+        num_channels (int): Number of channels C.
+        eps (float): Added to the variance. Defaults to 1e-6.
+    """
+
+    def __init__(self, num_channels: int, eps: float = 1e-6) -> None:
+        super().__init__(num_channels, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Forward function.
+
+        Args:
+            x (Tensor): Shape (N, C, ...).
+
+        Returns:
+            Tensor: Same shape and type.
+        """
+        dtype = single_or_double(x)
+        normed = F.layer_norm(
+            x.movedim(1, -1).to(dtype),
+            self.normalized_shape,
+            self.weight.to(dtype),
+            self.bias.to(dtype),
+            self.eps,
+        )
+        return normed.to(x.dtype).movedim(-1, 1)

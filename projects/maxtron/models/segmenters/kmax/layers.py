@@ -1,0 +1,128 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Units that the pixel and the transformer decoder of kMaX are made of."""
+
+import warnings
+
+from mmcv.cnn import ConvModule, build_norm_layer
+from torch import nn
+
+from ...layers import truncated_normal_init
+
+# Batch norm of all kMaX models. Several GPUs synchronise it with the
+# `sync_bn='torch'` of MMEngine's runner.
+KMAX_NORM_CFG = dict(type='BN', eps=1e-3, momentum=0.01)
+
+
+def build_kmax_norm(
+    norm_cfg: dict, num_features: int, dims: int = 2, weight: float = 1.0
+) -> nn.Module:
+    """Build a norm layer.
+
+    Args:
+        norm_cfg (dict): Config of the norm, of any type known to MMCV.
+        num_features (int): Number of channels.
+        dims (int): Number of axes after the batch and the channels: 'BN' is
+            built for as many. Defaults to 2.
+        weight (float): Initial value of its weight. Defaults to 1.
+
+    Returns:
+        nn.Module: The norm of (N, num_features, ...) tensors.
+    """
+    norm = build_norm_layer(_norm_cfg_of(norm_cfg, dims), num_features)[1]
+    _init_norm(norm, weight)
+    return norm
+
+
+def _init_norm(norm: nn.Module, weight: float) -> None:
+    """Set weight and bias (0) of a norm, unless it has none."""
+    for parameter, value in ((norm.weight, weight), (norm.bias, 0.0)):
+        if parameter is not None:
+            nn.init.constant_(parameter, value)
+
+
+def _norm_cfg_of(norm_cfg: dict | None, dims: int) -> dict | None:
+    """``norm_cfg`` for inputs with ``dims`` axes after the channels.
+
+    MMCV's 'BN' is the one of images, which refuses (N, C, L).
+    """
+    if norm_cfg is not None and norm_cfg['type'] == 'BN':
+        return dict(norm_cfg, type=f'BN{dims}d')
+    return norm_cfg
+
+
+class ConvNormAct(ConvModule):
+    """Convolution, norm and activation with the initialisation of kMaX.
+
+    Children are named as in MMCV's :class:`ConvModule`: ``conv``, ``bn`` (by
+    the type of the norm) and ``activate``.
+
+    Args:
+        in_channels (int): Number of input channels.
+        out_channels (int): Number of output channels.
+        kernel_size (int): Odd size of the kernel; the size of the map is
+            kept. Defaults to 1.
+        dims (int): 2 for maps (N, C, H, W), 1 for sequences (N, C, L).
+            Defaults to 2.
+        groups (int): Groups of the convolution. Defaults to 1.
+        dilation (int): Dilation of the convolution. Defaults to 1.
+        bias (bool): Whether the convolution has a bias, 0 at first. Defaults
+            to False.
+        norm_cfg (dict, optional): Config of the norm; None for none.
+            Defaults to :data:`KMAX_NORM_CFG`.
+        act_cfg (dict, optional): Config of the activation; None for none.
+            Defaults to None.
+        init_std (float, optional): Weights of the convolution are drawn from
+            a truncated normal distribution times this. Defaults to None: the
+            root of 2 / ``in_channels``, whatever kernel and groups are.
+        xavier (bool): Whether they are Xavier-uniform instead. Defaults to
+            False.
+        norm_weight (float): Initial weight of the norm. Defaults to 1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        dims: int = 2,
+        groups: int = 1,
+        dilation: int = 1,
+        bias: bool = False,
+        norm_cfg: dict | None = KMAX_NORM_CFG,
+        act_cfg: dict | None = None,
+        init_std: float | None = None,
+        xavier: bool = False,
+        norm_weight: float = 1.0,
+    ) -> None:
+        # before the parent's constructor, which calls init_weights
+        if init_std is None:
+            init_std = (2 / in_channels) ** 0.5
+        self.init_std = init_std
+        self.xavier = xavier
+        self.norm_weight = norm_weight
+        with warnings.catch_warnings():
+            # kMaX has one before a norm, and checkpoints have its values
+            warnings.filterwarnings('ignore', 'Unnecessary conv bias')
+            super().__init__(
+                in_channels,
+                out_channels,
+                kernel_size,
+                padding=dilation * (kernel_size // 2),
+                dilation=dilation,
+                groups=groups,
+                bias=bias,
+                conv_cfg=dict(type=f'Conv{dims}d'),
+                norm_cfg=_norm_cfg_of(norm_cfg, dims),
+                act_cfg=act_cfg,
+            )
+
+    def init_weights(self) -> None:
+        """Initialize weights."""
+        if self.xavier:
+            nn.init.xavier_uniform_(self.conv.weight)
+        else:
+            truncated_normal_init(self.conv.weight, self.init_std)
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
+        if self.with_norm:
+            _init_norm(self.norm, self.norm_weight)

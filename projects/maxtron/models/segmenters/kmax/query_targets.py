@@ -1,0 +1,116 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""From the ground truth of clips to what each query is to predict."""
+
+from typing import NamedTuple
+
+import torch
+from mmdet.models.task_modules import BaseAssigner
+from mmengine.structures import InstanceData
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from ...utils import EPS, at_least_float32
+from ..tube_targets import TubeTargets
+from .tube_softmax import tube_overlaps
+
+
+class QueryTargets(NamedTuple):
+    """What each query of B clips is to predict.
+
+    Attributes:
+        labels (Tensor): Class, C for "no object", int64, shape (B, N).
+        cls_weights (Tensor): Weight in the class loss: similarity of the mask
+            to that of the tube; for a query without one, the part of its mask
+            that is on no tube, shape (B, N).
+        mask_weights (Tensor): Weight in the dice loss: probability of the
+            class of the tube; 0 for a query without one, shape (B, N).
+        areas (Tensor): Pixels of the tube, shape (B, N).
+        query_map (Tensor): Query of each pixel, N for none, int64, shape
+            (B, T, h, w).
+        log_inverse_areas (Tensor): Logarithm of pixels of the clip over those
+            of the tube at each pixel, shape (B, P), P = T * h * w.
+    """
+
+    labels: Tensor
+    cls_weights: Tensor
+    mask_weights: Tensor
+    areas: Tensor
+    query_map: Tensor
+    log_inverse_areas: Tensor
+
+    def sample(self, sampler) -> Tensor:
+        """Draw pixels of each clip.
+
+        Args:
+            sampler (:obj:`GumbelPixelSampler`): What draws.
+
+        Returns:
+            Tensor: Indices of pixels, int64, shape (B, K).
+        """
+        is_void = self.query_map.flatten(1) == self.labels.shape[1]
+        return sampler.sample(self.log_inverse_areas, is_void)
+
+
+@torch.no_grad()
+def assign_tubes(
+    matcher: BaseAssigner,
+    cls_logits: Tensor,
+    mask_logits: Tensor,
+    tubes: TubeTargets,
+) -> QueryTargets:
+    """Match the queries with the tubes.
+
+    Args:
+        matcher (:obj:`BaseAssigner`): Such as :class:`SimilarityMatcher`.
+        cls_logits (Tensor): Class logits, shape (B, N, C + 1).
+        mask_logits (Tensor): Mask logits, shape (B, N, T, h, w), at any
+            resolution.
+        tubes (:obj:`TubeTargets`): Ground truth. Tubes that get no query, as
+            there are more of them, are treated as if they were not there.
+
+    Returns:
+        :obj:`QueryTargets`: What each query is to predict.
+    """
+    num_queries, num_logits = cls_logits.shape[1:]
+    areas = pad_sequence(tubes.areas, batch_first=True)  # (B, M)
+    overlaps = tube_overlaps(mask_logits, tubes.tube_map, areas.shape[1])
+    cls_probs = at_least_float32(cls_logits).softmax(-1)
+    results = [
+        matcher.assign(
+            InstanceData(scores=scores, overlaps=sums[:, : len(area) + 1]),
+            InstanceData(labels=labels, areas=area),
+        )
+        for scores, sums, labels, area in zip(
+            cls_probs, overlaps, tubes.labels, tubes.areas
+        )
+    ]
+    gt_inds = torch.stack([r.gt_inds for r in results])  # (B, N)
+    labels = torch.stack([r.labels for r in results])
+    similarities = torch.stack([r.max_overlaps for r in results])
+    gt_probs = torch.stack(
+        [r.get_extra_property('cls_probs') for r in results]
+    )
+
+    matched = gt_inds > 0
+    # Query of each tube (B, 1 + M): queries without one write to the slot of
+    # pixels without a tube, which gets its value afterwards.
+    order = torch.arange(num_queries, device=gt_inds.device)
+    queries = torch.full_like(overlaps[:, 0], num_queries).long()
+    queries.scatter_(1, gt_inds, order.expand_as(gt_inds))
+    queries[:, 0] = num_queries
+
+    is_void = queries == num_queries
+    void_part = (overlaps * is_void[:, None]).sum(2) / (overlaps.sum(2) + EPS)
+    areas = torch.cat((areas.new_zeros(len(areas), 1), areas), 1)
+    tube_map = tubes.tube_map.flatten(1)
+    inverse_areas = tube_map.shape[1] / areas.masked_fill(is_void, 0).clamp(
+        min=1
+    ).to(overlaps)
+    return QueryTargets(
+        labels=labels.masked_fill(~matched, num_logits - 1),
+        cls_weights=similarities.where(matched, void_part).clamp(min=EPS),
+        mask_weights=gt_probs.clamp(min=EPS) * matched,
+        areas=areas.gather(1, gt_inds),
+        query_map=queries.gather(1, tube_map).view_as(tubes.tube_map),
+        log_inverse_areas=inverse_areas.log().gather(1, tube_map),
+    )

@@ -1,0 +1,401 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from inspect import signature
+
+import torch
+import torch.nn.functional as F
+from mmcv.ops import point_sample
+from mmdet.models.tracking_heads import Mask2FormerTrackHead
+from mmdet.models.utils import get_uncertain_point_coords_with_randomness
+from mmdet.registry import MODELS
+from mmdet.structures import TrackSampleList
+from mmdet.utils import InstanceList, reduce_mean
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from ....structures import ClipPrediction
+from ...within_clip import AxialTrajectoryPixelDecoder
+from ..base import ClipSegmenter
+from . import tube_masks
+
+_TRAIN_KEYS = {
+    'num_points',
+    'oversample_ratio',
+    'importance_sample_ratio',
+    'assigner',
+    'sampler',
+}
+
+
+@MODELS.register_module()
+class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
+    """Clip-level Mask2Former of Tube-Link: one query is one tube of a clip.
+
+    `Tube-Link <https://arxiv.org/abs/2303.12782>`_. Differs from MMDetection's
+    :class:`Mask2FormerTrackHead` in that a clip may have any number of frames,
+    its queries come out for association, and matching and losses see the clip
+    as one "long image", the frames stacked along the height, of which
+    ``num_points`` points are drawn in all (MMDetection: per frame).
+
+    Args:
+        num_classes (int): Number of classes: things and, for panoptic
+            segmentation, stuff.
+        loss_cls (:obj:`ConfigDict` or dict): Config of the class loss.
+        point_loss (bool): Whether the mask losses are taken at
+            ``train_cfg.num_points`` uncertain points, or at all pixels of the
+            ground truth. Defaults to True.
+        no_object_weight (float): Weight of "no object" in the class loss,
+            where those of all classes are 1. Without effect if ``loss_cls``
+            has a ``class_weight``. Defaults to 0.1.
+        kwargs: As for :class:`mmdet.models.Mask2FormerTrackHead`; the pixel
+            decoder may be an :class:`AxialTrajectoryPixelDecoder`, which
+            makes the head track within the clip.
+
+    Raises:
+        TypeError: If there is an argument that it does not have, or a key of
+            ``train_cfg`` that it does not read.
+        ValueError: If ``loss_cls.class_weight`` does not fit the classes.
+    """
+
+    shared_with_tracker = ('cls_embed', 'mask_embed')
+
+    def __init__(
+        self,
+        num_classes: int,
+        loss_cls: dict,
+        point_loss: bool = True,
+        no_object_weight: float = 0.1,
+        **kwargs,
+    ) -> None:
+        # The parent swallows keys that it does not know.
+        unknown = kwargs.keys() - signature(Mask2FormerTrackHead).parameters
+        if unknown:
+            raise TypeError(
+                f'TubeLinkHead has no argument {sorted(unknown)}; '
+                'check the keys of model.head.segmenter.'
+            )
+        unknown = (kwargs.get('train_cfg') or {}).keys() - _TRAIN_KEYS
+        if unknown:
+            raise TypeError(
+                f'TubeLinkHead reads no {sorted(unknown)}; check the keys of '
+                'model.head.segmenter.train_cfg.'
+            )
+        loss_cls = ConfigDict(loss_cls)
+        loss_cls.setdefault(
+            'class_weight', [1.0] * num_classes + [no_object_weight]
+        )
+        super().__init__(num_classes=num_classes, loss_cls=loss_cls, **kwargs)
+        if len(self.class_weight) != self.num_classes + 1:
+            raise ValueError(
+                f'model.head.segmenter.loss_cls.class_weight has '
+                f'{len(self.class_weight)} entries, but num_classes='
+                f'{self.num_classes} needs {self.num_classes + 1}: one a '
+                'class and the last for "no object".'
+            )
+        self.point_loss = point_loss
+
+    def _decoder_inputs(
+        self, memories: list[Tensor], batch_size: int
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Flatten the memories over time and space and locate their tokens.
+
+        Args:
+            memories (list[Tensor]): Per level, shape (B * T, C, h, w).
+            batch_size (int): B.
+
+        Returns:
+            tuple[list[Tensor], list[Tensor]]: Tokens and positional encodings
+            of each level, shape (B, T * h * w, C), frame-major.
+        """
+        tokens, positions = [], []
+        for project, memory, level in zip(
+            self.decoder_input_projs, memories, self.level_embed.weight
+        ):
+            memory = project(memory) + level[:, None, None]
+            memory = memory.unflatten(0, (batch_size, -1))  # (B, T, C, h, w)
+            position = self.decoder_positional_encoding(
+                memory.new_zeros(memory[:, :, 0].shape, dtype=torch.bool)
+            )
+            for outs, x in ((tokens, memory), (positions, position)):
+                # (B, T, C, h, w) -> (B, T * h * w, C)
+                outs.append(x.flatten(3).transpose(2, 3).flatten(1, 2))
+        return tokens, positions
+
+    def _predict_layer(
+        self,
+        query: Tensor,
+        mask_feats: Tensor,
+        level_feats: Tensor,
+        with_masks: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Predict from the queries of one layer.
+
+        Args:
+            query (Tensor): Queries before the norm, shape (B, Q, C).
+            mask_feats (Tensor): Pixel embeddings, shape (B, E, T, H, W).
+            level_feats (Tensor): The same at the resolution of the memory
+                that the next layer attends to, shape (B, E, T, h, w).
+            with_masks (bool): Whether masks are wanted at all.
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor]: Class logits (B, Q, C + 1), mask
+            logits (B, Q, T, H, W) or None, and the boolean mask of the next
+            cross-attention (B * heads, Q, T * h * w), True where blocked.
+        """
+        cls_feats, embed = self.project(query)
+        masks = self.segment(embed, mask_feats) if with_masks else None
+        with torch.no_grad():
+            # Resizing is linear, so resized features give resized masks.
+            blocked = (
+                torch.einsum('bqe,bel->bql', embed, level_feats.flatten(2)) < 0
+            )
+            # A query that would see nothing sees everything.
+            blocked &= ~blocked.all(-1, keepdim=True)
+            blocked = blocked.repeat_interleave(self.num_heads, 0)
+        return self.classify(cls_feats), masks, blocked
+
+    def project(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Class features and mask embeddings, see :class:`ClipSegmenter`."""
+        queries = self.transformer_decoder.post_norm(queries)
+        return queries, self.mask_embed(queries)
+
+    def classify(self, cls_feats: Tensor) -> Tensor:
+        """Class logits, see :class:`ClipSegmenter`."""
+        return self.cls_embed(cls_feats)
+
+    def _decode_pixels(
+        self, x: tuple[Tensor], num_frames: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Mask features and memories, each with shape (B * T, C, h, w)."""
+        if isinstance(self.pixel_decoder, AxialTrajectoryPixelDecoder):
+            return self.pixel_decoder(x, num_frames)
+        return self.pixel_decoder(x)
+
+    def mask_features(self, x: tuple[Tensor], num_frames: int) -> Tensor:
+        """Pixel embeddings alone, see :class:`ClipSegmenter`."""
+        return _clip_view(self._decode_pixels(x, num_frames)[0], num_frames)
+
+    def forward(self, x: tuple[Tensor], num_frames: int) -> ClipPrediction:
+        """Predict the tubes of a batch of clips.
+
+        Args:
+            x (tuple[Tensor]): Features of strides 4 to 32, each with shape
+                (B * T, C_i, H / stride, W / stride), the frames of a clip
+                side by side.
+            num_frames (int): T.
+
+        Returns:
+            :obj:`ClipPrediction`: ``queries`` and ``embeds`` both are the
+            queries after the last layer, before its norm, as the reference
+            links them. ``aux`` is filled in training mode only.
+        """
+        mask_feats, memories = self._decode_pixels(x, num_frames)
+        batch_size = len(mask_feats) // num_frames
+        tokens, positions = self._decoder_inputs(memories, batch_size)
+
+        with torch.no_grad():
+            level_feats = [
+                _clip_view(
+                    F.interpolate(
+                        mask_feats,
+                        memory.shape[-2:],
+                        mode='bilinear',
+                        align_corners=False,
+                    ),
+                    num_frames,
+                )
+                for memory in memories
+            ]
+        mask_feats = _clip_view(mask_feats, num_frames)
+        query = self.query_feat.weight.expand(batch_size, -1, -1)
+        query_pos = self.query_embed.weight.expand(batch_size, -1, -1)
+
+        preds = []
+        num_layers = self.num_transformer_decoder_layers
+        for i in range(num_layers + 1):
+            cls_logits, mask_logits, blocked = self._predict_layer(
+                query,
+                mask_feats,
+                level_feats[i % len(tokens)],
+                with_masks=self.training or i == num_layers,
+            )
+            preds.append((cls_logits, mask_logits))
+            if i < num_layers:
+                level = i % len(tokens)
+                query = self.transformer_decoder.layers[i](
+                    query=query,
+                    key=tokens[level],
+                    value=tokens[level],
+                    query_pos=query_pos,
+                    key_pos=positions[level],
+                    cross_attn_mask=blocked,
+                )
+        return ClipPrediction(
+            *preds.pop(),
+            queries=query,
+            embeds=query,
+            mask_feats=mask_feats,
+            aux=preds if self.training else [],
+        )
+
+    def loss_by_pred(
+        self,
+        pred: ClipPrediction,
+        data_samples: TrackSampleList,
+        x: tuple[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Losses of a prediction.
+
+        Args:
+            pred (:obj:`ClipPrediction`): Of clips or of videos.
+            data_samples (list[:obj:`TrackDataSample`]): One per clip or
+                video, with ground truth as :func:`tube_masks` wants it.
+            x (tuple[Tensor], optional): Not used.
+
+        Returns:
+            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
+            of the last layer, ``d0.loss_cls`` etc. of the earlier ones.
+        """
+        gts = tube_masks(data_samples, self.num_classes)
+        layers = [*pred.aux, (pred.cls_logits, pred.mask_logits)]
+        # In half precision the matching costs, sums over points, overflow.
+        with torch.autocast(pred.cls_logits.device.type, enabled=False):
+            return self.loss_by_feat(
+                [cls_logits.float() for cls_logits, _ in layers],
+                # The long image: (B, Q, T, h, w) -> (B, Q, T * h, w)
+                [masks.float().flatten(2, 3) for _, masks in layers],
+                gts,
+                [{}] * len(gts),
+            )
+
+    def _get_targets_single(
+        self,
+        cls_score: Tensor,
+        mask_pred: Tensor,
+        gt_instances: InstanceData,
+        img_meta: dict,
+    ) -> tuple[Tensor]:
+        """Match the queries of one clip at random points of the long image.
+
+        Args:
+            cls_score (Tensor): Class logits, shape (Q, C + 1).
+            mask_pred (Tensor): Mask logits, shape (Q, T * h, w).
+            gt_instances (:obj:`InstanceData`): ``labels`` (G, ) and
+                ``masks`` (G, T * H, W).
+            img_meta (dict): Not used.
+
+        Returns:
+            tuple: As of :meth:`MaskFormerHead._get_targets_single`.
+        """
+        points = torch.rand((1, self.num_points, 2), device=cls_score.device)
+        # The same points for all: masks are channels of one image.
+        pred = InstanceData(
+            scores=cls_score, masks=point_sample(mask_pred[None], points)[0]
+        )
+        gt = InstanceData(
+            labels=gt_instances.labels,
+            masks=point_sample(gt_instances.masks[None], points)[0],
+        )
+        matched = self.sampler.sample(
+            self.assigner.assign(
+                pred_instances=pred, gt_instances=gt, img_meta=img_meta
+            ),
+            pred,
+            gt_instances,
+        )
+
+        labels = gt.labels.new_full((self.num_queries,), self.num_classes)
+        labels[matched.pos_inds] = gt.labels[matched.pos_assigned_gt_inds]
+        mask_weights = mask_pred.new_zeros((self.num_queries,))
+        mask_weights[matched.pos_inds] = 1
+        return (
+            labels,
+            torch.ones_like(labels),
+            gt_instances.masks[matched.pos_assigned_gt_inds],
+            mask_weights,
+            matched.pos_inds,
+            matched.neg_inds,
+            matched,
+        )
+
+    def _loss_by_feat_single(
+        self,
+        cls_scores: Tensor,
+        mask_preds: Tensor,
+        batch_gt_instances: InstanceList,
+        batch_img_metas: list[dict],
+    ) -> tuple[Tensor]:
+        """Losses of one layer.
+
+        Args:
+            cls_scores (Tensor): Class logits, shape (B, Q, C + 1).
+            mask_preds (Tensor): Mask logits, shape (B, Q, T * h, w).
+            batch_gt_instances (list[:obj:`InstanceData`]): Tubes per clip.
+            batch_img_metas (list[dict]): Not used.
+
+        Returns:
+            tuple[Tensor, Tensor, Tensor]: Class, mask and dice loss.
+        """
+        labels, weights, targets, mask_weights, num_masks = self.get_targets(
+            list(cls_scores),
+            list(mask_preds),
+            batch_gt_instances,
+            batch_img_metas,
+        )
+        labels = torch.cat(labels)
+        class_weight = cls_scores.new_tensor(self.class_weight)
+        loss_cls = self.loss_cls(
+            cls_scores.flatten(0, 1),
+            labels,
+            torch.cat(weights),
+            avg_factor=class_weight[labels].sum(),
+        )
+
+        num_masks = reduce_mean(cls_scores.new_tensor([num_masks])).clamp(1)
+        targets = torch.cat(targets)
+        mask_preds = mask_preds[torch.stack(mask_weights) > 0]
+        if len(targets) == 0:
+            nothing = mask_preds.sum()
+            return loss_cls, nothing, nothing
+        mask_preds, targets = self._sample_masks(mask_preds, targets)
+        loss_dice = self.loss_dice(mask_preds, targets, avg_factor=num_masks)
+        loss_mask = self.loss_mask(
+            mask_preds.flatten(),
+            targets.flatten(),
+            avg_factor=num_masks * targets.shape[1],
+        )
+        return loss_cls, loss_mask, loss_dice
+
+    def _sample_masks(
+        self, preds: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Values of matched masks where the mask losses are taken.
+
+        Args:
+            preds (Tensor): Mask logits, shape (M, T * h, w).
+            targets (Tensor): Masks of 0 and 1, shape (M, T * H, W).
+
+        Returns:
+            tuple[Tensor, Tensor]: Logits and targets, shape (M, P).
+        """
+        preds, targets = preds[:, None], targets[:, None]
+        if not self.point_loss:
+            preds = F.interpolate(preds, targets.shape[-2:], mode='nearest')
+            return preds.flatten(1), targets.flatten(1)
+        with torch.no_grad():
+            points = get_uncertain_point_coords_with_randomness(
+                preds,
+                None,
+                self.num_points,
+                self.oversample_ratio,
+                self.importance_sample_ratio,
+            )
+        return (
+            point_sample(preds, points).squeeze(1),
+            point_sample(targets, points).squeeze(1),
+        )
+
+
+def _clip_view(x: Tensor, num_frames: int) -> Tensor:
+    """(B * T, E, h, w) -> (B, E, T, h, w)."""
+    return x.unflatten(0, (-1, num_frames)).transpose(1, 2)

@@ -1,0 +1,364 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Trajectory attention (Eq. 2-4 of the MaXTron paper) and plain attention."""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+# From this many frames on, folding the matrices out of the sums over frames
+# is quicker (CPU time, forward and forward+backward: 0.8 times as fast at 2
+# frames, about equal at 3 and 4, 1.1 to 1.2 times at 5, 1.3 at 6, 1.6 to
+# 2.1 at 12). At 4 it would only take more memory.
+FOLD_MIN_FRAMES = 5
+# How many trajectory points (queries x frames x channels) are made at once.
+# 16 MB measured best on the CPU: larger falls out of the cache, smaller leaves
+# too few queries for the attention kernel, of which it takes at least ...
+CHUNK_SIZE = 2**22
+MIN_CHUNK_QUERIES = 512
+# ... with gradients, and without, where the memory shall hardly grow with the
+# number of frames:
+MIN_CHUNK_QUERIES_AT_TEST = 32
+# With gradients, all points are kept for the backward pass up to this size
+# (512 MB), and beyond it computed a second time, chunk by chunk.
+MAX_KEPT_SIZE = 2**27
+
+AttentionOutput = Tensor | tuple[Tensor, Tensor]
+
+
+class _FusedProjectionAttention(nn.Module):
+    """The part that both attentions share: q, k and v of positioned tokens.
+
+    Args:
+        embed_dims (int): Number of channels C.
+        num_heads (int): Number of heads; must divide ``embed_dims``.
+        attn_drop (float): Dropout of the attention probabilities.
+            Defaults to 0.
+
+    Raises:
+        ValueError: ``num_heads`` does not divide ``embed_dims``.
+    """
+
+    def __init__(
+        self, embed_dims: int, num_heads: int = 8, attn_drop: float = 0.0
+    ) -> None:
+        super().__init__()
+        if embed_dims % num_heads != 0:
+            raise ValueError(
+                f'embed_dims={embed_dims} cannot be split into '
+                f'num_heads={num_heads} heads of equal size.'
+            )
+        self.embed_dims = embed_dims
+        self.num_heads = num_heads
+        self.head_dims = embed_dims // num_heads
+        self.attn_drop = attn_drop
+        self.qkv = nn.Linear(embed_dims, 3 * embed_dims)
+        self.proj = nn.Linear(embed_dims, embed_dims)
+
+    def project(
+        self, query: Tensor, query_pos: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys of the tokens with, values without positions.
+
+        Args:
+            query (Tensor): Tokens with shape (..., C).
+            query_pos (Tensor, optional): What is added to the tokens for
+                queries and keys; broadcasts to ``query``.
+
+        Returns:
+            tuple[Tensor]: q, k and v, each with shape (..., heads, C / heads).
+        """
+        if query_pos is None:
+            tokens = self.qkv(query).chunk(3, dim=-1)
+        else:
+            positioned = query + query_pos
+            tokens = (
+                F.linear(x, weight, bias)
+                for x, weight, bias in zip(
+                    (positioned, positioned, query),
+                    self.qkv.weight.chunk(3),
+                    self.qkv.bias.chunk(3),
+                )
+            )
+        q, k, v = (
+            x.unflatten(-1, (self.num_heads, self.head_dims)) for x in tokens
+        )
+        return q, k, v
+
+    def init_weights(
+        self, init: Callable[[Tensor], Tensor] = nn.init.xavier_normal_
+    ) -> None:
+        """Initialize every matrix, as if q, k and v were separate.
+
+        Args:
+            init (Callable): Initializes a matrix in place. Defaults to
+                :func:`torch.nn.init.xavier_normal_`.
+        """
+        for weight in (p for p in self.parameters() if p.dim() > 1):
+            init(weight)
+        for weight in self.qkv.weight.chunk(3):
+            init(weight)
+
+    def extra_repr(self) -> str:
+        """str: What the sub-modules do not show."""
+        return f'num_heads={self.num_heads}, attn_drop={self.attn_drop}'
+
+    @property
+    def _dropout(self) -> float:
+        return self.attn_drop if self.training else 0.0
+
+
+class SelfAttention(_FusedProjectionAttention):
+    """Plain multi-head self-attention over all tokens of all frames.
+
+    The ablation against which trajectory attention is compared: same
+    interface, but a token sees the whole clip in one softmax.
+    """
+
+    def forward(
+        self,
+        query: Tensor,
+        query_pos: Tensor | None = None,
+        return_attention: bool = False,
+    ) -> AttentionOutput:
+        """Forward function.
+
+        Args:
+            query (Tensor): Tokens with shape (..., T, P, C).
+            query_pos (Tensor, optional): Added to the tokens for queries and
+                keys; broadcasts to ``query``. Defaults to None.
+            return_attention (bool): Whether to also return the attention
+                map, which is large. Defaults to False.
+
+        Returns:
+            Tensor | tuple[Tensor]: Output with the shape of ``query`` and, on
+            request, the map with shape (B, heads, T * P, T, P), where B is
+            the product of the leading dimensions.
+        """
+        num_frames, num_tokens = query.shape[-3:-1]
+        q, k, v = (
+            x.reshape(
+                -1, num_frames * num_tokens, self.num_heads, self.head_dims
+            ).transpose(1, 2)
+            for x in self.project(query, query_pos)
+        )  # (B, h, S, d)
+        out = F.scaled_dot_product_attention(q, k, v, dropout_p=self._dropout)
+        out = self.proj(out.transpose(1, 2).reshape(query.shape))
+        if not return_attention:
+            return out
+        logits = self.head_dims**-0.5 * q @ k.transpose(-1, -2)
+        attention = logits.softmax(-1)
+        return out, attention.unflatten(-1, (num_frames, num_tokens))
+
+
+class TrajectoryAttention(_FusedProjectionAttention):
+    """Trajectory attention: follow each token through the frames.
+
+    Step one attends inside every frame on its own, which gives each token
+    its trajectory: one point per frame. Step two attends along the
+    trajectory. Both softmaxes are scaled by ``head_dims ** -0.5``. A "frame"
+    is whatever the tokens are grouped by: the frames of a clip within a clip,
+    the clips of a video across clips.
+
+    The matrix between all tokens of all frames is never formed, except to
+    return it: step one is ``scaled_dot_product_attention`` with the key
+    frames on the batch axis. Step two is computed in one of two exact forms,
+    see :meth:`_follow`. Queries do not depend on each other, so they are
+    handled in chunks and the memory hardly grows with the number of frames.
+
+    Args:
+        embed_dims (int): Number of channels C.
+        num_heads (int): Number of heads; must divide ``embed_dims``.
+        attn_drop (float): Dropout of the attention probabilities of step
+            one. Defaults to 0.
+    """
+
+    def __init__(
+        self, embed_dims: int, num_heads: int = 8, attn_drop: float = 0.0
+    ) -> None:
+        super().__init__(embed_dims, num_heads, attn_drop)
+        self.proj_q = nn.Linear(embed_dims, embed_dims)
+        self.proj_kv = nn.Linear(embed_dims, 2 * embed_dims)
+
+    def forward(
+        self,
+        query: Tensor,
+        query_pos: Tensor | None = None,
+        return_attention: bool = False,
+    ) -> AttentionOutput:
+        """Forward function.
+
+        Args:
+            query (Tensor): Tokens with shape (..., T, P, C): T frames of P
+                tokens each. Leading dimensions are independent of each
+                other.
+            query_pos (Tensor, optional): Added to the tokens for queries and
+                keys, not for values; broadcasts to ``query``. Defaults to
+                None.
+            return_attention (bool): Whether to also return the attention map
+                of step one, which is large. Defaults to False.
+
+        Returns:
+            Tensor | tuple[Tensor]: Output with the shape of ``query`` and, on
+            request, the map with shape (B, heads, T * P, T, P) before
+            dropout, where B is the product of the leading dimensions: each
+            row sums to one over the P tokens of each frame.
+        """
+        num_frames, num_tokens = query.shape[-3:-1]
+        q, k, v = (
+            x.reshape(
+                -1, num_frames, num_tokens, self.num_heads, self.head_dims
+            ).transpose(2, 3)
+            for x in self.project(query, query_pos)
+        )  # (B, T, h, P, d)
+        q = q.transpose(1, 2).flatten(2, 3)  # (B, h, T * P, d)
+        frames = torch.arange(
+            num_frames, device=query.device
+        ).repeat_interleave(num_tokens)
+        out = self._attend_in_chunks(q, k, v, frames)
+        out = self.proj(out).view(query.shape)
+        if not return_attention:
+            return out
+        logits = self.head_dims**-0.5 * q[:, None] @ k.transpose(-1, -2)
+        return out, logits.softmax(-1).permute(0, 2, 3, 1, 4)
+
+    def _attend_in_chunks(
+        self, q: Tensor, k: Tensor, v: Tensor, frames: Tensor
+    ) -> Tensor:
+        """Both steps for all queries, a part of them at a time.
+
+        Args:
+            q (Tensor): Queries with shape (B, h, T * P, d).
+            k (Tensor): Keys with shape (B, T, h, P, d).
+            v (Tensor): Values with the shape of the keys.
+            frames (Tensor): Frame of each query, shape (T * P, ).
+
+        Returns:
+            Tensor: Attended values with shape (B, T * P, C).
+        """
+        batch_size, num_queries = len(q), len(frames)
+        points_per_query = k.shape[1] * self.embed_dims
+        with_grad = torch.is_grad_enabled() and q.requires_grad
+        size = batch_size * num_queries * points_per_query
+        if size <= (MAX_KEPT_SIZE if with_grad else CHUNK_SIZE):
+            return self._attend(q, k, v, frames)
+
+        least = MIN_CHUNK_QUERIES if with_grad else MIN_CHUNK_QUERIES_AT_TEST
+        at_once = max(CHUNK_SIZE // points_per_query, least)
+        num_columns = math.ceil(num_queries / at_once)
+        num_rows = math.ceil(batch_size / max(at_once // num_queries, 1))
+        out = []
+        for rows in zip(*(x.chunk(num_rows) for x in (q, k, v))):
+            columns = zip(
+                rows[0].chunk(num_columns, 2), frames.chunk(num_columns)
+            )
+            inputs = ((q_part, *rows[1:], part) for q_part, part in columns)
+            if with_grad:
+                parts = [
+                    checkpoint(self._attend, *x, use_reentrant=False)
+                    for x in inputs
+                ]
+                out.append(torch.cat(parts, 1))
+            else:
+                out.append(self._attend_into_one(inputs, num_queries))
+        return torch.cat(out)
+
+    def _attend_into_one(
+        self, inputs: Iterable[tuple[Tensor, ...]], num_queries: int
+    ) -> Tensor:
+        """Both steps chunk by chunk, written into one tensor.
+
+        If the results were kept one by one, they would lie between the
+        temporary tensors and keep the allocator from using their place again.
+
+        Args:
+            inputs (Iterable[tuple[Tensor]]): Chunks, see :meth:`_attend`.
+            num_queries (int): Number of queries n of all chunks.
+
+        Returns:
+            Tensor: Attended values with shape (B, n, C).
+        """
+        out, start = None, 0
+        for chunk in inputs:
+            part = self._attend(*chunk)
+            if out is None:
+                out = part.new_empty(len(part), num_queries, self.embed_dims)
+            end = start + part.shape[1]
+            out[:, start:end] = part
+            start = end
+        return out
+
+    def _attend(
+        self, q: Tensor, k: Tensor, v: Tensor, frames: Tensor
+    ) -> Tensor:
+        """Both steps for n queries at once.
+
+        Args:
+            q (Tensor): Queries with shape (B, h, n, d).
+            k (Tensor): Keys with shape (B, T, h, P, d).
+            v (Tensor): Values with the shape of the keys.
+            frames (Tensor): Frame of each query, shape (n, ).
+
+        Returns:
+            Tensor: Attended values with shape (B, n, C).
+        """
+        batch_size, num_frames = k.shape[:2]
+        q = q[:, None].expand(-1, num_frames, -1, -1, -1)
+        points = F.scaled_dot_product_attention(
+            q.flatten(0, 1),
+            k.flatten(0, 1),
+            v.flatten(0, 1),
+            dropout_p=self._dropout,
+        )  # (B * T, h, n, d)
+        points = points.transpose(1, 2).reshape(
+            batch_size, num_frames, len(frames), self.embed_dims
+        )
+        return self._follow(points, frames)
+
+    def _follow(self, points: Tensor, frames: Tensor) -> Tensor:
+        """Step two: attend along the trajectories.
+
+        The softmax over the frames does not see what shifts all logits of a
+        query alike, and its weights sum to one. So with y_t the point in
+        frame t, o the own frame of the query and s_t = y_t - y_o its step to
+        frame t, logits are needed for the steps only, and
+        ``sum_t a_t (W_v y_t) = W_v y_o + sum_t a_t (W_v s_t)``. This form is
+        for few frames. For many, the matrices are folded out of the sums, so
+        that they are applied once a query instead of once a point:
+        ``q2 . (W_k y_t) = (W_k' q2) . y_t`` and
+        ``sum_t a_t (W_v y_t) = W_v (sum_t a_t y_t)``. The bias of W_k drops
+        out of both.
+
+        Args:
+            points (Tensor): Trajectory points with shape (B, T, n, C).
+            frames (Tensor): Frame of each query, shape (n, ).
+
+        Returns:
+            Tensor: Attended values with shape (B, n, C).
+        """
+        num_frames, num_queries = points.shape[1:3]
+        heads = (self.num_heads, self.head_dims)
+        w_k, w_v = self.proj_kv.weight.chunk(2)
+        bias = self.proj_kv.bias[self.embed_dims :]
+        queries = torch.arange(num_queries, device=points.device)
+        own = points[:, frames, queries]  # (B, n, C)
+        q2 = (self.proj_q(own) * self.head_dims**-0.5).unflatten(-1, heads)
+        if num_frames < FOLD_MIN_FRAMES:
+            ahead = torch.arange(1, num_frames, device=points.device)
+            others = (frames + ahead[:, None]) % num_frames  # (T - 1, n)
+            steps = points[:, others, queries] - own[:, None]
+            k2 = F.linear(steps, w_k).unflatten(-1, heads)
+            v2 = F.linear(steps, w_v).unflatten(-1, heads)
+            logits = (q2[:, None] * k2).sum(-1)  # (B, T - 1, n, h)
+            attention = F.pad(logits, (0, 0, 0, 0, 1, 0)).softmax(1)[:, 1:]
+            moved = (attention[..., None] * v2).sum(1)  # (B, n, h, d)
+            return F.linear(own, w_v, bias) + moved.flatten(-2)
+
+        w_k, w_v = (w.unflatten(0, heads) for w in (w_k, w_v))  # (h, d, C)
+        folded = torch.einsum('bnhd,hdc->bnhc', q2, w_k)
+        logits = torch.einsum('bnhc,btnc->bnht', folded, points)
+        mean = torch.einsum('bnht,btnc->bnhc', logits.softmax(-1), points)
+        return torch.einsum('bnhc,hdc->bnhd', mean, w_v).flatten(-2) + bias

@@ -1,0 +1,53 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""What a clip segmenter hands to everything after it."""
+
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
+
+
+@dataclass
+class ClipPrediction:
+    """Prediction of a clip segmenter: the one contract with what follows.
+
+    B is the number of clips, Q of queries, T of frames in the clip, D and E
+    the channels of queries and embeddings, h x w the mask resolution.
+
+    Attributes:
+        cls_logits (Tensor): Class logits with shape (B, Q, C + 1); the last
+            class is "no object".
+        mask_logits (Tensor): Mask logits with shape (B, Q, T, h, w).
+        queries (Tensor): What a cross-clip tracker refines, (B, Q, D).
+        embeds (Tensor): What association compares, (B, Q, E).
+        mask_feats (Tensor, optional): Pixel embeddings that a refined query
+            is multiplied with, (B, E, T, h, w).
+        aux (list[tuple[Tensor]]): ``cls_logits`` and ``mask_logits`` of the
+            earlier layers, first to last, for deep supervision, and, where
+            each layer has its own, ``mask_feats``. Maps may have a lower
+            resolution than those of the last layer. Empty at test time.
+    """
+
+    cls_logits: Tensor
+    mask_logits: Tensor
+    queries: Tensor
+    embeds: Tensor
+    mask_feats: Tensor | None = None
+    aux: list[tuple[Tensor, ...]] = field(default_factory=list)
+
+    def reorder(self, index: Tensor) -> 'ClipPrediction':
+        """Permute the queries of all clips alike.
+
+        Args:
+            index (Tensor): Query ``index[q]`` becomes query q, shape (Q, ).
+
+        Returns:
+            :obj:`ClipPrediction`: Without ``aux``.
+        """
+        return replace(
+            self,
+            cls_logits=self.cls_logits[:, index],
+            mask_logits=self.mask_logits[:, index],
+            queries=self.queries[:, index],
+            embeds=self.embeds[:, index],
+            aux=[],
+        )

@@ -1,0 +1,61 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Random batches for training steps."""
+
+import argparse
+
+import torch
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.config import Config
+from mmengine.structures import InstanceData, PixelData
+
+
+def make_sample(
+    size: tuple[int, int], frames: int, segments: int, num_classes: int
+) -> TrackDataSample:
+    """Ground truth of a clip whose tubes are the cells of a moving grid.
+
+    Args:
+        size (tuple[int, int]): Height and width of the canvas.
+        frames (int): Number of frames.
+        segments (int): Number of tubes.
+        num_classes (int): Number of classes.
+
+    Returns:
+        :obj:`TrackDataSample`: As ``PackPanopticClip`` makes it.
+    """
+    rows = torch.arange(size[0])[::4, None]
+    columns = torch.arange(size[1])[None, ::4]
+    samples = []
+    for t in range(frames):
+        cells = rows // 160 * 9 + (columns + 8 * t) // 160
+        ids = cells % segments + 1
+        sample = DetDataSample()
+        sample.gt_panoptic_seg = PixelData(sem_seg=ids[None].int())
+        sample.gt_sem_seg = PixelData(sem_seg=(ids[None] % num_classes))
+        sample.valid_pixels = PixelData(
+            sem_seg=torch.ones(1, *size, dtype=torch.bool)
+        )
+        present = ids.unique()
+        sample.gt_instances = InstanceData(
+            instances_ids=present, labels=present % num_classes
+        )
+        samples.append(sample)
+    track = TrackDataSample()
+    track.video_data_samples = samples
+    return track
+
+
+def make_batch(cfg: Config, args: argparse.Namespace) -> dict:
+    """A batch of random clips as the dataloader gives it."""
+    size = tuple(cfg.model.data_preprocessor.input_size)
+    num_classes = cfg.model.head.segmenter.num_classes
+    clips = torch.randint(
+        0, 256, (args.batch_size, args.frames, 3, *size), dtype=torch.uint8
+    )
+    return dict(
+        inputs=list(clips),
+        data_samples=[
+            make_sample(size, args.frames, args.segments, num_classes)
+            for _ in clips
+        ],
+    )

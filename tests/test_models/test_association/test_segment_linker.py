@@ -1,0 +1,128 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from itertools import combinations, permutations
+
+from projects.maxtron.models.association import SegmentLinker
+from projects.maxtron.models.association.segment_linker import match_up_to
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
+
+
+def extended(cost, limit):
+    """The matrix that lap.lapjv solves with extend_cost and a cost limit."""
+    rows, columns = cost.shape
+    matrix = np.full((rows + columns,) * 2, limit / 2)
+    matrix[rows:, columns:] = 0
+    matrix[:rows, :columns] = cost
+    return matrix
+
+
+def brute_force(matrix):
+    """Cost and columns of the best of all permutations."""
+    rows = np.arange(len(matrix))
+    return min(
+        (matrix[rows, list(columns)].sum(), columns)
+        for columns in permutations(rows)
+    )
+
+
+@pytest.mark.parametrize('limit', [0.5, 0.25, 1.0])
+def test_matching_equals_the_extended_matrix(limit):
+    rng = np.random.default_rng(0)
+    for rows, columns in [(3, 3), (1, 5), (4, 2), (2, 4), (0, 3), (2, 0)] * 4:
+        cost = rng.random((rows, columns))
+        best, target = brute_force(extended(cost, limit))
+        expected = [
+            (row, column)
+            for row, column in enumerate(target[:rows])
+            if column < columns
+        ]
+        pairs = list(zip(*match_up_to(cost, limit)))
+        assert pairs == expected
+        left_alone = rows + columns - 2 * len(pairs)
+        total = sum(cost[pair] for pair in pairs) + left_alone * limit / 2
+        assert total == pytest.approx(best)
+
+
+def plain_linking(clips, limit):
+    """Transcription of the evaluator: a dict of lists, label by label."""
+    memory, results = {}, []
+    for labels, embeds in clips:
+        embeds = F.normalize(embeds.double(), dim=-1).numpy()
+        indices = [None] * len(labels)
+        for label in set(labels):
+            own = [i for i, other in enumerate(labels) if other == label]
+            known = memory.setdefault(label, [])
+            matched = {}
+            if known:
+                cost = (1 - embeds[own] @ np.array(known).T) / 2
+                for row, column in zip(
+                    *linear_sum_assignment(extended(cost, limit))
+                ):
+                    if row < len(own) and column < len(known):
+                        matched[row] = column
+            for row, i in enumerate(own):
+                if row in matched:
+                    indices[i] = int(matched[row])
+                    known[indices[i]] = embeds[i]
+                else:
+                    indices[i] = len(known)
+                    known.append(embeds[i])
+        results.append(indices)
+    return results
+
+
+@pytest.mark.parametrize('noise', [0.2, 0.8, 2.0])
+def test_links_equal_the_plain_algorithm(noise):
+    generator = torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    objects = torch.randn(30, 8, generator=generator)  # three classes
+    clips = []
+    for _ in range(12):  # objects come, go and return in any order
+        present = rng.permutation(30)[: rng.integers(0, 25)]
+        embeds = objects[present] + noise * torch.randn(
+            len(present), 8, generator=generator
+        )
+        clips.append(((present % 3).tolist(), embeds))
+    linker = SegmentLinker()
+    indices = [linker.update(*clip) for clip in clips]
+    assert indices == plain_linking(clips, 0.5)
+    assert max(max(clip, default=0) for clip in indices) > 5
+    for clip, (labels, _) in zip(indices, clips):  # ids are unique in a clip
+        assert len(set(zip(labels, clip))) == len(clip)
+
+
+def test_duplicates_classes_and_memory():
+    x, y = torch.eye(2)
+    linker = SegmentLinker()
+    assert linker.update([5, 5, 2], torch.stack([x, x, x])) == [0, 1, 0]
+    assert linker.update([], torch.zeros(0, 2)) == []
+    # class 2 knows nothing like y; the duplicates stay two, whatever the scale
+    assert linker.update([2, 5, 5], torch.stack([y, 9 * x, x])) == [1, 0, 1]
+    # the embedding of index 0 turns with the object, unless it is remembered
+    for weight, expected in ((0.0, 0), (1.0, 1)):
+        linker = SegmentLinker(memory_weight=weight)
+        for degrees in torch.tensor([0.0, 60, 120]):
+            angle = degrees.deg2rad()
+            found = linker.update(
+                [0], torch.stack([angle.cos(), angle.sin()])[None]
+            )
+        assert found == [expected]
+
+
+def test_all_pairs_of_a_clip_are_different_instances():
+    # however alike, two segments of a clip never share an index
+    linker = SegmentLinker()
+    same = torch.ones(120, 4)
+    for _ in range(2):
+        indices = linker.update([7] * 120, same)
+        assert all(a != b for a, b in combinations(indices, 2))
+    assert sorted(indices) == list(range(120))
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match='2 labels do not fit 1 embeddings'):
+        SegmentLinker().update([1, 1], torch.zeros(1, 4))

@@ -1,0 +1,38 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import weakref
+
+from projects.maxtron.models.cross_clip import FeatureCache
+
+import pytest
+import torch
+
+
+@pytest.mark.parametrize('mode', FeatureCache.MODES)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_gives_back_what_it_got_and_forgets_it(mode, dtype):
+    cache = FeatureCache(mode)
+    clips = [torch.randn(1, 8, 2, 4, 5).to(dtype) for _ in range(3)]
+    for clip in clips:
+        cache.append(clip)
+    taken = []
+    for actual, expected in zip(cache, clips):
+        assert actual.dtype == dtype and actual.device == expected.device
+        taken.append(weakref.ref(actual))
+        # half precision has 11 bits
+        rtol = 2**-11 if mode == 'cpu_fp16' else 0
+        torch.testing.assert_close(actual, expected, rtol=rtol, atol=1e-7)
+    del actual, expected, clip, clips
+    assert list(cache) == []
+    assert not any(ref() is not None for ref in taken)
+
+
+def test_half_precision_takes_half_the_memory():
+    cache = FeatureCache('cpu_fp16')
+    cache.append(torch.randn(4))
+    ((kept, *_),) = cache._clips
+    assert kept.dtype == torch.float16
+
+
+def test_unknown_mode():
+    with pytest.raises(ValueError, match="no feature cache 'disk', only 'dev"):
+        FeatureCache('disk')

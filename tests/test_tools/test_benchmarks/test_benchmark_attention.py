@@ -1,0 +1,64 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.models import ROOT
+from tools.benchmarks.benchmark_attention import (
+    CASES,
+    format_row,
+    header,
+    literal_size,
+    main,
+)
+
+
+def test_table_and_json(tmp_path):
+    path = tmp_path / 'times.json'
+    script = ROOT / 'tools/benchmarks/benchmark_attention.py'
+    result = subprocess.run(
+        [
+            sys.executable,
+            script,
+            '--embed-dims=16',
+            '--num-heads=2',
+            '--seconds=0.01',
+            '--threads=1',
+            '--cases=K=12',
+            f'--json={path}',
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('cross-clip K=12 x 100 queries') == 2
+    content = json.loads(path.read_text())
+    assert content['embed_dims'] == 16
+    assert [row['mode'] for row in content['rows']] == [
+        'forward',
+        'forward+backward',
+    ]
+    for row in content['rows']:
+        assert row['difference'] < 1e-5
+        assert row['time_ratio'] == row['literal_ms'] / row['ours_ms'] > 0
+        # the matrix between all tokens alone, which only one of them has
+        assert row['literal_mib'] > 2 * 1200**2 * 4 / 2**20
+        assert 0 < row['ours_mib'] < row['literal_mib']
+
+
+def test_the_literal_form_of_200_clips_does_not_fit():
+    sizes = {
+        case.num_frames: literal_size(case, 256, 8, with_grad=True) / 2**30
+        for case in CASES
+    }
+    assert sizes[50] < 8 < sizes[200]
+    row = format_row(dict(case='a', mode='forward', ours_ms=1, ours_mib=2))
+    assert row.split() == 'a forward - 1.0 - - 2.0 - -'.split()
+    assert len(row) == len(header()[1])
+
+
+def test_unknown_case():
+    with pytest.raises(SystemExit, match='No case contains "K=13"'):
+        main(['--cases=K=13'])

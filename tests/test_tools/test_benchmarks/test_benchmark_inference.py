@@ -1,0 +1,156 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import json
+import subprocess
+import sys
+
+from projects.maxtron.structures import ClipPrediction
+
+import pytest
+import torch
+
+from tests.models import ROOT
+from tools.benchmarks.benchmark_inference import PARTS
+from tools.benchmarks.part_timer import PartTimer
+from tools.benchmarks.planted_segments import PlantedSegments
+
+SCRIPT = ROOT / 'tools/benchmarks/benchmark_inference.py'
+CONFIGS = ROOT / 'configs/maxtron/synthetic'
+
+
+def config(name):
+    (path,) = CONFIGS.glob(f'maxtron-{name}_tiny_*_synthetic-v?s.py')
+    return path
+
+
+def run(*args):
+    # It forks, which it must not do in a process that has used threads.
+    return subprocess.run(
+        [sys.executable, SCRIPT, *map(str, args)],
+        capture_output=True,
+        text=True,
+    )
+
+
+def measure(path, *args):
+    result = run(*args, '--threads=1', f'--json={path}')
+    assert result.returncode == 0, result.stderr
+    return json.loads(path.read_text())['rows'], result.stdout
+
+
+@pytest.mark.parametrize(
+    'name, modes',
+    [
+        ('tube-link', ['video', 'offline']),
+        ('video-kmax', ['video', 'clip', 'offline']),
+    ],
+)
+def test_tables_and_json(name, modes, tmp_path):
+    rows, out = measure(
+        tmp_path / 'times.json',
+        config(f'offline_{name}'),
+        '--frames',
+        5,
+        7,
+        '--mode',
+        *modes,
+        '--feature-cache',
+        'none',
+        '--size',
+        64,
+        96,
+    )
+    assert [(row['mode'], row['frames']) for row in rows] == [
+        (mode, frames) for mode in modes for frames in (5, 7)
+    ]
+    for row in rows:
+        is_offline = row['mode'] == 'offline'
+        assert row['feature_cache'] == ('none' if is_offline else None)
+        assert list(row['seconds']) == list(row['cpu_seconds']) == list(PARTS)
+        for part, value in row['seconds'].items():
+            # the layers of one of them are in the pixel decoder
+            has_part = dict(neck=name == 'video-kmax', tracker=is_offline)
+            assert (value > 0) == has_part.get(part, True), (part, row)
+        assert row['peak_mib'] > row['added_mib'] > 0
+    tables = [
+        line.split('|') for line in out.splitlines() if line.startswith('|')
+    ]
+    times, shares = tables[2 : 2 + len(rows)], tables[4 + len(rows) :]
+    for row, line, share in zip(rows, times, shares, strict=True):
+        total = sum(row['seconds'].values())
+        assert float(line[10]) == pytest.approx(total, abs=1e-3)
+        assert sum(map(float, share[4:10])) == pytest.approx(100, abs=0.4)
+
+
+def test_memory_is_flat_without_a_feature_cache(tmp_path):
+    rows, _ = measure(
+        tmp_path / 'memory.json',
+        config('offline_video-kmax'),
+        '--frames',
+        30,
+        150,
+        '--feature-cache',
+        'none',
+        'device',
+    )
+    few, many, few_kept, many_kept = rows
+    growth = many['added_mib'] - few['added_mib']
+    kept_growth = many_kept['added_mib'] - few_kept['added_mib']
+    # 32 channels of 25 x 41, in float32; queries grow in both
+    features = 120 * 32 * 25 * 41 * 4 / 2**20
+    assert kept_growth - growth > 0.5 * features
+    assert many['peak_mib'] < 1.05 * few['peak_mib']
+
+
+def test_what_has_no_tracker():
+    near_online = config('nearonline_video-kmax')
+    result = run(near_online, '--mode=offline', '--frames=2')
+    assert result.returncode == 1
+    assert 'no cross-clip tracker' in result.stderr
+
+
+def test_timer_counts_the_innermost_part():
+    timer = PartTimer(['outer', 'inner'], is_cuda=False)
+
+    class Work:
+        def inner(self):
+            sum(range(10**7))  # long beside what another process takes
+
+        def outer(self):
+            self.inner()
+
+    work = Work()
+    timer.wrap(work, 'inner', 'inner', inside='outside')
+    timer.wrap(work, 'outer', 'outer')
+    work.outer()
+    for i in range(2):  # wall clock and CPU
+        assert 0 <= timer.times['outer'][i] < 0.1 * timer.times['inner'][i]
+    with timer.part('outer'):
+        assert list(timer.steps(iter('abc'), 'inner')) == ['a', 'b', 'c']
+        assert timer.current == 'outer'
+    assert timer.current is None
+
+
+def test_planted_segments():
+    clip = ClipPrediction(
+        cls_logits=torch.zeros(1, 20, 11),
+        mask_logits=torch.zeros(1, 20, 3, 48, 64),
+        queries=None,
+        embeds=torch.zeros(1, 20, 8),
+    )
+    planted = PlantedSegments(6)
+    planted.plant_clip(clip, with_masks=True)
+    probs = clip.cls_logits[0].softmax(-1)
+    assert (probs[:6, -1] < 0.5).all() and (probs[6:, -1] > 0.5).all()
+    masks = clip.mask_logits[0]
+    best = masks.argmax(0)
+    assert (best < 6).float().mean() > 0.9
+    areas = (masks[:6] > 0).float().mean((1, 2, 3))
+    assert ((areas > 0) & (areas < 0.5)).all()
+    # smooth in time, and it goes on where it was
+    before = masks[:6, -1].clone()
+    embeds = clip.embeds.clone()
+    planted.plant_clip(clip, with_masks=True)
+    assert torch.equal(clip.embeds, embeds)
+    after = clip.mask_logits[0, :6]
+    step = (after[:, 0] - before).abs().mean()
+    assert 0 < step < 2 < (after[:, 0] - after[:, 0].flip(0)).abs().mean()

@@ -1,0 +1,53 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.models import ROOT
+
+SCRIPT = ROOT / 'tools/benchmarks/benchmark_video_training.py'
+
+
+def run(*args):
+    return subprocess.run(
+        [sys.executable, SCRIPT, *map(str, args)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_both_ways_compute_the_same(tmp_path):
+    path = tmp_path / 'result.json'
+    result = run('--clips', 1, 4, '--json', path)
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(path.read_text())['rows']
+    assert [(row['clips'], row['way']) for row in rows] == [
+        (clips, way)
+        for clips in (1, 4)
+        for way in ('two passes', 'plain autograd')
+    ]
+    for ours, plain in (rows[:2], rows[2:]):
+        assert ours['loss'] == pytest.approx(plain['loss'], rel=1e-6)
+        assert ours['cpu_seconds'] > 0 and ours['seconds'] > 0
+    growth = [rows[i + 2]['added_mib'] - rows[i]['added_mib'] for i in (0, 1)]
+    # measured: 11 and 135 MiB
+    assert growth[0] < growth[1] / 3
+    table = [line for line in result.stdout.splitlines() if line[:1] == '|']
+    assert len(table) == 2 + len(rows)
+    assert '4 clips: plain autograd takes' in result.stdout
+
+
+@pytest.mark.parametrize(
+    'config, message',
+    [
+        ('maxtron-offline_video-kmax_tiny', 'does not train end to end'),
+        ('maxtron-offline_tube-link_tiny', 'is not panoptic'),
+    ],
+)
+def test_config_that_is_not_trained_end_to_end(config, message):
+    result = run(f'configs/_base_/models/{config}.py')
+    assert result.returncode == 1
+    assert message in result.stderr

@@ -1,0 +1,398 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Time and peak memory of inference on a video, by part of the model.
+
+    python tools/benchmarks/benchmark_inference.py CONFIG [CHECKPOINT]
+        [--frames N ...] [--mode M ...] [--feature-cache C ...] [--json FILE]
+
+Each combination runs in a process of its own. Frames are random and made when
+they are read, so that the memory is that of the model; results are dropped as
+they come. Since random weights or frames would leave post-processing without
+work, predictions are overwritten by --segments that move smoothly, which is
+not timed; 0 keeps what the model says.
+
+Prints two tables, seconds with memory and shares of the CPU seconds of all
+threads, which tell more on a machine that does other work, too. 'reading' is
+waiting for frames, normalising and padding them; 'post-processing' is all of
+the head that is neither segmenter nor tracker: linking, merging, encoding.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+sys.path.insert(
+    0,
+    os.path.dirname(
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    ),
+)
+import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
+from mmdet.registry import MODELS  # noqa: E402
+from mmdet.structures import DetDataSample, TrackDataSample  # noqa: E402
+from mmdet.utils import get_test_pipeline_cfg  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.logging import MMLogger  # noqa: E402
+from mmengine.model import revert_sync_batchnorm  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+from projects.maxtron.engine import (  # noqa: E402
+    load_checkpoint_checked,
+    load_config,
+)
+from projects.maxtron.utils import atomic_path  # noqa: E402
+
+from tools.benchmarks.measuring import (  # noqa: E402
+    highest_memory,
+    in_new_process,
+    peak_memory,
+)
+from tools.benchmarks.part_timer import (  # noqa: E402
+    PartTimer,
+    TimedClips,
+)
+from tools.benchmarks.planted_segments import PlantedSegments  # noqa: E402
+
+PARTS = (
+    'reading',
+    'backbone',
+    'neck',
+    'segmenter',
+    'tracker',
+    'post-processing',
+)
+MODES = ('video', 'clip', 'offline')
+CACHES = ('device', 'cpu', 'cpu_fp16', 'none')
+
+
+class Setting(NamedTuple):
+    """One measurement; None is what the config says."""
+
+    mode: str | None
+    feature_cache: str | None
+    num_frames: int
+
+
+class RandomFrames:
+    """A video of one random image that moves to the right.
+
+    Args:
+        num_frames (int): Its length.
+        size (tuple[int, int]): Height and width in pixels.
+    """
+
+    def __init__(self, num_frames: int, size: tuple[int, int]) -> None:
+        self.num_frames = num_frames
+        self.image = torch.randint(
+            0,
+            256,
+            (3, *size),
+            dtype=torch.uint8,
+            generator=torch.Generator().manual_seed(0),
+        )
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def __getitem__(self, t: int) -> Tensor:
+        if t >= self.num_frames:
+            raise IndexError(t)
+        return self.image.roll(8 * t, -1)
+
+
+def instrument(model, timer: PartTimer) -> None:
+    """Have the parts of a model timed."""
+    head = model.head
+    timer.wrap(model.backbone, 'forward', 'backbone')
+    if model.neck is not None:
+        timer.wrap(model.neck, 'forward', 'neck')
+    timer.wrap(head.segmenter, 'forward', 'segmenter')
+    if head.tracker is not None:
+        timer.wrap(head.segmenter, 'mask_features', 'segmenter')
+        timer.wrap(head.tracker, 'forward', 'tracker')
+        timer.wrap(head.tracker, 'weigh_clips', 'tracker')
+        for method in ('project', 'classify', 'segment'):
+            # the segmenter may use its own, too
+            timer.wrap(query_heads(head), method, 'tracker', 'segmenter')
+    timer.wrap(head, 'predict', 'post-processing')
+    predict, predict_stream = head.predict, head.predict_stream
+    head.predict = lambda clips: predict(TimedClips(clips, timer))
+    head.predict_stream = lambda clips: timer.steps(
+        predict_stream(TimedClips(clips, timer)), 'post-processing'
+    )
+
+
+def query_heads(head):
+    """What makes classes and masks of the queries of a tracker."""
+    return head.tracker_heads or head.segmenter
+
+
+def plant(model, timer: PartTimer, num_segments: int) -> None:
+    """Have the predictions of a model overwritten, without timing it."""
+    head, planted = model.head, PlantedSegments(num_segments)
+    is_offline = head.mode == 'offline'
+
+    def after(owner, method: str, overwrite: Callable) -> None:
+        function = getattr(owner, method)
+
+        def planting(*args, **kwargs):
+            result = function(*args, **kwargs)
+            if timer.current != 'segmenter':  # which may use its own
+                with timer.part(None):
+                    overwrite(result)
+            return result
+
+        setattr(owner, method, planting)
+
+    after(
+        head.segmenter,
+        'forward',
+        lambda clip: planted.plant_clip(clip, with_masks=not is_offline),
+    )
+    if is_offline:
+        after(query_heads(head), 'classify', planted.plant_classes)
+        after(query_heads(head), 'segment', planted.plant_masks)
+
+
+def build_model(cfg: Config, args: argparse.Namespace, setting: Setting):
+    """Build the model for a setting."""
+    MMLogger.get_instance('benchmark', log_level='WARNING')
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    torch.manual_seed(0)
+    cfg.model.backbone.init_cfg = None  # nothing is downloaded
+    for key in ('mode', 'feature_cache'):
+        if getattr(setting, key) is not None:
+            cfg.model.head.test_cfg[key] = getattr(setting, key)
+    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    if args.checkpoint is None:
+        model.init_weights()
+    else:
+        load_checkpoint_checked(model, args.checkpoint)
+    return model.to(args.device).eval()
+
+
+def frame_size(cfg: Config) -> tuple[int, int]:
+    """Height and width of frames that the config makes no smaller."""
+    if 'input_size' in cfg.model.data_preprocessor:
+        return tuple(cfg.model.data_preprocessor.input_size)
+    steps = get_test_pipeline_cfg(cfg)
+    steps = [
+        *steps,
+        *(s for step in steps for s in step.get('transforms', ())),
+    ]
+    scale = next(step.scale for step in steps if step.type == 'Resize')
+    return tuple(scale[::-1])
+
+
+def run_video(model, frames: RandomFrames, size: tuple[int, int]) -> int:
+    """Track a video and drop the results; return its number of frames."""
+    head, num_frames = model.head, len(frames)
+    if head.result_field == 'pred_panoptic_map' and head.mode == 'video':
+        sample = TrackDataSample()  # the results come at the end
+        sample.video_data_samples = [
+            DetDataSample(metainfo=dict(ori_shape=size))
+            for _ in range(num_frames)
+        ]
+        return len(model.predict([frames], [sample])[0])
+    return sum(
+        len(clip) for clip in model.predict_stream(frames, size, num_frames)
+    )
+
+
+def measure(args: argparse.Namespace, setting: Setting) -> dict:
+    """Measure one setting; meant to be run in a process of its own.
+
+    Returns:
+        dict: What was used, seconds and CPU seconds of the parts a frame,
+        and memory in MiB: at its peak, and what the video added.
+    """
+    torch.set_num_threads(args.threads)
+    warnings.filterwarnings('ignore', 'torch.meshgrid')  # in MMDetection
+    is_cuda = args.device.startswith('cuda')
+    cfg = load_config(args.config, {})
+    size = tuple(args.size or frame_size(cfg))
+    model = build_model(cfg, args, setting)
+    timer = PartTimer(PARTS, is_cuda)
+    instrument(model, timer)
+    if args.segments:
+        plant(model, timer, args.segments)
+    if is_cuda:  # kernels are loaded and chosen
+        run_video(model, RandomFrames(2 * model.head.clip_len, size), size)
+    timer.reset()
+    frames = RandomFrames(setting.num_frames, size)
+    counted = []
+    added = peak_memory(
+        lambda: counted.append(run_video(model, frames, size)), is_cuda
+    )
+    if counted != [setting.num_frames]:
+        raise RuntimeError(
+            f'The model gave {counted[0]} results for '
+            f'{setting.num_frames} frames.'
+        )
+    mode = model.head.mode
+    return dict(
+        mode=mode,
+        feature_cache=model.head.feature_cache if mode == 'offline' else None,
+        frames=setting.num_frames,
+        size=size,
+        seconds={
+            part: timer.times[part][0] / setting.num_frames for part in PARTS
+        },
+        cpu_seconds={
+            part: timer.times[part][1] / setting.num_frames for part in PARTS
+        },
+        peak_mib=highest_memory(is_cuda),
+        added_mib=added,
+    )
+
+
+def settings(args: argparse.Namespace) -> list[Setting]:
+    """All combinations; only mode 'offline' has feature caches."""
+    caches = args.feature_cache or [None]
+    return [
+        Setting(*values)
+        for mode in args.mode or [None]
+        for values in itertools.product(
+            [mode],
+            caches if mode in (None, 'offline') else [None],
+            args.frames,
+        )
+    ]
+
+
+def format_line(
+    row: dict, values: dict[str, float], digits: int, more: tuple[str, ...]
+) -> str:
+    """One line of a table."""
+    cells = [row['mode'], row['feature_cache'] or '-', str(row['frames'])]
+    cells += [f'{values[part]:.{digits}f}' for part in PARTS]
+    return '| ' + ' | '.join([*cells, *more]) + ' |'
+
+
+def report(rows: list[dict]) -> str:
+    """Both tables."""
+    lines = []
+    first = ('Mode', 'Feature cache', 'Frames', *PARTS)
+    for title, more in (
+        ('Seconds a frame', ('all', 'peak MiB', 'added MiB')),
+        ('Shares of the CPU seconds, in %', ('CPU s',)),
+    ):
+        names = (*first, *more)
+        lines += [
+            '',
+            f'{title}:',
+            '| ' + ' | '.join(names) + ' |',
+            '| '
+            + ' | '.join(':--' if i < 2 else '--:' for i in range(len(names)))
+            + ' |',
+        ]
+        for row in rows:
+            if more[0] == 'all':
+                values, digits = row['seconds'], 3
+                cells = (
+                    f'{sum(values.values()):.3f}',
+                    f'{row["peak_mib"]:.0f}',
+                    f'{row["added_mib"]:.0f}',
+                )
+            else:
+                total = sum(row['cpu_seconds'].values())
+                values = {
+                    part: 100 * value / total
+                    for part, value in row['cpu_seconds'].items()
+                }
+                digits, cells = 1, (f'{total:.3f}',)
+            lines.append(format_line(row, values, digits, cells))
+    return '\n'.join(lines)
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint file')
+    parser.add_argument('--frames', type=int, nargs='+', default=[16])
+    parser.add_argument(
+        '--mode', nargs='+', choices=MODES, help='by default as configured'
+    )
+    parser.add_argument(
+        '--feature-cache',
+        nargs='+',
+        choices=CACHES,
+        help='of mode offline; by default as configured',
+    )
+    parser.add_argument(
+        '--size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='of the frames; by default the largest that is not made smaller',
+    )
+    parser.add_argument(
+        '--segments',
+        type=int,
+        default=15,
+        help='segments that the predictions are overwritten with',
+    )
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--json', help='also write the results to this file')
+    args = parser.parse_args(args)
+    if min(args.frames) < 1:
+        parser.error('--frames must be at least 1')
+    if args.device.startswith('cuda') and not torch.cuda.is_available():
+        parser.error('--device: PyTorch finds no CUDA device.')
+    return args
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run and print all measurements."""
+    args = parse_args(args)
+    rows = []
+    for setting in settings(args):
+        try:
+            rows.append(
+                in_new_process(measure, args, setting, device=args.device)
+            )
+        except (OSError, ValueError) as error:
+            sys.exit(f'error: {error}')
+        row = rows[-1]
+        print(
+            f'{row["mode"]}, {row["feature_cache"]}, {row["frames"]} frames:'
+            f' {sum(row["seconds"].values()):.2f} s a frame, peak '
+            f'{row["peak_mib"]:.0f} MiB',
+            file=sys.stderr,
+            flush=True,
+        )
+    size = 'x'.join(map(str, rows[0]['size']))
+    print(
+        f'{args.config}: frames of {size}, {args.device}, '
+        f'{args.threads} CPU threads'
+    )
+    print(report(rows))
+    if args.json is not None:
+        with atomic_path(args.json) as path, open(path, 'w') as file:
+            json.dump(
+                dict(
+                    torch=torch.__version__,
+                    config=args.config,
+                    device=args.device,
+                    threads=args.threads,
+                    segments=args.segments,
+                    rows=rows,
+                ),
+                file,
+                indent=2,
+            )
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,310 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Compare the panoptic merge with a literal transcription of its rules.
+
+    python tools/benchmarks/benchmark_panoptic_merge.py [--json FILE]
+
+Prints, for videos at the canvas of VIPSeg (769x1345), time and peak memory
+beyond the input logits of both, their ratios, how many pixels of the maps
+differ, how many are ties, that is, have a probability within 1e-6 of the
+threshold, where a rounding error decides, and how many differ without.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+sys.path.insert(
+    0,
+    os.path.dirname(
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    ),
+)
+from projects.maxtron.models.postprocess import PanopticMerger  # noqa: E402
+from projects.maxtron.testing import find_ties, naive_merge, resize_logits  # noqa: E402
+from projects.maxtron.testing.naive_merge import Shape  # noqa: E402
+from projects.maxtron.utils import atomic_path  # noqa: E402
+
+from tools.benchmarks.measuring import (  # noqa: E402
+    in_new_process,
+    median_times,
+    peak_memory,
+)
+
+
+class Case(NamedTuple):
+    """Size of one measurement."""
+
+    name: str
+    num_frames: int
+    img_shape: Shape  # of the resized image without padding
+    ori_shape: Shape
+
+
+CASES = [
+    Case('T=4 720x1280', 4, (720, 1280), (720, 1280)),
+    Case('T=1 1080x1920', 1, (757, 1345), (1080, 1920)),
+    Case('T=48 720x1280', 48, (720, 1280), (720, 1280)),
+]
+INPUT_SHAPE = (769, 1345)
+MASK_SHAPE = (193, 337)
+NUM_CLASSES = 124
+THING_LABELS = range(0, NUM_CLASSES, 2)
+# of the published R50 and ConvNeXt configs
+THRESHOLDS = {
+    'r50': dict(pixel_thr=0.3, thing_thr=0.2, stuff_thr=0.3, overlap_thr=0.8),
+    'convnext': dict(
+        pixel_thr=0.4, thing_thr=0.7, stuff_thr=0.5, overlap_thr=0.8
+    ),
+}
+
+
+def make_logits(
+    num_queries: int, num_segments: int, num_frames: int
+) -> tuple[Tensor, Tensor]:
+    """Logits as of a trained model: smooth in space and time, a bit noisy.
+
+    Args:
+        num_queries (int): Number of queries N.
+        num_segments (int): How many of them have a class and, each
+            somewhere, high logits. The others stay below.
+        num_frames (int): Number of frames T.
+
+    Returns:
+        tuple[Tensor, Tensor]: Mask logits with shape (N, T, 193, 337) and
+        class logits with shape (N, 125).
+    """
+    generator = torch.manual_seed(0)
+    masks = torch.empty(num_queries, num_frames, *MASK_SHAPE)
+    coarse = max(num_frames // 8, 2)
+    for query, mask in enumerate(masks):
+        field = torch.randn(1, 1, coarse, 7, 12, generator=generator)
+        field = F.interpolate(
+            field, mask.shape, mode='trilinear', align_corners=True
+        )[0, 0]
+        scale, offset = (8, 4) if query < num_segments else (3, -6)
+        mask.copy_(field).mul_(scale).add_(offset)
+        mask.add_(torch.randn(mask.shape, generator=generator), alpha=0.3)
+    classes = torch.randn(num_queries, NUM_CLASSES + 1, generator=generator)
+    classes[:, -1] += 7
+    labels = torch.randint(
+        0, NUM_CLASSES, (num_segments,), generator=generator
+    )
+    classes[range(num_segments), labels] += 12
+    return masks, classes
+
+
+class Workload:
+    """Everything to run one case in both forms."""
+
+    def __init__(self, case: Case, args: argparse.Namespace) -> None:
+        self.shapes = (INPUT_SHAPE, case.img_shape, case.ori_shape)
+        self.thresholds = THRESHOLDS[args.thresholds]
+        self.masks, self.classes = (
+            logits.to(args.device)
+            for logits in make_logits(
+                args.num_queries, args.num_segments, case.num_frames
+            )
+        )
+
+    def ours(self):
+        """Run the project's merge, two frames at a time as in a video."""
+        merger = PanopticMerger(THING_LABELS, NUM_CLASSES, **self.thresholds)
+        for clip in self.masks.split(2, 1):
+            merger.update(clip, *self.shapes)
+        return merger.merge(self.classes)
+
+    def literal(self) -> Tensor:
+        """Run the literal transcription."""
+        return naive_merge(
+            resize_logits(self.masks, *self.shapes),
+            self.classes,
+            THING_LABELS,
+            **self.thresholds,
+        )
+
+    def compare(self) -> dict[str, int]:
+        """Segments, pixels that differ, ties, and those that are not."""
+        maps, segments = self.ours()
+        actual = torch.from_numpy(np.stack([frame.decode() for frame in maps]))
+        different = actual != self.literal().cpu()
+        ties = torch.cat(
+            [
+                find_ties(
+                    resize_logits(frame, *self.shapes),
+                    self.thresholds['pixel_thr'],
+                )
+                for frame in self.masks.split(1, 1)
+            ]
+        ).cpu()
+        return dict(
+            segments=len(segments),
+            different=int(different.sum()),
+            ties=int(ties.sum()),
+            unexplained=int((different & ~ties).sum()),
+        )
+
+
+def literal_size(case: Case, num_queries: int) -> int:
+    """Predict the peak memory of the literal form in bytes.
+
+    The resized logits, their softmax, where it exceeds the threshold (bytes,
+    which are also made floats) and their product.
+    """
+    resized = (
+        INPUT_SHAPE if case.img_shape == case.ori_shape else (case.ori_shape)
+    )
+    floats = math.prod(resized) + 3.25 * math.prod(case.ori_shape)
+    return int(4 * num_queries * case.num_frames * floats)
+
+
+@torch.no_grad()
+def measure(
+    task: str, args: argparse.Namespace, case: Case, with_literal: bool
+):
+    """Measure one thing; meant to be run in a process of its own."""
+    torch.set_num_threads(args.threads)
+    is_cuda = args.device != 'cpu'
+    # first use allocates buffers in the libraries, which are not counted
+    small = argparse.Namespace(**{**vars(args), 'num_queries': 2})
+    small.num_segments = 1
+    small = Workload(Case('', 1, (72, 128), (72, 128)), small)
+    small.ours(), small.literal()
+    workload = Workload(case, args)
+    if task == 'memory of ours':
+        return peak_memory(workload.ours, is_cuda)
+    if task == 'memory of literal':
+        return peak_memory(workload.literal, is_cuda)
+    if task == 'difference':
+        return workload.compare()
+    functions = [workload.ours]
+    if with_literal:
+        functions.append(workload.literal)
+    return median_times(functions, args.seconds, is_cuda)
+
+
+def benchmark_case(args: argparse.Namespace, case: Case) -> dict:
+    """All measurements of one case."""
+    size = literal_size(case, args.num_queries)
+    with_literal = size < args.max_literal_gib * 2**30
+
+    def run(task: str):
+        return in_new_process(
+            measure, task, args, case, with_literal, device=args.device
+        )
+
+    row = dict(case=case.name)
+    times = run('time')
+    row.update(ours_s=times[0] / 1e3, ours_mib=run('memory of ours'))
+    if with_literal:
+        row.update(
+            literal_s=times[1] / 1e3, literal_mib=run('memory of literal')
+        )
+        row.update(run('difference'))
+        row['time_ratio'] = row['literal_s'] / row['ours_s']
+        row['memory_ratio'] = row['literal_mib'] / row['ours_mib']
+    return row
+
+
+COLUMNS = (
+    ('literal s', 'literal_s', '.2f'),
+    ('ours s', 'ours_s', '.2f'),
+    ('ratio', 'time_ratio', '.2f'),
+    ('literal MiB', 'literal_mib', '.0f'),
+    ('ours MiB', 'ours_mib', '.0f'),
+    ('ratio', 'memory_ratio', '.1f'),
+    ('segments', 'segments', 'd'),
+    ('different', 'different', 'd'),
+    ('ties', 'ties', 'd'),
+    ('unexplained', 'unexplained', 'd'),
+)
+
+
+def format_row(row: dict) -> str:
+    """One line of the table."""
+    cells = [row['case'].ljust(14)]
+    for title, key, form in COLUMNS:
+        text = format(row[key], form) if key in row else '-'
+        cells.append(text.rjust(max(len(title), 7)))
+    return ' '.join(cells)
+
+
+def header() -> tuple[str, str]:
+    """The first lines of the table."""
+    line = ' '.join(
+        (
+            'case'.ljust(14),
+            *(title.rjust(max(len(title), 7)) for title, _, _ in COLUMNS),
+        )
+    )
+    return line, '-' * len(line)
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument('--json', help='also write the results to this file')
+    parser.add_argument(
+        '--cases', default='', help='only cases whose name contains this'
+    )
+    parser.add_argument(
+        '--seconds', type=float, default=2.0, help='time per measurement'
+    )
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--num-queries', type=int, default=128)
+    parser.add_argument('--num-segments', type=int, default=30)
+    parser.add_argument(
+        '--thresholds', choices=tuple(THRESHOLDS), default='convnext'
+    )
+    parser.add_argument(
+        '--max-literal-gib',
+        type=float,
+        default=8.0,
+        help='the literal form is left out where it needs more than this',
+    )
+    return parser.parse_args(args)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run and print all measurements."""
+    args = parse_args(args)
+    cases = [case for case in CASES if args.cases in case.name]
+    if not cases:
+        names = '\n  '.join(case.name for case in CASES)
+        raise SystemExit(
+            f'No case contains "{args.cases}". There are:\n  {names}'
+        )
+    print('\n'.join(header()), flush=True)
+    rows = []
+    for case in cases:
+        rows.append(benchmark_case(args, case))
+        print(format_row(rows[-1]), flush=True)
+    if args.json is not None:
+        with atomic_path(args.json) as path, open(path, 'w') as f:
+            json.dump(
+                dict(
+                    torch=torch.__version__,
+                    device=args.device,
+                    threads=args.threads,
+                    num_queries=args.num_queries,
+                    thresholds=THRESHOLDS[args.thresholds],
+                    rows=rows,
+                ),
+                f,
+                indent=2,
+            )
+
+
+if __name__ == '__main__':
+    main()

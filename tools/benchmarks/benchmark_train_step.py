@@ -1,0 +1,177 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Time and peak memory of one training step of a panoptic config.
+
+    python tools/benchmarks/benchmark_train_step.py CONFIG [--batch-size N]
+        [--frames T] [--device D] [--amp] [--steps S] [--json FILE]
+
+The clips are random, on the canvas of the config, with --segments tubes each,
+so that no dataset is needed. Prints a table. CPU seconds, of all threads,
+tell more than seconds on a machine that does other work, too.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+
+import torch
+from torch import Tensor
+
+sys.path.insert(
+    0,
+    os.path.dirname(
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    ),
+)
+import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
+from mmdet.registry import MODELS  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.logging import MMLogger  # noqa: E402
+from mmengine.optim import build_optim_wrapper  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+
+from projects.maxtron.testing import make_batch  # noqa: E402
+from tools.benchmarks.measuring import highest_memory  # noqa: E402
+
+
+class Stopwatch:
+    """Measures the parts of a step in seconds and in CPU seconds."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.laps: dict[str, list[tuple[float, float]]] = {}
+        self._last = (0.0, 0.0)
+
+    def start(self) -> None:
+        """Begin a step."""
+        self._last = self._now()
+
+    def lap(self, name: str) -> None:
+        """End a part of the step."""
+        now = self._now()
+        self.laps.setdefault(name, []).append(
+            (now[0] - self._last[0], now[1] - self._last[1])
+        )
+        self._last = now
+
+    def best(self) -> dict[str, tuple[float, float]]:
+        """dict[str, tuple[float, float]]: Least of all steps, by part."""
+        return {
+            name: tuple(map(min, zip(*laps)))
+            for name, laps in self.laps.items()
+        }
+
+    def _now(self) -> tuple[float, float]:
+        if self.device.startswith('cuda'):
+            torch.cuda.synchronize()
+        return time.perf_counter(), time.process_time()
+
+
+def run(cfg: Config, args: argparse.Namespace) -> dict:
+    """Run the steps.
+
+    Returns:
+        dict: Seconds and CPU seconds of the parts (best of the steps), peak
+        memory in MiB and the losses of the last step.
+    """
+    # not a line for each parameter, of what the optimizer does with it
+    MMLogger.get_instance('benchmark', log_level='WARNING')
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    torch.manual_seed(0)
+    cfg.model.backbone.init_cfg = None  # nothing is downloaded
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    model.to(args.device).train()
+    cfg.optim_wrapper.type = 'AmpOptimWrapper' if args.amp else 'OptimWrapper'
+    optim = build_optim_wrapper(model, cfg.optim_wrapper)
+    before = highest_memory(args.device.startswith('cuda'))
+    batch = make_batch(cfg, args)
+    watch = Stopwatch(args.device)
+    for _ in range(args.steps):
+        watch.start()
+        data = model.data_preprocessor(dict(batch), training=True)
+        with optim.optim_context(model):
+            losses = model(**data, mode='loss')
+            loss, values = model.parse_losses(losses)
+        watch.lap('forward and losses')
+        optim.backward(loss)
+        watch.lap('backward')
+        optim.step()
+        optim.zero_grad()
+        watch.lap('optimizer')
+    if not all(value.isfinite() for value in values.values()):
+        raise RuntimeError(
+            f'The step has losses that are not finite: {values}.'
+        )
+    best = watch.best()
+    return dict(
+        seconds={name: times[0] for name, times in best.items()},
+        cpu_seconds={name: times[1] for name, times in best.items()},
+        memory_of_model=before,
+        peak_memory=highest_memory(args.device.startswith('cuda')),
+        losses={
+            name: value.detach().item()
+            for name, value in values.items()
+            if isinstance(value, Tensor)
+        },
+    )
+
+
+def report(result: dict, args: argparse.Namespace) -> None:
+    """Print the table."""
+    print(
+        f'{args.config}: {args.batch_size} clip(s) of {args.frames} frames, '
+        f'{args.device}, {"fp16 AMP" if args.amp else "fp32"}, '
+        f'{torch.get_num_threads()} CPU threads, best of {args.steps}'
+    )
+    seconds, cpu_seconds = result['seconds'], result['cpu_seconds']
+    print(f'| {"Part":<22} | {"Seconds":>8} | {"CPU s":>8} |')
+    print(f'| :{"-" * 21} | {"-" * 7}: | {"-" * 7}: |')
+    for name in seconds:
+        print(
+            f'| {name:<22} | {seconds[name]:8.2f} | {cpu_seconds[name]:8.2f} |'
+        )
+    print(
+        f'| {"whole step":<22} | {sum(seconds.values()):8.2f} | '
+        f'{sum(cpu_seconds.values()):8.2f} |'
+    )
+    print(
+        f'Peak memory {result["peak_memory"]:.0f} MiB, '
+        f'{result["memory_of_model"]:.0f} MiB before the first step.'
+    )
+    print(
+        f'Loss {result["losses"]["loss"]:.4f}, all of the '
+        f'{len(result["losses"]) - 1} losses are finite.'
+    )
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--batch-size', type=int, default=1)
+    parser.add_argument('--frames', type=int, default=2, help='of a clip')
+    parser.add_argument(
+        '--segments', type=int, default=30, help='tubes of a clip'
+    )
+    parser.add_argument('--steps', type=int, default=1)
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument(
+        '--amp', action='store_true', help='mixed precision, on a GPU'
+    )
+    parser.add_argument('--json', help='file to write the result to')
+    args = parser.parse_args()
+    if args.device.startswith('cuda') and not torch.cuda.is_available():
+        parser.error('--device: PyTorch finds no CUDA device.')
+    if args.amp and not args.device.startswith('cuda'):
+        parser.error('--amp needs --device cuda.')
+    result = run(Config.fromfile(args.config), args)
+    report(result, args)
+    if args.json:
+        with open(args.json, 'w') as file:
+            json.dump(result, file, indent=1)
+
+
+if __name__ == '__main__':
+    main()

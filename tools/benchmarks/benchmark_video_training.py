@@ -1,0 +1,218 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Memory and time of one step of end-to-end training on long videos.
+
+    python tools/benchmarks/benchmark_video_training.py [CONFIG]
+        [--clips K ...] [--canvas H W] [--batch-size N] [--json FILE]
+
+Compares what the model does (two passes: nothing of a clip is kept but its
+queries and pixel embeddings, and it is computed a second time for its
+gradients) with plain autograd, which keeps all clips. Each measurement runs in
+a process of its own, on random frames, with the gradients allocated before.
+
+Prints a table: memory that a step adds to that of model, gradients and input,
+seconds, CPU seconds of all threads, which tell more on a machine that does
+other work, too, and the ratios of the two ways. Panoptic configs only.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+
+import torch
+
+sys.path.insert(
+    0,
+    os.path.dirname(
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    ),
+)
+import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
+from mmdet.registry import MODELS  # noqa: E402
+from mmengine.config import Config  # noqa: E402
+from mmengine.logging import MMLogger  # noqa: E402
+from mmengine.model import revert_sync_batchnorm  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+from projects.maxtron.utils import atomic_path  # noqa: E402
+
+from projects.maxtron.testing import make_batch  # noqa: E402
+from tools.benchmarks.measuring import (  # noqa: E402
+    in_new_process,
+    peak_memory,
+)
+
+CONFIG = 'configs/_base_/models/maxtron-e2e_video-kmax_tiny.py'
+WAYS = ('two passes', 'plain autograd')
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config and apply the arguments.
+
+    Args:
+        args (Namespace): The arguments.
+
+    Returns:
+        Config: The config.
+
+    Raises:
+        ValueError: It is not one of an end-to-end training, or not panoptic.
+    """
+    cfg = Config.fromfile(args.config)
+    if 'input_size' not in cfg.model.data_preprocessor:
+        raise ValueError(
+            f'{args.config} is not panoptic: its '
+            'data_preprocessor has no input_size.'
+        )
+    if cfg.model.head.get('tracker') is None or cfg.model.get(
+        'freeze_segmenter', True
+    ):
+        raise ValueError(
+            f'{args.config} does not train end to end: take a '
+            'maxtron-e2e_* config.'
+        )
+    if args.canvas is not None:
+        cfg.model.data_preprocessor.input_size = tuple(args.canvas)
+    cfg.model.backbone.init_cfg = None  # nothing is downloaded
+    return cfg
+
+
+def measure(args: argparse.Namespace, num_clips: int, way: str) -> dict:
+    """Run one step.
+
+    Args:
+        args (Namespace): The arguments.
+        num_clips (int): Clips of a video.
+        way (str): One of ``WAYS``.
+
+    Returns:
+        dict: ``added_mib``, ``seconds``, ``cpu_seconds`` and the ``loss``.
+    """
+    torch.set_num_threads(args.threads)
+    MMLogger.get_instance('benchmark', log_level='WARNING')
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+    cfg = read_config(args)
+    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    model.init_weights()
+    model.to(args.device).train()
+    if way == 'plain autograd':
+        model._train_clip = model._segment_clip
+    args.frames = num_clips * model.head.clip_len
+    batch = model.data_preprocessor(make_batch(cfg, args), training=True)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter).zero_()
+    result = {}
+
+    def step() -> None:
+        torch.manual_seed(1)
+        loss, _ = model.parse_losses(model(**batch, mode='loss'))
+        loss.backward()
+        result['loss'] = loss.item()
+
+    start = time.perf_counter(), time.process_time()
+    result['added_mib'] = peak_memory(step, args.device.startswith('cuda'))
+    result['seconds'] = time.perf_counter() - start[0]
+    result['cpu_seconds'] = time.process_time() - start[1]
+    return dict(clips=num_clips, way=way, **result)
+
+
+def report(rows: list[dict]) -> str:
+    """The table.
+
+    Args:
+        rows (list[dict]): Of :func:`measure`, two for each number of clips.
+
+    Returns:
+        str: Its lines.
+    """
+    lines = [
+        '| Clips | Way | Added MiB | Seconds | CPU s | Loss |',
+        '| --: | :-- | --: | --: | --: | --: |',
+    ]
+    for row in rows:
+        lines.append(
+            f'| {row["clips"]} | {row["way"]} | {row["added_mib"]:.0f} | '
+            f'{row["seconds"]:.1f} | {row["cpu_seconds"]:.1f} | '
+            f'{row["loss"]:.5f} |'
+        )
+    lines.append('')
+    for ours, plain in zip(rows[::2], rows[1::2]):
+        lines.append(
+            f'{ours["clips"]} clips: plain autograd takes '
+            f'{plain["added_mib"] / ours["added_mib"]:.1f} times the memory, '
+            'two passes take '
+            f'{ours["cpu_seconds"] / plain["cpu_seconds"]:.2f} times the CPU '
+            'seconds.'
+        )
+    first, last = rows[0], rows[-2]
+    lines.append(
+        f'Two passes: {last["clips"]} clips take '
+        f'{last["added_mib"] / first["added_mib"]:.2f} times the '
+        f'memory of {first["clips"]}.'
+    )
+    return '\n'.join(lines)
+
+
+def parse_args(args: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument('config', nargs='?', default=CONFIG)
+    parser.add_argument(
+        '--clips', type=int, nargs='+', default=[2, 6, 12], help='of a video'
+    )
+    parser.add_argument(
+        '--canvas',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='size of the frames; by default that of the config',
+    )
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='number of videos'
+    )
+    parser.add_argument(
+        '--segments', type=int, default=15, help='tubes of a video'
+    )
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--json', help='also write the results to this file')
+    args = parser.parse_args(args)
+    if min(args.clips) < 1:
+        parser.error('--clips must be at least 1')
+    if args.device.startswith('cuda') and not torch.cuda.is_available():
+        parser.error('--device: PyTorch finds no CUDA device.')
+    return args
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run and print all measurements."""
+    args = parse_args(args)
+    try:
+        size = read_config(args).model.data_preprocessor.input_size
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    rows = [
+        in_new_process(measure, args, num_clips, way, device=args.device)
+        for num_clips in args.clips
+        for way in WAYS
+    ]
+    print(
+        f'{args.config}: {args.batch_size} video(s) of {size[0]}x{size[1]}, '
+        f'{args.device}, {args.threads} CPU thread(s)'
+    )
+    print(report(rows))
+    if args.json is not None:
+        with atomic_path(args.json) as path, open(path, 'w') as file:
+            json.dump(
+                dict(torch=torch.__version__, config=args.config, rows=rows),
+                file,
+                indent=2,
+            )
+
+
+if __name__ == '__main__':
+    main()

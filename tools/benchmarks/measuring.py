@@ -1,0 +1,88 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Time and memory of function calls, for the benchmarks of this folder."""
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+import torch
+
+MIB = 2**20
+
+
+def in_new_process(function: Callable, *args, device: str = 'cpu'):
+    """Call a function in a process of its own and return its result.
+
+    So the peak memory of one measurement is not hidden by that of another.
+    The calling process itself must not have computed anything before.
+    """
+    context = multiprocessing.get_context(
+        'fork' if device == 'cpu' else 'spawn'
+    )
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(function, *args).result()
+
+
+def peak_memory(function: Callable[[], object], is_cuda: bool) -> float:
+    """Memory that one call needs beyond its inputs, in MiB.
+
+    On the CPU this is the peak of the resident set, so it must run in a
+    process of its own in which nothing large has been freed before.
+    """
+    if is_cuda:
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        function()
+        torch.cuda.synchronize()
+        return (torch.cuda.max_memory_allocated() - before) / MIB
+    with open('/proc/self/clear_refs', 'w') as f:
+        f.write('5')  # restarts the record of the peak, man 5 proc
+    before = _resident('VmRSS')
+    function()
+    return (_resident('VmHWM') - before) / MIB
+
+
+def highest_memory(is_cuda: bool) -> float:
+    """Most memory since the start, or the last :func:`peak_memory`, in MiB.
+
+    On the CPU the whole resident set, with the code of the libraries.
+    """
+    if is_cuda:
+        return torch.cuda.max_memory_allocated() / MIB
+    return _resident('VmHWM') / MIB
+
+
+def _resident(field: str) -> int:
+    """A size from /proc/self/status in bytes."""
+    with open('/proc/self/status') as f:
+        line = next(line for line in f if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def median_times(
+    functions: Sequence[Callable[[], object]], seconds: float, is_cuda: bool
+) -> list[float]:
+    """Median time of each function in ms, their calls interleaved.
+
+    The first round warms up, and counts only if it took longer than it is
+    worth to repeat.
+    """
+    times: list[list[float]] = []
+    end = time.perf_counter() + seconds * len(functions)
+    while len(times) < 4 or time.perf_counter() < end:
+        times.append([])
+        for function in functions:
+            start = time.perf_counter()
+            function()
+            if is_cuda:
+                torch.cuda.synchronize()
+            times[-1].append(1e3 * (time.perf_counter() - start))
+        if sum(times[0]) > 5e3 * seconds * len(functions):
+            break
+    return [
+        statistics.median(record)
+        for record in zip(*(times[1:] if len(times) > 1 else times))
+    ]

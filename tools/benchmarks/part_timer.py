@@ -1,0 +1,106 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Splits the time of a run among parts of a model that call each other."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+class PartTimer:
+    """Seconds and CPU seconds of parts that call each other.
+
+    Time counts for the innermost part only.
+
+    Args:
+        parts (Sequence[str]): Names of the parts.
+        is_cuda (bool): Whether to wait for a GPU wherever a part changes.
+    """
+
+    def __init__(self, parts: Sequence[str], is_cuda: bool) -> None:
+        self.parts = tuple(parts)
+        self.is_cuda = is_cuda
+        self.current: str | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again from zero."""
+        self.times = {part: (0.0, 0.0) for part in (None, *self.parts)}
+        self._last = self._now()
+
+    @contextmanager
+    def part(self, name: str | None) -> Iterator[None]:
+        """Time a part; None is what is not counted."""
+        outer = self._switch(name)
+        try:
+            yield
+        finally:
+            self._switch(outer)
+
+    def wrap(
+        self, owner: Any, method: str, name: str, inside: str | None = None
+    ) -> None:
+        """Time a method of an object.
+
+        Args:
+            owner (Any): The object, such as a module.
+            method (str): Name of the method.
+            name (str): The part that its calls belong to.
+            inside (str, optional): Another part, to which calls belong that
+                come from it.
+        """
+        function = getattr(owner, method)
+
+        def timed(*args, **kwargs):
+            is_inside = inside is not None and self.current == inside
+            with self.part(inside if is_inside else name):
+                return function(*args, **kwargs)
+
+        setattr(owner, method, timed)
+
+    def steps(self, iterator: Iterator, name: str) -> Iterator:
+        """Time the steps of an iterator, but not what is between them."""
+        end = object()
+        while True:
+            with self.part(name):
+                item = next(iterator, end)
+            if item is end:
+                return
+            yield item
+            del item  # before the next one is made
+
+    def _switch(self, name: str | None) -> str | None:
+        now = self._now()
+        self.times[self.current] = tuple(
+            total + end - begin
+            for total, end, begin in zip(
+                self.times[self.current], now, self._last
+            )
+        )
+        outer, self.current, self._last = self.current, name, now
+        return outer
+
+    def _now(self) -> tuple[float, float]:
+        if self.is_cuda:
+            torch.cuda.synchronize()
+        return time.perf_counter(), time.process_time()
+
+
+class TimedClips:
+    """A :class:`ClipReader` whose work is timed as 'reading'."""
+
+    def __init__(self, clips, timer: PartTimer) -> None:
+        self._clips = clips
+        self._timer = timer
+
+    def __iter__(self) -> Iterator:
+        return self._timer.steps(iter(self._clips), 'reading')
+
+    def mask_feats(self) -> Iterator:
+        """See :class:`ClipReader`."""
+        return self._timer.steps(self._clips.mask_feats(), 'reading')
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._clips, name)

@@ -1,0 +1,79 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Predictions as of a trained model, for benchmarks with random weights."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Frames between two random fields that the masks are interpolated from.
+PERIOD = 8
+
+
+class PlantedSegments:
+    """Overwrites predictions by segments that move smoothly.
+
+    With random weights no query has a class, so post-processing would have
+    nothing to do. Planted are some segments with a class and masks that are
+    smooth in space and time, and a bit noisy; the other queries have neither.
+
+    Args:
+        num_segments (int): How many of the queries have a segment.
+    """
+
+    def __init__(self, num_segments: int) -> None:
+        self.num_segments = num_segments
+        self.frame = 0
+        self._noise: Tensor | None = None
+
+    def plant_clip(self, clip, with_masks: bool) -> None:
+        """Overwrite the prediction of a segmenter.
+
+        Args:
+            clip (:obj:`ClipPrediction`): Of batch size 1.
+            with_masks (bool): Whether its masks are used.
+        """
+        self.plant_classes(clip.cls_logits)
+        # every clip the same, so that its queries are found again
+        clip.embeds.copy_(_random(clip.embeds.shape, 0))
+        if with_masks:
+            self.plant_masks(clip.mask_logits)
+
+    def plant_classes(self, logits: Tensor) -> None:
+        """Overwrite class logits with shape (1, Q, C + 1)."""
+        labels = torch.arange(self.num_segments) % (logits.shape[-1] - 1)
+        planted = _random(logits.shape, 1)
+        planted[..., -1] += 7
+        planted[0, range(self.num_segments), labels] += 12
+        logits.copy_(planted)
+
+    def plant_masks(self, logits: Tensor) -> None:
+        """Overwrite mask logits of the next frames, (1, Q, T, h, w)."""
+        num_queries, num_frames, height, width = logits.shape[1:]
+        if self._noise is None:
+            self._noise = 0.3 * _random((height, width), 2).to(logits)
+        is_segment = torch.arange(num_queries) < self.num_segments
+        scale = torch.where(is_segment, 8, 3)[:, None, None]
+        offset = torch.where(is_segment, -8, -18)[:, None, None]
+        for t in range(num_frames):
+            key, step = divmod(self.frame, PERIOD)
+            before, after = (
+                _random((num_queries, 7, 12), seed)
+                for seed in (key + 3, key + 4)
+            )
+            field = torch.lerp(before, after, step / PERIOD) * scale + offset
+            logits[0, :, t] = F.interpolate(
+                field[None].to(logits),
+                (height, width),
+                mode='bilinear',
+                align_corners=True,
+            )[0]
+            for query in range(num_queries):
+                logits[0, query, t] += self._noise.roll(
+                    (query, 7 * self.frame), (0, 1)
+                )
+            self.frame += 1
+
+
+def _random(shape, seed: int) -> Tensor:
+    """Normally distributed numbers that only depend on the seed."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
