@@ -1,5 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from projects.maxtron.utils import atomic_path
+from projects.maxtron.utils import (
+    atomic_path,
+    distinct_stems,
+    is_foreign_file,
+    natural_key,
+    relative_name,
+)
 
 import pytest
 
@@ -23,3 +29,40 @@ def test_file_is_complete_or_as_before(tmp_path, before):
         with open(part, 'w') as file:
             file.write('new')
     assert [p.read_text() for p in tmp_path.iterdir()] == ['new']
+
+
+def test_numbers_in_names_are_in_order():
+    ordered = [
+        'clip 2/a10.jpg',
+        'clip 10/a9-1.jpg',
+        'clip 10/a9.jpg',
+        'clip 10/a9_2.jpg',
+        'clip 10/a010.jpg',
+        'clip 10/a10.jpg',
+        'clip 10/B1.jpg',
+        'clip 10/x/1.jpg',
+    ]
+    assert sorted(reversed(ordered), key=natural_key) == ordered
+
+
+def test_names_below_a_root():
+    for root in ('data/imgs', 'data/imgs/', './data/imgs', 'data\\imgs'):
+        assert relative_name('data/imgs/a/1.jpg', root) == 'a/1.jpg'
+    assert relative_name('a/img1/1.jpg', '') == 'a/img1/1.jpg'
+    assert relative_name('/x/a/1.jpg', '/x/b') == 'x/a/1.jpg'
+    assert relative_name('../x/1.jpg', 'data') == 'x/1.jpg'
+    assert relative_name('data/imgs2/1.jpg', 'data/imgs') == 'data/imgs2/1.jpg'
+    assert relative_name('C:\\x\\1.jpg', 'C:\\x') == '1.jpg'
+    assert relative_name('s3://b/x/a/1.jpg', 's3://b/x') == 'a/1.jpg'
+
+
+def test_suffixes_are_kept_if_needed():
+    assert distinct_stems(['a/1.jpg', 'b/1.png']) == ['a/1', 'b/1']
+    for names in (['1.jpg', '1.png', '2.png'], ['a.jpg', 'A.png']):
+        assert distinct_stems(names) == names
+
+
+def test_foreign_files():
+    for name in ('.DS_Store', '._1.jpg', 'Thumbs.db', 'desktop.ini'):
+        assert is_foreign_file(name)
+    assert not is_foreign_file('1.jpg')

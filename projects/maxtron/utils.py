@@ -1,10 +1,95 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Files that are there completely, or not at all."""
+"""Atomic file writes, and the order and the names of files."""
 
 import os
 import os.path as osp
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import PurePosixPath
+
+_FOREIGN_FILES = ('thumbs.db', 'desktop.ini')
+
+
+def natural_key(path: str | os.PathLike) -> list:
+    """Key that sorts numbers in names as numbers: 2.jpg before 10.jpg.
+
+    It is the order of frames everywhere in this project, for names as well
+    as for paths with folders. Names that differ only in case or in leading
+    zeros still have one order.
+
+    Args:
+        path (str | PathLike): Name or path of a file.
+
+    Returns:
+        list: Key for ``sorted``.
+    """
+    text = os.fspath(path).replace('\\', '/')
+    # the split alternates text and digits, so that like is compared with like
+    key = [
+        [
+            int(part) if part.isdecimal() else part.lower()
+            for part in re.split(r'(\d+)', name)
+        ]
+        for name in text.split('/')
+    ]
+    return [key, text]
+
+
+def is_foreign_file(name: str) -> bool:
+    """Whether an operating system put a file into a folder of frames.
+
+    Args:
+        name (str): Name of the file, without folder.
+
+    Returns:
+        bool: True for hidden files such as ``.DS_Store`` and ``._0.jpg``,
+        for ``Thumbs.db`` and for ``desktop.ini``.
+    """
+    return name.startswith('.') or name.lower() in _FOREIGN_FILES
+
+
+def relative_name(path: str | os.PathLike, root: str | os.PathLike) -> str:
+    """Name a file or folder by its path below a root.
+
+    It is the one rule for names of outputs: two inputs below one root never
+    share a name, whatever their folders are called. A path that is not below
+    the root is named by all of its folders.
+
+    Args:
+        path (str | PathLike): The file or folder.
+        root (str | PathLike): The folder that holds all inputs.
+
+    Returns:
+        str: Path with '/', relative, without '..': ``'SEQ/img1/000001.jpg'``.
+    """
+    parts, root_parts = (
+        PurePosixPath(osp.normpath(os.fspath(p)).replace('\\', '/')).parts
+        for p in (path, root)
+    )
+    root_parts = () if root_parts == ('.',) else root_parts
+    if len(parts) > len(root_parts) and (
+        parts[: len(root_parts)] == root_parts
+    ):
+        parts = parts[len(root_parts) :]
+    return '/'.join(
+        part.replace(':', '') for part in parts if part.strip('/.')
+    )
+
+
+def distinct_stems(names: Sequence[str]) -> list[str]:
+    """Take the suffix off names, unless two would then be the same.
+
+    Args:
+        names (Sequence[str]): Different names of files, with folders or not.
+
+    Returns:
+        list[str]: The names without suffix or, if two files differ only in
+        the suffix or in case, the names as they are.
+    """
+    stems = [osp.splitext(name)[0] for name in names]
+    are_distinct = len({stem.casefold() for stem in stems}) == len(names)
+    return stems if are_distinct else list(names)
 
 
 def part_path(path: str | os.PathLike) -> str:

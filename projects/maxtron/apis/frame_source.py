@@ -8,7 +8,6 @@ length takes the memory of one frame.
 import math
 import os
 import os.path as osp
-import re
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,8 @@ import mmcv
 import numpy as np
 from mmdet.utils.misc import IMG_EXTENSIONS
 from PIL import Image, UnidentifiedImageError
+
+from ..utils import is_foreign_file, natural_key
 
 # Streams without an index make OpenCV report counts like 1e16.
 _MAX_PLAUSIBLE_COUNT = 1e8
@@ -346,16 +347,9 @@ def _image_files(folder: str) -> list[str]:
     images = (
         name
         for name in names
-        if not name.startswith('.') and name.lower().endswith(IMG_EXTENSIONS)
+        if not is_foreign_file(name) and name.lower().endswith(IMG_EXTENSIONS)
     )
-    # the split alternates text and digits, so like is compared with like
-    return sorted(
-        images,
-        key=lambda name: [
-            int(part) if part.isdecimal() else part.lower()
-            for part in re.split(r'(\d+)', name)
-        ],
-    )
+    return sorted(images, key=natural_key)
 
 
 def _stored_size(path: str) -> tuple[int, int]:
