@@ -21,7 +21,6 @@ from contextlib import ExitStack, closing
 
 import cv2
 import torch
-from mmengine.config import DictAction
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -45,6 +44,7 @@ from projects.maxtron.apis import (  # noqa: E402
     open_frame_source,
     open_results,
 )
+from projects.maxtron.engine import OptionAction  # noqa: E402
 
 DEFAULT_FPS = 10.0
 DEFAULT_SCORE_THR = 0.3
@@ -120,7 +120,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         help='override values of the config: xxx=yyy, xxx.yyy=zzz',
     )
     args = parser.parse_args()

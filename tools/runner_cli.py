@@ -12,9 +12,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
 from mmdet.registry import RUNNERS  # noqa: E402
 from mmdet.utils import setup_cache_size_limit_of_dynamo  # noqa: E402
-from mmengine.config import Config, DictAction  # noqa: E402
+from mmengine.config import Config  # noqa: E402
 from mmengine.runner import Runner  # noqa: E402
 from projects.maxtron.engine import (  # noqa: E402
+    OptionAction,
     load_config,
     prepare_cpu_launch,
 )
@@ -32,12 +33,13 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         metavar='KEY=VALUE',
         help='override settings of the config, as in '
-        'train_dataloader.batch_size=2. Lists: key="[a,b]" or key=a,b, '
-        'without spaces. A key that nothing reads is an error; +key=value '
-        'adds it all the same',
+        'train_dataloader.batch_size=2. Lists: key="[a, b]" or key=a,b. '
+        'Paths are kept as they are, with spaces and commas: '
+        'key="/my data/a,b". A key that nothing reads is an error; '
+        '+key=value adds it all the same',
     )
     parser.add_argument(
         '--launcher',

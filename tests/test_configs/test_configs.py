@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from projects.maxtron.engine.config import argument_names, find_classes
+from projects.maxtron.engine.config_keys import argument_names, find_classes
 from projects.maxtron.models import MaXTronPanopticHead
 
 import pytest
@@ -13,7 +13,7 @@ import yaml
 from mmcv.transforms import Compose
 from mmdet.engine.hooks import NumClassCheckHook
 from mmdet.registry import DATASETS, METRICS
-from mmengine.config import Config
+from mmengine.config_keys import Config
 
 from tests.configs import FILES, LEAVES, MASK2FORMER, ZOO, load
 from tests.models import ROOT

@@ -3,11 +3,8 @@
 
 from pathlib import Path
 
-from projects.maxtron.engine import (
-    check_options,
-    explain_unknown_arguments,
-    load_config,
-)
+from projects.maxtron.engine import explain_unknown_arguments, load_config
+from projects.maxtron.engine.config import check_cfg_options, parse_cfg_options
 
 import pytest
 from mmdet.registry import MODELS
@@ -75,7 +72,7 @@ def tiny():
     ],
 )
 def test_options_that_something_reads(cfg, option):
-    assert check_options(cfg, {option: 1}) == {option.lstrip('+'): 1}
+    check_cfg_options(cfg, {option: 1})
 
 
 @pytest.mark.parametrize(
@@ -126,9 +123,15 @@ def test_options_that_something_reads(cfg, option):
 )
 def test_options_that_nothing_reads(cfg, option, words):
     with pytest.raises(ValueError) as error:
-        check_options(cfg, {'train_cfg.max_iters': 2, option: 1})
+        check_cfg_options(cfg, {'train_cfg.max_iters': 2, option: 1})
     for part in words:
         assert part in str(error.value)
+
+
+def test_a_leading_plus_is_not_part_of_the_key(cfg):
+    options = {'+model.new': 1, 'model.type': 'RPN'}
+    expected = {'model.new': 1, 'model.type': 'RPN'}
+    assert parse_cfg_options(cfg, options) == expected
 
 
 def test_keys_are_those_of_the_type_that_options_choose(cfg):
@@ -139,10 +142,10 @@ def test_keys_are_those_of_the_type_that_options_choose(cfg):
         'model.rpn_head.feat_channels': 8,
         'model.rpn_head.type': 'RPNHead',
     }
-    assert check_options(cfg, options) == options
+    check_cfg_options(cfg, options)
     assert cfg.optim_wrapper.type == 'OptimWrapper'  # is not changed
     with pytest.raises(ValueError, match=r'\(RPNHead\) has no "feat_chanel"'):
-        check_options(cfg, {**options, 'model.rpn_head.feat_chanel': 8})
+        check_cfg_options(cfg, {**options, 'model.rpn_head.feat_chanel': 8})
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,11 @@ sys.path.insert(
 import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
 from mmdet.registry import MODELS  # noqa: E402
 from mmengine.analysis.print_helper import _format_size  # noqa: E402
-from mmengine.config import Config, DictAction  # noqa: E402
+from mmengine.config import Config  # noqa: E402
 from mmengine.model import revert_sync_batchnorm  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 from projects.maxtron.engine import (  # noqa: E402
+    OptionAction,
     explain_unknown_arguments,
     load_config,
 )
@@ -225,7 +226,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         metavar='KEY=VALUE',
         help='override settings of the config, as in '
         'model.head.test_cfg.mode=video for an offline model near-online',

@@ -32,13 +32,13 @@ sys.path.insert(
     ),
 )
 import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
-from mmengine.config import DictAction  # noqa: E402
 from projects.maxtron.apis import (  # noqa: E402
     FrameSource,
     MaXTronInferencer,
     VideoError,
     open_frame_source,
 )
+from projects.maxtron.engine import OptionAction  # noqa: E402
 from projects.maxtron.utils import atomic_path  # noqa: E402
 from projects.maxtron.visualization import (  # noqa: E402
     draw_trajectory,
@@ -226,7 +226,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         metavar='KEY=VALUE',
         help='override settings of the config',
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 # Before any other folder: the checkout that this script is in.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from projects.maxtron.engine import load_config  # noqa: E402
+from projects.maxtron.engine import OptionAction, load_config  # noqa: E402
 
-from mmengine.config import Config, ConfigDict, DictAction  # noqa: E402
+from mmengine.config import Config, ConfigDict  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
 SPLITS = ('train', 'val', 'test')
@@ -29,7 +29,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         metavar='KEY=VALUE',
         help='override settings of the config, as in '
         'train_dataloader.dataset.data_root=data/mine/',

@@ -22,10 +22,10 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from ..engine import (
-    check_options,
     explain_unknown_arguments,
     load_checkpoint_checked,
     load_config,
+    merge_cfg_options,
 )
 from ..models import MaXTron
 from ..visualization import ClipLocalVisualizer
@@ -86,7 +86,7 @@ class MaXTronInferencer:
         if not isinstance(config, Config):
             config = load_config(config, cfg_options)
         elif cfg_options:
-            config.merge_from_dict(check_options(config, cfg_options))
+            merge_cfg_options(config, cfg_options)
         for key, value in (('mode', mode), ('feature_cache', feature_cache)):
             if value is not None:
                 config.merge_from_dict({f'model.head.test_cfg.{key}': value})

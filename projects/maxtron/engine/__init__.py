@@ -2,21 +2,24 @@
 """What the MMEngine runner lacks: hooks, and checks of what users give it."""
 
 from .checkpoint import load_checkpoint_checked
-from .config import check_options, explain_unknown_arguments, load_config
+from .config import load_config, merge_cfg_options
 from .hooks import BroadcastBuffersHook, InitialWeightsHook, RNGStateHook
 from .launch import prepare_cpu_launch
 from .optimizers import SeparateMultOptimWrapperConstructor
+from .option_action import OptionAction
 from .schedulers import WarmupPolyLR
+from .unknown_arguments import explain_unknown_arguments
 
 __all__ = [
     'BroadcastBuffersHook',
     'InitialWeightsHook',
+    'OptionAction',
     'RNGStateHook',
     'SeparateMultOptimWrapperConstructor',
     'WarmupPolyLR',
-    'check_options',
     'explain_unknown_arguments',
     'load_checkpoint_checked',
     'load_config',
+    'merge_cfg_options',
     'prepare_cpu_launch',
 ]
