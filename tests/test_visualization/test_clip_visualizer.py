@@ -67,7 +67,7 @@ def test_every_form_of_mask(bitmaps):
     text = dict(rle, counts=rle['counts'].decode())
     for mask in (rle, text, runs, polygon, box, torch.from_numpy(box)):
         np.testing.assert_array_equal(to_bitmap(mask, SIZE), box)
-    with pytest.raises(ValueError, match='does not fit the image'):
+    with pytest.raises(ValueError, match='is 40 x 60 .*image is 40 x 61'):
         to_bitmap(rle, (40, 61))
 
 

@@ -1,8 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Visualizers of tracked masks and panoptic videos."""
 
+from ..structures import to_bitmap
 from .clip_visualizer import ClipLocalVisualizer
-from .mask_drawing import draw_masks, id_colors, to_bitmap
+from .mask_drawing import draw_masks, id_colors
 from .panoptic_truth import PanopticTruth
 from .trajectory_maps import (
     draw_trajectory,

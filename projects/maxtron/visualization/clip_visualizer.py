@@ -10,8 +10,8 @@ from mmdet.structures import DetDataSample
 from mmdet.visualization import TrackLocalVisualizer
 from mmengine.structures import InstanceData
 
-from ..structures import INSTANCE_OFFSET, PanopticMap
-from .mask_drawing import draw_masks, id_colors, to_bitmap
+from ..structures import INSTANCE_OFFSET, PanopticMap, to_bitmap
+from .mask_drawing import draw_masks, id_colors
 
 # Between the colours of two classes. It keeps those of the first instances of
 # a dozen classes apart.

@@ -5,15 +5,11 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import torch
-from pycocotools import mask as mask_utils
 
 # Steps of the golden ratio never come back to a hue, and any run of ids is
 # spread about evenly over the circle.
 _GOLDEN_RATIO = 0.6180339887498949
 _SATURATION_VALUE = ((0.85, 1.0), (0.60, 0.95), (1.0, 0.75))
-
-MaskLike = dict | list | np.ndarray | torch.Tensor
 
 
 def id_colors(ids: Sequence[int]) -> np.ndarray:
@@ -34,35 +30,6 @@ def id_colors(ids: Sequence[int]) -> np.ndarray:
         return np.empty((0, 3), dtype=np.uint8)
     rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
     return (rgb[:, 0] * 255).round().astype(np.uint8)
-
-
-def to_bitmap(mask: MaskLike, size: tuple[int, int]) -> np.ndarray:
-    """Any form of mask as a bitmap.
-
-    Args:
-        mask (dict | list | np.ndarray | Tensor): COCO run-length encoding
-            (compressed or not), list of COCO polygons, or bitmap.
-        size (tuple[int, int]): Height and width of the image.
-
-    Returns:
-        np.ndarray: bool, shape (H, W).
-
-    Raises:
-        ValueError: If the mask is of another size than the image.
-    """
-    if isinstance(mask, list):
-        mask = mask_utils.merge(mask_utils.frPyObjects(mask, *size))
-    elif isinstance(mask, dict) and isinstance(mask['counts'], list):
-        mask = mask_utils.frPyObjects(mask, *mask['size'])
-    if isinstance(mask, dict):
-        mask = mask_utils.decode(mask)
-    bitmap = np.asarray(mask).astype(bool, copy=False)
-    if bitmap.shape != tuple(size):
-        raise ValueError(
-            f'A mask of shape {bitmap.shape} does not fit the '
-            f'image of shape {tuple(size)}.'
-        )
-    return bitmap
 
 
 def draw_masks(

@@ -1,0 +1,245 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Masks of instances: one reading of polygons, run lengths and bitmaps."""
+
+import numpy as np
+import torch
+from pycocotools import mask as mask_utils
+
+MaskLike = dict | list | np.ndarray | torch.Tensor
+
+# A run has 5 bits a character: 7 characters hold any run of an image.
+_MAX_RUN_CHARACTERS = 7
+# Bound of coordinates in pixels, so that products of them stay finite.
+_MAX_COORDINATE = 1e9
+# Width around an image, in image sides, beyond which polygons are clipped.
+_MARGIN = 4
+
+
+def to_rle(mask: dict | list, size: tuple[int, int]) -> dict:
+    """Convert a mask of an annotation file to compressed run lengths.
+
+    It is the one rule for masks in this project:
+
+    * Polygons need six coordinates or more and an even number, as in
+      MMDetection. Other polygons have no pixels, nor has an empty list.
+    * A flat list of coordinates is one polygon.
+    * Run lengths must have the size of the image and fill it.
+
+    Args:
+        mask (dict | list): COCO run lengths (``counts`` as list, str or
+            bytes), or a list of COCO polygons.
+        size (tuple[int, int]): Height and width of the image.
+
+    Returns:
+        dict: ``size`` and ``counts`` (bytes), as :mod:`pycocotools.mask`
+        encodes masks.
+
+    Raises:
+        ValueError: If the mask is malformed or does not fit the image. The
+            message is the predicate of a sentence about the mask.
+    """
+    height, width = (int(side) for side in size)
+    if isinstance(mask, list):
+        polygons = [
+            _clip(polygon.reshape(-1, 2), height, width).ravel()
+            for polygon in read_polygons(mask)
+        ]
+        polygons = [polygon for polygon in polygons if polygon.size >= 6]
+        if polygons:
+            # a list of lists: pycocotools reads four polygons as boxes
+            rles = mask_utils.frPyObjects(
+                [polygon.tolist() for polygon in polygons], height, width
+            )
+            return mask_utils.merge(rles)
+        return _compress([height * width], height, width)
+    if not isinstance(mask, dict):
+        raise ValueError(
+            f'is of type {type(mask).__name__}, but must be run lengths or a '
+            'list of polygons'
+        )
+    counts = _check_runs(mask, height, width)
+    if isinstance(counts, list):
+        return _compress(counts, height, width)
+    return dict(size=[height, width], counts=counts)
+
+
+def to_bitmap(mask: MaskLike, size: tuple[int, int]) -> np.ndarray:
+    """Convert a mask of any form to a bitmap.
+
+    Args:
+        mask (dict | list | np.ndarray | Tensor): A mask as :func:`to_rle`
+            reads it, or a bitmap.
+        size (tuple[int, int]): Height and width of the image.
+
+    Returns:
+        np.ndarray: bool, shape (H, W).
+
+    Raises:
+        ValueError: If the mask is malformed or does not fit the image.
+    """
+    if isinstance(mask, (dict, list)):
+        try:
+            mask = mask_utils.decode(to_rle(mask, size))
+        except ValueError as error:
+            raise ValueError(f'The mask {error}.') from error
+    bitmap = np.asarray(mask).astype(bool, copy=False)
+    if bitmap.shape != tuple(size):
+        raise ValueError(
+            f'A mask of shape {bitmap.shape} does not fit the '
+            f'image of shape {tuple(size)}.'
+        )
+    return bitmap
+
+
+def read_polygons(mask: list) -> list[np.ndarray]:
+    """Select the polygons of a list that have three points and more.
+
+    Args:
+        mask (list): Polygons ``[[x, y, x, y, ...], ...]``, or one polygon
+            ``[x, y, x, y, ...]``.
+
+    Returns:
+        list[np.ndarray]: float64, shape (2 * n, ) with n >= 3 each.
+
+    Raises:
+        ValueError: If a coordinate is not a finite number.
+    """
+    if mask and all(_is_number(item) for item in mask):
+        mask = [mask]
+    polygons = []
+    for polygon in mask:
+        if not isinstance(polygon, (list, tuple, np.ndarray)) or not all(
+            _is_number(coordinate) for coordinate in polygon
+        ):
+            raise ValueError(
+                'has a polygon that is no list of numbers [x, y, x, y, ...]'
+            )
+        points = np.asarray(polygon, dtype=np.float64)
+        if not np.isfinite(points).all():
+            raise ValueError('has a polygon with an infinite coordinate')
+        if len(points) >= 6 and len(points) % 2 == 0:
+            polygons.append(points)
+    return polygons
+
+
+def count_runs(counts: str | bytes) -> np.ndarray:
+    """Decode compressed run lengths.
+
+    A run has five bits a character, the lowest first, from '0' on. Bit 32
+    says that more characters follow, bit 16 of the last one that the run is
+    negative. From the fourth run on the difference to the last run but one
+    is stored.
+
+    Args:
+        counts (str | bytes): ``counts`` of a compressed mask.
+
+    Returns:
+        np.ndarray: int64, shape (n, ), the runs.
+
+    Raises:
+        ValueError: If these are no run lengths.
+    """
+    if isinstance(counts, str):
+        counts = counts.encode()
+    digits = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    if digits.size == 0:
+        return digits
+    last = (digits & 32) == 0
+    starts = np.flatnonzero(np.r_[True, last[:-1]])
+    lengths = np.diff(np.r_[starts, digits.size])
+    if (
+        not last[-1]
+        or ((digits < 0) | (digits > 63)).any()
+        or lengths.max() > _MAX_RUN_CHARACTERS
+    ):
+        raise ValueError('does not decode')
+    shifts = 5 * (np.arange(digits.size) - np.repeat(starts, lengths))
+    runs = np.add.reduceat((digits & 31) << shifts, starts)
+    is_negative = (digits[last] & 16) != 0
+    runs -= is_negative.astype(np.int64) << (5 * lengths)
+    runs[1::2] = runs[1::2].cumsum()
+    runs[2::2] = runs[2::2].cumsum()
+    return runs
+
+
+def _is_number(value) -> bool:
+    return isinstance(
+        value, (int, float, np.integer, np.floating)
+    ) and not isinstance(value, bool)
+
+
+def _check_runs(mask: dict, height: int, width: int) -> list | str | bytes:
+    """Return the runs of a mask after a check that they fill the image."""
+    size, counts = mask.get('size'), mask.get('counts')
+    if not isinstance(counts, (list, str, bytes)):
+        raise ValueError("has no 'counts' that are a list or a text")
+    if (
+        not isinstance(size, (list, tuple))
+        or len(size) != 2
+        or not all(_is_number(side) for side in size)
+    ):
+        raise ValueError("has no 'size' [height, width]")
+    if list(size) != [height, width]:
+        raise ValueError(
+            f'is {size[0]} x {size[1]} (height x width), but the image is '
+            f'{height} x {width}'
+        )
+    if isinstance(counts, list):
+        if not all(
+            _is_number(run) and float(run).is_integer() for run in counts
+        ):
+            raise ValueError("has 'counts' that are not whole numbers")
+        runs = counts = [int(run) for run in counts]
+    else:
+        runs = count_runs(counts).tolist()
+    if min(runs, default=0) < 0:
+        raise ValueError('has a negative run in its counts')
+    if sum(runs) != height * width:
+        raise ValueError(
+            f'has runs of {sum(runs)} pixels in its counts, but the image '
+            f'has {height} x {width}'
+        )
+    return counts
+
+
+def _compress(counts: list[int], height: int, width: int) -> dict:
+    """Compress run lengths."""
+    return mask_utils.frPyObjects(
+        dict(size=[height, width], counts=counts), height, width
+    )
+
+
+def _clip(points: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Clip a polygon that reaches far beyond its image.
+
+    Rasterising takes memory in proportion to the length of the outline.
+    A polygon that stays within a few widths and heights of the image is
+    returned as it is. Clipping at that distance changes the pixels inside
+    the image by rounding only.
+
+    Args:
+        points (np.ndarray): Shape (n, 2), x and y.
+        height (int): Height of the image.
+        width (int): Width of the image.
+
+    Returns:
+        np.ndarray: Shape (m, 2), m may be 0.
+    """
+    points = points.clip(-_MAX_COORDINATE, _MAX_COORDINATE)
+    for axis, side in enumerate((width, height)):
+        for sign in (-1, 1):
+            # signed distance to the border, positive outside
+            limit = _MARGIN * side + (side if sign > 0 else 0)
+            outside = sign * points[:, axis] - limit
+            if not (outside > 0).any():
+                continue
+            kept = []
+            for i, point in enumerate(points):
+                d, previous = outside[i], outside[i - 1]
+                if (d > 0) != (previous > 0):  # the edge crosses the border
+                    weight = d / (d - previous)
+                    kept.append(point + weight * (points[i - 1] - point))
+                if d <= 0:
+                    kept.append(point)
+            points = np.array(kept).reshape(-1, 2)
+    return points
