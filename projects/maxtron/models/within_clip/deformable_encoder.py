@@ -8,7 +8,11 @@ attention connects the frames of the coarse levels.
 from collections.abc import Sequence
 
 import torch
-from mmcv.ops import MultiScaleDeformableAttention
+from mmcv.ops.multi_scale_deform_attn import (
+    MultiScaleDeformableAttention,
+    MultiScaleDeformableAttnFunction,
+    multi_scale_deformable_attn_pytorch,
+)
 from mmdet.models.layers import Mask2FormerTransformerEncoder
 from mmdet.models.layers.transformer.deformable_detr_layers import (
     DeformableDetrTransformerEncoderLayer,
@@ -22,8 +26,8 @@ from .axial_trajectory_encoder import AxialTrajectoryEncoder
 class TemporalMixin:
     """Axial-trajectory layers over the first levels of a token sequence.
 
-    A mix-in rather than a sub-module, so that its parameters keep the names
-    that the reference gives them.
+    This is a mix-in and not a sub-module, so that parameters keep the names of
+    the reference.
     """
 
     def init_temporal(
@@ -41,8 +45,8 @@ class TemporalMixin:
             skip_connect (bool): Whether to add the output of the layers,
                 scaled by a learnt ``gamma`` per channel, to their input
                 instead of replacing it. Defaults to True.
-            gamma_init (float): Initial ``gamma``: next to nothing, so that an
-                image model starts undisturbed. Defaults to 1e-6.
+            gamma_init (float): Initial ``gamma``. A small value leaves a
+                pre-trained image model undisturbed. Defaults to 1e-6.
             **layer_cfg: Arguments of :class:`AxialTrajectoryLayer`.
         """
         self.temporal_layers = AxialTrajectoryEncoder(
@@ -55,7 +59,7 @@ class TemporalMixin:
             )
 
     def track(self, tokens: Tensor, temporal_pos: Sequence[Tensor]) -> Tensor:
-        """Let the frames of a clip exchange information.
+        """Exchange information between the frames of a clip.
 
         Args:
             tokens (Tensor): Tokens of all levels, from low to high
@@ -87,9 +91,9 @@ class AxialTrajectoryDeformableAttention(
 ):
     """Deformable attention with axial-trajectory layers inside.
 
-    They sit where the reference has them: after the sampling, before the
-    output projection. Initialisation, parameters and the CUDA kernel are
-    those of MMCV's :class:`MultiScaleDeformableAttention`.
+    The layers follow the sampling and precede the output projection, as in
+    the reference. Initialisation, parameters and the CUDA kernel are those of
+    MMCV's :class:`MultiScaleDeformableAttention`.
 
     Args:
         temporal_cfg (dict): Arguments of :meth:`TemporalMixin.init_temporal`.
@@ -101,41 +105,105 @@ class AxialTrajectoryDeformableAttention(
         self.init_temporal(num_heads=self.num_heads, **temporal_cfg)
 
     def forward(
-        self, *args, temporal_pos: Sequence[Tensor] = (), **kwargs
+        self,
+        query: Tensor,
+        value: Tensor,
+        query_pos: Tensor,
+        reference_points: Tensor,
+        spatial_shapes: Tensor,
+        level_start_index: Tensor,
+        key_padding_mask: Tensor | None = None,
+        temporal_pos: Sequence[Tensor] = (),
+        **kwargs,
     ) -> Tensor:
-        """Forward function, with the arguments of MMCV's class.
+        """Sample inside each frame, track through the frames, project.
 
         Args:
-            *args: As for the parent class.
+            query (Tensor): Tokens of all L levels from low to high
+                resolution, shape (B * T, N, C) with N the sum of h * w.
+            value (Tensor): Tokens to sample from, shape (B * T, N, C).
+            query_pos (Tensor): Positional encoding of the query, broadcasts
+                to (B * T, N, C).
+            reference_points (Tensor): Centres of the tokens as (x, y) between
+                0 and 1, shape (B * T, N, L, 2).
+            spatial_shapes (Tensor): Height and width of each level, (L, 2).
+            level_start_index (Tensor): First token of each level, (L, ).
+            key_padding_mask (Tensor, optional): True at tokens that must not
+                be sampled, shape (B * T, N). Defaults to None.
             temporal_pos (Sequence[Tensor]): See :meth:`TemporalMixin.track`.
-            **kwargs: As for the parent class.
+            **kwargs: Arguments of MMDetection's encoder layers without effect
+                on deformable attention, such as ``key`` and ``key_pos``.
 
         Returns:
             Tensor: Output with the shape of the query.
         """
-        # The parent leaves no other way in between sampling and projection.
-        with self.output_proj.register_forward_pre_hook(
-            lambda _, inputs: (self.track(*inputs, temporal_pos),)
-        ):
-            return super().forward(*args, **kwargs)
+        sampled = self._sample(
+            query + query_pos,
+            value,
+            reference_points,
+            spatial_shapes,
+            level_start_index,
+            key_padding_mask,
+        )  # (B * T, N, C)
+        tracked = self.track(sampled, temporal_pos)
+        return query + self.dropout(self.output_proj(tracked))
+
+    def _sample(
+        self,
+        query: Tensor,
+        value: Tensor,
+        reference_points: Tensor,
+        spatial_shapes: Tensor,
+        level_start_index: Tensor,
+        key_padding_mask: Tensor | None,
+    ) -> Tensor:
+        """Multi-scale deformable attention without its output projection.
+
+        The computation is that of MMCV's class, whose ``forward`` does not
+        separate the sampling from the projection.
+
+        Returns:
+            Tensor: Sampled values with shape (B * T, N, C).
+        """
+        value = self.value_proj(value)
+        if key_padding_mask is not None:
+            value = value.masked_fill(key_padding_mask[..., None], 0.0)
+        value = value.unflatten(-1, (self.num_heads, -1))  # (B * T, N, h, d)
+        points = (self.num_heads, self.num_levels, self.num_points)
+        offsets = self.sampling_offsets(query).unflatten(-1, (*points, 2))
+        weights = self.attention_weights(query)
+        weights = weights.unflatten(-1, (self.num_heads, -1)).softmax(-1)
+        weights = weights.unflatten(-1, points[1:])  # (B * T, N, h, L, P)
+        widths_heights = spatial_shapes.flip(-1)[:, None]  # (L, 1, 2)
+        locations = (
+            reference_points[:, :, None, :, None] + offsets / widths_heights
+        )  # (B * T, N, h, L, P, 2)
+        if value.is_cuda:
+            return MultiScaleDeformableAttnFunction.apply(
+                value,
+                spatial_shapes,
+                level_start_index,
+                locations,
+                weights,
+                self.im2col_step,
+            )
+        return multi_scale_deformable_attn_pytorch(
+            value, spatial_shapes, locations, weights
+        )
 
 
 class _CheckpointedLayer:
-    """Computes itself again in the backward pass if ``with_cp`` is set."""
+    """Mix-in that recomputes a layer in the backward pass (``with_cp``)."""
 
     with_cp = False
 
     def forward(self, *args, **kwargs) -> Tensor:
-        """Forward function, with the arguments of :meth:`_forward`."""
+        """Call :meth:`_forward`, checkpointed in training if asked for."""
         if self.with_cp and self.training and torch.is_grad_enabled():
             return checkpoint(
                 self._forward, *args, use_reentrant=False, **kwargs
             )
         return self._forward(*args, **kwargs)
-
-    def _forward(self, *args, **kwargs) -> Tensor:
-        """Forward function of the layer that this is mixed into."""
-        return super().forward(*args, **kwargs)
 
 
 class AxialTrajectoryDeformableEncoderLayer(
@@ -145,14 +213,14 @@ class AxialTrajectoryDeformableEncoderLayer(
 
     Args:
         temporal_cfg (dict, optional): Arguments of
-            :meth:`TemporalMixin.init_temporal` and ``position``: 'inside' (as
-            in the reference code for instances: in the deformable attention,
-            before its output projection; the default) or 'after' (as in the
-            paper: after the whole layer). None: a layer that does not track.
+            :meth:`TemporalMixin.init_temporal`, and ``position``: 'inside'
+            the deformable attention, before its output projection (the
+            default, as in the reference code for instances), or 'after' the
+            whole layer (as in the paper). None: the layer does not track.
         **kwargs: Arguments of MMDetection's encoder layer.
 
     Raises:
-        ValueError: ``position`` is neither of these.
+        ValueError: If ``position`` is neither 'inside' nor 'after'.
     """
 
     def __init__(self, temporal_cfg: dict | None, **kwargs) -> None:
@@ -180,16 +248,42 @@ class AxialTrajectoryDeformableEncoderLayer(
             )
 
     def _forward(
-        self, *args, temporal_pos: Sequence[Tensor] = (), **kwargs
+        self,
+        query: Tensor,
+        query_pos: Tensor,
+        key_padding_mask: Tensor | None = None,
+        temporal_pos: Sequence[Tensor] = (),
+        **geometry: Tensor,
     ) -> Tensor:
-        """Forward function, with the arguments of the parent class.
+        """Deformable attention, norm, FFN, norm; tracking inside or after.
 
-        ``temporal_pos`` is described in :meth:`TemporalMixin.track`.
+        Args:
+            query (Tensor): Tokens of all levels, shape (B * T, N, C).
+            query_pos (Tensor): Their positional encoding, broadcasts to
+                (B * T, N, C).
+            key_padding_mask (Tensor, optional): True at padding, shape
+                (B * T, N). Defaults to None.
+            temporal_pos (Sequence[Tensor]): See :meth:`TemporalMixin.track`.
+            **geometry (Tensor): ``reference_points``, ``spatial_shapes`` and
+                ``level_start_index`` of the deformable attention.
+
+        Returns:
+            Tensor: Tokens with shape (B * T, N, C).
         """
         if self.position == 'inside':
-            return super()._forward(*args, temporal_pos=temporal_pos, **kwargs)
-        out = super()._forward(*args, **kwargs)
-        return out if self.position is None else self.track(out, temporal_pos)
+            geometry['temporal_pos'] = temporal_pos
+        query = self.self_attn(
+            query=query,
+            value=query,
+            query_pos=query_pos,
+            key_padding_mask=key_padding_mask,
+            **geometry,
+        )
+        query = self.norms[0](query)
+        query = self.norms[1](self.ffn(query))
+        if self.position == 'after':
+            query = self.track(query, temporal_pos)
+        return query
 
 
 class TemporalEncoderLayer(_CheckpointedLayer, TemporalMixin, nn.Module):
@@ -197,7 +291,7 @@ class TemporalEncoderLayer(_CheckpointedLayer, TemporalMixin, nn.Module):
 
     Args:
         temporal_cfg (dict): Arguments of :meth:`TemporalMixin.init_temporal`;
-            its ``position`` says nothing here.
+            ``position`` is ignored.
         embed_dims (int): Number of channels C.
         num_heads (int): Number of attention heads. Defaults to 8.
     """
@@ -214,18 +308,27 @@ class TemporalEncoderLayer(_CheckpointedLayer, TemporalMixin, nn.Module):
     def _forward(
         self, query: Tensor, temporal_pos: Sequence[Tensor], **kwargs
     ) -> Tensor:
-        """Forward function; all else that encoder layers take is unused."""
+        """Track the tokens.
+
+        Args:
+            query (Tensor): Tokens of all levels, shape (B * T, N, C).
+            temporal_pos (Sequence[Tensor]): See :meth:`TemporalMixin.track`.
+            **kwargs: Arguments of the other encoder layers, not used.
+
+        Returns:
+            Tensor: Tokens with shape (B * T, N, C).
+        """
         return self.track(query, temporal_pos)
 
 
 class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
     """Mask2Former's encoder with layers that track within a clip.
 
-    It has ``num_layers`` blocks of ``num_spatial_layers`` layers of
-    deformable attention, of which the last one tracks as well. Its forward
-    function takes ``temporal_pos`` besides the arguments of the parent class,
-    which passes it on to the layers. ``num_cp`` blocks are checkpointed (with
-    PyTorch's own checkpointing, so fairscale is not needed).
+    The encoder consists of ``num_layers`` blocks. A block has
+    ``num_spatial_layers`` layers of deformable attention, and its last layer
+    also tracks. The parent's ``forward`` calls the layers in order and passes
+    additional keywords (``temporal_pos``) on to them. ``num_cp`` blocks are
+    checkpointed by PyTorch (the parent class needs fairscale for it).
 
     Args:
         temporal_cfg (dict, optional): See
@@ -241,7 +344,9 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
     def __init__(
         self, temporal_cfg: dict | None, num_spatial_layers: int = 1, **kwargs
     ) -> None:
-        if num_spatial_layers < (temporal_cfg is None):
+        if num_spatial_layers < 0 or (
+            num_spatial_layers == 0 and temporal_cfg is None
+        ):
             raise ValueError(
                 f'With num_spatial_layers={num_spatial_layers} and no '
                 'temporal layers the encoder has nothing to do.'
@@ -265,7 +370,7 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
         self.embed_dims = self.layers[0].embed_dims
 
     def _last_of_block(self) -> nn.Module:
-        """The layer that tracks."""
+        """Build the last layer of a block, which tracks."""
         if self.num_spatial_layers > 0:
             return AxialTrajectoryDeformableEncoderLayer(
                 self.temporal_cfg, **self.layer_cfg

@@ -1,9 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Pixel decoder of Tube-Link with within-clip tracking."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.models.layers import (
     MSDeformAttnPixelDecoder,
@@ -51,7 +52,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
     ) -> None:
         encoder = ConfigDict(encoder)
         super().__init__(
-            # its encoder gives way to ours
+            # replaced below
             encoder=ConfigDict(num_layers=1, layer_cfg=encoder.layer_cfg),
             positional_encoding=positional_encoding,
             **kwargs,
@@ -126,32 +127,103 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
                 f'A batch of {batch_size} frames cannot be divided into clips '
                 f'of num_frames={num_frames}.'
             )
-        if self.num_temporal_levels == 0:
-            return super().forward(feats)
-        temporal_pos = self._temporal_positions(feats, num_frames)
-        # The parent calls its encoder without room for more arguments, but
-        # the encoder passes any on to its layers.
-        with self.encoder.register_forward_pre_hook(
-            lambda _, args, kwargs: (
-                args,
-                dict(kwargs, temporal_pos=temporal_pos),
+        levels = feats[::-1]  # from low to high resolution
+        memory = self.encoder(
+            **self._encoder_inputs(levels),
+            temporal_pos=self._temporal_positions(levels, num_frames),
+        )  # (B * T, N, C)
+        return self._fuse(memory, levels)
+
+    def _encoder_inputs(self, levels: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Tokens of the encoder levels and where they lie.
+
+        Args:
+            levels (Sequence[Tensor]): Feature maps from low to high
+                resolution, each with shape (B * T, c, h, w).
+
+        Returns:
+            dict[str, Tensor]: Arguments of the encoder, with N the sum of
+            h * w over its L levels: ``query`` (B * T, N, C), ``query_pos``
+            (1, N, C), ``reference_points`` (B * T, N, L, 2) as (x, y) between
+            0 and 1, ``spatial_shapes`` (L, 2) and ``level_start_index``
+            (L, ).
+        """
+        tokens, positions, points, shapes = [], [], [], []
+        for i, project in enumerate(self.input_convs):
+            feat = levels[i]
+            height, width = feat.shape[-2:]
+            no_padding = feat.new_zeros((1, height, width), dtype=torch.bool)
+            # MMDetection misspells the name of this module.
+            position = self.postional_encoding(no_padding)  # (1, C, h, w)
+            position = position + self.level_encoding.weight[i][:, None, None]
+            index = self.num_input_levels - 1 - i
+            centers = self.point_generator.single_level_grid_priors(
+                (height, width), index, device=feat.device
+            )  # (h * w, 2), in pixels of the input
+            size = torch.tensor((width, height), device=feat.device)
+            points.append(centers / (size * self.strides[index]))
+            tokens.append(project(feat).flatten(2).transpose(1, 2))
+            positions.append(position.flatten(2).transpose(1, 2))
+            shapes.append((height, width))
+        query = torch.cat(tokens, 1)
+        spatial_shapes = torch.tensor(shapes, device=query.device)
+        ends = spatial_shapes.prod(1).cumsum(0)
+        return dict(
+            query=query,
+            query_pos=torch.cat(positions, 1),
+            reference_points=torch.cat(points)[None, :, None].expand(
+                len(query), -1, len(shapes), -1
             ),
-            with_kwargs=True,
-        ):
-            return super().forward(feats)
+            spatial_shapes=spatial_shapes,
+            level_start_index=F.pad(ends[:-1], (1, 0)),
+            key_padding_mask=None,
+            valid_ratios=None,
+        )
 
     def _temporal_positions(
-        self, feats: list[Tensor], num_frames: int
+        self, levels: Sequence[Tensor], num_frames: int
     ) -> list[Tensor]:
         """3D sine plus level encoding, (1, T, h, w, C) per temporal level."""
         positions = []
-        for i, level in enumerate(self.level_3d_encoding.weight):
-            feat = feats[-1 - i]
+        for i in range(self.num_temporal_levels):
             no_padding = torch.zeros(
-                (1, num_frames, *feat.shape[-2:]),
+                (1, num_frames, *levels[i].shape[-2:]),
                 dtype=torch.bool,
-                device=feat.device,
+                device=levels[i].device,
             )
             sine = self.positional_encoding_3d(no_padding)  # (1, T, C, h, w)
-            positions.append(sine.permute(0, 1, 3, 4, 2) + level)
+            positions.append(
+                sine.permute(0, 1, 3, 4, 2) + self.level_3d_encoding.weight[i]
+            )
         return positions
+
+    def _fuse(
+        self, memory: Tensor, levels: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Token sequence to feature maps, then the levels above by an FPN.
+
+        Args:
+            memory (Tensor): Output of the encoder, shape (B * T, N, C).
+            levels (Sequence[Tensor]): See :meth:`_encoder_inputs`.
+
+        Returns:
+            tuple: See :meth:`forward`.
+        """
+        sizes = [feat.shape[-2:] for feat in levels[: self.num_encoder_levels]]
+        parts = memory.transpose(1, 2).split([h * w for h, w in sizes], -1)
+        # contiguous, for the convolutions after it
+        outs = [
+            part.reshape(*part.shape[:2], *size)
+            for part, size in zip(parts, sizes)
+        ]  # each (B * T, C, h, w)
+        for lateral, output, feat in zip(
+            self.lateral_convs,
+            self.output_convs,
+            levels[self.num_encoder_levels :],
+        ):
+            skip = lateral(feat)
+            upsampled = F.interpolate(
+                outs[-1], skip.shape[-2:], mode='bilinear', align_corners=False
+            )
+            outs.append(output(skip + upsampled))
+        return self.mask_feature(outs[-1]), outs[: self.num_outs]

@@ -16,7 +16,7 @@ from torch import Tensor
 from ....structures import ClipPrediction
 from ...within_clip import AxialTrajectoryPixelDecoder
 from ..base import ClipSegmenter
-from . import tube_masks
+from .tube_masks import tube_masks
 
 _TRAIN_KEYS = {
     'num_points',
