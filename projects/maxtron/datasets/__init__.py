@@ -6,6 +6,11 @@ from .clip_video_dataset import ClipVideoDataset
 from .coco_panoptic_clip import CocoPanopticClipDataset
 from .ovis import OVISDataset
 from .synthetic import SyntheticVISDataset, SyntheticVPSDataset
+from .video_wrappers import (
+    VideoClassBalancedDataset,
+    VideoConcatDataset,
+    VideoRepeatDataset,
+)
 from .vipseg import VIPSegDataset
 from .youtube_vis import YouTubeVISClipDataset
 
@@ -16,6 +21,9 @@ __all__ = [
     'SyntheticVISDataset',
     'SyntheticVPSDataset',
     'VIPSegDataset',
+    'VideoClassBalancedDataset',
+    'VideoConcatDataset',
+    'VideoRepeatDataset',
     'YouTubeVISClipDataset',
     'transforms',
 ]
