@@ -32,7 +32,7 @@ from tools.dataset_converters.youtube_vis_to_coco import convert
 PAGE = 'custom_dataset.md'
 FILES = [
     f'docs/examples/custom_dataset/{name}.py'
-    for name in ('instances', 'panoptic')
+    for name in ('instances', 'panoptic', 'two_datasets')
 ]
 # What of a checkpoint may not fit, and its metrics.
 KINDS = dict(
@@ -86,6 +86,18 @@ def test_commands_work(followed, kind):
     capture = cv2.VideoCapture(str(folder / 'g.mp4'))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 12
     assert outputs(followed, 'video_demo', kind)
+
+
+def test_two_datasets_are_trained_on(followed):
+    assert (followed[0] / 'work_dirs/two_datasets/iter_2.pth').is_file()
+    log = outputs(followed, 'train.py', 'two_datasets')
+    assert re.search('train.json: 6 of 6 videos', log)
+    assert re.search('valid.json: 2 of 2 videos', log)
+    config = ROOT / 'docs/examples/custom_dataset/two_datasets.py'
+    dataset = Config.fromfile(config).train_dataloader.dataset
+    for inner in (dataset.datasets[0], dataset.datasets[1].dataset):
+        inner.data_root = str(followed[0] / inner.data_root)
+    assert len(DATASETS.build(dataset)) == 6 + 3 * 2
 
 
 def test_results_are_of_the_new_classes(followed):

@@ -7,7 +7,5 @@ second['dataset'].update(
     data_prefix=dict(img_path='valid/JPEGImages'),
 )
 train_dataloader = dict(
-    dataset=dict(
-        _delete_=True, type='ConcatDataset', datasets=[first, second]
-    )
+    dataset=dict(_delete_=True, type='ConcatDataset', datasets=[first, second])
 )
