@@ -1,13 +1,18 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import pickle
 from itertools import product
+from threading import Barrier
 
 from projects.maxtron.datasets.vipseg_categories import VIPSEG_CATEGORIES
 from projects.maxtron.models.postprocess import (
     PanopticMerger,
     SingleMaskMerger,
 )
-from projects.maxtron.models.postprocess.mask_candidates import resize_spans
+from projects.maxtron.models.postprocess.mask_candidates import (
+    CandidateFinder,
+    parallel_map,
+    resize_spans,
+)
 from projects.maxtron.structures import INSTANCE_OFFSET, thing_id
 from projects.maxtron.testing import find_ties, resize_logits
 from projects.maxtron.testing.naive_merge import naive_merge
@@ -17,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
 
 from tests.parity import load_case
 
@@ -286,19 +292,75 @@ def test_relabelled_and_pickled_maps():
     np.testing.assert_array_equal(pickle.loads(pickled).decode(), new)
 
 
-def test_half_precision_logits_and_fast_matmul():
+@pytest.mark.parametrize('device', DEVICES)
+def test_half_precision_logits_and_fast_matmul(device):
     size, *shapes = SHAPES[0]
     masks, classes = random_video(40, 2, size, 9, 6, seed=3)
-    args = (classes, shapes, (1, 3), 9, *THRESHOLDS[0])
-    half = masks.bfloat16()
+    args = (classes.to(device), shapes, (1, 3), 9, *THRESHOLDS[0])
+    half = masks.to(device).bfloat16()
     expected = decode(merge(half.float(), *args).maps)
     torch.set_float32_matmul_precision('medium')
     try:
-        with torch.autocast('cpu', torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16):
             assert decode(merge(half, *args).maps).equal(expected)
         assert torch.get_float32_matmul_precision() == 'medium'
     finally:
         torch.set_float32_matmul_precision('highest')
+
+
+class MatmulSpy(TorchFunctionMode):
+    """Records the settings that every matrix product is computed with."""
+
+    def __init__(self):
+        super().__init__()
+        self.settings = set()
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in (torch.Tensor.matmul, torch.Tensor.__matmul__):
+            precision = torch.get_float32_matmul_precision()
+            self.settings.add((precision, torch.is_autocast_enabled('cpu')))
+        return function(*args, **(kwargs or {}))
+
+
+def test_products_are_exact_where_the_cpu_could_round_them():
+    """No CPU without bfloat16 products shows it in the result."""
+    shapes = ((6, 8), (24, 32), (24, 32), (48, 64))
+    finder = CandidateFinder(5, *shapes, 0.3, torch.device('cpu'))
+    logits = torch.randn(5, 6, 8, generator=torch.manual_seed(0))
+    torch.set_float32_matmul_precision('medium')
+    try:
+        with torch.autocast('cpu', torch.bfloat16), MatmulSpy() as spy:
+            finder.find(logits)
+    finally:
+        torch.set_float32_matmul_precision('highest')
+    assert spy.settings == {('highest', False)}
+
+
+def test_tiles_are_searched_side_by_side():
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    barrier = Barrier(2)
+    try:
+        with parallel_map(torch.device('cpu')) as map_tiles:
+            # Neither call returns before both have begun.
+            calls = map_tiles(lambda _: barrier.wait(timeout=60), range(2))
+            assert sorted(calls) == [0, 1]
+            assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(num_threads)
+
+
+def test_corners_are_aligned_by_default():
+    masks = torch.tensor([[[[-3.0, 1]]], [[[3.0, -1]]]])  # equal at 3/4
+    classes = torch.tensor([[9.0, 0, 0], [0, 9, 0]])
+    shapes = [(1, 8)] * 3
+    for cls in (PanopticMerger, SingleMaskMerger):
+        for kwargs, right in (({}, 2), (dict(align_corners=False), 3)):
+            merger = cls([], 2, 0.5, 0, 0, 0, **kwargs)
+            merger.update(masks, *shapes)
+            maps, _ = merger.merge(classes)
+            expected = [1] * (8 - right) + [0] * right
+            assert maps[0].decode().tolist() == [expected]
 
 
 def test_bad_input():
@@ -319,5 +381,7 @@ def test_bad_input():
     for value in (np.nan, np.inf, -np.inf):
         masks = torch.zeros(5, 1, 2, 2)
         masks[2, 0, 1, 1] = value
-        with pytest.raises(ValueError, match='nan or inf'):
-            merger.update(masks, *[(8, 8)] * 3)
+        for cls in (PanopticMerger, SingleMaskMerger):
+            merger = cls([0], 3, 0.4, 0.2, 0.3, 0.8)
+            with pytest.raises(ValueError, match='nan or inf'):
+                merger.update(masks, *[(8, 8)] * 3)

@@ -183,6 +183,7 @@ def test_initial_weights():
         ),
         temporal_cfg=dict(num_levels=2),
     )
+    torch.nn.init.zeros_(decoder.level_3d_encoding.weight)
     decoder.init_weights()
     attention = decoder.encoder.layers[0].self_attn
     assert torch.equal(attention.gamma, torch.full((256,), 1e-6))

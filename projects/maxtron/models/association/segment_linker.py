@@ -36,23 +36,17 @@ def match_up_to(
 class SegmentLinker:
     """Gives instances of consecutive clips the same index within a class.
 
-    The embedding of every instance seen so far is kept, class by class. The
-    instances of a clip are assigned to them at the least cost
+    The last embedding of every instance seen so far is kept, class by class.
+    The instances of a clip are assigned to them at the least cost
     ``(1 - cosine similarity) / 2``; the rest are new.
 
     Args:
         cost_limit (float): Instances only match below this cost. Defaults to
             0.5, which is a similarity above 0.
-        memory_weight (float): Weight of the old embedding in the new one of
-            a matched instance, whose own weight is ``1 - memory_weight``.
-            Defaults to 0.
     """
 
-    def __init__(
-        self, cost_limit: float = 0.5, memory_weight: float = 0.0
-    ) -> None:
+    def __init__(self, cost_limit: float = 0.5) -> None:
         self.cost_limit = cost_limit
-        self.memory_weight = memory_weight
         self._memory: dict[int, Tensor] = {}
 
     @torch.no_grad()
@@ -88,11 +82,7 @@ class SegmentLinker:
         memory = self._memory.get(label, current[:0])
         cost = (1 - memory @ current.T) / 2
         old, matched = match_up_to(cost.numpy(), self.cost_limit)
-        memory[old] = F.normalize(
-            memory[old] * self.memory_weight
-            + current[matched] * (1 - self.memory_weight),
-            dim=-1,
-        )
+        memory[old] = current[matched]
         new = np.setdiff1d(np.arange(len(current)), matched)
         indices = np.empty(len(current), np.int64)
         indices[matched] = old
