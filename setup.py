@@ -64,7 +64,12 @@ setup(
     python_requires='>=3.10',
     # No projects/__init__.py: the folder can be dropped into an MMDetection
     # checkout, which has projects of its own.
-    packages=find_namespace_packages(include=['projects.maxtron*']),
+    packages=find_namespace_packages(
+        include=['projects', 'projects.maxtron*']
+    ),
+    # With `projects` among the packages, this makes an editable install put
+    # the checkout on Python's path, so that tools can import each other.
+    package_dir={'': '.'},
     cmdclass=dict(build_py=BuildWithMim),
     # PyTorch, MMEngine, MMCV and MMDetection are the extra "mminstall"; why,
     # tells requirements/mminstall.txt.

@@ -19,6 +19,16 @@ import sys
 import time
 from contextlib import ExitStack, closing
 
+from projects.maxtron.apis import (
+    FrameSource,
+    MaXTronInferencer,
+    VideoError,
+    VideoWriter,
+    open_frame_source,
+    open_results,
+)
+from projects.maxtron.engine.cli import add_cfg_options
+
 import cv2
 import torch
 from rich.progress import (
@@ -32,19 +42,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
-
-# Before any other folder: the checkout that this script is in.
-sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
-
-from projects.maxtron.apis import (  # noqa: E402
-    FrameSource,
-    MaXTronInferencer,
-    VideoError,
-    VideoWriter,
-    open_frame_source,
-    open_results,
-)
-from projects.maxtron.engine import OptionAction  # noqa: E402
 
 DEFAULT_FPS = 10.0
 DEFAULT_SCORE_THR = 0.3
@@ -117,12 +114,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--max-frames', type=int, help='stop after so many frames'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionAction,
-        help='override values of the config: xxx=yyy, xxx.yyy=zzz',
-    )
+    add_cfg_options(parser)
     args = parser.parse_args()
     if not (args.out or args.out_json or args.out_png or args.show):
         parser.error(

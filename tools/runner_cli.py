@@ -1,45 +1,25 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What train.py and test.py share: arguments, config and runner."""
+"""Arguments, config and runner of train.py and test.py."""
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
-# Before any other folder: the checkout that this script is in.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from projects.maxtron.engine import cli, prepare_cpu_launch
 
-import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
-from mmdet.registry import RUNNERS  # noqa: E402
-from mmdet.utils import setup_cache_size_limit_of_dynamo  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
-from projects.maxtron.engine import (  # noqa: E402
-    OptionAction,
-    load_config,
-    prepare_cpu_launch,
-)
+from mmdet.registry import RUNNERS
+from mmdet.utils import setup_cache_size_limit_of_dynamo
+from mmengine.config import Config
+from mmengine.runner import Runner
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
     """Make a parser with the arguments that both tools have."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('config', help='config file')
+    parser = cli.make_parser(description)
     parser.add_argument(
         '--work-dir',
         help='folder for logs and checkpoints; default: work_dir of the '
         'config, else ./work_dirs/CONFIG_NAME',
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, as in '
-        'train_dataloader.batch_size=2. Lists: key="[a, b]" or key=a,b. '
-        'Paths are kept as they are, with spaces and commas: '
-        'key="/my data/a,b". A key that nothing reads is an error; '
-        '+key=value adds it all the same',
     )
     parser.add_argument(
         '--launcher',
@@ -57,8 +37,7 @@ def read_config(
 ) -> Config:
     """Load the config and apply the shared arguments.
 
-    Ends the program with a sentence, not a traceback, where an argument is
-    wrong.
+    A wrong argument ends the program with one line and the usage.
 
     Args:
         parser (ArgumentParser): Parser of the tool, for its error message.
@@ -69,9 +48,9 @@ def read_config(
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     setup_cache_size_limit_of_dynamo()
+    cfg = cli.read_config(parser, args)
+    cfg.launcher = args.launcher
     try:
-        cfg = load_config(args.config, args.cfg_options)
-        cfg.launcher = args.launcher
         prepare_cpu_launch(cfg)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))

@@ -4,8 +4,6 @@
 import sys
 from argparse import ArgumentParser, Namespace
 
-from runner_cli import build_runner, make_parser, read_config
-
 from projects.maxtron.engine import (
     explain_unknown_arguments,
     load_checkpoint_checked,
@@ -14,6 +12,7 @@ from projects.maxtron.engine import (
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
+from runner_cli import build_runner, make_parser, read_config
 
 
 def parse_args(parser: ArgumentParser) -> Namespace:

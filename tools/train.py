@@ -3,14 +3,13 @@
 
 from argparse import ArgumentParser, Namespace
 
-from runner_cli import build_runner, make_parser, read_config
-
 from projects.maxtron.engine import explain_unknown_arguments
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.runner import Runner, find_latest_checkpoint
+from runner_cli import build_runner, make_parser, read_config
 
 AMP_OPTIONS = {
     'optim_wrapper.type': 'AmpOptimWrapper',

@@ -19,7 +19,8 @@ COMMANDS = [
 ]
 # where tools have arguments that are not in their own file
 SHARED = (
-    ROOT / 'tools/analysis_tools/panoptic_cli.py',
+    ROOT / 'projects/maxtron/engine/cli.py',
+    ROOT / 'projects/maxtron/evaluation/panoptic_cli.py',
     Path(find_spec('mmdet').origin).with_name('.mim')
     / 'tools/analysis_tools/analyze_logs.py',
 )

@@ -30,7 +30,7 @@ def call(command, cwd, *arguments):
         cwd=cwd,
         env=dict(
             os.environ,
-            PYTHONPATH=str(CONFIG.parent),
+            PYTHONPATH=f'{ROOT}{os.pathsep}{CONFIG.parent}',
             PYTHON=sys.executable,
             PORT=str(port),
             CUDA_VISIBLE_DEVICES='-1',

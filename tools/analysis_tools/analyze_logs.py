@@ -11,18 +11,11 @@ this draws them over iterations (--keys VPQ, --keys segm_mAP).
 """
 
 import importlib.util
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
 
-sys.path.insert(
-    0,
-    os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    ),
-)
-from tools.analysis_tools.training_logs import read_log  # noqa: E402
+from tools.analysis_tools.training_logs import read_log
 
 
 def load_tool() -> ModuleType:

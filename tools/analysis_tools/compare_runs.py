@@ -13,7 +13,6 @@ on the GPU, and seed. The second has the settings that differ.
 
 import argparse
 import json
-import os
 import re
 import statistics
 import sys
@@ -22,20 +21,12 @@ from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(
-    0,
-    os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    ),
-)
-import projects.maxtron  # noqa: E402, F401, I001  for custom_imports
-from mmengine.config import Config  # noqa: E402
-from mmengine.runner import Runner  # noqa: E402
+import projects.maxtron  # noqa: F401, before MMDetection
 
-from tools.analysis_tools.training_logs import (  # noqa: E402
-    TrainingLog,
-    read_run,
-)
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from tools.analysis_tools.training_logs import TrainingLog, read_run
 
 MISSING = '-'
 # Settings that make a difference, and not variables of the config files.

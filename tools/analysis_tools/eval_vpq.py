@@ -9,18 +9,17 @@
 
 from argparse import Namespace
 
-from panoptic_cli import (
-    make_parser,
-    measure_videos,
-    parse_args,
-    run_tool,
-    write_json,
-)
-
+from projects.maxtron.engine.cli import run_tool
 from projects.maxtron.evaluation.functional import (
     TubeStats,
     count_tubes,
     summarize_vpq,
+)
+from projects.maxtron.evaluation.panoptic_cli import (
+    make_parser,
+    measure_videos,
+    parse_args,
+    write_json,
 )
 from projects.maxtron.evaluation.panoptic_folders import (
     VideoFiles,

@@ -15,38 +15,24 @@ number of clips, a video of --num-clips clips is counted.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from projects.maxtron.engine import explain_unknown_arguments
+from projects.maxtron.engine.cli import make_parser, positive_int, read_config
+from projects.maxtron.models import MaXTron
+
 import torch
+from mmdet.registry import MODELS
+from mmengine.analysis.print_helper import _format_size
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-sys.path.insert(
-    0,
-    os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    ),
-)
-import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
-from mmdet.registry import MODELS  # noqa: E402
-from mmengine.analysis.print_helper import _format_size  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.model import revert_sync_batchnorm  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from projects.maxtron.engine import (  # noqa: E402
-    OptionAction,
-    explain_unknown_arguments,
-    load_config,
-)
-from projects.maxtron.models import MaXTron  # noqa: E402
-
-from tools.benchmarks.benchmark_inference import (  # noqa: E402
-    frame_size,
-    query_heads,
-)
+from tools.benchmarks.benchmark_inference import frame_size, query_heads
 
 aten = torch.ops.aten
 
@@ -200,12 +186,12 @@ def format_table(parts: dict[str, Part], num_frames: int) -> str:
     return '\n'.join(lines)
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('config', help='config file')
+def make_flops_parser() -> argparse.ArgumentParser:
+    """Make the parser of this tool."""
+    parser = make_parser(__doc__)
     parser.add_argument(
         '--shape',
-        type=int,
+        type=positive_int,
         nargs=2,
         metavar=('H', 'W'),
         help='height and width of the frames before padding, or, of a model '
@@ -213,40 +199,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--num-frames',
-        type=int,
+        type=positive_int,
         help='frames of a clip; by default as in testing',
     )
     parser.add_argument(
         '--num-clips',
-        type=int,
+        type=positive_int,
         default=10,
         help='clips of the video that an offline model tracks through '
         '(default: %(default)s)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, as in '
-        'model.head.test_cfg.mode=video for an offline model near-online',
-    )
-    args = parser.parse_args(argv)
-    for name in ('num_frames', 'num_clips'):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            parser.error(
-                f'--{name.replace("_", "-")} must be 1 or more, got {value}.'
-            )
-    if args.shape and min(args.shape) < 1:
-        parser.error(f'--shape must be positive, got {args.shape}.')
-    return args
+    return parser
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
+    parser = make_flops_parser()
+    args = parser.parse_args(argv)
+    cfg = read_config(parser, args)
     try:
-        cfg = load_config(args.config, args.cfg_options)
         if args.shape and 'input_size' in cfg.model.data_preprocessor:
             cfg.model.data_preprocessor.input_size = tuple(args.shape)
         model = build_model(cfg)

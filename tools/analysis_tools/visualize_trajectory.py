@@ -16,31 +16,18 @@ takes other frames, as many as one likes, for one clip.
 """
 
 import argparse
-import os
 import sys
 from itertools import islice
 
-import cv2
-import mmcv
-import numpy as np
-import torch
-
-sys.path.insert(
-    0,
-    os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    ),
-)
-import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
-from projects.maxtron.apis import (  # noqa: E402
+from projects.maxtron.apis import (
     FrameSource,
     MaXTronInferencer,
     VideoError,
     open_frame_source,
 )
-from projects.maxtron.engine import OptionAction  # noqa: E402
-from projects.maxtron.utils import atomic_path  # noqa: E402
-from projects.maxtron.visualization import (  # noqa: E402
+from projects.maxtron.engine.cli import make_parser
+from projects.maxtron.utils import atomic_path
+from projects.maxtron.visualization import (
     draw_trajectory,
     record_calls,
     resize_maps,
@@ -48,6 +35,11 @@ from projects.maxtron.visualization import (  # noqa: E402
     tracking_layers,
     trajectory_maps,
 )
+
+import cv2
+import mmcv
+import numpy as np
+import torch
 
 
 def read_clip(
@@ -164,8 +156,7 @@ def draw(
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('config', help='config file')
+    parser = make_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('input', help='video file or folder of frames')
     parser.add_argument(
@@ -222,13 +213,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--device',
         help='such as cuda:0 or cpu; by default the first GPU, if any',
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config',
     )
     args = parser.parse_args(argv)
     if args.clip is None:

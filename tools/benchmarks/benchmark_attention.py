@@ -10,23 +10,16 @@ their ratios and the largest difference of outputs and gradients.
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable
 from typing import NamedTuple
+
+from projects.maxtron.models.within_clip import TrajectoryAttention
+from projects.maxtron.testing import naive_trajectory_attention
 
 import torch
 from torch import Tensor
 
-sys.path.insert(
-    0,
-    os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    ),
-)
-from projects.maxtron.models.within_clip import TrajectoryAttention  # noqa: E402
-from projects.maxtron.testing import naive_trajectory_attention  # noqa: E402
-
-from tools.benchmarks.measuring import (  # noqa: E402
+from tools.benchmarks.measuring import (
     in_new_process,
     median_times,
     peak_memory,

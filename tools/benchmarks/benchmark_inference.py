@@ -19,45 +19,31 @@ the head that is neither segmenter nor tracker: linking, merging, encoding.
 import argparse
 import itertools
 import json
-import os
 import sys
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
+from projects.maxtron.engine import load_checkpoint_checked, load_config
+from projects.maxtron.utils import atomic_path
+
 import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmdet.utils import get_test_pipeline_cfg
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
 from torch import Tensor
 
-sys.path.insert(
-    0,
-    os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    ),
-)
-import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
-from mmdet.registry import MODELS  # noqa: E402
-from mmdet.structures import DetDataSample, TrackDataSample  # noqa: E402
-from mmdet.utils import get_test_pipeline_cfg  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.logging import MMLogger  # noqa: E402
-from mmengine.model import revert_sync_batchnorm  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from projects.maxtron.engine import (  # noqa: E402
-    load_checkpoint_checked,
-    load_config,
-)
-from projects.maxtron.utils import atomic_path  # noqa: E402
-
-from tools.benchmarks.measuring import (  # noqa: E402
+from tools.benchmarks.measuring import (
     highest_memory,
     in_new_process,
     peak_memory,
 )
-from tools.benchmarks.part_timer import (  # noqa: E402
-    PartTimer,
-    TimedClips,
-)
-from tools.benchmarks.planted_segments import PlantedSegments  # noqa: E402
+from tools.benchmarks.part_timer import PartTimer, TimedClips
+from tools.benchmarks.planted_segments import PlantedSegments
 
 PARTS = (
     'reading',

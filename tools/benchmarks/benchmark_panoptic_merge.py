@@ -12,27 +12,19 @@ threshold, where a rounding error decides, and how many differ without.
 import argparse
 import json
 import math
-import os
-import sys
 from typing import NamedTuple
+
+from projects.maxtron.models.postprocess import PanopticMerger
+from projects.maxtron.testing import find_ties, naive_merge, resize_logits
+from projects.maxtron.testing.naive_merge import Shape
+from projects.maxtron.utils import atomic_path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-sys.path.insert(
-    0,
-    os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    ),
-)
-from projects.maxtron.models.postprocess import PanopticMerger  # noqa: E402
-from projects.maxtron.testing import find_ties, naive_merge, resize_logits  # noqa: E402
-from projects.maxtron.testing.naive_merge import Shape  # noqa: E402
-from projects.maxtron.utils import atomic_path  # noqa: E402
-
-from tools.benchmarks.measuring import (  # noqa: E402
+from tools.benchmarks.measuring import (
     in_new_process,
     median_times,
     peak_memory,

@@ -11,28 +11,19 @@ tell more than seconds on a machine that does other work, too.
 
 import argparse
 import json
-import os
-import sys
 import time
 
+from projects.maxtron.testing import make_batch
+
 import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
 from torch import Tensor
 
-sys.path.insert(
-    0,
-    os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    ),
-)
-import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
-from mmdet.registry import MODELS  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.logging import MMLogger  # noqa: E402
-from mmengine.optim import build_optim_wrapper  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-
-from projects.maxtron.testing import make_batch  # noqa: E402
-from tools.benchmarks.measuring import highest_memory  # noqa: E402
+from tools.benchmarks.measuring import highest_memory
 
 
 class Stopwatch:

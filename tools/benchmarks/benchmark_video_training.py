@@ -16,31 +16,20 @@ other work, too, and the ratios of the two ways. Panoptic configs only.
 
 import argparse
 import json
-import os
 import sys
 import time
 
+from projects.maxtron.testing import make_batch
+from projects.maxtron.utils import atomic_path
+
 import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
 
-sys.path.insert(
-    0,
-    os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    ),
-)
-import projects.maxtron  # noqa: E402, F401, I001  before MMDetection
-from mmdet.registry import MODELS  # noqa: E402
-from mmengine.config import Config  # noqa: E402
-from mmengine.logging import MMLogger  # noqa: E402
-from mmengine.model import revert_sync_batchnorm  # noqa: E402
-from mmengine.registry import init_default_scope  # noqa: E402
-from projects.maxtron.utils import atomic_path  # noqa: E402
-
-from projects.maxtron.testing import make_batch  # noqa: E402
-from tools.benchmarks.measuring import (  # noqa: E402
-    in_new_process,
-    peak_memory,
-)
+from tools.benchmarks.measuring import in_new_process, peak_memory
 
 CONFIG = 'configs/_base_/models/maxtron-e2e_video-kmax_tiny.py'
 WAYS = ('two passes', 'plain autograd')

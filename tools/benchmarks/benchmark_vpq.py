@@ -12,34 +12,26 @@ evaluation uses threads, and the files are in the system's cache.
 import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from collections import defaultdict
 
-import cv2
-import numpy as np
-from PIL import Image
-
-sys.path.insert(
-    0,
-    os.path.dirname(
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    ),
-)
-import projects.maxtron  # noqa: E402, F401, before MMDetection
-from projects.maxtron.evaluation.functional import (  # noqa: E402
+from projects.maxtron.evaluation.functional import (
     WINDOWS,
     TubeStats,
     count_tubes,
 )
-from projects.maxtron.evaluation.panoptic_folders import (  # noqa: E402
+from projects.maxtron.evaluation.panoptic_folders import (
     count_video,
     list_videos,
 )
-from projects.maxtron.structures import write_id_map  # noqa: E402
-from projects.maxtron.testing.naive_vpq import Stats, naive_window  # noqa: E402
-from projects.maxtron.utils import atomic_path  # noqa: E402
+from projects.maxtron.structures import write_id_map
+from projects.maxtron.testing.naive_vpq import Stats, naive_window
+from projects.maxtron.utils import atomic_path
+
+import cv2
+import numpy as np
+from PIL import Image
 
 NUM_CLASSES = 12
 STUFF = range(6)

@@ -13,25 +13,21 @@ import os
 import os.path as osp
 import sys
 from dataclasses import replace
-from pathlib import Path
 
-import cv2
-from mmengine.utils import track_parallel_progress, track_progress
-
-# Before any other folder: the checkout that this script is in.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from projects.maxtron.datasets.synthetic.video import (  # noqa: E402
+from projects.maxtron.datasets.synthetic.video import (
     PRESETS,
     SCENARIOS,
     make_video,
 )
-from projects.maxtron.datasets.synthetic.writer import (  # noqa: E402
+from projects.maxtron.datasets.synthetic.writer import (
     FORMATS,
     SyntheticWriter,
     write_video,
 )
-from projects.maxtron.utils import atomic_path  # noqa: E402
+from projects.maxtron.utils import atomic_path
+
+import cv2
+from mmengine.utils import track_parallel_progress, track_progress
 
 
 def parse_args(argv=None):

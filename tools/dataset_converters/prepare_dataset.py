@@ -20,14 +20,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tools.dataset_converters import vipseg_to_720p, youtube_vis_to_coco
+from tools.dataset_converters.archives import Unpacker
+from tools.misc import check_dataset
+
 ROOT = Path(__file__).resolve().parents[2]
-# Before any other folder: the checkout that this script is in.
-sys.path.insert(0, str(ROOT))
-
-from tools.dataset_converters import vipseg_to_720p, youtube_vis_to_coco  # noqa: E402
-from tools.dataset_converters.archives import Unpacker  # noqa: E402
-from tools.misc import check_dataset  # noqa: E402
-
 VIPSEG = 'VIPSeg_720P'  # what vipseg_to_720p makes
 
 

@@ -19,24 +19,19 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from mmengine.utils import track_parallel_progress, track_progress
-
-# Before any other folder: the checkout that this script is in.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import projects.maxtron  # noqa: E402, F401, before MMDetection
-from projects.maxtron.datasets.vipseg_categories import VIPSEG_CATEGORIES  # noqa: E402
-from projects.maxtron.structures import (  # noqa: E402  # noqa: E402
+from projects.maxtron.datasets.vipseg_categories import VIPSEG_CATEGORIES
+from projects.maxtron.structures import (
     SegmentColors,
     read_id_map,
     read_raw_segments,
     write_id_map,
 )
-from projects.maxtron.utils import atomic_path  # noqa: E402
+from projects.maxtron.utils import atomic_path
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-from PIL import Image, ImageOps  # noqa: E402
+import cv2
+import numpy as np
+from mmengine.utils import track_parallel_progress, track_progress
+from PIL import Image, ImageOps
 
 SPLITS = ('train', 'val', 'test')
 _PROGRESS = '.progress'

@@ -15,12 +15,9 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from projects.maxtron.utils import atomic_path
+
 from mmengine.utils import track_iter_progress
-
-# Before any other folder: the checkout that this script is in.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from projects.maxtron.utils import atomic_path  # noqa: E402
 
 SPLITS = ('train', 'valid', 'test')
 # where the original file of a split lies, and the name of the converted one

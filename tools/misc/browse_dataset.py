@@ -14,30 +14,25 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# Before any other folder: the checkout that this script is in.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tools.misc.dataset_cli import (  # noqa: E402, I001, before MMDetection
+from projects.maxtron.engine.cli import (
+    DATASET_CONFIG_HELP,
     SPLITS,
     find_datasets,
     make_parser,
     read_config,
 )
+from projects.maxtron.structures import IndexMap, PanopticMap, thing_flags
+from projects.maxtron.visualization import PanopticTruth
 
-from projects.maxtron.structures import thing_flags  # noqa: E402
-from projects.maxtron.structures import PanopticMap  # noqa: E402
-from projects.maxtron.structures import IndexMap  # noqa: E402
-from projects.maxtron.visualization import PanopticTruth  # noqa: E402
-
-import mmcv  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from mmdet.registry import DATASETS, VISUALIZERS  # noqa: E402
-from mmdet.structures import DetDataSample  # noqa: E402
-from mmengine.dataset import BaseDataset  # noqa: E402
-from mmengine.fileio import get  # noqa: E402
-from mmengine.structures import InstanceData  # noqa: E402
-from mmengine.utils import ProgressBar  # noqa: E402
+import mmcv
+import numpy as np
+import torch
+from mmdet.registry import DATASETS, VISUALIZERS
+from mmdet.structures import DetDataSample
+from mmengine.dataset import BaseDataset
+from mmengine.fileio import get
+from mmengine.structures import InstanceData
+from mmengine.utils import ProgressBar
 
 _MAX_COLUMNS = 6
 
@@ -221,7 +216,7 @@ def parse_args(
 
 
 def main(args: list[str] | None = None) -> None:
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, DATASET_CONFIG_HELP)
     args = parse_args(parser, args)
     cfg = read_config(parser, args)
     if args.seed is not None:

@@ -11,36 +11,31 @@ first errors. The exit status is 1 if there are any.
 import argparse
 import os
 import sys
-from pathlib import Path
 
-# Before any other folder: the checkout that this script is in.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tools.misc.dataset_cli import (  # noqa: E402, I001, before MMDetection
+from projects.maxtron.engine.cli import (
+    DATASET_CONFIG_HELP,
     SPLITS,
     find_datasets,
     make_parser,
     read_config,
 )
-from tools.misc.dataset_checks import (  # noqa: E402
+
+import cv2
+import numpy as np
+from mmdet.datasets import CocoDataset
+from mmdet.registry import DATASETS
+from mmengine.config import ConfigDict
+from mmengine.dataset import BaseDataset
+from mmengine.utils import track_parallel_progress, track_progress
+from terminaltables import AsciiTable
+
+from tools.misc.dataset_checks import (
     Report,
     VideoChecker,
     check_coco_file,
     find_repeated_frames,
     load_videos,
 )
-
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-from mmdet.datasets import CocoDataset  # noqa: E402
-from mmdet.registry import DATASETS  # noqa: E402
-from mmengine.config import ConfigDict  # noqa: E402
-from mmengine.dataset import BaseDataset  # noqa: E402
-from mmengine.utils import (  # noqa: E402
-    track_parallel_progress,
-    track_progress,
-)
-from terminaltables import AsciiTable  # noqa: E402
 
 # of a job, so that those of images are not too small
 _NUM_FRAMES = 64
@@ -198,7 +193,7 @@ def parse_args(
 
 
 def main(args: list[str] | None = None) -> None:
-    parser = make_parser(__doc__)
+    parser = make_parser(__doc__, DATASET_CONFIG_HELP)
     args = parse_args(parser, args)
     cfg = read_config(parser, args)
     num_errors = 0

@@ -28,12 +28,13 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from projects.maxtron.engine.cli import positive_int
+
 from mmengine.config import Config
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-from tools.analysis_tools.training_logs import read_run  # noqa: E402
+from tools.analysis_tools.training_logs import read_run
 
+ROOT = Path(__file__).resolve().parents[2]
 DATA = 'data/synthetic-association'
 METRICS = {
     'panoptic': {
@@ -344,16 +345,13 @@ def parse_args(argv=None):
     )
     parser.add_argument('--instance-seeds', nargs='+', type=int, default=[0])
     parser.add_argument(
-        '--nproc', type=int, default=2, help='trainings at a time'
+        '--nproc', type=positive_int, default=2, help='trainings at a time'
     )
     parser.add_argument(
         '--table-only', action='store_true', help='run nothing'
     )
     parser.add_argument('--out', help='JSON file for all results')
-    args = parser.parse_args(argv)
-    if args.nproc < 1:
-        parser.error(f'--nproc must be 1 or more, got {args.nproc}.')
-    return args
+    return parser.parse_args(argv)
 
 
 def main(argv=None) -> None:

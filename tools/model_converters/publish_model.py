@@ -6,16 +6,11 @@ python tools/model_converters/publish_model.py IN_FILE OUT_FILE [--half]
 
 import argparse
 import os
-import sys
-from pathlib import Path
+
+from projects.maxtron.utils import atomic_path
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
-
-# Before any other folder: the checkout that this script is in.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from projects.maxtron.utils import atomic_path  # noqa: E402
 
 KEPT_META = ('dataset_meta', 'seed', 'iter', 'mmengine_version')
 

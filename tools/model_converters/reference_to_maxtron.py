@@ -21,16 +21,17 @@ import sys
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from projects.maxtron.utils import atomic_path
+
 import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from torch import Tensor
 
-if __package__:
-    from tools.model_converters.rules import backbones, names_of
-    from tools.model_converters.rules.names import Names
-    from tools.model_converters.weight_files import load_weights
-else:  # run as a script, which finds what is next to it
-    from rules import Names, backbones, names_of
-    from weight_files import load_weights
+from tools.model_converters.rules import backbones, names_of
+from tools.model_converters.rules.names import Names
+from tools.model_converters.weight_files import load_weights
 
 _SEPARATE_QKV = re.compile(r'(.*_attn\.)([qkv])\.(weight|bias)')
 # Of shape (1, 1, 1, C) where the maps are channels-last, (C, ) in MMPretrain.
@@ -183,13 +184,6 @@ def check_with_config(
     Raises:
         RuntimeError: Names or shapes differ from those of the model.
     """
-    import projects.maxtron  # noqa: F401, must come before MMDetection
-
-    from mmengine.config import Config
-    from mmengine.registry import init_default_scope
-
-    from mmdet.registry import MODELS  # isort: skip
-
     cfg = Config.fromfile(config)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     model = cfg.model if part is None else cfg.model[part]
@@ -239,8 +233,6 @@ def main(args: list[str] | None = None) -> None:
         print(f'All weights fit the {part or "model"} of {args.config}.')
     for name, reason in dropped.items():
         print(f'dropped {name}: {reason}')
-    from projects.maxtron.utils import atomic_path
-
     folder = os.path.dirname(os.path.abspath(args.dst))
     os.makedirs(folder, exist_ok=True)
     with atomic_path(args.dst) as part:
@@ -249,13 +241,6 @@ def main(args: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    # `projects` is found from the repository root wherever this is run from
-    sys.path.insert(
-        0,
-        os.path.dirname(
-            os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-        ),
-    )
     try:
         main()
     except (OSError, RuntimeError, ValueError) as error:

@@ -1,23 +1,18 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What eval_vpq.py and eval_stq.py have in common."""
+"""Command line of eval_vpq.py and eval_stq.py."""
 
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from mmengine.utils import track_parallel_progress, track_progress
 
-# Before any other folder: the checkout that this script is in.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import projects.maxtron  # noqa: E402, F401, before MMDetection
-from projects.maxtron.evaluation.functional import WINDOWS  # noqa: E402
-from projects.maxtron.evaluation.panoptic_folders import list_videos  # noqa: E402
-from projects.maxtron.utils import atomic_path  # noqa: E402
+from ..utils import atomic_path
+from .functional import WINDOWS
+from .panoptic_folders import list_videos
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
@@ -128,21 +123,3 @@ def write_json(path: str | None, content: dict) -> None:
     with atomic_path(path) as part:
         Path(part).write_text(json.dumps(content, indent=2))
     print(f'Wrote {path}')
-
-
-def run_tool(
-    name: str,
-    main: Callable[[argparse.Namespace], None],
-    args: argparse.Namespace,
-) -> None:
-    """Run a tool, and end it by one line if the input is wrong.
-
-    Args:
-        name (str): Name of the tool.
-        main (callable): The tool.
-        args (Namespace): From :func:`parse_args`.
-    """
-    try:
-        main(args)
-    except (OSError, ValueError) as error:
-        sys.exit(f'{name}: {error}')

@@ -1,0 +1,133 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""The command line of the tools: one parser and one reader of configs."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+
+from .config import load_config
+from .option_action import OptionAction
+
+SPLITS = ('train', 'val', 'test')
+DATASET_CONFIG_HELP = 'config file; one of configs/_base_/datasets will do'
+
+Args = TypeVar('Args')
+
+
+def make_parser(
+    description: str | None, config_help: str = 'config file'
+) -> argparse.ArgumentParser:
+    """Make a parser with the arguments of every tool that reads a config.
+
+    Args:
+        description (str, optional): Description of the tool, printed as it
+            is laid out.
+        config_help (str): Help of the argument ``config``.
+
+    Returns:
+        ArgumentParser: Parser with ``config`` and ``--cfg-options``.
+    """
+    parser = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', help=config_help)
+    add_cfg_options(parser)
+    return parser
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add the argument ``--cfg-options`` to a parser."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=OptionAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config, as in '
+        'train_dataloader.batch_size=2. Lists: key="[a, b]" or key=a,b. '
+        'Paths are kept as they are, with spaces and commas: '
+        'key="/my data/a,b". A key that nothing reads is an error; '
+        '+key=value adds it all the same',
+    )
+
+
+def read_config(
+    parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> Config:
+    """Load the config, apply ``--cfg-options`` and set the default scope.
+
+    A wrong argument ends the program with one line and the usage.
+
+    Args:
+        parser (ArgumentParser): Parser from :func:`make_parser`; reports
+            errors.
+        args (Namespace): Parsed arguments.
+
+    Returns:
+        Config: The merged config.
+    """
+    try:
+        cfg = load_config(args.config, args.cfg_options)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    return cfg
+
+
+def positive_int(text: str) -> int:
+    """Parse a whole number of 1 or more; a ``type`` for ``add_argument``.
+
+    Raises:
+        ArgumentTypeError: If the text is anything else.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'must be 1 or more, got {text}')
+    return number
+
+
+def find_datasets(cfg: Config, split: str) -> Iterator[ConfigDict]:
+    """Find the datasets of a split, inside of whatever wraps them.
+
+    Args:
+        cfg (Config): The config.
+        split (str): 'train', 'val' or 'test'.
+
+    Yields:
+        ConfigDict: Config of a dataset.
+
+    Raises:
+        ValueError: If the config has no such split.
+    """
+    loader = cfg.get(f'{split}_dataloader')
+    if loader is None:
+        raise ValueError(f'the config has no {split}_dataloader')
+    nodes = [loader['dataset']]
+    while nodes:
+        node = nodes.pop(0)
+        inner = node.get('datasets') or node.get('dataset')
+        if inner is None:
+            yield node
+        else:
+            nodes += inner if isinstance(inner, list) else [inner]
+
+
+def run_tool(name: str, tool: Callable[[Args], None], args: Args) -> None:
+    """Run a tool; wrong input ends the program with one line.
+
+    Args:
+        name (str): Name of the tool, which begins the line.
+        tool (callable): The tool.
+        args (Any): Argument of ``tool``, usually the parsed command line.
+    """
+    try:
+        tool(args)
+    except (OSError, ValueError) as error:
+        sys.exit(f'{name}: {error}')
