@@ -156,6 +156,243 @@ def test_videos_without_frames_and_masks_of_another_size():
         if mask is not None
     )
     mask['size'] = [2, 3]
-    message = f'annotation {ann["id"]} has a mask of 2 x 3 .* frame {frame},'
+    message = f'annotation {ann["id"]}: the mask of frame {frame} .* is 2 x 3 '
     with pytest.raises(ValueError, match=message):
         convert(source, True)
+
+
+def square(x=5):
+    return [[x, 20, x + 30, 20, x + 30, 50, x, 50]]
+
+
+def own_file(**changes):
+    """A file of one video of two frames with two tracks."""
+    content = dict(
+        categories=[dict(id=1, name='square')],
+        videos=[
+            dict(
+                id=1,
+                height=96,
+                width=160,
+                length=2,
+                file_names=['v/0.jpg', 'v/1.jpg'],
+            )
+        ],
+        annotations=[
+            dict(
+                id=i,
+                video_id=1,
+                category_id=1,
+                iscrowd=0,
+                areas=[961, 961],
+                bboxes=[[x, 20, 31, 31]] * 2,
+                segmentations=[square(x)] * 2,
+            )
+            for i, x in ((7, 5), (8, 90))
+        ],
+    )
+    content['annotations'][1].update(changes)
+    return content
+
+
+@pytest.mark.parametrize(
+    'changes, note',
+    [
+        (dict(bboxes=[None, None]), None),
+        (dict(bboxes=[]), None),
+        (dict(bboxes=None), None),
+        (dict(bboxes=[[0, 0, 0, 0]] * 2), '2 boxes that differ'),
+        (dict(bboxes=[[0.5, 0.2, 0.2, 0.3]] * 2), '2 boxes that differ'),
+        (dict(bboxes=[[90, 20, 31, 31], [90, 20]]), '1 boxes that differ'),
+        (dict(bboxes=[['90', None, 1, 2], 'x']), '2 boxes that differ'),
+        (dict(bboxes=[[float('nan')] * 4] * 2), '2 boxes that differ'),
+        (dict(bboxes=[[90, 20, 121, 51]] * 2), '2 boxes that differ'),
+        (dict(areas=[0, 0]), None),
+        (dict(areas=[None, -1]), None),
+        (dict(areas=[]), None),
+        (dict(areas=None), None),
+    ],
+)
+def test_boxes_and_areas_follow_from_masks(
+    run, tmp_path, capsys, changes, note
+):
+    """A mask is never lost by what the file says of its box or area."""
+    source = own_file(**changes)
+    (tmp_path / 'train.json').write_text(json.dumps(source))
+    main([str(tmp_path), '--version', 'custom'])
+    output = capsys.readouterr().out
+    converted = json.loads((tmp_path / 'annotations/train.json').read_text())
+    assert converted == convert(own_file(), True)
+    boxes = [ann['bbox'] for ann in converted['annotations']]
+    assert boxes == [[5, 20, 30, 30], [90, 20, 30, 30]] * 2
+    assert {ann['area'] for ann in converted['annotations']} == {900}
+    notes = [line for line in output.splitlines() if line.startswith('note')]
+    assert len(notes) == (note is not None)
+    assert note is None or note in notes[0]
+
+
+@pytest.mark.parametrize('field', ['bboxes', 'areas', 'iscrowd', 'length'])
+def test_redundant_fields_may_be_missing(field):
+    source = own_file()
+    for entry in (*source['annotations'], *source['videos']):
+        entry.pop(field, None)
+    assert convert(source, True) == convert(own_file(), True)
+
+
+@pytest.mark.parametrize(
+    'mask', [None, [], [[]], [[30, 30]], [[20, 20, 60, 20]], [[0] * 7]]
+)
+def test_masks_without_a_pixel_are_left_out_and_counted(
+    tmp_path, capsys, mask
+):
+    source = own_file(segmentations=[square(90), mask])
+    (tmp_path / 'train.json').write_text(json.dumps(source))
+    main([str(tmp_path), '--version', 'custom'])
+    output = capsys.readouterr().out
+    converted = json.loads((tmp_path / 'annotations/train.json').read_text())
+    tracks = [a['instance_id'] for a in converted['annotations']]
+    assert tracks == [1, 2, 1]
+    what = 'boxes without a mask' if mask is None else 'masks without a pixel'
+    assert f'note: 1 {what} left out\n' in output
+    assert 'tracks without a mask' not in output
+    source = own_file(segmentations=[mask, mask])
+    (tmp_path / 'train.json').write_text(json.dumps(source))
+    main([str(tmp_path), '--version', 'custom'])
+    output = capsys.readouterr().out
+    assert 'note: 1 tracks without a mask in any frame\n' in output
+
+
+def remove(group, field):
+    def change(content):
+        (content[group][0] if group else content).pop(field)
+
+    return change
+
+
+def put(group, field, value, index=-1):
+    def change(content):
+        content[group][index][field] = value
+
+    return change
+
+
+def repeat(group, **changes):
+    return lambda content: content[group].append(
+        dict(content[group][0], **changes)
+    )
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        *(
+            (remove('annotations', f), f": the field '{f}' is missing. The")
+            for f in ('id', 'video_id', 'category_id', 'segmentations')
+        ),
+        *(
+            (remove('videos', f), f": the field '{f}' is missing. The")
+            for f in ('id', 'height', 'width', 'file_names')
+        ),
+        *(
+            (remove('categories', f), f": the field '{f}' is missing. The")
+            for f in ('id', 'name')
+        ),
+        (remove(None, 'categories'), "json: the field 'categories' is missin"),
+        (remove(None, 'annotations'), 'train.json has no annotations'),
+        (remove(None, 'videos'), 'is not an original annotation file'),
+        (repeat('videos'), 'video 1: another video has the same id'),
+        (repeat('videos', id='1'), 'video 1: another video has the same id'),
+        (repeat('annotations'), 'annotation 7: another annotation has the sa'),
+        (repeat('categories', name='b'), 'category 1: another category has '),
+        (repeat('categories', id=2), 'category 2: another category has the '
+         'same name'),
+        (put('videos', 'height', '96'), "video 1: the field 'height' is \"96\""),
+        (put('videos', 'height', 0), "video 1: the field 'height' is 0, but"),
+        (put('videos', 'width', None), "the field 'width' is null, but must"),
+        (put('videos', 'file_names', 'v'), "the field 'file_names' is \"v\""),
+        (put('videos', 'file_names', [1, 2]), 'item 0 of file_names is 1'),
+        (put('videos', 'id', [1]), "item 0 of videos: the field 'id' is a li"),
+        (put('categories', 'name', 3), "category 1: the field 'name' is 3"),
+        (put('annotations', 'iscrowd', 2), "annotation 8: the field 'iscrowd'"
+         ' is 2, but must be 0 or 1'),
+        (put('annotations', 'bboxes', 3), "annotation 8: the field 'bboxes' "),
+        (put('annotations', 'bboxes', [None]), 'annotation 8 has 1 bboxes, '),
+        (put('annotations', 'areas', [1] * 3), 'annotation 8 has 3 areas, bu'),
+        (put('annotations', 'segmentations', None), "'segmentations' is null"),
+        (put('annotations', 'segmentations', []), 'has 0 segmentations, but'),
+        (put('annotations', 'video_id', 3), 'annotation 8 belongs to video 3'),
+        (put('annotations', 'category_id', 0), 'has the unknown category 0'),
+        (put('annotations', 'segmentations', [None, 'x']), 'annotation 8: the '
+         'mask of frame 1 (v/1.jpg) is of type str, but must be run lengths'),
+        (put('annotations', 'segmentations', [None, {}]), 'annotation 8: the '
+         "mask of frame 1 (v/1.jpg) has no 'counts' that are a list or a"),
+        (lambda content: content.update(annotations=[3]), 'item 0 of annot'),
+        (lambda content: content.update(annotations={'1': 2}), "'annotations'"),
+        (lambda content: content.update(videos=[]), 'videos is empty'),
+    ],
+)  # yapf: disable
+def test_each_fault_of_a_field_is_one_line(run, tmp_path, change, message):
+    content = own_file()
+    change(content)
+    (tmp_path / 'train.json').write_text(json.dumps(content))
+    status = run(tmp_path, '--version', 'custom').status
+    assert status.startswith(f'error: {tmp_path}/train.json'), status
+    assert message in status and '\n' not in status, status
+    assert not (tmp_path / 'annotations').exists()
+
+
+def test_ids_and_names_of_the_file_are_kept(tmp_path):
+    """Also texts, large numbers, non-ASCII names and a byte order mark."""
+    content = own_file()
+    content['categories'] = [dict(id=40, name='Größe'), dict(id='x', name='b')]
+    content['videos'][0]['id'] = 2**60 + 1
+    content['annotations'][0].update(video_id=2**60 + 1, category_id=40.0)
+    content['annotations'][1].update(video_id=str(2**60 + 1), category_id='x')
+    text = json.dumps(content, ensure_ascii=False)
+    root = tmp_path / 'mit Leer zeichen, ö'
+    root.mkdir()
+    (root / 'train.json').write_bytes(b'\xef\xbb\xbf' + text.encode())
+    main([str(root), '--version', 'custom'])
+    converted = json.loads((root / 'annotations/train.json').read_text())
+    assert converted['categories'] == content['categories']
+    assert {ann['video_id'] for ann in converted['annotations']} == {2**60 + 1}
+    ids = [ann['category_id'] for ann in converted['annotations']]
+    assert ids == [40, 'x'] * 2 and isinstance(ids[0], int)
+
+
+def test_frames_keep_the_order_of_the_file(tmp_path, capsys):
+    names = ['v/0.jpg', 'v/1.jpg', 'v/10.jpg', 'v/2.jpg']
+    for listed, noted in ((names, True), (names[::-1], False)):
+        content = own_file()
+        content['videos'][0]['file_names'] = listed
+        for ann in content['annotations']:
+            for field in ('segmentations', 'bboxes', 'areas'):
+                ann[field] = ann[field] * 2
+        (tmp_path / 'train.json').write_text(json.dumps(content))
+        main([str(tmp_path), '--version', 'custom'])
+        output = capsys.readouterr().out
+        assert ('note: 1 video(s) that list 10 before 2' in output) == noted
+        path = tmp_path / 'annotations/train.json'
+        images = json.loads(path.read_text())['images']
+        assert [image['file_name'] for image in images] == listed
+        assert [image['frame_id'] for image in images] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    'folders, names',
+    [
+        (('a', 'b'), ['a', 'b']),
+        (('train/a', 'train/b'), ['train/a', 'train/b']),
+        (('a/img1', 'b/img1'), ['a/img1', 'b/img1']),
+        (('all', 'all'), ['1', '2']),
+        (('', 'b'), ['1', 'b']),
+    ],
+)
+def test_names_of_videos_are_unique(folders, names):
+    content = own_file()
+    content['videos'] = [
+        dict(content['videos'][0], id=i + 1, file_names=[f'{folder}/0.jpg'])
+        for i, folder in enumerate(folders)
+    ]
+    videos = convert(content, False)['videos']
+    assert [video['name'] for video in videos] == names

@@ -12,9 +12,10 @@ it. Run from the root of the repository:
 import argparse
 import json
 import sys
-from collections import defaultdict
 from pathlib import Path
 
+from projects.maxtron.datasets.track_file import TrackFile, name_videos
+from projects.maxtron.json_file import FLAG, Entry, load_json
 from projects.maxtron.utils import atomic_path
 
 from mmengine.utils import track_iter_progress
@@ -32,147 +33,83 @@ LAYOUTS = {
 
 
 def convert(source: dict, with_annotations: bool) -> dict:
-    """Convert annotations per instance into annotations per image.
+    """Convert annotations per track into annotations per frame.
 
     Args:
-        source (dict): The original content: ``videos``, ``categories`` and
-            ``annotations`` with one list item a frame.
-        with_annotations (bool): Whether to convert the annotations, too.
+        source (dict): Content of an original file: ``videos``, ``categories``
+            and ``annotations`` with one list item per frame.
+        with_annotations (bool): Whether to convert the annotations.
 
     Returns:
-        dict: ``categories``, ``videos``, ``images`` and, if wanted,
-        ``annotations``. Images, annotations and instances are numbered
-        over the whole file, from 1, in order of appearance.
+        dict: See :func:`convert_tracks`.
 
     Raises:
-        ValueError: If an annotation fits no video, category or frame, or a
-            video has no frames.
+        ValueError: If the content is inconsistent.
     """
-    for video in source['videos']:
-        if not video['file_names']:
-            raise ValueError(f'video {video["id"]} has no frames')
-    target = dict(categories=source['categories'], videos=[], images=[])
+    top = Entry(source, 'the annotation file')
+    return convert_tracks(TrackFile(top, with_annotations), with_annotations)
+
+
+def convert_tracks(source: TrackFile, with_annotations: bool) -> dict:
+    """Convert the videos and tracks of a file.
+
+    Args:
+        source (:obj:`TrackFile`): The original file.
+        with_annotations (bool): Whether to convert the annotations.
+
+    Returns:
+        dict: ``categories``, ``videos``, ``images`` and optionally
+        ``annotations``. Images, annotations and instances are numbered
+        over the whole file, from 1, in order of appearance. Videos and
+        categories keep their ids.
+
+    Raises:
+        ValueError: If a mask is malformed or does not fit its video.
+    """
+    target = dict(
+        categories=[entry.values for entry in source.categories.values()],
+        videos=[
+            dict(id=video.id, name=name)
+            for video, name in zip(source.videos, name_videos(source.videos))
+        ],
+        images=[],
+    )
     if with_annotations:
         target['annotations'] = []
-        by_video = group_annotations(source)
-    instance_ids: dict[int, int] = {}
-    for video in track_iter_progress(source['videos']):
-        target['videos'].append(
-            dict(id=video['id'], name=video['file_names'][0].split('/')[0])
-        )
-        for frame_id, file_name in enumerate(video['file_names']):
+    num_instances = 0
+    for video in track_iter_progress(source.videos):
+        tracks = source.tracks(video)
+        instance_ids: dict[str, int] = {}
+        for t, file_name in enumerate(video.file_names):
             image = dict(
                 file_name=file_name,
-                height=video['height'],
-                width=video['width'],
+                height=video.height,
+                width=video.width,
                 id=len(target['images']) + 1,
-                frame_id=frame_id,
-                video_id=video['id'],
+                frame_id=t,
+                video_id=video.id,
             )
             target['images'].append(image)
-            if with_annotations:
-                add_annotations(
-                    target['annotations'],
-                    by_video[video['id']],
-                    image,
-                    instance_ids,
+            for track, instances in tracks:
+                if instances[t] is None:
+                    continue
+                if track.where not in instance_ids:
+                    num_instances += 1
+                    instance_ids[track.where] = num_instances
+                target['annotations'].append(
+                    dict(
+                        id=len(target['annotations']) + 1,
+                        video_id=video.id,
+                        image_id=image['id'],
+                        category_id=source.category_id(track),
+                        instance_id=instance_ids[track.where],
+                        bbox=instances[t].bbox,
+                        segmentation=instances[t].segmentation,
+                        area=instances[t].area,
+                        iscrowd=int(track.optional('iscrowd', FLAG, 0)),
+                    )
                 )
     return target
-
-
-def group_annotations(source: dict) -> dict[int, list[dict]]:
-    """Group the annotations by video and see that they belong to it.
-
-    Args:
-        source (dict): The original content.
-
-    Returns:
-        dict[int, list[dict]]: Annotations by video id, in file order.
-
-    Raises:
-        ValueError: See :func:`convert`.
-    """
-    videos = {video['id']: video for video in source['videos']}
-    categories = {category['id'] for category in source['categories']}
-    groups = defaultdict(list)
-    for ann in source['annotations']:
-        video = videos.get(ann['video_id'])
-        if video is None:
-            raise ValueError(
-                f'annotation {ann["id"]} belongs to video '
-                f'{ann["video_id"]}, which does not exist'
-            )
-        if ann['category_id'] not in categories:
-            raise ValueError(
-                f'annotation {ann["id"]} has the unknown category '
-                f'{ann["category_id"]}; known are {sorted(categories)}'
-            )
-        check_frames(ann, video)
-        groups[ann['video_id']].append(ann)
-    return groups
-
-
-def check_frames(ann: dict, video: dict) -> None:
-    """See that an annotation has one entry a frame, of the frame's size.
-
-    Args:
-        ann (dict): Original annotation.
-        video (dict): The video that it belongs to.
-
-    Raises:
-        ValueError: See :func:`convert`.
-    """
-    length = len(video['file_names'])
-    for key in ('bboxes', 'segmentations', 'areas'):
-        if len(ann[key]) != length:
-            raise ValueError(
-                f'annotation {ann["id"]} has {len(ann[key])} {key}, but '
-                f'video {video["id"]} has {length} frames'
-            )
-    size = [video['height'], video['width']]
-    for frame, mask in enumerate(ann['segmentations']):
-        if isinstance(mask, dict) and list(mask['size']) != size:
-            raise ValueError(
-                f'annotation {ann["id"]} has a mask of {mask["size"][0]} x '
-                f'{mask["size"][1]} (height x width) in frame {frame}, but '
-                f'video {video["id"]} is {size[0]} x {size[1]}'
-            )
-
-
-def add_annotations(
-    target: list[dict],
-    anns: list[dict],
-    image: dict,
-    instance_ids: dict[int, int],
-) -> None:
-    """Append what is visible in one frame.
-
-    Args:
-        target (list[dict]): Converted annotations, extended in place.
-        anns (list[dict]): Original annotations of the video.
-        image (dict): The frame.
-        instance_ids (dict[int, int]): Numbers of the instances by original
-            annotation id, extended in place.
-    """
-    for ann in anns:
-        bbox = ann['bboxes'][image['frame_id']]
-        if bbox is None:
-            continue
-        target.append(
-            dict(
-                id=len(target) + 1,
-                video_id=image['video_id'],
-                image_id=image['id'],
-                category_id=ann['category_id'],
-                instance_id=instance_ids.setdefault(
-                    ann['id'], len(instance_ids) + 1
-                ),
-                bbox=bbox,
-                segmentation=ann['segmentations'][image['frame_id']],
-                area=ann['areas'][image['frame_id']],
-                iscrowd=ann['iscrowd'],
-            )
-        )
 
 
 def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:
@@ -188,31 +125,25 @@ def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:
             annotations though they were asked for.
     """
     print(f'{source} -> {target}')
-    try:
-        content = json.loads(source.read_text())
-    except ValueError as error:  # no JSON, or no text at all
-        raise ValueError(
-            f'{source} is not a JSON file ({error}). Was it '
-            'downloaded completely?'
-        ) from error
-    if 'images' in content or 'videos' not in content:
+    top = load_json(source)
+    if 'images' in top or 'videos' not in top:
         raise ValueError(
             f'{source} is not an original annotation file of '
             'YouTube-VIS or OVIS; has it been converted before?'
         )
-    if keep_annotations and not content.get('annotations'):
+    if keep_annotations and not top.values.get('annotations'):
         raise ValueError(
             f'{source} has no annotations. Name the splits that '
             'have some by --splits.'
         )
-    try:
-        converted = convert(content, keep_annotations)
-    except ValueError as error:
-        raise ValueError(f'{source}: {error}.') from error
+    tracks = TrackFile(top, keep_annotations)
+    converted = convert_tracks(tracks, keep_annotations)
     print(
         f'\n{len(converted["videos"])} videos, {len(converted["images"])} '
         f'frames, {len(converted.get("annotations", []))} annotations'
     )
+    for note, count in tracks.notes.items():
+        print(f'note: {count} {note}')
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(target) as part:
         Path(part).write_text(json.dumps(converted))

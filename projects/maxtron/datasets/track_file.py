@@ -1,0 +1,259 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Annotation files of YouTube-VIS and OVIS as published: an entry a track."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from pycocotools import mask as mask_utils
+
+from ..json_file import FLAG, ID, LIST, SIZE, TEXT, Entry, index_by_id
+from ..structures import to_rle
+from ..utils import natural_key
+
+_BOX_TOLERANCE = 1  # in pixels
+
+
+def read_categories(top: Entry) -> dict[str, Entry]:
+    """Read the categories of a file.
+
+    Args:
+        top (:obj:`Entry`): Top level of the file.
+
+    Returns:
+        dict[str, :obj:`Entry`]: Categories by the text of their id.
+
+    Raises:
+        ValueError: If an id or a name is missing or repeated.
+    """
+    categories = index_by_id(top.entries('categories', 'category'), 'category')
+    for category in categories.values():
+        category.require('name', TEXT)
+    index_by_id(categories.values(), 'category', 'name')
+    return categories
+
+
+@dataclass
+class Video:
+    """A video of a track file.
+
+    Attributes:
+        id (int | str): Its id in the file.
+        height (int): Height of all frames in pixels.
+        width (int): Width of all frames in pixels.
+        file_names (list[str]): Its frames in temporal order.
+        where (str): Its place in the file, for messages.
+    """
+
+    id: int | str
+    height: int
+    width: int
+    file_names: list[str]
+    where: str
+
+    @classmethod
+    def read(cls, entry: Entry) -> 'Video':
+        """Read a video.
+
+        Args:
+            entry (:obj:`Entry`): The entry of the file.
+
+        Returns:
+            :obj:`Video`: The video.
+
+        Raises:
+            ValueError: If a field is missing or wrong.
+        """
+        file_names = entry.require('file_names', LIST)
+        if not file_names:
+            raise ValueError(f'{entry.where} has no frames')
+        for t, name in enumerate(file_names):
+            if not TEXT.accepts(name):
+                raise entry.error(
+                    f'item {t} of file_names is {name!r}, but must be the '
+                    'path of a frame.'
+                )
+        return cls(
+            id=entry.require('id', ID),
+            height=entry.require('height', SIZE),
+            width=entry.require('width', SIZE),
+            file_names=file_names,
+            where=entry.where,
+        )
+
+
+@dataclass
+class Instance:
+    """What a track shows in a frame.
+
+    Attributes:
+        segmentation (dict | list): Its mask as in the file.
+        bbox (list[float]): x, y, width and height of the mask.
+        area (int): Number of its pixels.
+    """
+
+    segmentation: dict | list
+    bbox: list[float]
+    area: int
+
+
+class TrackFile:
+    """Videos and tracks of an annotation file.
+
+    The masks decide in which frames a track is visible. Boxes and areas of
+    the file are redundant; they are derived from the masks.
+
+    Args:
+        top (:obj:`Entry`): Top level of the file.
+        with_tracks (bool): Whether to read the annotations.
+
+    Attributes:
+        categories (dict[str, :obj:`Entry`]): By the text of their id.
+        videos (list[:obj:`Video`]): In the order of the file.
+        notes (Counter): What was left out or replaced, and how often. It
+            grows with every call of :meth:`instances`.
+
+    Raises:
+        ValueError: If the file is inconsistent. The message names the entry
+            and the field.
+    """
+
+    def __init__(self, top: Entry, with_tracks: bool) -> None:
+        self.notes: Counter[str] = Counter()
+        self.categories = read_categories(top)
+        entries = index_by_id(top.entries('videos', 'video'), 'video')
+        if not entries:
+            raise top.error('videos is empty.')
+        videos = {key: Video.read(entry) for key, entry in entries.items()}
+        self.videos = list(videos.values())
+        self._note_text_order()
+        self._tracks: dict[str, list[Entry]] = defaultdict(list)
+        if not with_tracks:
+            return
+        tracks = index_by_id(
+            top.entries('annotations', 'annotation'), 'annotation'
+        )
+        for track in tracks.values():
+            video_id = track.require('video_id', ID)
+            if str(video_id) not in videos:
+                raise ValueError(
+                    f'{track.where} belongs to video {video_id}, which does '
+                    'not exist'
+                )
+            self._check_track(track, videos[str(video_id)])
+            self._tracks[str(video_id)].append(track)
+
+    def _note_text_order(self) -> None:
+        """Count videos whose frames a program may have sorted as text."""
+        for video in self.videos:
+            names = video.file_names
+            if names == sorted(names) != sorted(names, key=natural_key):
+                self.notes[
+                    'video(s) that list 10 before 2: frames are kept as listed'
+                ] += 1
+
+    def _check_track(self, track: Entry, video: Video) -> None:
+        """Check everything of a track but its masks."""
+        category_id = track.require('category_id', ID)
+        if str(category_id) not in self.categories:
+            raise ValueError(
+                f'{track.where} has the unknown category {category_id}; '
+                f'known are {", ".join(self.categories)}'
+            )
+        track.optional('iscrowd', FLAG)
+        track.require('segmentations', LIST)
+        length = len(video.file_names)
+        for field in ('segmentations', 'bboxes', 'areas'):
+            values = track.values.get(field)
+            if values is None or (field != 'segmentations' and values == []):
+                continue
+            if len(track.require(field, LIST)) != length:
+                raise ValueError(
+                    f'{track.where} has {len(values)} {field}, but '
+                    f'video {video.id} has {length} frames'
+                )
+
+    def category_id(self, track: Entry) -> int | str:
+        """Id of a track's category, as the list of categories has it."""
+        key = str(track.require('category_id', ID))
+        return self.categories[key].require('id', ID)
+
+    def tracks(self, video: Video) -> list[tuple[Entry, list]]:
+        """Read the tracks of a video.
+
+        Args:
+            video (:obj:`Video`): The video.
+
+        Returns:
+            list[tuple]: For each track its entry and a list over frames of
+            :obj:`Instance`, or None where it is not visible.
+
+        Raises:
+            ValueError: If a mask is malformed or does not fit the video.
+        """
+        tracks = []
+        for track in self._tracks[str(video.id)]:
+            instances = [
+                self._read_instance(track, video, t)
+                for t in range(len(video.file_names))
+            ]
+            if not any(instances):
+                self.notes['tracks without a mask in any frame'] += 1
+            tracks.append((track, instances))
+        return tracks
+
+    def _read_instance(
+        self, track: Entry, video: Video, t: int
+    ) -> Instance | None:
+        """Read the mask of a track in frame ``t``."""
+        mask = track.values['segmentations'][t]
+        boxes = track.values.get('bboxes')
+        box = boxes[t] if boxes else None
+        if mask is None:
+            if box is not None:
+                self.notes['boxes without a mask left out'] += 1
+            return None
+        try:
+            rle = to_rle(mask, (video.height, video.width))
+        except ValueError as error:
+            raise ValueError(
+                f'{track.where}: the mask of frame {t} '
+                f'({video.file_names[t]}) {error}'
+            ) from error
+        area = int(mask_utils.area(rle))
+        if area == 0:
+            self.notes['masks without a pixel left out'] += 1
+            return None
+        bbox = mask_utils.toBbox(rle).tolist()
+        if box is not None and not _is_close(box, bbox):
+            self.notes['boxes that differ from their mask replaced'] += 1
+        return Instance(mask, bbox, area)
+
+
+def _is_close(box: object, bbox: list[float]) -> bool:
+    """Whether a box of a file agrees with that of its mask."""
+    try:
+        x, y, w, h = np.asarray(box, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    corners = np.array([x, y, x + w, y + h])
+    expected = np.array([*bbox[:2], bbox[0] + bbox[2], bbox[1] + bbox[3]])
+    return bool((np.abs(corners - expected) <= _BOX_TOLERANCE).all())
+
+
+def name_videos(videos: list[Video]) -> list[str]:
+    """Name videos by the folder of their frames.
+
+    Args:
+        videos (list[:obj:`Video`]): The videos.
+
+    Returns:
+        list[str]: For each video the folder of its first frame, or its id if
+        the folder is not its own.
+    """
+    folders = [video.file_names[0].rpartition('/')[0] for video in videos]
+    counts = Counter(folders)
+    return [
+        folder if folder and counts[folder] == 1 else str(video.id)
+        for folder, video in zip(folders, videos)
+    ]
