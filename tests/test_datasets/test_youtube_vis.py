@@ -199,21 +199,21 @@ def edit(field, value, index=1):
         ),
         (
             edit('annotations.segmentation', dict(size=[60, 96], counts='0')),
-            r'bad\.json: annotation 2: the mask is 60 x 96 .*image 2 '
-            r'\(landscape/00001\.png\) is 64 x 96',
+            r'bad\.json: annotation 2: the mask in image 2 '
+            r'\(landscape/00001\.png\) is 60 x 96 .*image is 64 x 96',
         ),
         (
             edit(
                 'annotations.segmentation', dict(size=[64, 96], counts=[9, 9])
             ),
-            r'bad\.json: annotation 2: the runs of the mask sum up to 18 pixels, .*'
-            r'image 2 \(landscape/00001\.png\) has 64 x 96',
+            r'bad\.json: annotation 2: the mask in image 2 '
+            r'\(landscape/00001\.png\) has runs of 18 pixels .*has 64 x 96',
         ),
         (
             edit('annotations.segmentation', None),
-            'annotation 2 has no segmentation',
+            "annotation 2: the field 'segmentation' is null, but must be a li",
         ),
-        (edit('annotations.id', 1), 'annotation 1 exists twice'),
+        (edit('annotations.id', 1), 'annotation 1: another annotation has '),
         (edit('annotations.image_id', 99), 'belongs to image 99'),
         (edit('annotations.instance_id', 0), 'instance_id 0; ids start at 1'),
         (

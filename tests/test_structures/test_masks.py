@@ -42,7 +42,7 @@ def test_every_form_of_the_same_mask(mask):
     if isinstance(mask, (list, dict)):
         rle = to_rle(mask, SIZE)
         assert mask_utils.decode(rle).sum() == 600
-        assert rle['size'] == [40, 60]
+        assert rle['size'] == [40, 60] and isinstance(rle['counts'], bytes)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,12 @@
 """Base class of datasets whose training samples are clips."""
 
 import os.path as osp
-from collections import defaultdict
 
 import numpy as np
 from mmdet.datasets import BaseVideoDataset
-from mmengine.fileio import load
 from mmengine.logging import print_log
 
-CONVERTER = 'tools/dataset_converters/youtube_vis_to_coco.py'
+from .frame_file import FrameFile
 
 
 class ClipVideoDataset(BaseVideoDataset):
@@ -28,30 +26,25 @@ class ClipVideoDataset(BaseVideoDataset):
     * A *test* sample is one whole video, whatever the sampler.
     * The label of a category is the position of its name in ``classes``, not
       in the file.
-    * What is wrong with the annotations is said when they are loaded.
+    * Annotations are validated on load. Masks decide where an instance is
+      visible, not boxes and areas.
 
     Args:
         clip_len (int): Number of frames of a training sample, at least 2.
-            It is handed to the pipeline
+            It is passed to the pipeline
             (:class:`~projects.maxtron.datasets.transforms.ClipSampler`).
             Defaults to 5.
+
+    Attributes:
+        num_annotations (int): Number of annotations in the file.
+        left_out (Counter): Number of annotations that were left out on load,
+            by reason.
 
     Raises:
         FileNotFoundError: If the annotation file does not exist.
         ValueError: If ``clip_len`` is below 2, or the annotations are
             inconsistent, or nothing is left to train on.
     """
-
-    IMAGE_KEYS = ('id', 'file_name', 'height', 'width', 'video_id', 'frame_id')
-    ANN_KEYS = (
-        'id',
-        'image_id',
-        'category_id',
-        'instance_id',
-        'bbox',
-        'area',
-        'segmentation',
-    )
 
     def __init__(self, *args, clip_len: int = 5, **kwargs) -> None:
         if not isinstance(clip_len, int) or clip_len < 2:
@@ -73,159 +66,28 @@ class ClipVideoDataset(BaseVideoDataset):
     def load_data_list(self) -> list[dict]:
         """Read the annotation file.
 
+        The ids of the file's categories become ``category_ids`` of
+        ``metainfo``, by label, so that results carry the ids of the file.
+
         Returns:
             list[dict]: For each video ``video_id``, ``video_length`` (frames)
-            and ``images``, one dict a frame in temporal order.
+            and ``images``, one dict per frame in temporal order.
         """
-        content = self._read_file()
-        self._match_categories(content['categories'])
-        anns = self._group_annotations(content)
-        videos = defaultdict(list)
-        for image in content['images']:
-            self._require(image, self.IMAGE_KEYS, 'image')
-            videos[image['video_id']].append(
-                self.parse_data_info(
-                    dict(
-                        raw_img_info=dict(image, img_id=image['id']),
-                        raw_ann_info=anns.get(image['id'], []),
-                    )
+        file = FrameFile(
+            self.ann_file, self.metainfo['classes'], self.backend_args
+        )
+        self.cat_ids = file.category_ids
+        self.cat2label = {i: k for k, i in enumerate(self.cat_ids)}
+        self._metainfo['category_ids'] = tuple(self.cat_ids)
+        videos = file.read()
+        for video in videos:
+            for image in video['images']:
+                image['img_path'] = osp.join(
+                    self.data_prefix.get('img_path') or '', image['file_name']
                 )
-            )
-        for video_id, images in videos.items():
-            images.sort(key=lambda image: image['frame_id'])
-            self._check_frames(video_id, images)
-        return [
-            dict(video_id=video_id, video_length=len(images), images=images)
-            for video_id, images in videos.items()
-        ]
-
-    def _read_file(self) -> dict:
-        """Load the JSON and see that it is a per-image one with frames."""
-        try:
-            content = load(self.ann_file, backend_args=self.backend_args)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f'Annotation file {self.ann_file} does not exist. Download '
-                f'the dataset and convert it with {CONVERTER}, or set '
-                'data_root and ann_file of the dataset.'
-            ) from error
-        missing = [k for k in ('images', 'categories') if k not in content]
-        if missing:
-            raise ValueError(
-                f'{self.ann_file} has no {" and no ".join(missing)}: it is '
-                f'not a per-image annotation file. Convert it with '
-                f'{CONVERTER}.'
-            )
-        if not content['images']:
-            raise ValueError(
-                f'{self.ann_file} lists no frames: the dataset is empty.'
-            )
-        return content
-
-    def _match_categories(self, categories: list[dict]) -> None:
-        """Map the category ids of the file to labels, by name."""
-        ids = {category['name']: category['id'] for category in categories}
-        classes = self.metainfo['classes']
-        missing = [name for name in classes if name not in ids]
-        if missing:
-            raise ValueError(
-                f'{self.ann_file} has no category named '
-                f'{", ".join(map(repr, missing))}; its categories are '
-                f'{", ".join(ids)}. Check dataset_version, or list the '
-                'classes of your data in metainfo=dict(classes=...).'
-            )
-        self.cat_ids = [ids[name] for name in classes]
-        self.cat2label = {ids[name]: i for i, name in enumerate(classes)}
-        self._known_cat_ids = set(ids.values())
-
-    def _group_annotations(self, content: dict) -> dict:
-        """Check all annotations against the images they belong to.
-
-        Returns:
-            dict[int, list[dict]]: Annotations by image id.
-        """
-        images = {image['id']: image for image in content['images']}
-        seen, groups = set(), defaultdict(list)
-        for ann in content.get('annotations', []):
-            self._require(ann, self.ANN_KEYS, 'annotation')
-            where = f'{self.ann_file}: annotation {ann["id"]}'
-            if ann['id'] in seen:
-                raise ValueError(
-                    f'{where} exists twice. Give every annotation its own id.'
-                )
-            seen.add(ann['id'])
-            if ann['category_id'] not in self._known_cat_ids:
-                raise ValueError(
-                    f'{where} has the unknown category {ann["category_id"]}; '
-                    "the file's categories are "
-                    f'{sorted(self._known_cat_ids)}.'
-                )
-            if ann['image_id'] not in images:
-                raise ValueError(
-                    f'{where} belongs to image '
-                    f'{ann["image_id"]}, which does not exist.'
-                )
-            if ann['instance_id'] < 1:
-                # mmdet takes 0 for "no id" and would break the track
-                raise ValueError(
-                    f'{where} has instance_id '
-                    f'{ann["instance_id"]}; ids start at 1.'
-                )
-            self._check_mask(ann, images[ann['image_id']], where)
-            groups[ann['image_id']].append(ann)
-        return groups
-
-    @staticmethod
-    def _check_mask(ann: dict, image: dict, where: str) -> None:
-        """See that a run-length encoded mask has the size of its image."""
-        mask = ann['segmentation']
-        if not isinstance(mask, dict):
-            return  # polygons fit any image
-        size = [image['height'], image['width']]
-        if list(mask['size']) != size:
-            raise ValueError(
-                f'{where}: the mask is {mask["size"][0]} x {mask["size"][1]} '
-                f'(height x width), but image {image["id"]} '
-                f'({image["file_name"]}) is {size[0]} x {size[1]}. Correct '
-                'the size in the annotation file.'
-            )
-        counts = mask['counts']
-        # to sum up a compressed encoding would mean to decode it
-        if isinstance(counts, list) and sum(counts) != size[0] * size[1]:
-            raise ValueError(
-                f'{where}: the runs of the mask sum up to {sum(counts)} '
-                f'pixels, but image {image["id"]} ({image["file_name"]}) has '
-                f'{size[0]} x {size[1]}. Correct the counts in the '
-                'annotation file.'
-            )
-
-    def _check_frames(self, video_id: int, images: list[dict]) -> None:
-        """See that the frames of a video are distinct and of one size."""
-        first = images[0]
-        for previous, image in zip(images, images[1:]):
-            if image['frame_id'] == previous['frame_id']:
-                raise ValueError(
-                    f'{self.ann_file}: video {video_id} has two frames with '
-                    f'frame_id {image["frame_id"]}.'
-                )
-            if any(image[k] != first[k] for k in ('height', 'width')):
-                raise ValueError(
-                    f'{self.ann_file}: the frames of video {video_id} differ '
-                    f'in size: {first["file_name"]} is {first["height"]} x '
-                    f'{first["width"]} (height x width), '
-                    f'{image["file_name"]} is {image["height"]} x '
-                    f'{image["width"]}. Resize them to one size.'
-                )
-
-    def _require(self, entry: dict, keys: tuple[str, ...], kind: str) -> None:
-        """See that an entry of the file has the fields that are used."""
-        missing = [key for key in keys if entry.get(key) is None]
-        if missing:
-            raise ValueError(
-                f'{self.ann_file}: {kind} {entry.get("id")} has no '
-                f'{", ".join(missing)}. {CONVERTER} writes the complete '
-                'format.'
-            )
+        self.num_annotations = file.num_annotations
+        self.left_out = file.left_out
+        return videos
 
     # ------------------------------------------------------------- samples
     def filter_data(self) -> list[dict]:

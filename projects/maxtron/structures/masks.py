@@ -60,6 +60,8 @@ def to_rle(mask: dict | list, size: tuple[int, int]) -> dict:
     counts = _check_runs(mask, height, width)
     if isinstance(counts, list):
         return _compress(counts, height, width)
+    if isinstance(counts, str):
+        counts = counts.encode()
     return dict(size=[height, width], counts=counts)
 
 
