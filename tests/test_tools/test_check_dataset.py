@@ -286,21 +286,21 @@ def no_mask(content):
         ('coco', "has no category named 'person'. Is it the file"),
         ('instances', "has no category named 'person'. Is it the file"))),
     *((form, edit(form, repeat_first), text) for form, text in (
-        ('ovis', 'annotation 1 exists twice. Give'),
+        ('ovis', 'annotation 1: another annotation has the same id. Give'),
         ('coco', 'segment 65280 of image 1 is listed twice'),
-        ('instances', 'segment 1 of image 1 is listed twice'))),
+        ('instances', 'annotation 1 of image 1 is listed twice'))),
     ('ovis', edit('ovis', repeat_frame),
-     'the image id 10 is that of 2 frames. Give'),
+     'image 10: another image has the same id. Give'),
     ('coco', edit('coco', repeat_image),
-     'the image id 2 is that of 2 images. Give'),
+     'image 2: another image has the same id. Give'),
     ('ovis', edit('ovis', same_instance), 'the id 1 is given twice. Give'),
     ('ovis', edit('ovis', other_category), "00002.png the tube 1 is 'Cow', "
      "but 'Person' in "),
     ('vipseg', edit('vipseg', other_category_of_segment),
      "landscape/00002.jpg the tube 7895160 is 'escalator', but 'wall' in "),
-    ('ovis', edit('ovis', cut_mask), 'the mask of instance 1 in ROOT/train/'
-     'landscape/00000.png is cut off: it has 3072 of 64 x 96 pixels'),
-    ('ovis', edit('ovis', no_mask), 'landscape/00000.png does not decode ('),
+    ('ovis', edit('ovis', cut_mask), 'annotation 1: the mask in image 1 '
+     '(landscape/00000.png) has runs of 3072 pixels in its counts, but the im'),
+    ('ovis', edit('ovis', no_mask), '(landscape/00000.png) does not decode. Correct'),
     ('ovis', edit('ovis', lambda content: content.pop('images')),
      'has no images: it is not a per-image annotation file'),
     ('coco', edit('coco', lambda content: content['annotations'].pop()),
@@ -321,6 +321,78 @@ def test_each_fault_is_found(root, capsys, form, spoil, message):
     found = [line for line in found if line.startswith('train: ')]
     assert len(found) == 1
     assert message.replace('ROOT', str(root)) in found[0]
+
+
+def spoil_annotations(content):
+    """Six of the annotations in six ways; all have good masks but one."""
+    for ann, changes in zip(
+        content['annotations'],
+        (
+            dict(bbox=None),
+            dict(bbox=[0, 0, 0, 0]),
+            dict(bbox=[0.1, 0.2, 0.3, 0.4], area=0),
+            dict(segmentation=[[3, 3, 9, 9]]),
+            dict(ignore=1),
+            dict(category_id=26),
+        ),
+    ):
+        ann.update(changes)
+    content['categories'].append(dict(id=26, name='unicorn'))
+
+
+def test_annotations_are_counted(root, capsys):
+    """No mask is lost by its box; what is left out is said with a reason."""
+    edit('ovis', spoil_annotations)(root)
+    main(command('ovis', root))
+    train, val = read_tables(capsys.readouterr().out)
+    assert train['annotations in the file'] == '16'
+    assert train['masks'] == '13'
+    reasons = (
+        "mask without a pixel, 1 marked by 'ignore', 1 of a category that "
+        'is not in classes'
+    )
+    assert train['left out'] == f'3: 1 {reasons}'
+    assert (val['annotations in the file'], val['left out']) == ('0', '0')
+
+
+@pytest.mark.parametrize(
+    'changes, message, left_out',
+    [
+        ({}, None, '0'),
+        (dict(bbox=[0, 0, 0, 0]), 'has the bbox [0, 0, 0, 0] and the', None),
+        (dict(area=0), 'has the bbox [16, 16, 16, 16] and the area 0', None),
+        (dict(bbox=[200, 16, 16, 16]), 'by which MMDetection leaves', None),
+        (dict(bbox=[0.1, 0.1, 0.1, 0.1]), 'leaves out its mask', None),
+        (dict(bbox=None), "the field 'bbox' is null, but must be four", None),
+        (dict(area='9'), 'the field \'area\' is "9", but must be', None),
+        (dict(segmentation=None), "the field 'segmentation' is null", None),
+        (dict(segmentation={}), "000001.jpg that has no 'counts'", None),
+        (dict(image_id=77), 'image 77 belongs to no image of the', None),
+        (dict(segmentation=[]), None, '1: 1 mask without a pixel'),
+        (dict(segmentation=[[1, 2, 3, 4]]), None, '1: 1 mask without a pi'),
+        (dict(ignore=1), None, "1: 1 marked by 'ignore'"),
+    ],
+)
+def test_instances_of_coco_are_counted(
+    root, capsys, changes, message, left_out
+):
+    """MMDetection believes boxes, and leaves out their masks in silence."""
+
+    def change(content):
+        content['annotations'][0].update(changes)
+
+    edit('instances', change)(root)
+    if message is None:
+        main(command('instances', root))
+        table = read_tables(capsys.readouterr().out)[0]
+        assert table['annotations in the file'] == '3'
+        assert table['left out'].startswith(left_out)
+    else:
+        with pytest.raises(SystemExit, match='1 error'):
+            main(command('instances', root))
+        line = capsys.readouterr().out.splitlines()[0]
+        assert f'train: {root}/annotations/instances_train2017.json' in line
+        assert f'annotation {1}' in line and message in line
 
 
 def test_only_some_frames_are_decoded(root, capsys):

@@ -11,6 +11,7 @@ first errors. The exit status is 1 if there are any.
 import argparse
 import os
 import sys
+from collections import Counter
 
 from projects.maxtron.engine.cli import (
     DATASET_CONFIG_HELP,
@@ -29,10 +30,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.utils import track_parallel_progress, track_progress
 from terminaltables import AsciiTable
 
+from tools.misc.coco_checks import CocoFileChecker
 from tools.misc.dataset_checks import (
     Report,
     VideoChecker,
-    check_coco_file,
     find_repeated_frames,
     load_videos,
 )
@@ -92,19 +93,19 @@ def check(dataset: BaseDataset, args: argparse.Namespace) -> Report:
     report = Report()
     try:
         if isinstance(dataset, CocoDataset):
-            report.problems += check_coco_file(dataset)
+            checker = CocoFileChecker(dataset)
+            report.problems += checker()
             if report.problems:
                 return report
+            counted = checker
+        else:
+            counted = dataset
         videos = load_videos(dataset)
-    except KeyError as error:
-        report.problems.append(
-            f'{dataset.ann_file}: the field {error} is missing. Is it the '
-            'annotation file of this dataset?'
-        )
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        report.problems.append(_explain(error, dataset.ann_file))
         return report
-    except (OSError, ValueError) as error:
-        report.problems.append(str(error))
-        return report
+    report.num_annotations = getattr(counted, 'num_annotations', None)
+    report.left_out += getattr(counted, 'left_out', Counter())
     report.problems += find_repeated_frames(dataset, videos)
     num_frames = sum(len(video['images']) for video in videos)
     jobs = make_jobs(videos, num_frames if args.full else args.sample)
@@ -121,6 +122,17 @@ def check(dataset: BaseDataset, args: argparse.Namespace) -> Report:
     for other in reports:
         report.add(other)
     return report
+
+
+def _explain(error: Exception, ann_file: str) -> str:
+    """Name the file in an error of a reader."""
+    if isinstance(error, (KeyError, TypeError)):
+        return (
+            f'{ann_file}: a field is missing or wrong ({error!r}). Is it the '
+            'annotation file of this dataset?'
+        )
+    text = str(error)
+    return text if ann_file in text else f'{ann_file}: {text}'
 
 
 def format_table(report: Report, dataset: BaseDataset, title: str) -> str:
@@ -142,6 +154,7 @@ def format_table(report: Report, dataset: BaseDataset, title: str) -> str:
         ['annotated frames', counts['annotated']],
         ['instances', counts['tubes']],
         ['masks', masks],
+        *_count_annotations(report),
         ['categories', f'{len(classes) - len(unused)} of {len(classes)} '
          'occur'],
         ['decoded frames', counts['decoded']],
@@ -158,6 +171,18 @@ def format_table(report: Report, dataset: BaseDataset, title: str) -> str:
             'validation sets of YouTube-VIS and OVIS.'
         )
     return '\n'.join(lines)
+
+
+def _count_annotations(report: Report) -> list[list[str]]:
+    """Rows of a table: annotations of the file, and those left out."""
+    if report.num_annotations is None:
+        return []
+    reasons = ', '.join(f'{n} {what}' for what, n in report.left_out.items())
+    number = str(report.left_out.total())
+    return [
+        ['annotations in the file', str(report.num_annotations)],
+        ['left out', f'{number}: {reasons}' if reasons else number],
+    ]
 
 
 def parse_args(

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Finds what is wrong with a prepared dataset."""
+"""Checks of the videos of a prepared dataset."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,22 +10,23 @@ from projects.maxtron.datasets.transforms import (
     LoadPanopticMap,
     LoadVideoFrame,
 )
-from projects.maxtron.visualization import to_bitmap
 
 import numpy as np
-from mmdet.datasets import CocoDataset
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import exists, load
+from mmengine.fileio import exists
 
 
 @dataclass
 class Report:
-    """What was found in some videos; an image of COCO is a video.
+    """Results of the checks of some videos; an image of COCO is a video.
 
     Attributes:
         problems (list[str]): Sentences with file, fault and remedy.
         counts (Counter): Numbers of videos, frames, annotated frames, tubes,
             masks (of a tube in a frame) and decoded frames.
+        num_annotations (int, optional): Number of annotations in the file.
+        left_out (Counter): Number of annotations that were not loaded, by
+            reason.
         labels (set[int]): Classes that occur.
         sizes (set[tuple]): Width and height of frames.
         lengths (set[int]): Numbers of frames of the videos.
@@ -33,12 +34,14 @@ class Report:
 
     problems: list[str] = field(default_factory=list)
     counts: Counter = field(default_factory=Counter)
+    num_annotations: int | None = None
+    left_out: Counter = field(default_factory=Counter)
     labels: set[int] = field(default_factory=set)
     sizes: set[tuple] = field(default_factory=set)
     lengths: set[int] = field(default_factory=set)
 
     def add(self, other: 'Report') -> None:
-        """Add what was found in other videos."""
+        """Add the results of other videos of the same file."""
         self.problems += other.problems
         self.counts += other.counts
         self.labels |= other.labels
@@ -74,7 +77,9 @@ def list_segments(frame: dict) -> list[Segment]:
 
 
 class VideoChecker:
-    """Checks videos: files, sizes, ids, maps and masks.
+    """Checks videos: files, sizes, ids and maps.
+
+    Masks of instances are checked when the annotation file is read.
 
     Args:
         ann_file (str): Annotation file, for messages.
@@ -97,12 +102,12 @@ class VideoChecker:
         """Check some videos.
 
         Args:
-            videos (list[dict]): With ``video_id`` and ``images``; the flag
-                ``decode`` of an image says to read its files, which are else
-                only looked for.
+            videos (list[dict]): With ``video_id`` and ``images``. If the flag
+                ``decode`` of an image is set, its files are read; otherwise
+                they only have to exist.
 
         Returns:
-            Report: What was found.
+            Report: The results.
         """
         report = Report()
         for video in videos:
@@ -112,7 +117,11 @@ class VideoChecker:
             for frame in video['images']:
                 report.counts['frames'] += 1
                 report.sizes.add((frame['width'], frame['height']))
-                report.problems += self._check_files(frame, report.counts)
+                # a missing file is read as well: its loader names the remedy
+                is_complete = self._has_files(frame)
+                if frame['decode'] or not is_complete:
+                    report.counts['decoded'] += is_complete
+                    report.problems += self._read_files(frame)
                 segments = list_segments(frame)
                 report.counts['annotated'] += bool(segments)
                 report.counts['masks'] += len(segments)
@@ -123,23 +132,27 @@ class VideoChecker:
             )
         return report
 
-    def _check_files(self, frame: dict, counts: Counter) -> Iterator[str]:
-        """Look for the files of a frame, or read them.
+    def _has_files(self, frame: dict) -> bool:
+        """Whether the image and, of panoptic data, the map exist."""
+        keys = ['img_path']
+        if 'segments_info' in frame:
+            keys.append('seg_map_path')
+        return all(
+            exists(frame[key], backend_args=self.backend_args) for key in keys
+        )
 
-        What a raw map shows is added to the frame.
+    def _read_files(self, frame: dict) -> Iterator[str]:
+        """Read the image and the map of a frame.
+
+        The segments of a raw map are added to the frame.
+
+        Yields:
+            str: A sentence for each file that cannot be used.
         """
         is_panoptic = 'segments_info' in frame
-        paths = [frame['img_path']]
-        if is_panoptic:
-            paths.append(frame['seg_map_path'])
-        # whatever loads a file knows best how to say that it is not there
-        there = [exists(p, backend_args=self.backend_args) for p in paths]
-        if not frame['decode'] and all(there):
-            return
-        counts['decoded'] += all(there)
-        for transform in (self.load_image, self.load_map)[: len(paths)]:
-            # each by itself: a map is compared with what is stated
-            size = frame['height'], frame['width']
+        size = frame['height'], frame['width']
+        for transform in (self.load_image, self.load_map)[: 1 + is_panoptic]:
+            # each starts from the stated size, with which it compares
             results = dict(frame, img=np.empty(size))
             try:
                 results = transform(results)
@@ -147,16 +160,6 @@ class VideoChecker:
                 yield str(error)
         if is_panoptic:
             frame['segments_info'] = results['segments_info']
-            return
-        for ann in frame.get('instances', ()):
-            fault = _find_fault(ann.get('mask'), frame)
-            if fault:
-                yield (
-                    f'{self.ann_file}: the mask of instance '
-                    f'{ann.get("instance_id", "")} in '
-                    f'{frame["img_path"]} {fault}. Correct the '
-                    'annotation.'
-                )
 
     def _check_ids(
         self, frame: dict, segments: list[Segment], tubes: dict[int, tuple]
@@ -183,51 +186,6 @@ class VideoChecker:
                     f'{other["img_path"]}. A tube has one category: '
                     'correct it, or give one of the two another id.'
                 )
-
-
-def _find_fault(mask, frame: dict) -> str | None:
-    """What is wrong with the mask of an instance; None if nothing is."""
-    if mask is None:
-        return 'is missing'
-    size = frame['height'], frame['width']
-    try:
-        to_bitmap(mask, size)
-        if isinstance(mask, dict):
-            # decoding takes too few runs for a complete mask
-            pixels = _count_pixels(mask['counts'])
-            if pixels != size[0] * size[1]:
-                return (
-                    f'is cut off: it has {pixels} of {size[0]} x '
-                    f'{size[1]} pixels'
-                )
-    except Exception as error:  # pycocotools raises what it likes
-        return f'does not decode ({error})'
-    return None
-
-
-def _count_pixels(counts) -> int:
-    """Sum of the runs of a COCO encoding, which may be compressed.
-
-    A compressed run has five bits a character, the lowest first, from '0' on;
-    32 says that more follow, 16 in the last that it is negative. From the
-    fourth on a run is given as the difference to the one before the last.
-    """
-    if isinstance(counts, list):
-        return sum(counts)
-    if isinstance(counts, str):
-        counts = counts.encode()
-    runs, value, shift = [], 0, 0
-    for byte in counts:
-        bits = byte - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
-        value = shift = 0
-    return sum(runs)
 
 
 def load_videos(dataset: BaseDataset) -> list[dict]:
@@ -269,7 +227,7 @@ def load_videos(dataset: BaseDataset) -> list[dict]:
 def find_repeated_frames(
     dataset: BaseDataset, videos: list[dict]
 ) -> Iterator[str]:
-    """Tell which files and, where they have to be unique, ids are repeated.
+    """Find files that are listed as several frames.
 
     Args:
         dataset (BaseDataset): The dataset.
@@ -278,93 +236,10 @@ def find_repeated_frames(
     Yields:
         str: A sentence.
     """
-    # ids of frames of VIPSeg are their names, unique in a video
-    is_global = not hasattr(dataset, 'layout')
-    for what, values in (
-        ('file', Counter(f['img_path'] for v in videos for f in v['images'])),
-        (
-            'image id',
-            Counter(f['img_id'] for v in videos for f in v['images'])
-            if is_global
-            else {},
-        ),
-    ):
-        for value, count in values.items():
-            if count > 1:
-                yield (
-                    f'{dataset.ann_file}: the {what} {value} is that of '
-                    f'{count} frames. Give every frame its own.'
-                )
-
-
-def check_coco_file(dataset: CocoDataset) -> Iterator[str]:
-    """Check an annotation file that MMDetection reads without checks.
-
-    Args:
-        dataset (CocoDataset): Of instances or panoptic.
-
-    Yields:
-        str: A sentence for each problem.
-    """
-    path = dataset.ann_file
-    content = load(path, backend_args=dataset.backend_args)
-    known = {c['id'] for c in content['categories']}
-    yield from _compare_classes(dataset, content['categories'])
-    images = Counter(image['id'] for image in content['images'])
-    for image, count in images.items():
+    paths = Counter(f['img_path'] for v in videos for f in v['images'])
+    for path, count in paths.items():
         if count > 1:
             yield (
-                f'{path}: the image id {image} is that of {count} images. '
-                'Give every image its own.'
-            )
-    ids, annotated = set(), Counter()
-    is_panoptic = 'thing_classes' in dataset.metainfo
-    for ann in content['annotations']:
-        annotated[ann['image_id']] += 1
-        for segment in ann['segments_info'] if is_panoptic else [ann]:
-            where = (
-                f'{path}: segment {segment["id"]} of image {ann["image_id"]}'
-            )
-            # unique in an image, or in the file
-            key = segment['id'], ann['image_id'] if is_panoptic else None
-            if key in ids:
-                yield f'{where} is listed twice. Give every one its own id.'
-            ids.add(key)
-            if segment['category_id'] not in known:
-                yield (
-                    f'{where} has the unknown category '
-                    f'{segment["category_id"]}. Correct it, or add it to '
-                    'categories.'
-                )
-    for image in annotated.keys() - images.keys():
-        yield (
-            f'{path}: image {image} is annotated, but not listed in '
-            'images. Delete its annotation.'
-        )
-    for image in images if is_panoptic else ():
-        if annotated[image] != 1:
-            yield (
-                f'{path}: image {image} has {annotated[image]} '
-                'annotations in place of one. Is the file complete?'
-            )
-
-
-def _compare_classes(
-    dataset: CocoDataset, categories: list[dict]
-) -> Iterator[str]:
-    """Compare the classes of the config with those of the file."""
-    found = {c['name']: c for c in categories}
-    things = dataset.metainfo.get('thing_classes')
-    for name in dataset.metainfo['classes']:
-        if name not in found:
-            yield (
-                f'{dataset.ann_file} has no category named {name!r}. Is '
-                'it the file of this dataset? Else list the classes of '
-                'your data in metainfo=dict(classes=...).'
-            )
-        elif things and bool(found[name]['isthing']) != (name in things):
-            yield (
-                f'{dataset.ann_file}: category {name!r} is a thing in one '
-                'of file and config, and stuff in the other. Correct '
-                'isthing, or thing_classes and stuff_classes in metainfo.'
+                f'{dataset.ann_file}: the file {path} is that of '
+                f'{count} frames. Give every frame its own.'
             )
