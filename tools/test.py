@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from projects.maxtron.engine import (
+    CheckpointError,
     explain_unknown_arguments,
     load_checkpoint_checked,
 )
@@ -52,8 +53,10 @@ def main() -> None:
     with explain_unknown_arguments(cfg):
         runner: Runner = build_runner(cfg)
         try:
-            load_checkpoint_checked(runner.model, args.checkpoint)
-        except (FileNotFoundError, ValueError) as error:
+            load_checkpoint_checked(
+                runner.model, args.checkpoint, config=cfg.filename
+            )
+        except CheckpointError as error:
             sys.exit(f'error: {error}')
         runner.logger.info(f'Testing {args.checkpoint}')
         if args.out:

@@ -1,9 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Train a model."""
 
+import sys
 from argparse import ArgumentParser, Namespace
 
-from projects.maxtron.engine import explain_unknown_arguments
+from projects.maxtron.engine import (
+    CheckpointError,
+    check_start_checkpoints,
+    explain_unknown_arguments,
+)
 
 import torch
 from mmengine.config import Config
@@ -110,10 +115,24 @@ def main() -> None:
     args = parse_args(parser)
     cfg = read_config(parser, args)
     apply_args(parser, args, cfg)
+    try:
+        check_start_checkpoints(cfg)
+        train(cfg, args.resume == 'auto')
+    except CheckpointError as error:
+        sys.exit(f'error: {error}')
+
+
+def train(cfg: Config, auto_resume: bool) -> None:
+    """Build the runner and train.
+
+    Args:
+        cfg (Config): Config of the run.
+        auto_resume (bool): Whether to resume if there is a checkpoint.
+    """
     with explain_unknown_arguments(cfg):
         runner: Runner = build_runner(cfg)
         runner.logger.info(batch_facts(cfg, runner.world_size))
-        if args.resume == 'auto' and not cfg.resume:
+        if auto_resume and not cfg.resume:
             runner.logger.info(
                 f'Nothing to resume in {cfg.work_dir}: the run starts anew, '
                 f'from {cfg.get("load_from") or "random weights"}.'

@@ -185,13 +185,23 @@ def test_class_names(small, inferencer):
 
 def test_checkpoint_that_does_not_fit(small, tmp_path):
     config, _ = small
-    for name, cfg in (
-        ('classes', model_cfg(num_classes=5, num_queries=4)),
-        ('baseline', model_cfg('tube-link_r50', 40)),
+    for name, cfg, words in (
+        (
+            'classes',
+            model_cfg(num_classes=5, num_queries=4),
+            'of another shape, first: size mismatch for head.segmenter',
+        ),
+        (
+            'baseline',
+            model_cfg('tube-link_r50', 40),
+            'missing, first: head.segmenter.pixel_decoder.',
+        ),
     ):
         checkpoint = write_checkpoint(tmp_path / f'{name}.pth', cfg)
-        with pytest.raises(ValueError, match='(?i)checkpoint'):
+        with pytest.raises(ValueError) as error:
             MaXTronInferencer(config, str(checkpoint), device='cpu')
+        assert f'{checkpoint} does not fit MaXTron' in str(error.value)
+        assert words in str(error.value)
     checkpoint = write_checkpoint(
         tmp_path / 'names.pth',
         Config.fromfile(config).model,

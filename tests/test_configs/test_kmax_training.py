@@ -7,7 +7,7 @@ import json
 import re
 
 from projects.maxtron.engine import WarmupPolyLR
-from projects.maxtron.engine.checkpoint import check_initial_weights
+from projects.maxtron.engine.checkpoint import load_initial_weights
 
 import numpy as np
 import pytest
@@ -181,7 +181,7 @@ def test_image_models_are_those_that_video_models_start_from(
     if '_wc_' not in name:
         return
     video = build_meta(load_maxtron(config.split('_')[1]).model)
-    check_initial_weights(video, dict(state_dict=model.state_dict()), config)
+    load_initial_weights(video, dict(state_dict=model.state_dict()), config)
     shapes = {k: v.shape for k, v in video.state_dict().items()}
     assert image.keys() <= shapes.keys()
     assert all(

@@ -6,7 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from projects.maxtron.engine.checkpoint import check_initial_weights
+from projects.maxtron.engine.checkpoint import load_initial_weights
 
 import pytest
 import torch
@@ -86,7 +86,7 @@ def test_first_stage_fills_all_but_the_tracker(name, build_meta):
     cfg = load(FIRST[name])
     model, source = (build_meta(x.model) for x in (cfg, first_stage(cfg)[0]))
     state = source.state_dict()
-    check_initial_weights(model, dict(state_dict=state), cfg.load_from)
+    load_initial_weights(model, dict(state_dict=state), cfg.load_from)
     left = {
         key
         for key, value in model.state_dict().items()

@@ -6,7 +6,7 @@ import logging
 import re
 from pathlib import Path
 
-from projects.maxtron.engine.checkpoint import check_initial_weights
+from projects.maxtron.engine.checkpoint import load_initial_weights
 
 import numpy as np
 import pytest
@@ -145,7 +145,7 @@ def test_coco_checkpoint_fills_all_but_new_modules(
     file, saved = coco_checkpoint
     model = MODELS.build(load(path).model)
     # half of the weights and more: enough to begin a training
-    check_initial_weights(model, torch.load(file), file)
+    load_initial_weights(model, torch.load(file), file)
     state = model.state_dict()
     for value in state.values():
         value.fill_(float('nan') if value.is_floating_point() else -1)

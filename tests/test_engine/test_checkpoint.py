@@ -1,17 +1,22 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Checkpoints that do not fill the model are refused, with the reason."""
 
+import logging
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 from projects.maxtron.engine import InitialWeightsHook, load_checkpoint_checked
-from projects.maxtron.engine.checkpoint import check_initial_weights
+from projects.maxtron.engine.checkpoint import load_initial_weights
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from torch import nn
 
 from tests.offline import KINDS, offline_model
+
+ROOT = Path(__file__).parents[2]
 
 
 class Renaming(nn.Module):
@@ -114,14 +119,10 @@ def test_known_origins_are_named(save, key, words):
     assert words in str(error.value)
 
 
-def test_files_that_are_no_checkpoint(save, tmp_path):
+def test_files_without_weights(save):
     model = Renaming()
     with pytest.raises(FileNotFoundError, match='Checkpoint not found: no'):
         load_checkpoint_checked(model, 'no.pth')
-    path = tmp_path / 'page.pth'
-    path.write_text('<html>404</html>')
-    with pytest.raises(ValueError, match='cannot be read as a PyTorch'):
-        load_checkpoint_checked(model, str(path))
     with pytest.raises(ValueError, match='has no weights'):
         load_checkpoint_checked(model, save(dict(state_dict={})))
     with pytest.raises(ValueError, match='holds a list'):
@@ -195,7 +196,7 @@ def stages(request):
 def test_heads_of_a_tracker_begin_as_those_of_the_segmenter(stages):
     weights, models = stages
     model = models['offline']
-    state = check_initial_weights(model, dict(state_dict=weights), 'x.pth')
+    state = load_initial_weights(model, dict(state_dict=weights), 'x.pth')
     missing, _ = model.load_state_dict(state, strict=False)
     assert missing and all(key.startswith('head.tracker.') for key in missing)
     for key, value in model.state_dict().items():
@@ -232,7 +233,7 @@ def test_frozen_weights_must_be_there(stages, change, words, part):
         match=f'(?s)x.pth does not fill backbone, .*{words}.*Set load_from'
         '.* near-online',
     ):
-        check_initial_weights(
+        load_initial_weights(
             models['offline'], dict(state_dict=weights), 'x.pth'
         )
 
@@ -245,7 +246,7 @@ def test_second_stage_from_an_image_model():
         if 'tracker' not in key and 'temporal' not in key
     }
     with pytest.raises(ValueError, match='(?s)missing, first: .*temporal'):
-        check_initial_weights(
+        load_initial_weights(
             offline_model('vis'), dict(state_dict=weights), 'coco.pth'
         )
 
@@ -256,7 +257,7 @@ def test_prediction_with_a_near_online_checkpoint(stages, save):
     with pytest.raises(
         ValueError,
         match=r'near-online: it has no cross-clip tracker \(\d+ weights .*'
-        "load_from.*mode='video'",
+        'load_from.*mode=\'video\'.*the "nearonline" config of the same',
     ):
         load_checkpoint_checked(models['offline'], path)
     load_checkpoint_checked(models['video'], path)
@@ -283,3 +284,27 @@ def test_frozen_weights_that_nobody_loaded(stages):
     hook.before_train(runner)
     runner.model = Renaming()  # is trained as a whole
     InitialWeightsHook().before_train(runner)
+
+
+def test_offline_checkpoint_in_a_near_online_model(save):
+    """The log names the config to predict offline with."""
+    path = save(dict(state_dict=offline_model('vis').state_dict()))
+    model = offline_model('vis', 'nearonline')
+    folder = ROOT / 'configs/maxtron/synthetic'
+    (config,) = folder.glob('*-nearonline_tube-link_tiny_*_synthetic-vis.py')
+    (offline,) = folder.glob('*-offline_tube-link_tiny_*_synthetic-vis.py')
+    logged = []
+    handler = logging.Handler()
+    handler.emit = lambda record: logged.append(record.getMessage())
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    load_checkpoint_checked(model, path, config=str(config))
+    logger.removeHandler(handler)
+    (line,) = [text for text in logged if 'is offline' in text]
+    assert 'it has a cross-clip tracker' in line
+    assert line.endswith(f'to predict offline, use {offline}.')
+    with pytest.raises(ValueError, match=re.escape(str(config))):
+        path = save(dict(state_dict=model.state_dict()))
+        load_checkpoint_checked(
+            offline_model('vis', mode='offline'), path, config=str(offline)
+        )

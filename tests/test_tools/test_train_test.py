@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.damaged_checkpoints import write_damaged
+
 ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name('toy_config.py')
 VIDEO_KMAX = (
@@ -186,6 +188,31 @@ def test_checkpoint_of_another_model_is_refused(run_here, tmp_path):
     end, _ = run_here('test.py', CONFIG, 'other.pth')
     assert end.code.startswith('error: other.pth does not fit ToyModel as')
     assert '0 of 4 weights match' in end.code
+
+
+@pytest.mark.parametrize(
+    'command, arguments, words',
+    [
+        (
+            'train.py',
+            ('--cfg-options', 'load_from={}'),
+            'load_from of the config: {} cannot be read',
+        ),
+        ('train.py', ('--resume', '{}'), 'Cannot resume: {} cannot be read'),
+        ('test.py', ('{}',), '{} cannot be read'),
+        ('model_converters/publish_model.py', ('{}', 'out.pth'), '{} cannot'),
+    ],
+)
+def test_damaged_checkpoint_is_refused(
+    run_here, tmp_path, command, arguments, words
+):
+    path = tmp_path / 'my run, half.pth'
+    write_damaged(path, 'half')
+    config = () if 'publish' in command else (CONFIG,)
+    arguments = [argument.format(path) for argument in arguments]
+    end, _ = run_here(command, *config, *arguments)
+    assert end.code.startswith(f'error: {words.format(path)}')
+    assert not (tmp_path / 'out.pth').exists()
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,16 @@ python tools/model_converters/publish_model.py IN_FILE OUT_FILE [--half]
 
 import argparse
 import os
+import sys
 
+from projects.maxtron.engine import (
+    CheckpointError,
+    get_weights,
+    read_checkpoint,
+)
 from projects.maxtron.utils import atomic_path
 
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader
 
 KEPT_META = ('dataset_meta', 'seed', 'iter', 'mmengine_version')
 
@@ -30,12 +35,17 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    checkpoint = CheckpointLoader.load_checkpoint(args.in_file, 'cpu')
+    try:
+        checkpoint = read_checkpoint(args.in_file)
+        weights = get_weights(checkpoint, args.in_file)
+    except CheckpointError as error:
+        sys.exit(f'error: {error}')
     state = {
         key: value.half() if args.half and value.is_floating_point() else value
-        for key, value in checkpoint['state_dict'].items()
+        for key, value in weights.items()
     }
-    meta = {k: v for k, v in checkpoint['meta'].items() if k in KEPT_META}
+    meta = checkpoint.get('meta') or {}
+    meta = {k: v for k, v in meta.items() if k in KEPT_META}
     with atomic_path(args.out_file) as part:
         torch.save(dict(meta=meta, state_dict=state), part)
     size = os.path.getsize(args.out_file) / 1e6

@@ -306,7 +306,9 @@ def _build_model(
             'the masks mean nothing.'
         )
     else:
-        meta = load_checkpoint_checked(model, checkpoint)
+        meta = load_checkpoint_checked(
+            model, checkpoint, config=config.filename
+        )
     model.dataset_meta = meta.get('dataset_meta') or _config_meta(config)
     classes = model.dataset_meta.get('classes') or ()
     num_classes = model.head.segmenter.num_classes

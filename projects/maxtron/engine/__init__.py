@@ -2,24 +2,30 @@
 """What the MMEngine runner lacks: hooks, and checks of what users give it."""
 
 from .checkpoint import load_checkpoint_checked
+from .checkpoint_file import CheckpointError, get_weights, read_checkpoint
 from .config import load_config, merge_cfg_options
 from .hooks import BroadcastBuffersHook, InitialWeightsHook, RNGStateHook
 from .launch import prepare_cpu_launch
 from .optimizers import SeparateMultOptimWrapperConstructor
 from .option_action import OptionAction
 from .schedulers import WarmupPolyLR
+from .start_checkpoints import check_start_checkpoints
 from .unknown_arguments import explain_unknown_arguments
 
 __all__ = [
     'BroadcastBuffersHook',
+    'CheckpointError',
     'InitialWeightsHook',
     'OptionAction',
     'RNGStateHook',
     'SeparateMultOptimWrapperConstructor',
     'WarmupPolyLR',
+    'check_start_checkpoints',
     'explain_unknown_arguments',
+    'get_weights',
     'load_checkpoint_checked',
     'load_config',
     'merge_cfg_options',
     'prepare_cpu_launch',
+    'read_checkpoint',
 ]

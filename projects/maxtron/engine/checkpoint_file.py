@@ -1,0 +1,144 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Reads checkpoint files and explains why one cannot be read."""
+
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor
+
+_AGAIN = 'Download or copy it again.'
+_LFS = b'version https://git-lfs'
+_ZIP, _PICKLE = b'PK\x03\x04', b'\x80'  # PyTorch's formats since 1.6, before
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be used; the message is meant for the user."""
+
+
+class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
+    """A checkpoint does not exist."""
+
+
+def read_checkpoint(path: str, map_location: str = 'cpu') -> dict:
+    """Read a checkpoint into memory.
+
+    MMEngine reads it: in PyTorch's safe mode (``weights_only``) first; with
+    ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the environment, only in that.
+
+    Args:
+        path (str): A file, or a URL that MMEngine can read.
+        map_location (str): Where to load the weights to. Defaults to 'cpu'.
+
+    Returns:
+        dict: Content of the file.
+
+    Raises:
+        CheckpointNotFoundError: The file does not exist.
+        CheckpointError: The file is damaged or not a checkpoint, or cannot
+            be downloaded.
+    """
+    path = str(path)
+    is_url = '://' in path
+    if not is_url:
+        _check_file(Path(path).expanduser())
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(
+            path, map_location=map_location, logger='silent'
+        )
+    except Exception as error:  # unpickling may raise anything
+        reason = f'{type(error).__name__}: {_first_line(error)}'
+        if is_url:
+            raise CheckpointError(
+                f'{path} cannot be downloaded or read ({reason}). Without a '
+                'network, copy the file to this machine and name its path '
+                'instead.'
+            ) from error
+        raise CheckpointError(
+            f'{path} cannot be read as a PyTorch checkpoint: {reason} {_AGAIN}'
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(
+            f'{path} holds a {type(checkpoint).__name__}; a checkpoint is a '
+            'dict with a "state_dict".'
+        )
+    return checkpoint
+
+
+def get_weights(checkpoint: dict, path: str) -> dict[str, Tensor]:
+    """Take the weights out of a checkpoint.
+
+    Args:
+        checkpoint (dict): Content of the file.
+        path (str): Its path, for the message.
+
+    Returns:
+        dict[str, Tensor]: Weights by key, without the prefix 'module.' of
+        distributed wrappers.
+
+    Raises:
+        CheckpointError: There are no weights.
+    """
+    weights = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
+    if isinstance(weights, Mapping):
+        weights = {
+            re.sub(r'^module\.', '', key): value
+            for key, value in weights.items()
+            if isinstance(value, Tensor)
+        }
+    if not weights:
+        raise CheckpointError(
+            f'{path} has no weights: expected a dict of tensors '
+            'under "state_dict".'
+        )
+    return weights
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a file that PyTorch would not read, or not as it was written."""
+    if not path.exists():
+        raise CheckpointNotFoundError(f'Checkpoint not found: {path}')
+    damage = _find_damage(path)
+    if damage is not None:
+        raise CheckpointError(
+            f'{path} cannot be read as a PyTorch checkpoint: {damage}'
+        )
+
+
+def _find_damage(path: Path) -> str | None:
+    """Tell what is wrong with a file, by its first bytes and check sums.
+
+    PyTorch reads changed bytes of a tensor without an error, so the check
+    sums of the archive are compared.
+    """
+    if path.is_dir():
+        return 'it is a folder. Name a file in it.'
+    with path.open('rb') as file:
+        head = file.read(512)
+    if not head:
+        return f'it is empty (0 bytes). {_AGAIN}'
+    if head.lstrip(b'\xef\xbb\xbf \r\n\t').startswith(b'<'):
+        return (
+            'it is a web page, probably one about the checkpoint or about an '
+            'error. Download the file itself.'
+        )
+    if head.startswith(_LFS):
+        return 'it is a pointer of Git LFS. Run "git lfs pull".'
+    if head.startswith(_ZIP):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+        except (zipfile.BadZipFile, EOFError) as error:
+            return f'it is incomplete ({_first_line(error)}). {_AGAIN}'
+        if damaged is not None:
+            return f'the check sum of its part "{damaged}" is wrong. {_AGAIN}'
+    elif not head.startswith(_PICKLE):
+        return f'it begins with {head[:8]!r}. {_AGAIN}'
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of an error message."""
+    return (str(error).splitlines() or ['no message'])[0]

@@ -1,0 +1,224 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Explains how a checkpoint fits a model."""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+Origins = tuple[tuple[str, str], ...]
+
+_CONVERTER = 'tools/model_converters/reference_to_maxtron.py'
+# The first pattern that matches a key of the checkpoint tells its origin.
+FOREIGN: Origins = (
+    (
+        r'^panoptic_head\.pixel_decoder\.encoder\.layers\.\d+\.attentions\.',
+        'a checkpoint of the reference code (MMDetection 2.x); convert it: '
+        f'python {_CONVERTER} SRC DST',
+    ),
+    (
+        r'^sem_seg_head\.(pixel_decoder|predictor)\._',
+        'a (Video-)kMaX of the reference code or its COCO training '
+        f'(Detectron2); convert it: python {_CONVERTER} SRC DST',
+    ),
+    (
+        r'^sem_seg_head\.',
+        'a Detectron2 checkpoint of another project (Mask2Former, DVIS), '
+        'which cannot be converted',
+    ),
+    (
+        r'^(stem\.conv1|res\d|downsample_layers)\.',
+        'a backbone alone; convert it '
+        f'(python {_CONVERTER} SRC DST) and name the result in '
+        'init_cfg of model.backbone',
+    ),
+)
+ORIGINS: Origins = (
+    *FOREIGN,
+    (
+        r'^(panoptic_head|track_head)\.pixel_decoder\.',
+        'a Mask2Former of MMDetection 3.x, which initialises a training (set '
+        'load_from in the config) and cannot be tested by itself',
+    ),
+)
+
+
+class KeyReport(NamedTuple):
+    """How the keys of a checkpoint fit a model.
+
+    Attributes:
+        missing_keys (list[str]): Keys of the model only.
+        unexpected_keys (list[str]): Keys of the checkpoint only.
+        mismatched_keys (dict[str, str]): PyTorch's sentence on the shapes,
+            by the key of a weight whose shape differs.
+    """
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+    mismatched_keys: dict[str, str]
+
+    @property
+    def num_unfilled(self) -> int:
+        """Number of weights of the model that the checkpoint does not fill."""
+        return len(self.missing_keys) + len(self.mismatched_keys)
+
+    def lines(self) -> list[str]:
+        """One indented line for each kind of key, with the first key."""
+        kinds: tuple[tuple[str, Sequence[str]], ...] = (
+            ('missing', self.missing_keys),
+            ('of another shape', list(self.mismatched_keys.values())),
+            ('unexpected', self.unexpected_keys),
+        )
+        return [
+            f'  {len(keys)} {title}, first: {keys[0].strip()}'
+            for title, keys in kinds
+            if keys
+        ]
+
+
+def keys_inside(parts: Sequence[str], keys: Iterable[str]) -> list[str]:
+    """Select the keys that belong to given sub-modules.
+
+    Args:
+        parts (Sequence[str]): Names of sub-modules.
+        keys (Iterable[str]): Keys of a state dict.
+
+    Returns:
+        list[str]: The keys of these sub-modules.
+    """
+    prefixes = tuple(f'{part}.' for part in parts)
+    return [key for key in keys if key.startswith(prefixes)]
+
+
+def find_origin(weights: Iterable[str], origins: Origins) -> str | None:
+    """Guess the code base of a checkpoint by its key names.
+
+    Args:
+        weights (Iterable[str]): Keys of the checkpoint.
+        origins (Origins): Patterns of keys, with what they tell.
+
+    Returns:
+        str | None: What the checkpoint is and how to use it; None if no
+        pattern matches.
+    """
+    keys = list(weights)
+    for pattern, origin in origins:
+        if any(re.match(pattern, key) for key in keys):
+            return origin
+    return None
+
+
+def explain_mismatch(
+    model: nn.Module,
+    path: str,
+    weights: dict[str, Tensor],
+    report: KeyReport,
+    origins: Origins = ORIGINS,
+) -> str:
+    """Explain why a checkpoint does not fit and how to fix it.
+
+    Args:
+        model (nn.Module): The model.
+        path (str): Path of the checkpoint.
+        weights (dict[str, Tensor]): Its weights.
+        report (KeyReport): Comparison of both.
+        origins (Origins): Code bases that the checkpoint may be from.
+
+    Returns:
+        str: The explanation, of several lines.
+    """
+    total = len(model.state_dict())
+    lines = [
+        f'{path} does not fit {type(model).__name__} as configured: '
+        f'{total - report.num_unfilled} of {total} weights match.',
+        *report.lines(),
+    ]
+    origin = find_origin(weights, origins)
+    if origin is not None:
+        lines.append(f'This looks like {origin}.')
+    elif report.num_unfilled > total / 2:
+        parts = sorted(set(key.split('.')[0] for key in weights))
+        lines.append(
+            'This looks like a checkpoint of another architecture, '
+            f'with the parts {", ".join(parts)}.'
+        )
+    else:
+        lines.append(
+            'Was it trained with another config (backbone, number '
+            'of classes or layers)?'
+        )
+    return '\n'.join(lines)
+
+
+def explain_frozen(path: str, frozen: Sequence[str], report: KeyReport) -> str:
+    """Explain which frozen weights a checkpoint does not have.
+
+    Args:
+        path (str): Path of the checkpoint.
+        frozen (Sequence[str]): Names of the frozen sub-modules.
+        report (KeyReport): Their missing and mismatched keys.
+
+    Returns:
+        str: The explanation, of several lines.
+    """
+    return '\n'.join(
+        [
+            f'{path} does not fill {", ".join(frozen)}, which '
+            'model.freeze_segmenter=True keeps as they are loaded:',
+            *report.lines(),
+            'Set load_from to a checkpoint of the first stage: of the '
+            'near-online config of this backbone, this segmenter and these '
+            'classes. Or train everything: model.freeze_segmenter=False.',
+        ]
+    )
+
+
+def new_modules(model: nn.Module, new_keys: Collection[str]) -> list[str]:
+    """Name the largest modules that a checkpoint has no weight of.
+
+    Args:
+        model (nn.Module): The model.
+        new_keys (Collection[str]): Keys that the checkpoint does not fill.
+
+    Returns:
+        list[str]: Names of modules or weights, in the order of the model.
+    """
+    keys = model.state_dict().keys()
+    loaded = {
+        '.'.join(key.split('.')[:depth])
+        for key in keys - set(new_keys)
+        if 'num_batches_tracked' not in key
+        for depth in range(1, key.count('.') + 2)
+    }
+    names = {}
+    for key in keys:
+        if key not in new_keys:
+            continue
+        name, *rest = key.split('.')
+        while name in loaded:
+            name = f'{name}.{rest.pop(0)}'
+        names[name] = None
+    return list(names)
+
+
+def sibling_config(config: str | None, mode: str) -> str:
+    """Name the config of the same model in the other mode.
+
+    Args:
+        config (str, optional): Path of a config.
+        mode (str): 'offline' or 'nearonline'.
+
+    Returns:
+        str: Path of the config next to it; a description if there is none.
+    """
+    if config is not None:
+        path = Path(config)
+        algorithm, *model = path.stem.split('_')[:3]
+        name = '_'.join([f'{algorithm.partition("-")[0]}-{mode}', *model])
+        dataset = path.stem.rpartition('_')[2]
+        found = sorted(path.parent.glob(f'{name}_*_{dataset}.py'))
+        if found:
+            return str(found[0])
+    return f'the "{mode}" config of the same segmenter, backbone and dataset'

@@ -1,0 +1,140 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Checks the checkpoints that a training starts from."""
+
+import os
+import re
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.runner import find_latest_checkpoint
+
+from .checkpoint_file import (
+    CheckpointError,
+    CheckpointNotFoundError,
+    get_weights,
+    read_checkpoint,
+)
+from .config_keys import walk_config
+
+_HINT = (
+    'The README next to the config says how to get initial weights; '
+    '--cfg-options load_from=FILE takes others, and load_from=None begins '
+    'without (then see to the backbone with model.backbone.init_cfg).'
+)
+# What MMEngine's runner reads of a checkpoint that it resumes from.
+_TRAINING_STATE = ('meta', 'optimizer', 'message_hub')
+
+
+def check_start_checkpoints(cfg: Config) -> None:
+    """Read all checkpoints that a training starts from, before it is built.
+
+    These are ``load_from`` or the checkpoint to resume from, and those of
+    every ``init_cfg`` of the model. Only the first process of a machine
+    checks them.
+
+    Args:
+        cfg (Config): Config of the training.
+
+    Raises:
+        CheckpointError: A checkpoint is missing, damaged or of another kind.
+            The message names the key of the config.
+    """
+    if int(os.environ.get('LOCAL_RANK', 0)):
+        return
+    path = cfg.get('load_from')
+    if cfg.get('resume'):
+        if path:
+            _check_resume(path)
+        else:
+            _check_auto_resume(cfg.work_dir)
+    elif path:
+        check_load_from(path)
+    for key, node in walk_config(cfg.model.to_dict(), 'model.'):
+        if key.endswith('.checkpoint') and node.get('type') == 'Pretrained':
+            _check_weights(key, node['checkpoint'])
+
+
+def check_load_from(path: str) -> None:
+    """Check the weights that a training is to start from.
+
+    Args:
+        path (str): ``load_from`` of the config.
+
+    Raises:
+        CheckpointError: The checkpoint is missing, damaged or has no
+            weights.
+    """
+    try:
+        _check_weights('load_from of the config', path)
+    except CheckpointNotFoundError as error:
+        raise CheckpointNotFoundError(
+            f'load_from of the config is {path}, which does not exist. {_HINT}'
+        ) from error
+
+
+def _check_weights(key: str, path: str) -> None:
+    """Read the weights that a key of the config names."""
+    try:
+        get_weights(read_checkpoint(path), path)
+    except CheckpointError as error:
+        raise type(error)(f'{key}: {error}') from error
+
+
+def _check_resume(path: str) -> None:
+    """See that a checkpoint has the state of a training."""
+    try:
+        content = read_checkpoint(path)
+    except CheckpointError as error:
+        raise type(error)(f'Cannot resume: {error}') from error
+    missing = [key for key in _TRAINING_STATE if key not in content]
+    if missing:
+        raise CheckpointError(
+            f'Cannot resume: {path} has no {", ".join(missing)}, so it is not '
+            'a checkpoint that a training saved. To start from its weights, '
+            f'use --cfg-options load_from={path} instead.'
+        )
+
+
+def _check_auto_resume(work_dir: str) -> None:
+    """Check the newest checkpoint of a work folder, if it has one.
+
+    If the newest is damaged, the message names the newest one that is good.
+    """
+    newest = find_latest_checkpoint(work_dir)
+    if newest is None:
+        return
+    try:
+        if not newest:
+            raise CheckpointError(
+                f'Cannot resume: {work_dir}/last_checkpoint is empty.'
+            )
+        _check_resume(newest)
+    except CheckpointError as error:
+        good = _newest_good(Path(work_dir), Path(newest))
+        advice = (
+            f'The newest good checkpoint is {good}: resume from it with '
+            f'--resume {good}'
+            if good
+            else f'No other checkpoint of {work_dir} is good: start anew '
+            'with another --work-dir.'
+        )
+        raise CheckpointError(f'{error} {advice}') from error
+
+
+def _newest_good(folder: Path, damaged: Path) -> Path | None:
+    """Find the newest checkpoint that a training can be resumed from."""
+    found = [p for p in folder.glob('*.pth') if re.search(r'_\d+$', p.stem)]
+    for path in sorted(found, key=_number, reverse=True):
+        if path.resolve() == damaged.resolve():
+            continue
+        try:
+            _check_resume(str(path))
+        except CheckpointError:
+            continue
+        return path
+    return None
+
+
+def _number(path: Path) -> int:
+    """Number of the epoch or the iteration in the name of a checkpoint."""
+    return int(path.stem.rpartition('_')[2])
