@@ -194,7 +194,7 @@ def test_checkpoint_that_does_not_fit(small, tmp_path):
         (
             'baseline',
             model_cfg('tube-link_r50', 40),
-            'missing, first: head.segmenter.pixel_decoder.',
+            'another architecture, with the parts backbone, head',
         ),
     ):
         checkpoint = write_checkpoint(tmp_path / f'{name}.pth', cfg)
