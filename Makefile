@@ -39,7 +39,7 @@ INPUT := $(if $(VIDEO),$(VIDEO),$(HELD_OUT))
 # and what is drawn, by kind
 DEMO_VIDEO = $(OUT)/$(basename $(notdir $(INPUT)))_$(1).mp4
 
-.PHONY: help setup demo demo-instances demo-panoptic test lint check clean-setup
+.PHONY: help setup demo demo-instances demo-panoptic test lint docs check clean-setup
 
 help:
 	@echo 'make demo             tracked instances, and things and stuff, on a held-out'
@@ -47,7 +47,8 @@ help:
 	@echo 'make demo VIDEO=path  the same on a video of yours, without measuring'
 	@echo 'make demo-instances, make demo-panoptic (also with VIDEO=): half of that'
 	@echo 'make test             the test suite'
-	@echo 'make lint             style of the code'
+	@echo 'make lint             style and types of the code'
+	@echo 'make docs             a site of the pages, build/site (needs requirements/docs.txt)'
 	@echo 'make check            versions, MMCV, device, and remedies'
 	@echo 'make setup            only the environment, which the others make when needed'
 	@echo 'make clean-setup      remove the environment ($(VENV))'
@@ -125,6 +126,13 @@ test: $(STAMP)
 
 lint: $(STAMP)
 	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+# The site mirrors the repository, so that links to configs and code work.
+docs: $(STAMP)
+	@rm -rf build/site-source && mkdir -p build/site-source
+	@cp -r *.md LICENSE CITATION.cff docs configs projects build/site-source
+	@$(RUN) -m mkdocs build --strict
 
 check: $(STAMP)
 	@$(RUN) tools/misc/check_env.py

@@ -68,8 +68,7 @@ def has_compiled_operators() -> bool:
         if error.name != 'mmcv':
             raise
         raise ImportError(
-            'MMCV is not installed. Run "make test", which sets up .venv, or '
-            'see "Installation" in README.md.'
+            'MMCV is not installed. Run "make setup", or see docs/install.md.'
         ) from error
 
 

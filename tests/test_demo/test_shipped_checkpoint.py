@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The checkpoints in the repository do what the README states."""
+"""The checkpoints in the repository score what docs/synthetic.md states."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.models import ROOT, build
 
 
 class Shipped(NamedTuple):
-    """A checkpoint, how it is tested, and its rows in the README."""
+    """A checkpoint, how it is tested, and its rows in docs/synthetic.md."""
 
     name: str
     segmenter: str
@@ -38,16 +38,16 @@ class Shipped(NamedTuple):
         return ROOT / 'demo' / self.name
 
     def stated(self, row):
-        """A row of the table of the README."""
+        """A row of the tables of docs/synthetic.md."""
         line = re.search(
             rf'^\| {row} \|(.*)\|$',
-            (ROOT / 'README.md').read_text(),
+            (ROOT / 'docs/synthetic.md').read_text(),
             re.MULTILINE,
         )
         return [float(value) for value in line[1].split('|')]
 
     def evaluate(self, checkpoint, data_root, work_dir):
-        """Metrics by the command of the README."""
+        """Metrics by the command of docs/synthetic.md."""
         root = f'{data_root}/{self.data[1]}'
         command = [
             sys.executable,
