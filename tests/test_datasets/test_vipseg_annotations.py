@@ -104,7 +104,10 @@ def first_segment(content):
             lambda c: first_segment(c).update(category_id=124),
             'landscape, frame 00000.png, segment .* unknown category 124',
         ),
-        (lambda c: first_segment(c).update(id=0), "the field 'id' is 0, which is no id of a segment"),
+        (
+            lambda c: first_segment(c).update(id=0),
+            "the field 'id' is 0, which is no id of a segment",
+        ),
         (lambda c: first_segment(c).update(id=1 << 24), 'no id of a segment'),
         (
             lambda c: first_segment(c).pop('category_id'),
@@ -148,7 +151,10 @@ def first_segment(content):
             lambda c: c['annotations'].pop(1),
             'video portrait: the video has no annotations',
         ),
-        (lambda c: c['videos'].pop(1), 'portrait: the video has annotations, but is not'),
+        (
+            lambda c: c['videos'].pop(1),
+            'portrait: the video has annotations, but is not',
+        ),
         (
             lambda c: c['videos'].append(c['videos'][0]),
             'landscape: another video has the same video_id',
@@ -161,7 +167,10 @@ def first_segment(content):
             lambda c: c['videos'][1]['images'][3].update(width=65),
             'portrait: .*00000.png is 96 x 64 .*00003.png is 96 x 65',
         ),
-        (lambda c: c['videos'][1].update(images=[]), 'portrait: the video has no frames'),
+        (
+            lambda c: c['videos'][1].update(images=[]),
+            'portrait: the video has no frames',
+        ),
         (lambda c: c['videos'].clear(), 'lists no videos'),
         (lambda c: c.pop('categories'), "the field 'categories' is missing"),
         (
@@ -213,7 +222,10 @@ def test_wrong_arguments(root, own_root):
             )
     for text, message in (
         ('', 'lists no videos'),
-        ('portrait\nportrait\n', 'line 2: video portrait is listed before, in line 1'),
+        (
+            'portrait\nportrait\n',
+            'line 2: video portrait is listed before, in line 1',
+        ),
         ('portrait\nnone\n', 'lists the video none, but'),
     ):
         (own_root / 'train.txt').write_text(text)

@@ -18,8 +18,8 @@ import numpy as np
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from ..evaluation.submission import SegmentWriter, submission_categories
-from ..structures import INSTANCE_OFFSET, PanopticMap
+from ..evaluation.submission import SegmentWriter
+from ..structures import INSTANCE_OFFSET, PanopticMap, metainfo_categories
 from ..utils import atomic_path, part_path
 from ..visualization import id_colors, to_bitmap
 
@@ -218,8 +218,8 @@ class PanopticWriter:
     The PNG files are those of a VIPSeg submission: a pixel of colour R, G, B
     has the id R + 256 G + 65536 B, which a segment keeps over the video, and
     0 is void. ``segments.json`` beside them lists all segments: ``id``,
-    ``color``, ``category_id`` (the label, from 0), ``category`` (its name),
-    ``isthing`` and, of things, ``number``: that in the drawn video.
+    ``color``, ``category_id`` (of the dataset's files), ``category`` (its
+    name), ``isthing`` and, of things, ``number``: that in the drawn video.
 
     Args:
         folder (str): Where the files go; must be empty or not there yet.
@@ -243,7 +243,7 @@ class PanopticWriter:
         json_path: str | None = None,
         name: str = 'video',
     ) -> None:
-        categories = submission_categories(dataset_meta)
+        categories = metainfo_categories(dataset_meta)
         _make_empty_folder(folder)
         self.path = folder
         self.json_path = json_path
@@ -285,7 +285,9 @@ class PanopticWriter:
             file.write(f'[\n{lines}\n]\n')
         _publish(part, self._table, exc_type)
         if self._file is not None:
-            self._file.write(']}]}\n')
+            self._file.write(
+                f']}}], "categories": {json.dumps(self._masks.categories)}}}\n'
+            )
             self._file.close()
             _publish(self._file.name, self.json_path, exc_type)
 
@@ -297,7 +299,7 @@ class PanopticWriter:
             segment = dict(
                 id=color_id,
                 color=[color_id >> shift & 255 for shift in (0, 8, 16)],
-                category_id=label,
+                category_id=self._masks.categories[label]['id'],
                 category=self._classes[label],
                 isthing=int(number > 0),
             )

@@ -87,8 +87,8 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
         )
         if missing:
             raise top.error(
-                f'no category is named {missing[0]!r}, but a class in metainfo '
-                'of the dataset is.'
+                f'no category is named {missing[0]!r}, which is a class in '
+                'metainfo of the dataset.'
             )
         names = {str(c['id']): c['name'] for c in categories}
         images = top.entries('images', 'image')

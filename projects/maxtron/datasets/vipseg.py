@@ -7,11 +7,7 @@ from mmdet.datasets import BaseVideoDataset
 from mmdet.registry import DATASETS
 from mmdet.visualization.palette import get_palette
 
-from ..structures import (
-    category_ids,
-    category_metainfo,
-    check_classes,
-)
+from ..structures import category_ids, category_metainfo, check_classes
 from .mix_info import MixInfoMixin
 from .vipseg_categories import VIPSEG_CATEGORIES
 from .vipseg_layouts import Layout720P, LayoutRaw

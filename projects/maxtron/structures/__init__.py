@@ -18,11 +18,17 @@ from .id_maps import (
     read_raw_segments,
     runs,
 )
-from .masks import MaskLike, read_polygons, to_bitmap, to_rle
 from .map_files import read_id_map, rgb_to_ids, write_id_map
+from .masks import MaskLike, read_polygons, to_bitmap, to_rle
 from .panoptic_map import INSTANCE_OFFSET, IndexMap, PanopticMap, thing_id
 from .segment_colors import SegmentColors
-from .video_names import frame_name, frame_names, restore_order, video_folder
+from .video_names import (
+    check_distinct_frames,
+    frame_name,
+    frame_names,
+    restore_order,
+    video_folder,
+)
 
 __all__ = [
     'ClipPrediction',
@@ -37,6 +43,7 @@ __all__ = [
     'category_ids',
     'category_metainfo',
     'check_classes',
+    'check_distinct_frames',
     'frame_name',
     'frame_names',
     'index_map',

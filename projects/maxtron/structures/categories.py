@@ -13,7 +13,8 @@ def check_classes(classes: Sequence[str]) -> None:
         classes (Sequence[str]): Names of the classes.
 
     Raises:
-        ValueError: If there are more than a byte can hold, or two have one name.
+        ValueError: If there are more than a byte can hold, or two have the
+            same name.
     """
     repeated = [name for name in classes if list(classes).count(name) > 1]
     if repeated:

@@ -21,8 +21,7 @@ _COLOR = Kind(
     ),
 )
 _AREA = Kind(
-    'a number of pixels or null',
-    lambda v: v is None or NUMBER.accepts(v),
+    'a number of pixels or null', lambda v: v is None or NUMBER.accepts(v)
 )
 
 

@@ -2,7 +2,7 @@
 """Names of videos and of their frames, as paths below a folder."""
 
 import os.path as osp
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..utils import natural_key
 
@@ -62,6 +62,28 @@ def frame_names(paths: Sequence[str], video_id: int | str) -> list[str]:
         root = osp.commonpath([osp.dirname(osp.abspath(p)) for p in plain])
         names = [osp.relpath(osp.abspath(p), root) for p in plain]
     return [name.replace('\\', '/') for name in names]
+
+
+def check_distinct_frames(videos: Iterable[tuple[str, Iterable[str]]]) -> None:
+    """Check that no two frames of different videos have one path.
+
+    Args:
+        videos (Iterable[tuple[str, Iterable[str]]]): Folder of each video and
+            names of its frames.
+
+    Raises:
+        ValueError: If so, such as video 'a' with frame 'b/0' and video 'a/b'
+            with frame '0'.
+    """
+    owners: dict[str, str] = {}
+    for folder, names in videos:
+        for name in names:
+            other = owners.setdefault(f'{folder}/{name}', folder)
+            if other != folder:
+                raise ValueError(
+                    f'Videos {other} and {folder} both have the frame '
+                    f'{folder}/{name}. Keep one of the two videos.'
+                )
 
 
 def restore_order(names: Sequence[str]) -> list[int]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mmengine.logging import print_log
 
 from ...json_file import ID, SIZE, Entry, index_by_id, load_json
-from ...structures import restore_order, video_folder
+from ...structures import check_distinct_frames, restore_order, video_folder
 from ...structures.panoptic_json import (
     read_categories,
     read_frames,
@@ -85,6 +85,10 @@ class Layout720P:
             raise annotations[surplus[0]].error(
                 'the video has annotations, but is not listed in videos.'
             )
+        check_distinct_frames(
+            (video_folder(name), read_frames(video, 'images', name))
+            for name, video in videos.items()
+        )
         return [
             self._read_video(name, video, annotations.get(name))
             for name, video in videos.items()

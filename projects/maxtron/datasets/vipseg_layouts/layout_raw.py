@@ -6,6 +6,7 @@ import os.path as osp
 from mmengine.fileio import get_local_path
 from PIL import Image, UnidentifiedImageError
 
+from ...structures import check_distinct_frames
 from ...utils import natural_key
 from .listing import list_frames, read_video_names
 
@@ -54,7 +55,12 @@ class LayoutRaw:
             ValueError: If images and maps do not fit each other.
         """
         names = read_video_names(self.ann_file, self.backend_args)
-        return [self._read_video(name) for name in names]
+        videos = [self._read_video(name) for name in names]
+        check_distinct_frames(
+            (video['video_id'], [i['img_id'] for i in video['images']])
+            for video in videos
+        )
+        return videos
 
     def _read_video(self, name: str) -> dict:
         """Read one video."""
