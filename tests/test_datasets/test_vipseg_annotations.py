@@ -102,7 +102,7 @@ def first_segment(content):
     [
         (
             lambda c: first_segment(c).update(category_id=124),
-            'landscape, frame 00000.png, segment .* unknown category 124',
+            'landscape, frame 00000.png, segment .* has the unknown category 124',
         ),
         (
             lambda c: first_segment(c).update(id=0),

@@ -273,7 +273,7 @@ def drop_all(files):
         (drop_gt_id, '00000001: the mask of the ground truth has ids'),
         (
             change_category,
-            'pred.json: .*segment 247812: .* is the unknown category 60',
+            'pred.json: .*segment 247812: .* has the unknown category 60',
         ),
         (
             resize_mask,

@@ -166,8 +166,9 @@ def read_segments(frame: Entry, labels: dict[str, int]) -> list[dict]:
             known = ', '.join(list(labels)[:10])
             more = ', ...' if len(labels) > 10 else ''
             raise info.error(
-                f"the field 'category_id' is the unknown category "
-                f'{category_id}. The categories of the file are {known}{more}.'
+                f'the segment has the unknown category {category_id} in the '
+                "field 'category_id'. The categories of the file are "
+                f'{known}{more}.'
             )
         area = info.optional('area', _AREA)
         area = area if isinstance(area, int) and area >= 0 else None
