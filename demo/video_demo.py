@@ -3,12 +3,12 @@
 
     python demo/video_demo.py INPUT CONFIG --checkpoint CKPT --out OUT.mp4
 
-INPUT is a video file, a folder of frames, or the number of a camera. CONFIG is
-that of a model for instances or of a panoptic one. The video is read,
+INPUT is a video file, a folder of frames, or the number of a camera. CONFIG
+belongs to a model for instances or to a panoptic one. The video is read,
 processed and written clip by clip, in memory that does not grow with its
-length. Ctrl-C ends it; what was done until then is kept. Where all of the
-video must be seen first (--mode offline; --mode video of a panoptic model),
-results come after that; --feature-cache none then keeps the memory flat.
+length. Ctrl-C ends it, and the results so far are kept. Modes that see the
+whole video first (--mode offline; --mode video of a panoptic model) give
+results after that; --feature-cache none then keeps the memory flat.
 """
 
 import argparse
@@ -17,31 +17,27 @@ import os.path as osp
 import signal
 import sys
 import time
+import warnings
 from contextlib import ExitStack, closing
 
 from projects.maxtron.apis import (
     FrameSource,
     MaXTronInferencer,
     VideoError,
+    VideoProgress,
     VideoWriter,
+    check_panoptic_outputs,
+    check_video_path,
+    is_panoptic_config,
     open_frame_source,
     open_results,
 )
+from projects.maxtron.engine import load_config
 from projects.maxtron.engine.cli import add_cfg_options
+from projects.maxtron.utils import part_path
 
 import cv2
 import torch
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 DEFAULT_FPS = 10.0
 DEFAULT_SCORE_THR = 0.3
@@ -61,17 +57,21 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument('--checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='drawn video to write (.mp4)')
+    parser.add_argument(
+        '--out',
+        help='drawn video to write (.mp4, .mov, .mkv or .webm), with the time '
+        'stamps of the input',
+    )
     parser.add_argument(
         '--out-json',
-        help='masks to write, as a YouTube-VIS submission; of a panoptic '
+        help='masks to write, as a YouTube-VIS submission; for a panoptic '
         'model the segments of --out-png, as pred.json of a VIPSeg submission',
     )
     parser.add_argument(
         '--out-png',
-        help='folder for masks, one PNG of instance ids a frame; of a '
-        'panoptic model one of segment ids R + 256 G + 65536 B, and '
-        'segments.json, which says what they are',
+        help='folder for masks, one PNG of instance ids per frame; for a '
+        'panoptic model one of segment ids R + 256 G + 65536 B, and their '
+        'table segments.json',
     )
     parser.add_argument('--show', action='store_true', help='open a window')
     parser.add_argument(
@@ -108,11 +108,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--fps',
         type=float,
-        help='frames a second of OUT; by default those of the input, or '
-        f'{DEFAULT_FPS:g} where it does not say',
+        help='constant frames per second of OUT; by default the time stamps '
+        f'of the input, or {DEFAULT_FPS:g} frames per second if it has none',
     )
     parser.add_argument(
-        '--max-frames', type=int, help='stop after so many frames'
+        '--max-frames', type=int, help='stop after this number of frames'
     )
     add_cfg_options(parser)
     args = parser.parse_args()
@@ -122,15 +122,12 @@ def parse_args() -> argparse.Namespace:
         )
     if args.max_frames is not None and args.max_frames < 1:
         parser.error('--max-frames must be at least 1')
-    if args.fps is not None and not args.fps > 0:
-        parser.error('--fps must be above 0')
-    if (
-        args.out
-        and osp.exists(args.out)
-        and osp.exists(args.input)
-        and osp.samefile(args.input, args.out)
-    ):
-        parser.error(f'--out would overwrite the input {args.input}')
+    if args.fps is not None and not 0.01 <= args.fps <= 1000:
+        parser.error('--fps must be from 0.01 to 1000')
+    try:
+        check_paths(args)
+    except ValueError as error:
+        parser.error(str(error))
     if (
         args.show
         and sys.platform == 'linux'
@@ -142,14 +139,46 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-class StopOnInterrupt:
-    """Lets Ctrl-C end the video after a frame, so that all outputs end at the
-    same one. The second Ctrl-C ends it at once, and so does the first while
-    all of the video is read for the first result."""
+def check_paths(args: argparse.Namespace) -> None:
+    """Check that the outputs are files of their own.
 
-    def __init__(self, at_end: bool) -> None:
+    Raises:
+        ValueError: If one would overwrite the input or another output, or
+            cannot be a file of its kind.
+    """
+    if args.out:
+        check_video_path(args.out)
+    files = {'--out': args.out, '--out-json': args.out_json}
+    for option, path in files.items():
+        if path and osp.isdir(path):
+            raise ValueError(f'{option} {path} is a folder: name a file')
+        if (
+            path
+            and osp.exists(path)
+            and osp.exists(args.input)
+            and osp.samefile(args.input, path)
+        ):
+            raise ValueError(f'{option} would overwrite the input {path}')
+    paths = [args.out, args.out_json, args.out_png]
+    paths = [osp.realpath(path) for path in paths if path]
+    if len(set(paths)) < len(paths):
+        raise ValueError('--out, --out-json and --out-png must differ')
+
+
+class StopOnInterrupt:
+    """Ends the video at Ctrl-C.
+
+    The first Ctrl-C lets the frame at hand be finished, so that all outputs
+    end at the same one. The second ends the program at once. So does the
+    first before any result, if all of the video is read for it.
+
+    Args:
+        results_at_end (bool): Whether all of the video is read first.
+    """
+
+    def __init__(self, results_at_end: bool) -> None:
         self.requested = False
-        self.reading = at_end
+        self.reading = results_at_end
 
     def __enter__(self) -> 'StopOnInterrupt':
         self._previous = signal.signal(signal.SIGINT, self._handle)
@@ -167,7 +196,7 @@ class StopOnInterrupt:
 
 
 class Outputs:
-    """Everything that is to be written or shown of a video."""
+    """All that is written or shown of a video; a context manager."""
 
     def __init__(
         self,
@@ -212,7 +241,8 @@ class Outputs:
         if self.video or self.args.show:
             drawn = self.inferencer.draw(frame, sample, self.score_thr)
             if self.video:
-                self.video.write(drawn)
+                times = self.source.frame_times(self.num_frames)
+                self.video.write(drawn, None if self.args.fps else times)
             if self.args.show:
                 go_on = show(drawn, self.args.wait_time)
         self.num_frames += 1
@@ -222,8 +252,15 @@ class Outputs:
         self._stack.__exit__(*exc)
 
     def paths(self) -> list[str]:
+        """List the outputs."""
         outs = (self.args.out, self.args.out_json, self.args.out_png)
         return [osp.abspath(out) for out in outs if out]
+
+    def kept(self) -> list[str]:
+        """List the files that an error has left incomplete."""
+        outs = (self.args.out, self.args.out_json)
+        parts = [osp.abspath(part_path(out)) for out in outs if out]
+        return [part for part in parts if osp.exists(part)]
 
 
 def show(frame, wait_time: float) -> bool:
@@ -233,66 +270,6 @@ def show(frame, wait_time: float) -> bool:
     return cv2.waitKey(delay) & 0xFF not in (ord('q'), 27)
 
 
-class SpeedColumn(ProgressColumn):
-    """Frames a second since the start, for results come in clips."""
-
-    def render(self, task: Task) -> Text:
-        if not task.completed or not task.elapsed:
-            return Text('')
-        return Text(f'{task.completed / task.elapsed:.1f} frames/s')
-
-
-class Bars:
-    """Progress: of the results, and before of reading all of the video."""
-
-    def __init__(
-        self,
-        source: FrameSource,
-        inferencer: MaXTronInferencer,
-        max_frames: int | None,
-    ) -> None:
-        total = source.num_frames
-        if max_frames is not None:
-            total = min(total or max_frames, max_frames)
-        self._progress = Progress(
-            TextColumn('{task.description}'),
-            BarColumn(),
-            MofNCompleteColumn(),
-            SpeedColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self._reading = None
-        name = source.name
-        if inferencer.at_end:
-            passes = inferencer.num_passes
-            self._reading = self._progress.add_task(
-                f'{name}: reading' + (' twice' if passes > 1 else ''),
-                total=total and total * passes,
-            )
-            name = f'{name}: results'
-        self._results = self._progress.add_task(
-            name, total=total, start=not inferencer.at_end
-        )
-
-    def __enter__(self) -> 'Bars':
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exc) -> None:
-        self._progress.stop()
-
-    def read(self) -> None:
-        """A frame was read."""
-        if self._reading is not None:
-            self._progress.advance(self._reading)
-
-    def result(self) -> None:
-        """A frame is done."""
-        self._progress.start_task(self._results)
-        self._progress.advance(self._results)
-
-
 def process(
     args: argparse.Namespace,
     source: FrameSource,
@@ -300,10 +277,10 @@ def process(
     outputs: Outputs,
 ) -> None:
     """Run the video through the model to the outputs."""
-    bars = Bars(source, inferencer, args.max_frames)
+    bars = VideoProgress(source, inferencer, args.max_frames)
     results = inferencer.stream(source, args.max_frames, bars.read)
     stop = StopOnInterrupt(inferencer.at_end)
-    with stop, closing(results), bars:
+    with outputs, stop, closing(results), bars:
         for frame, sample in results:
             stop.reading = False
             go_on = outputs.write(frame, sample)
@@ -328,15 +305,17 @@ def peak_memory() -> str:
 
 
 def build(args: argparse.Namespace) -> MaXTronInferencer:
-    """Build the model, or say why the config does not allow it."""
+    """Build the model, or end with the reason why the config forbids it."""
+    config = load_config(args.config, args.cfg_options)
+    if is_panoptic_config(config):
+        check_panoptic_outputs(args.out_png, args.out_json)
     try:
         return MaXTronInferencer(
-            args.config,
+            config,
             args.checkpoint,
             args.device,
-            args.cfg_options,
-            args.mode,
-            args.feature_cache,
+            mode=args.mode,
+            feature_cache=args.feature_cache,
         )
     except (TypeError, KeyError, ImportError) as error:
         # str() of a KeyError would quote the text
@@ -349,6 +328,7 @@ def build(args: argparse.Namespace) -> MaXTronInferencer:
 
 def main() -> None:
     args = parse_args()
+    warnings.formatwarning = lambda message, *_: f'note: {message}\n'
     try:
         source = open_frame_source(args.input)
         inferencer = build(args)
@@ -360,14 +340,18 @@ def main() -> None:
         sys.exit(f'error: {error}')
     start = time.perf_counter()
     try:
-        with outputs:
-            process(args, source, inferencer, outputs)
-    except VideoError as error:
-        sys.exit(
-            f'error: {error}\nThe {outputs.num_frames} frames before '
-            'are kept in the outputs with .part in their names.'
-        )
+        process(args, source, inferencer, outputs)
+    except (OSError, VideoError) as error:
+        text = f'error: {error}'
+        if kept := outputs.kept():
+            text += (
+                f'\nThe {outputs.num_frames} frames before are kept in '
+                f'{" and ".join(kept)}.'
+            )
+        sys.exit(text)
     except KeyboardInterrupt:
+        if outputs.num_frames == 0:
+            sys.exit('error: Interrupted before the first result.')
         print('Interrupted.')
     seconds = time.perf_counter() - start
     for path in outputs.paths():

@@ -2,9 +2,14 @@
 """Real footage, and small models that run on it in a moment."""
 
 from importlib.metadata import files
+from itertools import islice
 from pathlib import Path
 
+from projects.maxtron.apis import VideoWriter
+
+import av
 import cv2
+import numpy as np
 import torch
 
 from tests.models import ROOT, build
@@ -55,16 +60,19 @@ def footage(name: str) -> Path:
     return Path(path)
 
 
-def read_frames(path, max_frames: int = 10**6) -> list:
-    """Frames of a video as OpenCV decodes them."""
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    while len(frames) < max_frames:
-        ok, frame = capture.read()
-        if not ok:
-            break
-        frames.append(frame)
-    return frames
+def read_frames(path, max_frames: int | None = None) -> list:
+    """Frames of a video, BGR, as FFmpeg decodes them."""
+    with av.open(str(path)) as container:
+        frames = islice(container.decode(video=0), max_frames)
+        return [frame.to_ndarray(format='bgr24') for frame in frames]
+
+
+def write_video(path: Path, frames, fps: float = 25) -> Path:
+    """Write frames to a video file; its suffix says of which kind."""
+    with VideoWriter(str(path), fps, frames[0].shape[:2]) as writer:
+        for frame in frames:
+            writer.write(np.ascontiguousarray(frame))
+    return path
 
 
 def write_frames(folder: Path, frames: list) -> Path:

@@ -105,24 +105,55 @@ def part_path(path: str | os.PathLike) -> str:
     return f'{stem}.part{suffix}'
 
 
+class WriteError(OSError):
+    """A file cannot be written; the message names it and says why."""
+
+
+@contextmanager
+def writing(path: str | os.PathLike) -> Iterator[None]:
+    """Name a file in the errors of the block that writes it.
+
+    Args:
+        path (str | PathLike): Name of the complete file.
+
+    Raises:
+        WriteError: If the system cannot write, for instance as the disk is
+            full. Errors about other files are raised as they are.
+    """
+    try:
+        yield
+    except OSError as error:
+        names = {None, os.fspath(path), part_path(path)}
+        other = error.filename and error.filename.removeprefix('file:')
+        if isinstance(error, WriteError) or other not in names:
+            raise
+        raise WriteError(
+            f'{path} cannot be written: {error.strerror or error}.'
+        ) from error
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[str]:
-    """Let a file be written beside its place, and put it there when complete.
+    """Write a file beside its place and move it there when it is complete.
 
-    What was there before stays until then, and also if an error ends the
-    block; the file beside is then removed.
+    The file that was there before stays until then. It also stays if an error
+    ends the block; the file beside it is then removed.
 
     Args:
         path (str | PathLike): Name of the file.
 
     Yields:
         str: Path to write to, see :func:`part_path`.
+
+    Raises:
+        WriteError: If the file cannot be written.
     """
     part = part_path(path)
     try:
-        yield part
+        with writing(path):
+            yield part
+            os.replace(part, path)
     except BaseException:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             os.remove(part)
         raise
-    os.replace(part, path)

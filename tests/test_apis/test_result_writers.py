@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
+import resource
 
 from projects.maxtron.apis import (
     IdMapWriter,
@@ -12,7 +13,9 @@ from projects.maxtron.evaluation.panoptic_folders import (
     count_video,
     list_videos,
 )
+from projects.maxtron.utils import WriteError, atomic_path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -20,7 +23,7 @@ from mmengine.structures import InstanceData
 from PIL import Image
 from pycocotools import mask as mask_utils
 
-from tests.footage import footage, read_frames
+from tests.footage import footage, read_frames, write_video
 from tests.panoptic_results import panoptic_map
 
 SIZE = (24, 32)
@@ -102,16 +105,157 @@ def test_png_of_large_ids(tmp_path):
     np.testing.assert_array_equal(ids, np.where(mask, 300, 0))
 
 
-def test_video(tmp_path):
+def probe(path):
+    """Codec, size and times (start, duration) of the frames of a video."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        times = [
+            (float(f.time), float(f.duration * f.time_base))
+            for f in container.decode(stream)
+        ]
+        codec = stream.codec_context
+        return codec.name, (codec.height, codec.width), times
+
+
+@pytest.mark.parametrize(
+    'suffix, size, codec',
+    [
+        ('.mp4', (144, 176), 'h264'),
+        ('.mov', (144, 176), 'h264'),
+        ('.mkv', (144, 176), 'h264'),
+        ('.webm', (144, 176), 'vp9'),
+        ('.mp4', (131, 95), 'vp9'),  # H.264 has even sizes only
+        ('.mov', (131, 95), 'mpeg4'),
+        ('.MP4', (2, 2), 'h264'),
+        ('.mp4', (1, 1), 'vp9'),
+    ],
+)
+def test_video_has_every_frame_and_its_size(tmp_path, suffix, size, codec):
     frames = read_frames(footage('carphone_pristine.mp4'), 7)
-    frames = [frame[:131, :95] for frame in frames]  # odd sizes
-    with VideoWriter(str(tmp_path / 'out.mp4'), 12.5, (131, 95)) as writer:
-        for frame in frames:
-            writer.write(np.ascontiguousarray(frame))
-    written = read_frames(tmp_path / 'out.mp4')
-    assert len(written) == 7
-    with pytest.raises(ValueError, match='ends in .mp4'):
-        VideoWriter(str(tmp_path / 'out.docx'), 25, (64, 64))
+    frames = [frame[: size[0], : size[1]] for frame in frames]
+    path = write_video(tmp_path / f'out{suffix}', frames, 12.5)
+    found, found_size, times = probe(path)
+    assert (found, found_size) == (codec, size)
+    np.testing.assert_allclose(
+        times, [(i / 12.5, 1 / 12.5) for i in range(7)], atol=1e-3
+    )
+    written = read_frames(path)
+    for frame, other in zip(frames, written, strict=True):
+        error = np.abs(frame.astype(int) - other).mean()
+        assert error < (30 if max(size) < 3 else 6)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize('fps', [0.01, 1, 23.976, 29.97, 60, 1000])
+def test_rates_of_a_video(tmp_path, fps):
+    frames = [np.zeros((16, 16, 3), np.uint8)] * 5
+    _, _, times = probe(write_video(tmp_path / 'out.mp4', frames, fps))
+    np.testing.assert_allclose(
+        times, [(i / fps, 1 / fps) for i in range(5)], atol=2e-5
+    )
+
+
+@pytest.mark.parametrize('suffix', ['.mp4', '.mkv', '.webm'])
+def test_times_of_a_video(tmp_path, suffix):
+    # the second frame is at the time of the first, and must not be lost
+    starts, ends = [0, 0, 0.4, 0.45, 3], [0.1, 0.4, 0.45, 3, 7.5]
+    path = tmp_path / f'out{suffix}'
+    with VideoWriter(str(path), 10, (16, 16)) as writer:
+        for times in zip(starts, ends):
+            writer.write(np.zeros((16, 16, 3), np.uint8), times)
+    _, _, times = probe(path)
+    np.testing.assert_allclose([t for t, _ in times], starts, atol=2e-3)
+    assert times[-1][1] == pytest.approx(4.5, abs=2e-3)
+    with av.open(str(path)) as container:
+        assert container.duration / 1e6 == pytest.approx(7.5, abs=2e-3)
+
+
+@pytest.mark.parametrize('fps', [0, -1, float('nan'), float('inf'), 90000])
+def test_rates_that_no_video_has(tmp_path, fps):
+    with pytest.raises(ValueError, match='rate from 0.01 to 1000'):
+        VideoWriter(str(tmp_path / 'out.mp4'), fps, (64, 64))
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_that_no_video_has(tmp_path):
+    for name in ('out.docx', 'out', 'out.avi'):
+        with pytest.raises(ValueError, match='ends in .mp4, .m4v, .mov, .mkv'):
+            VideoWriter(str(tmp_path / name), 25, (64, 64))
+    with pytest.raises(WriteError, match='new/out.mp4 cannot be written: No'):
+        VideoWriter(str(tmp_path / 'new/out.mp4'), 25, (64, 64))
+
+
+@pytest.fixture
+def small_disk():
+    """No file can be larger than 9 kB, as if the disk were full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_full_disk(tmp_path, small_disk):
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (96, 96, 3), np.uint8)
+    masks = rng.random((40, 64, 64)) > 0.5
+    frame = InstanceData(
+        instances_id=torch.arange(40),
+        labels=torch.zeros(40, dtype=torch.int),
+        scores=torch.ones(40),
+        masks=[
+            mask_utils.encode(np.asfortranarray(m, np.uint8)) for m in masks
+        ],
+    )
+    for path, make, content in (
+        ('out.mp4', lambda path: VideoWriter(path, 25, (96, 96)), noise),
+        ('out.json', YouTubeVISWriter, frame),
+    ):
+        path = tmp_path / path
+        path.write_text('of an earlier run')
+        with pytest.raises(WriteError, match=f'{path.name} cannot be written'):
+            with make(str(path)) as writer:
+                for _ in range(20):
+                    writer.write(content)
+        assert path.read_text() == 'of an earlier run'
+    noise = Image.fromarray(rng.integers(0, 255, (200, 200, 3), np.uint8))
+    with pytest.raises(WriteError, match='0.png cannot be written: File too'):
+        with atomic_path(tmp_path / '0.png') as part:
+            noise.save(part)
+    assert {p.name for p in tmp_path.iterdir()} == {'out.mp4', 'out.json'}
+
+
+def test_full_disk_of_a_panoptic_video(tmp_path, small_disk):
+    out = tmp_path / 'out.json'
+    out.write_text('of an earlier run')
+    ids = panoptic_map(np.zeros(SIZE, int), VOID)
+    with pytest.raises(WriteError, match='out.json cannot be written'):
+        with PanopticWriter(
+            str(tmp_path / 'ids'), PANOPTIC_META, str(out)
+        ) as writer:
+            for i in range(100):
+                writer.write(ids, f'{i}')
+    assert out.read_text() == 'of an earlier run'
+    noise = np.random.default_rng(0).integers(0, 4, (400, 400))
+    with pytest.raises(WriteError, match='0.png cannot be written'):
+        with PanopticWriter(str(tmp_path / 'new'), PANOPTIC_META) as writer:
+            writer.write(panoptic_map(noise, VOID), '0')
+    assert {p.name for p in tmp_path.iterdir()} == {'out.json', 'ids', 'new'}
+    assert not list((tmp_path / 'new').iterdir())
+
+
+def test_ids_of_the_users_categories(tmp_path, video):
+    with YouTubeVISWriter(
+        str(tmp_path / 'out.json'), category_ids=[70, 5, 12]
+    ) as writer:
+        for frame in video:
+            writer.write(frame)
+    tracks = json.loads((tmp_path / 'out.json').read_text())
+    with YouTubeVISWriter(str(tmp_path / 'plain.json')) as writer:
+        for frame in video:
+            writer.write(frame)
+    plain = json.loads((tmp_path / 'plain.json').read_text())
+    for track, other in zip(tracks, plain, strict=True):
+        assert track['category_id'] == [70, 5, 12][other['category_id'] - 1]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +351,7 @@ def test_panoptic_files_are_a_submission(tmp_path, maps):
                 ],
             )
         ],
+        categories=[dict(id=i) for i in range(4)],
     )
     (tmp_path / 'gt.json').write_text(json.dumps(gt))
     _, videos = list_videos(

@@ -2,11 +2,22 @@
 import json
 import os
 import re
+import resource
 import runpy
 import signal
 import subprocess
 import sys
-import time
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from itertools import cycle
+
+from projects.maxtron.apis import (
+    FrameSource,
+    VideoError,
+    VideoWriter,
+    open_frame_source,
+)
 
 import cv2
 import numpy as np
@@ -23,6 +34,7 @@ from tests.footage import (
     write_checkpoint,
     write_config,
     write_frames,
+    write_video,
 )
 from tests.models import ROOT
 
@@ -77,14 +89,8 @@ def small(models):
 def long_video(tmp_path_factory):
     """Real footage, 300 frames: 250, and the first 50 once more."""
     path = tmp_path_factory.mktemp('video') / 'long.mp4'
-    writer = cv2.VideoWriter(
-        str(path), cv2.VideoWriter_fourcc(*'mp4v'), 25, SIZE[::-1]
-    )
     frames = read_frames(footage('bikes.mp4'))
-    for frame in frames + frames[:50]:
-        writer.write(frame)
-    writer.release()
-    return str(path)
+    return str(write_video(path, frames + frames[:50]))
 
 
 def outputs(folder):
@@ -201,39 +207,81 @@ def test_memory_does_not_grow_with_the_video(
     assert peaks[180] < 1.08 * peaks[40], peaks
 
 
+class InterruptedSource(FrameSource):
+    """Endless frames; Ctrl-C is pressed when some of them are read."""
+
+    name, size, fps = 'clip', (144, 176), 25
+
+    def __init__(self, frames, pressed_at):
+        self.frames = frames
+        self.pressed_at = pressed_at
+        self.num_read = 0
+
+    def __iter__(self):
+        for frame in cycle(self.frames):
+            self.num_read += 1
+            if self.num_read in self.pressed_at:
+                # of this process, as Ctrl-C; handled by the main thread
+                os.kill(os.getpid(), signal.SIGINT)
+            yield frame
+
+
+def run_interrupted(demo, args, folder, pressed_at):
+    """Run the parts of the demo on a source of frames."""
+    sys.argv = [DEMO, 'x', *args, *outputs(folder)]
+    args = demo['parse_args']()
+    frames = read_frames(footage('carphone_pristine.mp4'), 8)
+    source = InterruptedSource(frames, pressed_at)
+    inferencer = demo['build'](args)
+    results = demo['Outputs'](args, source, inferencer)
+    demo['process'](args, source, inferencer, results)
+    return results.num_frames
+
+
+@pytest.fixture(scope='module')
+def demo():
+    return runpy.run_path(DEMO, run_name='demo')
+
+
 @KINDS
-def test_interrupted(models, kind, long_video, tmp_path):
-    process = start(long_video, *models[kind], *outputs(tmp_path))
-    while not (tmp_path / 'ids' / '000009.png').exists():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    out = finish(process)
-    count = int(re.search(r'(\d+) frames of 640x272', out)[1])
-    assert 10 <= count < 300
+def test_interrupted(demo, models, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', sys.argv)
+    count = run_interrupted(demo, models[kind], tmp_path, [20])
+    assert 10 <= count <= 20  # and the end of an endless video
     check_outputs(
-        kind, tmp_path, count, SIZE, [f'{i:06d}' for i in range(count)]
+        kind, tmp_path, count, (144, 176), [f'{i:06d}' for i in range(count)]
     )
 
 
-def test_interrupted_before_the_first_result(models, long_video, tmp_path):
-    out = tmp_path / 'out.mp4'
-    out.write_text('of an earlier run')
-    process = start(long_video, *models['offline panoptic'], '--out', str(out))
-    while not (tmp_path / 'out.part.mp4').exists():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
-    time.sleep(1)  # now the first pass goes on for long
-    process.send_signal(signal.SIGINT)
-    err = process.communicate(timeout=60)[1]
-    assert process.returncode == 1
-    assert 'Interrupted before the first result' in err
-    assert out.read_text() == 'of an earlier run'
+def test_interrupted_before_the_first_result(
+    demo, models, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, 'argv', sys.argv)
+    (tmp_path / 'out.json').write_text('of an earlier run')
+    with pytest.raises(VideoError, match='Interrupted before the first resul'):
+        run_interrupted(
+            demo,
+            [*models['offline panoptic'], '--max-frames', '99'],
+            tmp_path,
+            [20],
+        )
+    assert (tmp_path / 'out.json').read_text() == 'of an earlier run'
+    assert not list(tmp_path.rglob('*.mp4')) + list(tmp_path.rglob('*.part*'))
+
+
+def test_second_interrupt_ends_at_once(demo):
+    with demo['StopOnInterrupt'](results_at_end=False) as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def run(monkeypatch, *args):
     """Run the demo in this process; return its exit status or message."""
     monkeypatch.setattr(sys, 'argv', [DEMO, *map(str, args)])
+    monkeypatch.setattr(warnings, 'formatwarning', warnings.formatwarning)
     try:
         runpy.run_path(DEMO, run_name='__main__')
     except SystemExit as error:
@@ -247,17 +295,82 @@ def test_folder_of_frames(models, kind, tmp_path, monkeypatch, capsys):
     folder = tmp_path / 'out'
     assert run(monkeypatch, clip, *models[kind], *outputs(folder)) is None
     check_outputs(kind, folder, 11, (144, 176), [f'{i}' for i in range(11)])
-    assert cv2.VideoCapture(f'{folder}/new/out.mp4').get(
-        cv2.CAP_PROP_FPS
-    ) == pytest.approx(10)
+    assert open_frame_source(f'{folder}/new/out.mp4').fps == 10
     assert '11 frames of 176x144' in capsys.readouterr().out
+
+
+def test_times_and_size_of_the_input_stay(models, tmp_path, monkeypatch):
+    frames = read_frames(footage('carphone_pristine.mp4'), 6)
+    times = [0, 0.1, 0.35, 0.4, 2, 2.1, 4]
+    with VideoWriter(str(tmp_path / 'in.webm'), 25, (143, 175)) as writer:
+        for frame, *span in zip(frames, times, times[1:]):
+            writer.write(np.ascontiguousarray(frame[:143, :175]), span)
+    args = [tmp_path / 'in.webm', *models['instances']]
+    out = tmp_path / 'out.mp4'
+    for fps, expected in (([], times), (['--fps', '5'], np.arange(7) / 5)):
+        assert run(monkeypatch, *args, '--out', out, *fps) is None
+        source = open_frame_source(out)
+        assert source.size == (143, 175) and len(list(source)) == 6
+        spans = [source.frame_times(i) for i in range(6)]
+        np.testing.assert_allclose(
+            spans, list(zip(expected, expected[1:])), atol=2e-3
+        )
+
+
+def test_same_stems_of_frames(models, tmp_path, monkeypatch):
+    frames = read_frames(footage('carphone_pristine.mp4'), 2)
+    clip = write_frames(tmp_path / 'clip', frames)
+    for i, frame in enumerate(frames):
+        cv2.imwrite(str(clip / f'{i}.jpg'), frame)
+    (clip / '._0.jpg').write_bytes(b'of macOS')
+    for kind in ('instances', 'panoptic'):
+        out = tmp_path / kind
+        with pytest.warns(UserWarning, match='no frames: ._0.jpg'):
+            run(monkeypatch, clip, *models[kind], '--out-png', out)
+        assert {path.name for path in out.glob('*.png')} == {
+            '0.jpg.png',
+            '0.png.png',
+            '1.jpg.png',
+            '1.png.png',
+        }
+
+
+@pytest.mark.parametrize(
+    'option, name',
+    [('--out', 'o.mp4'), ('--out-json', 'o.json'), ('--out-png', 'o')],
+)
+def test_full_disk(models, option, name, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 255, (3, 400, 600, 3), np.uint8)
+    clip = write_frames(tmp_path / 'clip', frames)
+    out = tmp_path / name
+    if option != '--out-png':
+        out.write_text('of an earlier run')
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        # not to pytest's files, which have this limit, too
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            error = run(monkeypatch, clip, *models['instances'], option, out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.startswith('error: ') and '\n' not in error
+    assert f'{out}' in error and 'cannot be written: File too large' in error
+    if option != '--out-png':
+        assert out.read_text() == 'of an earlier run'
+    assert not list(tmp_path.rglob('*.part*'))
+
+
+def test_panoptic_json_needs_masks(models, tmp_path, monkeypatch):
+    args = [footage('carphone_pristine.mp4'), *models['panoptic']]
+    args[args.index('--checkpoint') + 1] = 'no.pth'  # is not looked for
+    error = run(monkeypatch, *args, '--out-json', tmp_path / 'out.json')
+    assert error.startswith('error: ') and '(--out-png)' in error
+    assert not list(tmp_path.iterdir())
 
 
 def test_panoptic_words(models, tmp_path, monkeypatch, capsys):
     args = [footage('carphone_pristine.mp4'), *models['panoptic']]
-    error = run(monkeypatch, *args, '--out-json', tmp_path / 'out.json')
-    assert 'JSON' in error and '(--out-png)' in error
-    assert list(tmp_path.iterdir()) == []
     png = ['--max-frames', '3', '--out-png', tmp_path / 'ids']
     assert run(monkeypatch, *args, *png, '--score-thr', '0.5') is None
     out, err = capsys.readouterr()
@@ -281,6 +394,7 @@ def test_broken_frame_in_the_middle(models, kind, tmp_path, monkeypatch):
     assert '14.png cannot be read as an image' in message
     done = int(re.search(r'The (\d+) frames before', message)[1])
     assert done >= 4
+    assert f'are kept in {folder}/new/out.part.mp4 and {folder}/o' in message
     assert len(read_frames(folder / 'new' / 'out.part.mp4')) == done
     json.loads((folder / 'out.part.json').read_text())
     assert not (folder / 'new' / 'out.mp4').exists()
@@ -292,7 +406,6 @@ def test_broken_frame_in_the_middle(models, kind, tmp_path, monkeypatch):
     [
         (['nowhere.mp4', '--out', 'o.mp4'], 'no file or folder nowhere.mp4'),
         (['97', '--out', 'o.mp4'], 'Camera 97 cannot be opened'),
-        (['VIDEO', '--out', 'o.docx'], 'name that ends in .mp4'),
         (['VIDEO', '--out-png', 'full'], 'full is not empty'),
         (['VIDEO', '--out', 'o.mp4', '--checkpoint', 'no.pth'], 'no.pth'),
         (
@@ -341,7 +454,13 @@ def test_bad_input(small, tmp_path, monkeypatch, args, message):
         ([], 'nothing to do'),
         (['--out', 'o.mp4', '--max-frames', '0'], '--max-frames must be'),
         (['--out', 'o.mp4', '--fps', '0'], '--fps must be'),
-        (['--out', 'VIDEO'], 'would overwrite the input'),
+        (['--out', 'o.mp4', '--fps', 'nan'], '--fps must be'),
+        (['--out', 'o.mp4', '--fps', '90000'], '--fps must be'),
+        (['--out', 'VIDEO'], '--out would overwrite the input'),
+        (['--out-json', 'VIDEO'], '--out-json would overwrite the input'),
+        (['--out', 'o.docx'], 'one that ends in .mp4'),
+        (['--out-json', '.'], '--out-json . is a folder'),
+        (['--out-json', 'a', '--out-png', './a'], 'must differ'),
     ],
 )
 def test_bad_arguments(monkeypatch, capsys, args, message):

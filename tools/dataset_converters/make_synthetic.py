@@ -14,6 +14,7 @@ import os.path as osp
 import sys
 from dataclasses import replace
 
+from projects.maxtron.apis import VideoWriter, check_video_path
 from projects.maxtron.datasets.synthetic.video import (
     PRESETS,
     SCENARIOS,
@@ -24,9 +25,7 @@ from projects.maxtron.datasets.synthetic.writer import (
     SyntheticWriter,
     write_video,
 )
-from projects.maxtron.utils import atomic_path
 
-import cv2
 from mmengine.utils import track_parallel_progress, track_progress
 
 
@@ -71,7 +70,9 @@ def parse_args(argv=None):
     own.add_argument('--num-val', type=int, help='number of val videos')
     own.add_argument('--jpeg-quality', type=int, default=92)
     video = parser.add_argument_group('one held-out video')
-    video.add_argument('--video-out', help='path of an .mp4 file')
+    video.add_argument(
+        '--video-out', help='path of an .mp4 file (or .mov, .mkv, .webm)'
+    )
     video.add_argument(
         '--video-scenario', choices=SCENARIOS, default='crossing'
     )
@@ -80,10 +81,15 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if args.out_dir is None and args.video_out is None:
         parser.error('name an OUT_DIR for a set, or --video-out for a video')
-    if args.video_out is not None and not args.video_out.endswith('.mp4'):
-        parser.error(f'--video-out must be named *.mp4, got {args.video_out}')
-    if args.video_fps <= 0:
-        parser.error(f'--video-fps must be positive, got {args.video_fps}')
+    if args.video_out is not None:
+        try:
+            check_video_path(args.video_out)
+        except ValueError as error:
+            parser.error(f'--video-out {error}')
+    if not 0.01 <= args.video_fps <= 1000:
+        parser.error(
+            f'--video-fps must be from 0.01 to 1000, got {args.video_fps}'
+        )
     if args.nproc < 1:
         parser.error(f'--nproc must be 1 or more, got {args.nproc}')
     return args
@@ -127,22 +133,12 @@ def make_set(args, spec):
         writer.finish(split, formats, records)
 
 
-def write_mp4(path, frames, fps):
-    """Write BGR frames (T, H, W, 3) as MPEG-4, beside and then in place."""
+def write_frames(path, frames, fps):
+    """Write BGR frames (T, H, W, 3) to a video file."""
     os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
-    size = frames.shape[2], frames.shape[1]
-    with atomic_path(path) as part:
-        video = cv2.VideoWriter(
-            part, cv2.VideoWriter_fourcc(*'mp4v'), fps, size
-        )
-        if not video.isOpened():
-            raise OSError(
-                f'OpenCV cannot write MPEG-4 to {path}: is the folder '
-                'writable, and was OpenCV built with FFmpeg?'
-            )
+    with VideoWriter(path, fps, frames.shape[1:3]) as writer:
         for frame in frames:
-            video.write(frame)
-        video.release()  # completes the file
+            writer.write(frame)
 
 
 def main(argv=None):
@@ -153,7 +149,7 @@ def main(argv=None):
             video = make_video(
                 spec, 'demo', 0, args.video_scenario, args.video_frames
             )
-            write_mp4(args.video_out, video.frames, args.video_fps)
+            write_frames(args.video_out, video.frames, args.video_fps)
             print(f'{len(video.frames)} frames -> {args.video_out}')
         if args.out_dir is not None:
             make_set(args, spec)

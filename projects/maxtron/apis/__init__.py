@@ -10,17 +10,20 @@ from .frame_source import (
     VideoFileSource,
     open_frame_source,
 )
-from .inferencer import MaXTronInferencer
+from .inferencer import MaXTronInferencer, is_panoptic_config
+from .progress import VideoProgress
 from .result_writers import (
     IdMapWriter,
     PanopticWriter,
     VideoWriter,
     YouTubeVISWriter,
+    check_video_path,
 )
 from .video_results import (
     InstanceResults,
     PanopticResults,
     VideoResults,
+    check_panoptic_outputs,
     open_results,
 )
 
@@ -36,9 +39,13 @@ __all__ = [
     'PanopticWriter',
     'VideoError',
     'VideoFileSource',
+    'VideoProgress',
     'VideoResults',
     'VideoWriter',
     'YouTubeVISWriter',
+    'check_panoptic_outputs',
+    'check_video_path',
+    'is_panoptic_config',
     'open_frame_source',
     'open_results',
 ]

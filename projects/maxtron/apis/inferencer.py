@@ -289,6 +289,19 @@ def _pop_all(frames: deque) -> Iterator[np.ndarray]:
         yield frames.popleft()
 
 
+def is_panoptic_config(config: Config) -> bool:
+    """Whether the model of a config predicts panoptic maps.
+
+    Args:
+        config (Config): The config.
+
+    Returns:
+        bool: True for panoptic maps, False for instances or other models.
+    """
+    head = MODELS.get(str(config.get('model', {}).get('head', {}).get('type')))
+    return getattr(head, 'result_field', None) == 'pred_panoptic_map'
+
+
 def _build_model(
     config: Config, checkpoint: str | None, device: str
 ) -> nn.Module:

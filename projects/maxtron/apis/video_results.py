@@ -1,7 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The files of masks of a video, for either kind of model."""
+"""Masks of a video as files, for instance and for panoptic models."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 
 from mmdet.structures import DetDataSample
@@ -47,7 +48,7 @@ class VideoResults(ABC):
     @property
     @abstractmethod
     def tracks(self) -> str:
-        """str: Says how many tracks there are."""
+        """str: Number of tracks, in words."""
 
 
 class InstanceResults(VideoResults):
@@ -58,15 +59,23 @@ class InstanceResults(VideoResults):
         json (str, optional): File of :class:`YouTubeVISWriter`.
         score_thr (float): Instances of a lower score are neither in the PNG
             files nor counted.
+        category_ids (Sequence[int], optional): See
+            :class:`YouTubeVISWriter`. Defaults to None.
     """
 
     def __init__(
-        self, png: str | None, json: str | None, score_thr: float
+        self,
+        png: str | None,
+        json: str | None,
+        score_thr: float,
+        category_ids: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.score_thr = score_thr
         self._png = IdMapWriter(png, score_thr) if png else None
-        self._json = self._open(YouTubeVISWriter(json)) if json else None
+        self._json = (
+            self._open(YouTubeVISWriter(json, category_ids)) if json else None
+        )
 
     def write(self, sample: DetDataSample, name: str) -> None:
         """Write a frame, see the base class."""
@@ -80,7 +89,7 @@ class InstanceResults(VideoResults):
 
     @property
     def tracks(self) -> str:
-        """str: Says how many tracks there are."""
+        """str: Number of tracks, in words."""
         return f'{len(self.track_ids)} tracks of score >= {self.score_thr:g}'
 
 
@@ -101,12 +110,7 @@ class PanopticResults(VideoResults):
         self, png: str | None, json: str | None, name: str, dataset_meta: dict
     ) -> None:
         super().__init__()
-        if json and not png:
-            raise ValueError(
-                'The JSON file of a panoptic model only says what the ids in '
-                'the PNG files mean: give a folder for these as well '
-                '(--out-png).'
-            )
+        check_panoptic_outputs(png, json)
         self._writer = (
             self._open(PanopticWriter(png, dataset_meta, json, name))
             if png
@@ -124,8 +128,25 @@ class PanopticResults(VideoResults):
 
     @property
     def tracks(self) -> str:
-        """str: Says how many tracks there are."""
+        """str: Number of tracks, in words."""
         return f'things tracked: {len(self.track_ids)}'
+
+
+def check_panoptic_outputs(png: str | None, json: str | None) -> None:
+    """Check what is to be written of a panoptic model.
+
+    Args:
+        png (str, optional): Folder of :class:`PanopticWriter`.
+        json (str, optional): Its file of segments.
+
+    Raises:
+        ValueError: If there is a file of segments without masks.
+    """
+    if json and not png:
+        raise ValueError(
+            'The JSON file of a panoptic model only explains the ids in the '
+            'PNG files: give a folder for these as well (--out-png).'
+        )
 
 
 def open_results(
@@ -152,8 +173,7 @@ def open_results(
         FileExistsError: If the folder has files.
         ValueError: If the model has no such result.
     """
+    meta = inferencer.model.dataset_meta
     if inferencer.is_panoptic:
-        return PanopticResults(
-            png, json, source.name, inferencer.model.dataset_meta
-        )
-    return InstanceResults(png, json, score_thr)
+        return PanopticResults(png, json, source.name, meta)
+    return InstanceResults(png, json, score_thr, meta.get('category_ids'))

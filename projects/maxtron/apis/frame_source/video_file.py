@@ -1,0 +1,155 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Frames of video files, decoded by FFmpeg (PyAV)."""
+
+import os.path as osp
+import warnings
+from array import array
+from collections.abc import Iterator
+from contextlib import suppress
+
+import av
+import numpy as np
+from av.stream import Disposition
+
+from .base import FrameSource, VideoError, plausible_rate
+
+# For streams without any time stamps, such as raw H.264.
+_FALLBACK_RATE = 25.0
+
+
+class VideoFileSource(FrameSource):
+    """Frames of a video file, decoded by FFmpeg.
+
+    Frames are turned upright if the file says so, and keep their time stamps
+    (see :meth:`frame_times`; 8 bytes per frame stay in memory). Damaged
+    frames are left out with a warning.
+
+    Args:
+        path (str): A file of any format that FFmpeg reads.
+
+    Raises:
+        VideoError: If the file is no readable video or has no frame.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.name = osp.splitext(osp.basename(path))[0]
+        self._times = array('d')
+        with self._open() as container:
+            stream = self._stream(container)
+            frame = next(_decode(container, stream), None)
+            if frame is None:
+                raise VideoError(
+                    f'The video {path} has no frame that can be decoded. '
+                    'Check that it plays, or encode it again (H.264 in mp4).'
+                )
+            self.size = _upright(frame).shape[:2]
+            self.fps = plausible_rate(stream.average_rate)
+            self.num_frames = stream.frames or None
+
+    def _open(self) -> av.container.InputContainer:
+        if osp.getsize(self.path) == 0:
+            raise VideoError(
+                f'The video {self.path} is an empty file '
+                '(0 bytes). Copy or download it again.'
+            )
+        try:
+            # without "file:", the part before a colon would be a protocol
+            return av.open(f'file:{self.path}', metadata_errors='replace')
+        except av.FFmpegError as error:
+            raise VideoError(
+                f'The file {self.path} cannot be read as a video '
+                f'({error.strerror}). It is damaged, or has a format that '
+                'FFmpeg does not know. Check that it plays, or encode it '
+                'again (H.264 in mp4).'
+            ) from error
+
+    def _stream(
+        self, container: av.container.InputContainer
+    ) -> av.VideoStream:
+        """First video stream; the cover of a song is none."""
+        for stream in container.streams.video:
+            if not stream.disposition & Disposition.attached_pic:
+                stream.thread_type = 'AUTO'
+                return stream
+        kinds = sorted({stream.type for stream in container.streams})
+        raise VideoError(
+            f'The file {self.path} has no video, only '
+            f'{" and ".join(kinds) or "other data"}.'
+        )
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        with self._open() as container:
+            stream = self._stream(container)
+            count = 0
+            for frame in self._timed(container, stream):
+                yield self._checked(
+                    _upright(frame), f'Frame {count} of {self.path}'
+                )
+                count += 1
+        if self.num_frames and count < self.num_frames:
+            warnings.warn(
+                f'{self.path} announces {self.num_frames} frames but '
+                f'only {count} could be decoded; the result has {count}.'
+            )
+
+    def _timed(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.VideoFrame]:
+        """Yield frames, each when its start and end are in ``_times``."""
+        gap = 1 / (self.fps or _FALLBACK_RATE)
+        waiting, begin, start = None, None, 0.0
+        for index, frame in enumerate(_decode(container, stream)):
+            if frame.pts is not None:
+                time = float(frame.pts * frame.time_base)
+                begin = time if begin is None else begin
+                time -= begin
+            if frame.pts is None or waiting is not None and time <= start:
+                time = start + gap if index else 0.0  # stamps are damaged
+            if waiting is not None:
+                gap = time - start
+                self._note(index, time)
+                yield waiting
+            else:
+                self._note(0, time)
+            waiting, start = frame, time
+        if waiting is not None:
+            if stream.duration and index + 1 == self.num_frames:
+                end = (stream.start_time or 0) + stream.duration
+                gap = float(end * stream.time_base) - (begin or 0) - start
+            elif waiting.duration:
+                gap = float(waiting.duration * waiting.time_base)
+            self._note(index + 1, start + max(gap, 0))
+            yield waiting
+
+    def _note(self, index: int, time: float) -> None:
+        """Keep the start of a frame, unless an earlier reading did."""
+        if index == len(self._times):
+            self._times.append(time)
+
+    def frame_times(self, index: int) -> tuple[float, float]:
+        """Start and end of a frame that was read, see the base class."""
+        return self._times[index], self._times[index + 1]
+
+
+def _decode(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.VideoFrame]:
+    """Decode one frame after the other; what is damaged is left out."""
+    packets = container.demux(stream)
+    at_end = False
+    while not at_end:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            packet = None  # the rest of the file cannot be read
+        at_end = packet is None or packet.size == 0
+        with suppress(av.FFmpegError):
+            yield from stream.decode(packet)
+
+
+def _upright(frame: av.VideoFrame) -> np.ndarray:
+    """Decoded pixels, BGR, turned as the file says."""
+    pixels = frame.to_ndarray(format='bgr24')
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels

@@ -1,0 +1,69 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Instance ids of a video as PNG files."""
+
+import os
+import os.path as osp
+
+import numpy as np
+from mmengine.structures import InstanceData
+from PIL import Image
+
+from ...structures import to_bitmap
+from ...utils import atomic_path
+from ...visualization import id_colors
+from .publishing import make_empty_folder
+
+
+class IdMapWriter:
+    """Writes one PNG per frame. Its values are instance ids, 0 for none.
+
+    If instances overlap, the one with the higher score is on top. The PNG has
+    a palette, so that it shows the colours of the drawn video and reads as
+    ids with ``np.array(PIL.Image.open(path))``; frames with an id above 255
+    are 16-bit grey instead.
+
+    Args:
+        folder (str): Folder of the files; must be empty or not exist yet.
+        score_thr (float): Instances of a lower score are left out.
+            Defaults to 0.
+
+    Raises:
+        FileExistsError: If the folder has files, which would mix with the
+            new ones.
+    """
+
+    def __init__(self, folder: str, score_thr: float = 0.0) -> None:
+        make_empty_folder(folder)
+        self.path = folder
+        self.score_thr = score_thr
+        self._palette = id_colors(range(256)).tobytes()
+
+    def write(
+        self, instances: InstanceData, size: tuple[int, int], name: str
+    ) -> None:
+        """Write a frame.
+
+        Args:
+            instances (InstanceData): ``pred_track_instances`` of the frame.
+            size (tuple[int, int]): Height and width of the frame.
+            name (str): Name of the file, without suffix; it may have
+                folders.
+
+        Raises:
+            WriteError: If the disk is full.
+        """
+        ids = instances.instances_id.tolist()
+        scores = instances.scores.tolist()
+        id_map = np.zeros(size, dtype=np.uint16)
+        for i in sorted(range(len(ids)), key=scores.__getitem__):
+            if scores[i] >= self.score_thr:
+                id_map[to_bitmap(instances.masks[i], size)] = ids[i]
+        if id_map.max() < 256:
+            image = Image.fromarray(id_map.astype(np.uint8), mode='P')
+            image.putpalette(self._palette)
+        else:
+            image = Image.fromarray(id_map)
+        path = osp.join(self.path, f'{name}.png')
+        os.makedirs(osp.dirname(path), exist_ok=True)
+        with atomic_path(path) as part:
+            image.save(part)

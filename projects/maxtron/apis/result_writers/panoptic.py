@@ -1,0 +1,113 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Panoptic maps of a video as PNG files and their segments."""
+
+import json
+import os.path as osp
+
+from ...evaluation.submission import SegmentWriter, submission_categories
+from ...structures import INSTANCE_OFFSET, PanopticMap
+from ...utils import part_path, writing
+from .publishing import finishing, make_empty_folder
+
+
+class PanopticWriter:
+    """Writes one PNG of segment ids per frame, and a table of the ids.
+
+    The PNG files are those of a VIPSeg submission: a pixel of colour R, G, B
+    has the id R + 256 G + 65536 B, which a segment keeps over the video, and
+    0 is void. ``segments.json`` beside them lists all segments: ``id``,
+    ``color``, ``category_id`` (the label, from 0), ``category`` (its name),
+    ``isthing`` and, of things, ``number``: that in the drawn video.
+
+    Args:
+        folder (str): Where the files go; must be empty or not there yet.
+        dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
+        json_path (str, optional): File for the segments of every frame, as
+            pred.json of a VIPSeg submission; it grows frame by frame.
+            Defaults to None.
+        name (str): Name of the video, its ``video_id`` in there. Defaults to
+            'video'.
+
+    Raises:
+        FileExistsError: If the folder has files, which would mix with the
+            new ones.
+        ValueError: If there is not a colour for every class.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        dataset_meta: dict,
+        json_path: str | None = None,
+        name: str = 'video',
+    ) -> None:
+        categories = submission_categories(dataset_meta)
+        make_empty_folder(folder)
+        self.path = folder
+        self.json_path = json_path
+        self._table = osp.join(folder, 'segments.json')
+        self._classes = dataset_meta['classes']
+        self._masks = SegmentWriter(folder, name, categories)
+        self.num_frames = 0
+        self._file = None
+        self._separator = '\n'
+        if json_path is not None:
+            with writing(json_path):
+                self._file = open(part_path(json_path), 'w')
+                self._file.write(
+                    '{"annotations": [{"video_id": '
+                    f'{json.dumps(name)}, "annotations": ['
+                )
+
+    def __enter__(self) -> 'PanopticWriter':
+        return self
+
+    def write(self, panoptic_map: PanopticMap, name: str) -> None:
+        """Write a frame.
+
+        Args:
+            panoptic_map (:obj:`PanopticMap`): The segments.
+            name (str): Name of the file, without suffix.
+        """
+        entry = self._masks.add(
+            panoptic_map.decode(),
+            {i: i % INSTANCE_OFFSET for i in panoptic_map.segment_ids},
+            f'{name}.png',
+        )
+        if self._file is not None:
+            with writing(self.json_path):
+                self._file.write(self._separator + json.dumps(entry))
+            self._separator = ',\n'
+        self.num_frames += 1
+
+    def __exit__(self, exc_type, exc_value, traceback) -> None:
+        is_empty = self.num_frames == 0
+        with (
+            finishing(self._table, exc_type, is_empty) as part,
+            open(part, 'w') as file,
+        ):
+            lines = ',\n'.join(map(json.dumps, self._segments()))
+            file.write(f'[\n{lines}\n]\n')
+        if self._file is not None:
+            with (
+                finishing(self.json_path, exc_type, is_empty),
+                self._file as file,
+            ):
+                file.write(']}]}\n')
+
+    def _segments(self) -> list[dict]:
+        """The table of segments, in the order of their appearance."""
+        table = []
+        for panoptic_id, color_id in self._masks.ids.items():
+            number, label = divmod(panoptic_id, INSTANCE_OFFSET)
+            segment = dict(
+                id=color_id,
+                color=[color_id >> shift & 255 for shift in (0, 8, 16)],
+                category_id=label,
+                category=self._classes[label],
+                isthing=int(number > 0),
+            )
+            if number:
+                segment['number'] = number
+            table.append(segment)
+        return table

@@ -1,0 +1,191 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Drawn frames as a video file, encoded by FFmpeg (PyAV)."""
+
+import os.path as osp
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+
+from ...utils import part_path, writing
+from .publishing import finishing
+
+# Ticks per second. They hold the usual rates exactly (24, 25, 30, 29.97, 50,
+# 60, ...), and MPEG-4 allows no more than 65535.
+_TICKS = 60000
+_RATES = 0.01, 1000
+
+
+class _Encoder(NamedTuple):
+    """An encoder of FFmpeg.
+
+    Attributes:
+        name (str): Its name in FFmpeg.
+        suffixes (tuple[str]): The files that may hold its streams.
+        takes_odd (bool): Whether width and height may be odd.
+        options (dict[str, str]): Good quality, and no frame that refers to
+            a later one, so that packets come in the order of the frames.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    takes_odd: bool
+    options: dict[str, str]
+
+
+# The first one that is there and fits is taken. All browsers play the first
+# two; builds of FFmpeg without them are rare.
+_ENCODERS = (
+    _Encoder(
+        'libx264',
+        ('.mp4', '.m4v', '.mov', '.mkv'),
+        False,
+        dict(preset='veryfast', crf='20', bf='0'),
+    ),
+    _Encoder(
+        'libvpx-vp9',
+        ('.mp4', '.mkv', '.webm'),
+        True,
+        {
+            'deadline': 'realtime',
+            'cpu-used': '8',
+            'crf': '24',
+            'b': '0',
+            'lag-in-frames': '0',
+        },
+    ),
+    _Encoder(
+        'mpeg4',
+        ('.mp4', '.m4v', '.mov', '.mkv'),
+        True,
+        dict(qmin='2', qmax='5', bf='0'),
+    ),
+)
+VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.mkv', '.webm')
+
+
+class VideoWriter:
+    """Writes frames to a video file that browsers play.
+
+    The video is H.264 (yuv420p). As H.264 has even sizes only, frames of an
+    odd width or height make it VP9, so that the size stays.
+
+    Args:
+        path (str): The file, for instance ``out.mp4``.
+        fps (float): Frames per second of frames without times.
+        size (tuple[int, int]): Height and width of the frames.
+
+    Raises:
+        ValueError: If the name or the rate is not that of a video, or FFmpeg
+            has no encoder for it.
+        WriteError: If the file cannot be written.
+    """
+
+    def __init__(self, path: str, fps: float, size: tuple[int, int]) -> None:
+        check_video_path(path)
+        if not _RATES[0] <= fps <= _RATES[1]:
+            raise ValueError(
+                f'A video of {fps:g} frames per second cannot be written: '
+                f'give a rate from {_RATES[0]} to {_RATES[1]}.'
+            )
+        self.path = path
+        self.fps = fps
+        self.num_frames = 0
+        self._last = -1  # time of the frame before, in ticks
+        self._durations: dict[int, int] = {}
+        encoder = _find_encoder(path, size)
+        with writing(path):
+            open(part_path(path), 'wb').close()  # PyAV opens it later
+            self._container = av.open(
+                f'file:{part_path(path)}',
+                'w',
+                container_options=dict(movflags='+faststart'),
+            )
+            self._stream = self._container.add_stream(
+                encoder.name, Fraction(fps).limit_denominator(1001)
+            )
+            self._stream.height, self._stream.width = size
+            self._stream.pix_fmt = 'yuv420p'
+            self._stream.options = encoder.options
+            codec = self._stream.codec_context
+            codec.time_base = Fraction(1, _TICKS)
+            # how swscale converts by default; players would guess
+            codec.colorspace = Colorspace.ITU601
+            codec.color_range = ColorRange.MPEG
+
+    def __enter__(self) -> 'VideoWriter':
+        return self
+
+    def write(
+        self, frame: np.ndarray, times: tuple[float, float] | None = None
+    ) -> None:
+        """Append a frame.
+
+        Args:
+            frame (np.ndarray): BGR, uint8, shape (H, W, 3).
+            times (tuple[float, float], optional): When it starts and ends, in
+                seconds. Defaults to None: as the frame rate says.
+
+        Raises:
+            WriteError: If the disk is full.
+        """
+        n = self.num_frames
+        start, end = times or (n / self.fps, (n + 1) / self.fps)
+        picture = av.VideoFrame.from_ndarray(frame, format='bgr24')
+        # not at the time of the frame before, or that one would be lost
+        picture.pts = self._last = max(round(start * _TICKS), self._last + 1)
+        picture.time_base = Fraction(1, _TICKS)
+        self._durations[picture.pts] = max(round((end - start) * _TICKS), 1)
+        with writing(self.path):
+            self._mux(self._stream.encode(picture))
+        self.num_frames += 1
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts)
+            self._container.mux(packet)
+
+    def __exit__(self, exc_type, exc_value, traceback) -> None:
+        with finishing(self.path, exc_type, self.num_frames == 0):
+            if self.num_frames:
+                self._mux(self._stream.encode())
+            self._container.close()
+
+
+def check_video_path(path: str) -> None:
+    """Check the suffix of a video file that is to be written.
+
+    Raises:
+        ValueError: If there is no such video format.
+    """
+    if osp.splitext(path)[1].lower() not in VIDEO_SUFFIXES:
+        raise ValueError(
+            f'{path} is no name of a video that can be written: give one '
+            f'that ends in {", ".join(VIDEO_SUFFIXES)}.'
+        )
+
+
+def _find_encoder(path: str, size: tuple[int, int]) -> _Encoder:
+    """Choose the encoder for a file.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    is_odd = any(length % 2 for length in size)
+    suffix = osp.splitext(path)[1].lower()
+    fitting = [
+        encoder
+        for encoder in _ENCODERS
+        if suffix in encoder.suffixes and (encoder.takes_odd or not is_odd)
+    ]
+    for encoder in fitting:
+        if encoder.name in av.codecs_available:
+            return encoder
+    names = ' or '.join(encoder.name for encoder in fitting)
+    raise ValueError(
+        f'{path} needs the encoder {names}, which this FFmpeg lacks: '
+        'install the wheel of PyAV (pip install --force-reinstall '
+        '--only-binary=av av).'
+    )

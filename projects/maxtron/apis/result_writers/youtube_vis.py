@@ -1,0 +1,131 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Instance tracks of a video as a YouTube-VIS submission."""
+
+import json
+import os.path as osp
+import tempfile
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from typing import TextIO
+
+from mmengine.structures import InstanceData
+
+from ...utils import writing
+from .publishing import finishing
+
+
+class YouTubeVISWriter:
+    """Writes the tracks of a video as a YouTube-VIS submission.
+
+    The score of a track is the mean over its frames, and its category the
+    most frequent one. Each track has its ``instance_id`` in addition to the
+    fields of the format. Masks wait in a temporary file for the end of the
+    video, because the format lists them track by track.
+
+    Args:
+        path (str): The JSON file.
+        category_ids (Sequence[int], optional): Id of every class in the
+            user's annotation file. Defaults to None: 1 for the first class,
+            2 for the second, ...
+        video_id (int): Id of the video. Defaults to 1.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        category_ids: Sequence[int] | None = None,
+        video_id: int = 1,
+    ) -> None:
+        self.path = path
+        self.category_ids = category_ids
+        self.video_id = video_id
+        self.num_frames = 0
+        self._tracks: dict[int, _Track] = {}
+        self._size = [0, 0]
+        with writing(path):
+            # beside the result, as the default folder may be in memory
+            self._spool = tempfile.TemporaryFile(
+                dir=osp.dirname(osp.abspath(path))
+            )
+
+    def __enter__(self) -> 'YouTubeVISWriter':
+        return self
+
+    def write(self, instances: InstanceData) -> None:
+        """Append a frame.
+
+        Args:
+            instances (InstanceData): ``pred_track_instances`` of the frame,
+                masks as compressed COCO run-length encodings.
+
+        Raises:
+            WriteError: If the disk is full.
+        """
+        for instance_id, label, score, rle in zip(
+            instances.instances_id.tolist(),
+            instances.labels.tolist(),
+            instances.scores.tolist(),
+            instances.masks,
+        ):
+            track = self._tracks.setdefault(instance_id, _Track())
+            track.labels[label] += 1
+            track.scores.append(score)
+            track.frames.append(self.num_frames)
+            with writing(self.path):
+                track.offsets.append(self._spool.tell())
+                track.lengths.append(self._spool.write(rle['counts']))
+            self._size = list(rle['size'])
+        self.num_frames += 1
+
+    def __exit__(self, exc_type, exc_value, traceback) -> None:
+        with (
+            finishing(self.path, exc_type, self.num_frames == 0) as part,
+            self._spool,
+            open(part, 'w') as file,
+        ):
+            file.write('[')
+            for i, (instance_id, track) in enumerate(self._tracks.items()):
+                file.write(',\n' if i else '')
+                self._write_track(file, instance_id, track)
+            file.write(']\n')
+
+    def _write_track(
+        self, file: TextIO, instance_id: int, track: '_Track'
+    ) -> None:
+        """Write a track, holding one mask at a time."""
+        # of classes that are equally frequent the lowest, as in MMDet
+        label = min(track.labels, key=lambda c: (-track.labels[c], c))
+        head = dict(
+            video_id=self.video_id,
+            instance_id=instance_id,
+            category_id=self.category_ids[label]
+            if self.category_ids
+            else label + 1,
+            score=sum(track.scores) / len(track.scores),
+        )
+        file.write(json.dumps(head)[:-1] + ', "segmentations": [')
+        masks = dict(zip(track.frames, zip(track.offsets, track.lengths)))
+        for t in range(self.num_frames):
+            rle = None
+            if t in masks:
+                offset, length = masks[t]
+                self._spool.seek(offset)
+                counts = self._spool.read(length).decode()
+                rle = dict(size=self._size, counts=counts)
+            file.write((', ' if t else '') + json.dumps(rle))
+        file.write(']}')
+
+
+class _Track:
+    """What stays in memory of a track: some 30 bytes per mask."""
+
+    def __init__(self) -> None:
+        self.labels: Counter[int] = Counter()
+        self.scores = array('d')
+        self.frames = array('q')
+        self.offsets = array('q')
+        self.lengths = array('q')
