@@ -5,18 +5,21 @@ from pathlib import Path
 
 import projects.maxtron  # noqa: F401
 from projects.maxtron.evaluation import ClipYouTubeVISMetric
+from projects.maxtron.evaluation.metrics.video_groups import VideoGroup
 
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from mmdet.evaluation.functional import YTVIS, YTVISeval
 from mmdet.registry import DATASETS, METRICS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
 
 from tests.test_datasets.tiny_videos import CLASSES, write_dataset
+from tools.dataset_converters.youtube_vis_to_coco import convert_file
 
 PARITY = Path(__file__).parents[1] / 'data/parity/vis'
 GT, RESULTS, EXPECTED = (
@@ -332,3 +335,226 @@ def test_two_processes_give_the_same_numbers(tmp_path, monkeypatch):
     assert reports[0]['youtube_vis/segm_mAP_all'] == pytest.approx(
         EXPECTED['subsets']['AP_all'], abs=1e-12
     )
+
+
+GOOD = [[20, 20, 60, 20, 60, 60, 20, 60]]
+
+
+def polygon_video(masks, video_id='v'):
+    """A video whose frames have one annotation and its prediction."""
+    rle = mask_utils.merge(mask_utils.frPyObjects(GOOD, 96, 160))
+    frames = []
+    for t, mask in enumerate(masks):
+        instance = dict(bbox_label=0, instance_id=1, ignore_flag=0)
+        if mask is not None:
+            instance['mask'] = mask
+        frame = DetDataSample(
+            metainfo=dict(
+                img_id=t,
+                frame_id=t,
+                video_id=video_id,
+                img_path=f'x/v/{t}.jpg',
+                ori_shape=(96, 160),
+                instances=[instance],
+            )
+        )
+        frame.pred_track_instances = InstanceData(
+            bboxes=torch.zeros(1, 4),
+            scores=torch.ones(1),
+            labels=torch.zeros(1, dtype=int),
+            instances_id=torch.ones(1, dtype=int),
+            masks=[dict(rle)],
+        )
+        frames.append(frame)
+    return frames
+
+
+@pytest.mark.parametrize(
+    'mask, expected',
+    [
+        ([], 0.5),
+        (None, 0.5),
+        ([[]], 0.5),
+        ([[30, 30]], 0.5),
+        ([[20, 20, 60, 20]], 0.5),
+        ([[0] * 6], 0.5),
+        ([[200, 20, 260, 20, 260, 60]], 0.5),
+        ([[20, 20, 60, 20], *GOOD], 1),
+        (GOOD[0], 1),
+        (dict(size=[96, 160], counts=[96 * 160]), 0.5),
+    ],
+)
+def test_polygons_without_a_pixel_are_no_ground_truth(mask, expected):
+    """The prediction is in both frames, the annotation in one or in both:
+    the overlap is a half or one."""
+    metric = build(metric_items=['mAP', 'mAP_50', 'mAP_75'])
+    metric.process_video(polygon_video([GOOD, mask]))
+    report = metric.compute_metrics(metric.results)
+    thresholds = np.arange(0.5, 1, 0.05)
+    assert report['segm_mAP'] == pytest.approx(
+        np.mean(expected >= thresholds), abs=1e-9
+    )
+    # a track without any mask is none
+    metric.results.clear()
+    metric.process_video(polygon_video([mask, mask]))
+    if expected < 1:
+        assert metric.compute_metrics(metric.results) == {}
+
+
+@pytest.mark.parametrize(
+    'mask, message',
+    [
+        (dict(size=[96, 161], counts=[9]), 'is 96 x 161 .*image is 96 x 160'),
+        ([[1, 2, 3, 4, 5, None]], 'polygon that is no list of numbers'),
+        (dict(size=[96, 160], counts='12'), 'has runs of'),
+    ],
+)
+def test_broken_ground_truth_names_the_frame(mask, message):
+    with pytest.raises(
+        ValueError,
+        match=r'Frame 1 of video v \(x/v/1.jpg\): the mask of instance 1 of '
+        f'the ground truth .*{message}',
+    ):
+        build().process_video(polygon_video([GOOD, mask]))
+
+
+def official_report(path, results):
+    """AP as the published tools compute it from two files."""
+    truth = YTVIS(str(path))
+    for ann in truth.dataset['annotations']:
+        ann['areas'] = [mask and 1600 for mask in ann['segmentations']]
+    evaluator = YTVISeval(truth, truth.loadRes(results), 'segm')
+    evaluator.evaluate()
+    evaluator.accumulate()
+    evaluator.summarize()
+    return evaluator.stats[:3].tolist()
+
+
+@pytest.mark.parametrize(
+    'video_ids', [(1, 2), ('b', 'a'), (2**40, 7), ('10', '9')]
+)
+def test_submission_has_the_ids_of_the_users_file(tmp_path, video_ids):
+    """Evaluated against the user's own file it gives the test's numbers."""
+    rows = (10, 40)
+    annotations = [
+        dict(
+            id=100 + i,
+            video_id=video_ids[v],
+            category_id=category_id,
+            iscrowd=0,
+            bboxes=None,
+            areas=[0, 0],
+            segmentations=[
+                [[x, y, x + 20, y, x + 20, y + 20, x, y + 20]],
+                None,
+            ],
+        )
+        for i, (v, category_id, x, y) in enumerate(
+            (v, c, x, y)
+            for v in range(2)
+            for c, x in ((40, 5), (3, 60), (7, 110))
+            for y in rows
+        )
+    ]
+    content = dict(
+        categories=[
+            dict(id=i, name=name)
+            for i, name in ((7, 'Bär'), (40, 'a b'), (3, 'c'))
+        ],
+        videos=[
+            dict(
+                id=video_id,
+                height=96,
+                width=160,
+                length=2,
+                file_names=[f'{v}/img1/0.jpg', f'{v}/img1/1.jpg'],
+            )
+            for v, video_id in enumerate(video_ids)
+        ],
+        annotations=annotations,
+    )
+    (tmp_path / 'valid.json').write_text(json.dumps(content))
+    convert_file(
+        tmp_path / 'valid.json', tmp_path / 'annotations/valid.json', True
+    )
+    dataset = DATASETS.build(
+        dict(
+            type='YouTubeVISClipDataset',
+            dataset_version='2019',
+            data_root=str(tmp_path),
+            ann_file='annotations/valid.json',
+            data_prefix=dict(img_path=''),
+            metainfo=dict(classes=('c', 'Bär', 'a b')),
+            test_mode=True,
+            pipeline=[dict(type='PackLazyVideo', transforms=[])],
+            _scope_='mmdet',
+        )
+    )
+    metric = build(
+        outfile_prefix=str(tmp_path / 'out/results'),
+        long_videos=['1/img1'],
+        classwise=True,
+    )
+    metric.dataset_meta = dataset.metainfo
+    rng = np.random.default_rng(0)
+    for video in dataset:
+        for frame in video['data_samples']:
+            anns = frame.instances
+            labels = [a['bbox_label'] for a in anns]
+            if labels:
+                labels[-1] = 0  # one wrong class in each video
+            frame.pred_track_instances = InstanceData(
+                instances_id=torch.tensor([a['instance_id'] for a in anns]),
+                labels=torch.tensor(labels, dtype=int),
+                scores=torch.from_numpy(rng.random(len(anns))),
+                bboxes=torch.zeros(len(anns), 4),
+                masks=[a['mask'] for a in anns],
+            )
+        metric.process({}, [video['data_samples'].to_dict()])
+    report = metric.evaluate(2)
+    assert 0 < report['youtube_vis/segm_mAP'] < 1
+    assert report['youtube_vis/c_precision'] < 1
+    assert report['youtube_vis/a b_precision'] == pytest.approx(1)
+    assert 'youtube_vis/segm_mAP_long' in report
+    with zipfile.ZipFile(tmp_path / 'out/results.submission_file.zip') as zip_:
+        tracks = json.loads(zip_.read('results.json'))
+    assert tracks == json.loads((tmp_path / 'out/results.json').read_text())
+    assert {track['video_id'] for track in tracks} == set(video_ids)
+    assert {track['category_id'] for track in tracks} == {3, 7, 40}
+    values = [
+        report[f'youtube_vis/segm_{item}']
+        for item in ('mAP', 'mAP_50', 'mAP_75')
+    ]
+    assert official_report(tmp_path / 'valid.json', tracks) == pytest.approx(
+        values, abs=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ('{"videos": [{"name": 3}]}', "item 0 of videos: the field 'id'"),
+        ('{"videos": [{"id": 1, "file_names": []}]}', 'has no frames'),
+        ('{"videos": 3}', "the field 'videos' is 3, but must be a list"),
+        ('{}', "the field 'videos' is missing"),
+        ('3', 'neither a list of videos nor an annotation file'),
+        ('[[1]]', 'item 0 is no id and no name'),
+        ('[1', 'is not a JSON file'),
+    ],
+)
+def test_bad_lists_of_videos(tmp_path, content, message):
+    path = tmp_path / 'list.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=f'{path}.*{message}'):
+        build(long_videos=str(path))
+    with pytest.raises(ValueError, match='long_videos has the item None'):
+        build(long_videos=[None])
+    with pytest.raises(FileNotFoundError, match='no.json does not exist'):
+        build(short_videos='no.json')
+
+
+def test_a_listed_text_is_a_name_before_it_is_an_id():
+    videos = [dict(id=1, name='2'), dict(id=2, name='1'), dict(id=3, name='x')]
+    for listed, number in ((['1'], 1), ([1], 0), (['3'], 2), (['x'], 2)):
+        found, others = VideoGroup(listed, 'long_videos').split(videos)
+        assert found == [videos[number]] and len(others) == 2

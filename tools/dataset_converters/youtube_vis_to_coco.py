@@ -66,12 +66,11 @@ def convert_tracks(source: TrackFile, with_annotations: bool) -> dict:
     Raises:
         ValueError: If a mask is malformed or does not fit its video.
     """
+    ids = [video.id for video in source.videos]
+    names = name_videos(ids, [video.file_names[0] for video in source.videos])
     target = dict(
         categories=[entry.values for entry in source.categories.values()],
-        videos=[
-            dict(id=video.id, name=name)
-            for video, name in zip(source.videos, name_videos(source.videos))
-        ],
+        videos=[dict(id=i, name=name) for i, name in zip(ids, names)],
         images=[],
     )
     if with_annotations:

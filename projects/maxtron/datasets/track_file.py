@@ -2,6 +2,7 @@
 """Annotation files of YouTube-VIS and OVIS as published: an entry a track."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,30 @@ def read_categories(top: Entry) -> dict[str, Entry]:
         category.require('name', TEXT)
     index_by_id(categories.values(), 'category', 'name')
     return categories
+
+
+def read_file_names(video: Entry) -> list[str]:
+    """Read the frames of a video.
+
+    Args:
+        video (:obj:`Entry`): The video.
+
+    Returns:
+        list[str]: Paths of its frames, at least one.
+
+    Raises:
+        ValueError: If ``file_names`` is missing, empty or no list of paths.
+    """
+    file_names = video.require('file_names', LIST)
+    if not file_names:
+        raise ValueError(f'{video.where} has no frames')
+    for t, name in enumerate(file_names):
+        if not TEXT.accepts(name):
+            raise video.error(
+                f'item {t} of file_names is {name!r}, but must be the path '
+                'of a frame.'
+            )
+    return file_names
 
 
 @dataclass
@@ -64,20 +89,11 @@ class Video:
         Raises:
             ValueError: If a field is missing or wrong.
         """
-        file_names = entry.require('file_names', LIST)
-        if not file_names:
-            raise ValueError(f'{entry.where} has no frames')
-        for t, name in enumerate(file_names):
-            if not TEXT.accepts(name):
-                raise entry.error(
-                    f'item {t} of file_names is {name!r}, but must be the '
-                    'path of a frame.'
-                )
         return cls(
             id=entry.require('id', ID),
             height=entry.require('height', SIZE),
             width=entry.require('width', SIZE),
-            file_names=file_names,
+            file_names=read_file_names(entry),
             where=entry.where,
         )
 
@@ -241,19 +257,22 @@ def _is_close(box: object, bbox: list[float]) -> bool:
     return bool((np.abs(corners - expected) <= _BOX_TOLERANCE).all())
 
 
-def name_videos(videos: list[Video]) -> list[str]:
+def name_videos(
+    video_ids: Sequence[int | str], first_frames: Sequence[str]
+) -> list[str]:
     """Name videos by the folder of their frames.
 
     Args:
-        videos (list[:obj:`Video`]): The videos.
+        video_ids (Sequence[int | str]): Ids of the videos.
+        first_frames (Sequence[str]): Path of a frame of each.
 
     Returns:
-        list[str]: For each video the folder of its first frame, or its id if
-        the folder is not its own.
+        list[str]: For each video the folder of its frame, or its id if the
+        folder is not its own.
     """
-    folders = [video.file_names[0].rpartition('/')[0] for video in videos]
+    folders = [path.rpartition('/')[0] for path in first_frames]
     counts = Counter(folders)
     return [
-        folder if folder and counts[folder] == 1 else str(video.id)
-        for folder, video in zip(folders, videos)
+        folder if folder and counts[folder] == 1 else str(video_id)
+        for folder, video_id in zip(folders, video_ids)
     ]

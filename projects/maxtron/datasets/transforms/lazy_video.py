@@ -68,6 +68,7 @@ class PackLazyVideo(BaseTransform):
             'img_path',
             'frame_id',
             'video_id',
+            'video_name',
             'video_length',
             'ori_video_length',
             'instances',

@@ -7,30 +7,29 @@ import zipfile
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from typing import Any
 
 import mmengine
 import numpy as np
 from mmdet.evaluation.functional import YTVIS, YTVISeval
 from mmdet.evaluation.metrics import YouTubeVISMetric
 from mmdet.registry import METRICS
-from mmdet.structures.mask import encode_mask_results
 from mmengine.logging import MMLogger
-from pycocotools import mask as mask_utils
 
 from ...utils import atomic_path
-
-VideoList = str | Sequence[int | str]
+from .video_groups import VideoGroup, VideoList
+from .video_tracks import collect_ground_truth, collect_predictions
 
 
 @METRICS.register_module()
 class ClipYouTubeVISMetric(YouTubeVISMetric):
     """Track AP as the official YouTube-VIS evaluation computes it.
 
-    What it adds to :class:`mmdet.evaluation.YouTubeVISMetric`: masks may come
-    as RLE, sizes are measured by mask and not by box, values are not rounded,
+    It adds to :class:`mmdet.evaluation.YouTubeVISMetric`: masks may come as
+    RLE, sizes are measured by mask and not by box, values are not rounded,
     every validation starts afresh, a model that finds nothing has AP 0
-    (instead of a crash), and long and short videos can be told apart.
+    (instead of a crash), and long and short videos can be told apart. The
+    submission has the ids of videos and categories of the user's annotation
+    file (``category_ids`` in the metainfo of the dataset).
 
     Args:
         metric_items (Sequence[str]): Names of the values to report. Defaults
@@ -119,7 +118,9 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         self.classwise = classwise
         self.listed_as = 'long' if long_videos is not None else 'short'
         listed = long_videos if short_videos is None else short_videos
-        self.listed_videos = None if listed is None else _read_videos(listed)
+        self.listed_videos = None
+        if listed is not None:
+            self.listed_videos = VideoGroup(listed, f'{self.listed_as}_videos')
 
     # ---------------------------------------------------------- collecting
     def process_video(self, data_samples: list) -> None:
@@ -130,73 +131,29 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
                 ``pred_track_instances`` (masks as RLE, tensor or array at
                 ``ori_shape``) and, if known, ``instances`` in the metainfo.
         """
-        # mmdet's formatters take the last video of the meta info
-        self._vis_meta_info = defaultdict(list)
         frames = [sample.to_dict() for sample in data_samples]
-        gts = self._format_one_video_gts(
-            [
-                dict(
-                    img_id=frame['img_id'],
-                    frame_id=t,
-                    video_id=frame['video_id'],
-                    video_length=len(frames),
-                    height=frame['ori_shape'][0],
-                    width=frame['ori_shape'][1],
-                    anns=frame.get('instances', []),
-                )
-                for t, frame in enumerate(frames)
-            ]
+        first = frames[0]
+        folder = osp.basename(osp.dirname(first.get('img_path', '')))
+        video = dict(
+            id=first['video_id'],
+            name=first.get('video_name', folder),
+            height=first['ori_shape'][0],
+            width=first['ori_shape'][1],
         )
-        preds = self._format_one_video_preds(
-            [self._read_prediction(frame) for frame in frames]
-        )
-        video = self._vis_meta_info['videos'][0]
-        video['name'] = osp.basename(
-            osp.dirname(frames[0].get('img_path', ''))
-        )
-        for gt in gts:
-            gt['segmentations'] = [
-                None if mask is None else _to_rle(mask, video)
-                for mask in gt['segmentations']
-            ]
-            gt['areas'] = [
-                None if mask is None else int(mask_utils.area(mask))
-                for mask in gt['segmentations']
-            ]
-        self.results.append((video, gts, preds))
-
-    @staticmethod
-    def _read_prediction(frame: dict) -> dict[str, Any]:
-        """Bring the prediction of one frame into the form of mmdet."""
-        pred = frame['pred_track_instances']
-        masks = pred['masks']
-        if not isinstance(masks, (list, tuple)):
-            masks = encode_mask_results(_to_numpy(masks).astype(bool))
-        size = list(frame['ori_shape'][:2])
-        for mask in masks:
-            if list(mask['size']) != size:
-                raise ValueError(
-                    f'Frame {frame.get("frame_id")} of video '
-                    f'{frame["video_id"]}: a predicted mask is '
-                    f'{mask["size"]} (height, width), the frame is {size}. '
-                    'The model must return masks at ori_shape.'
-                )
-        keys = ('bboxes', 'scores', 'labels', 'instances_id')
-        return dict(
-            {key: _to_numpy(pred[key]) for key in keys},
-            masks=[dict(mask) for mask in masks],
+        self.results.append(
+            (video, collect_ground_truth(frames), collect_predictions(frames))
         )
 
     def evaluate(self, size: int) -> dict:
         """Gather the videos of all processes and evaluate on the first.
 
         Args:
-            size (int): Unused: what counts are the collected videos.
+            size (int): Unused, for all collected videos are evaluated.
 
         Returns:
             dict[str, float]: Values by name.
         """
-        # the videos travel in self.results, each with its own meta info
+        # mmdet's list of videos: here each is in self.results
         self._vis_meta_info = defaultdict(list)
         return super().evaluate(size)
 
@@ -209,19 +166,21 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
                 each video.
 
         Returns:
-            dict[str, float]: Values by name, in [0, 1]; -1 where there is
+            dict[str, float]: Values by name, in [0, 1]; -1 if there is
             no ground truth of that size. Empty if nothing was evaluated.
         """
         # a sampler that pads to the number of processes repeats videos
-        results = {
-            video['id']: (video, gts, preds) for video, gts, preds in results
-        }
-        results = [results[video_id] for video_id in sorted(results)]
-        videos = [video for video, _, _ in results]
-        gts = [gt for _, gts, _ in results for gt in gts]
-        preds = [pred for _, _, preds in results for pred in preds]
+        by_id = {str(result[0]['id']): result for result in results}
+        videos, gts, preds = [], [], []
+        for number, (video, video_gts, video_preds) in enumerate(
+            sorted(by_id.values(), key=_by_video_id), 1
+        ):
+            # ids of a user's file may be texts, which mmdet cannot sort
+            videos.append(dict(video, number=number))
+            gts += [dict(track, video_id=number) for track in video_gts]
+            preds += [dict(track, video_id=number) for track in video_preds]
         if self.outfile_prefix is not None:
-            self.save_pred_results(preds)
+            self.save_pred_results(self._submission(videos, preds))
         if self.format_only:
             return dict()
         if not gts:
@@ -232,7 +191,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         with redirect_stdout(io.StringIO()):
             gt_api = YTVIS(
                 dict(
-                    videos=videos,
+                    videos=[dict(v, id=v['number']) for v in videos],
                     categories=self._categories(),
                     annotations=gts,
                 )
@@ -240,8 +199,23 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             pred_api = self._load_predictions(gt_api, preds)
         return self._report(gt_api, pred_api, videos)
 
+    def _submission(self, videos: list[dict], preds: list[dict]) -> list[dict]:
+        """Give predictions the ids of the user's annotation file."""
+        classes = self.dataset_meta['classes']
+        ids = self.dataset_meta.get('category_ids')
+        if ids is None:  # as in the published files
+            ids = range(1, len(classes) + 1)
+        return [
+            dict(
+                pred,
+                video_id=videos[pred['video_id'] - 1]['id'],
+                category_id=ids[pred['category_id'] - 1],
+            )
+            for pred in preds
+        ]
+
     def _categories(self) -> list[dict]:
-        """Official ids: the label of category k is k - 1."""
+        """Categories to evaluate with: label k is category k + 1."""
         return [
             dict(id=i + 1, name=name)
             for i, name in enumerate(self.dataset_meta['classes'])
@@ -292,7 +266,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         output = io.StringIO()
         with redirect_stdout(output):
             evaluator = YTVISeval(gt_api, pred_api, 'segm')
-            evaluator.params.vidIds = [video['id'] for video in videos]
+            evaluator.params.vidIds = [video['number'] for video in videos]
             evaluator.evaluate()
             evaluator.accumulate()
         table = io.StringIO()
@@ -320,25 +294,15 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         return report
 
     def _split(self, videos: list[dict]) -> dict[str, list[dict]]:
-        """Tell long from short videos."""
-        listed, others = [], []
-        for video in videos:
-            named = {video['id'], video['name']} & self.listed_videos
-            (listed if named else others).append(video)
-        if not listed or not others:
-            raise ValueError(
-                f'{self.listed_as}_videos matches {len(listed)} of the '
-                f'{len(videos)} evaluated videos, so that one of the two '
-                'groups is empty. The list must hold ids or names of videos '
-                f'such as {videos[0]["id"]} or {videos[0]["name"]!r}.'
-            )
+        """Split the videos into long and short ones."""
+        listed, others = self.listed_videos.split(videos)
         if self.listed_as == 'long':
             return dict(long=listed, short=others)
         return dict(long=others, short=listed)
 
     # -------------------------------------------------------------- output
     def _explain_missing_gt(self, videos: list[dict]) -> None:
-        """Say that there is nothing to compare with."""
+        """Warn that there is no ground truth to compare with."""
         remedy = (
             'send the submission to the evaluation server'
             if self.outfile_prefix is not None
@@ -374,40 +338,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         )
 
 
-def _to_numpy(values) -> np.ndarray:
-    """Turn a tensor on any device, an array or a list into an array."""
-    if hasattr(values, 'cpu'):
-        values = values.detach().cpu()
-    return np.asarray(values)
-
-
-def _to_rle(mask: dict | list, video: dict) -> dict:
-    """Turn polygons or an uncompressed RLE into a compressed RLE."""
-    if isinstance(mask, dict) and not isinstance(mask['counts'], list):
-        return mask
-    rle = mask_utils.frPyObjects(mask, video['height'], video['width'])
-    return mask_utils.merge(rle) if isinstance(rle, list) else rle
-
-
-def _read_videos(videos: VideoList) -> set[int | str]:
-    """Read a list of video ids or names.
-
-    Of an annotation file the names are taken where it has them, since two
-    files may number the same videos differently.
-
-    Args:
-        videos (str | Sequence[int | str]): The list or a JSON file.
-
-    Returns:
-        set[int | str]: Ids or names.
-    """
-    if isinstance(videos, str):
-        videos = mmengine.load(videos)
-    if isinstance(videos, dict):
-        names = []
-        for video in videos['videos']:
-            files = video.get('file_names')
-            name = files[0].split('/')[0] if files else video.get('name')
-            names.append(video['id'] if name is None else name)
-        return set(names)
-    return set(videos)
+def _by_video_id(result: tuple) -> tuple:
+    """Key to sort results by video id: numbers first, then texts."""
+    video_id = result[0]['id']
+    return isinstance(video_id, str), video_id

@@ -1,0 +1,135 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Tracks of a video in YouTube-VIS format, collected from its frames."""
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from mmdet.structures.mask import encode_mask_results
+from pycocotools import mask as mask_utils
+
+from ...structures import to_rle
+
+
+def collect_ground_truth(frames: list[dict[str, Any]]) -> list[dict]:
+    """Collect the annotated tracks of a video.
+
+    Args:
+        frames (list[dict]): Frames in temporal order with ``video_id``,
+            ``ori_shape`` and, if annotated, ``instances``: dicts with
+            ``instance_id``, ``bbox_label``, ``mask`` and ``ignore_flag``.
+
+    Returns:
+        list[dict]: For each track ``video_id``, ``category_id`` (label + 1),
+        ``iscrowd`` and, over frames, ``segmentations`` (compressed run
+        lengths) and ``areas`` (pixels), None where it is not visible.
+
+    Raises:
+        ValueError: If a mask is malformed or does not fit its frame.
+    """
+    tracks: dict[int, dict] = {}
+    for t, frame in enumerate(frames):
+        for ann in frame.get('instances', ()):
+            rle = _read_mask(ann, frame)
+            area = int(mask_utils.area(rle))
+            if area == 0:
+                continue
+            if ann['instance_id'] not in tracks:
+                tracks[ann['instance_id']] = dict(
+                    video_id=frame['video_id'],
+                    category_id=int(ann['bbox_label']) + 1,
+                    iscrowd=ann.get('ignore_flag', 0),
+                    segmentations=[None] * len(frames),
+                    areas=[None] * len(frames),
+                )
+            track = tracks[ann['instance_id']]
+            track['segmentations'][t] = rle
+            track['areas'][t] = area
+    return list(tracks.values())
+
+
+def _read_mask(ann: dict, frame: dict) -> dict:
+    """Read the mask of an instance; without one it has no pixels."""
+    try:
+        return to_rle(ann.get('mask') or [], frame['ori_shape'][:2])
+    except ValueError as error:
+        raise ValueError(
+            f'Frame {frame.get("frame_id")} of video {frame["video_id"]} '
+            f'({frame.get("img_path", "")}): the mask of instance '
+            f'{ann["instance_id"]} of the ground truth {error}. Correct the '
+            'annotation file.'
+        ) from error
+
+
+def collect_predictions(frames: list[dict[str, Any]]) -> list[dict]:
+    """Collect the predicted tracks of a video.
+
+    The score of a track is the mean over the frames that it is in. Its
+    category is the most frequent one; of equally frequent ones the first.
+
+    Args:
+        frames (list[dict]): Frames in temporal order with ``video_id``,
+            ``ori_shape`` and ``pred_track_instances``.
+
+    Returns:
+        list[dict]: For each track ``video_id``, ``category_id`` (label + 1),
+        ``score`` and, over frames, ``segmentations`` (compressed run lengths
+        as text, None where it is not predicted).
+
+    Raises:
+        ValueError: If a mask does not have the size of its frame.
+    """
+    labels: dict[int, list] = defaultdict(list)
+    scores: dict[int, list] = defaultdict(list)
+    masks: dict[int, list] = defaultdict(lambda: [None] * len(frames))
+    for t, frame in enumerate(frames):
+        pred = frame['pred_track_instances']
+        ids, pred_labels, pred_scores = (
+            _to_numpy(pred[key])
+            for key in ('instances_id', 'labels', 'scores')
+        )
+        pred_masks = _predicted_masks(frame)
+        for i, instance_id in enumerate(ids.tolist()):
+            labels[instance_id].append(pred_labels[i])
+            scores[instance_id].append(pred_scores[i])
+            masks[instance_id][t] = pred_masks[i]
+    return [
+        dict(
+            video_id=frames[0]['video_id'],
+            score=np.array(scores[i]).mean().item(),
+            category_id=np.bincount(np.array(labels[i])).argmax().item() + 1,
+            segmentations=masks[i],
+        )
+        for i in masks
+    ]
+
+
+def _predicted_masks(frame: dict) -> list[dict]:
+    """Encode the predicted masks of a frame, and check their size."""
+    masks = frame['pred_track_instances']['masks']
+    if not isinstance(masks, (list, tuple)):
+        masks = encode_mask_results(_to_numpy(masks).astype(bool))
+    size = list(frame['ori_shape'][:2])
+    encoded = []
+    for mask in masks:
+        if list(mask['size']) != size:
+            raise ValueError(
+                f'Frame {frame.get("frame_id")} of video '
+                f'{frame["video_id"]}: a predicted mask is '
+                f'{mask["size"]} (height, width), the frame is {size}. '
+                'The model must return masks at ori_shape.'
+            )
+        counts = mask['counts']
+        if isinstance(counts, list):
+            counts = to_rle(mask, size)['counts']
+        if isinstance(counts, bytes):
+            counts = counts.decode()
+        encoded.append(dict(size=size, counts=counts))
+    return encoded
+
+
+def _to_numpy(values) -> np.ndarray:
+    """Convert a tensor on any device, an array or a list to an array."""
+    if hasattr(values, 'cpu'):
+        values = values.detach().cpu()
+    return np.asarray(values)
