@@ -279,3 +279,9 @@ def test_tracks_to_panoptic_map():
     empty = {k: v[:0] for k, v in frame.items() if k.startswith('gt_')}
     empty = transform(dict(empty, img=frame['img']))
     assert not empty['gt_seg_map'].any() and empty['segments_info'] == []
+
+    # among masks of one size, the last one is on top
+    masks = np.ones((300, 1, 1), np.uint8)
+    many = dict(deepcopy(frame), img=np.zeros((1, 1, 3), np.uint8))
+    many.update(gt_masks=BitmapMasks(masks, 1, 1))
+    assert transform(many)['gt_seg_map'].tolist() == [[300]]

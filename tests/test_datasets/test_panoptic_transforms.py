@@ -282,6 +282,10 @@ def test_targets_at_stride_4():
     assert frame.gt_instances.instances_ids.tolist() == [70, 80]
     assert frame.gt_instances.labels.tolist() == [5, 6]
     assert frame.valid_pixels.sem_seg.shape == (1, 9, 13)
+    empty = pack(make_frame(np.zeros((9, 13), np.uint8), []))
+    empty = empty['data_samples'][0].gt_instances
+    assert empty.instances_ids.shape == empty.labels.shape == (0,)
+    assert empty.instances_ids.dtype == empty.labels.dtype == torch.int64
 
 
 @pytest.mark.parametrize(
