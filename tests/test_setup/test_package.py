@@ -14,8 +14,12 @@ FILES = ('setup.py', 'pyproject.toml', 'model-index.yml', 'LICENSE')
 
 # Run in another folder, with only the installed package on the path.
 USE = """
+import sys
 from pathlib import Path
 import projects.maxtron as package
+synthetic = 'projects.maxtron.datasets.synthetic.'
+loaded = {name for name in sys.modules if name.startswith(synthetic)}
+assert loaded == {synthetic + 'classes', synthetic + 'datasets'}, loaded
 from projects.maxtron.engine import load_config
 folder = Path(package.__file__).parent
 assert str(folder).startswith({target!r}), folder

@@ -7,8 +7,11 @@ from mmdet.registry import DATASETS
 
 from ..clip_video_dataset import ClipVideoDataset
 from ..vipseg import VIPSegDataset, category_metainfo
-from .formats import vipseg_categories
-from .video import SYNTHETIC_THING_CLASSES, SYNTHETIC_THING_PALETTE
+from .classes import (
+    SYNTHETIC_THING_CLASSES,
+    SYNTHETIC_THING_PALETTE,
+    vipseg_categories,
+)
 
 
 @DATASETS.register_module()
@@ -27,7 +30,7 @@ class SyntheticVISDataset(ClipVideoDataset):
         classes=SYNTHETIC_THING_CLASSES, palette=SYNTHETIC_THING_PALETTE
     )
 
-    def load_data_list(self):
+    def load_data_list(self) -> list[dict]:
         """Read the annotation file, see the base class."""
         if not osp.exists(self.ann_file):
             raise FileNotFoundError(
@@ -51,7 +54,7 @@ class SyntheticVPSDataset(VIPSegDataset):
 
     METAINFO = category_metainfo(vipseg_categories())
 
-    def load_data_list(self):
+    def load_data_list(self) -> list[dict]:
         """Read the videos, see the base class."""
         if not osp.exists(self.ann_file):
             raise FileNotFoundError(

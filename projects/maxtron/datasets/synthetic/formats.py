@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """YouTube-VIS and VIPSeg forms of the synthetic benchmark's annotations.
 
-A *record* is one video's annotation as ``synthetic_writer.write_video`` makes
+A *record* is one video's annotation as ``writer.write_video`` makes
 it: name, scenario, length, height, width, ``crossings``, ``instances``
 (``encode_instances``) and, for VIPSeg, ``frames`` (``encode_segments``).
 """
@@ -13,15 +13,15 @@ import numpy as np
 from pycocotools import mask as mask_utils
 
 from ...structures import SegmentColors
-from .video import (
-    SYNTHETIC_STUFF_CLASSES,
-    SYNTHETIC_STUFF_PALETTE,
+from .classes import (
     SYNTHETIC_THING_CLASSES,
-    SYNTHETIC_THING_PALETTE,
+    thing_categories,
+    vipseg_categories,
 )
+from .video import SyntheticVideo
 
 
-def write_frames(frames, folder, quality):
+def write_frames(frames: np.ndarray, folder: str, quality: int) -> None:
     """Write frames (T, H, W, 3), BGR, as 00000.jpg and so on."""
     for time, frame in enumerate(frames):
         _write_image(
@@ -31,7 +31,11 @@ def write_frames(frames, folder, quality):
         )
 
 
-def write_masks(ids, folder, colors=None):
+def write_masks(
+    ids: np.ndarray,
+    folder: str,
+    colors: dict[int, tuple[int, int, int]] | None = None,
+) -> None:
     """Write id maps as PNG.
 
     Args:
@@ -53,13 +57,13 @@ def write_masks(ids, folder, colors=None):
         )
 
 
-def _write_image(path, image, options):
+def _write_image(path: str, image: np.ndarray, options: list[int]) -> None:
     if not cv2.imwrite(path, image, options):
         raise OSError(f'Could not write {path}: is the disk full?')
 
 
-def encode_instances(video):
-    """Masks of every thing.
+def encode_instances(video: SyntheticVideo) -> list[dict]:
+    """Encode the masks of every thing.
 
     Args:
         video (SyntheticVideo): The video.
@@ -67,7 +71,7 @@ def encode_instances(video):
     Returns:
         list[dict]: The video's instances, each with ``segmentations`` (COCO
         RLE), ``bboxes`` (x, y, w, h) and ``areas``, one entry a frame, None
-        where the thing is absent.
+        if the thing is absent.
     """
     encoded = []
     for instance in video.instances:
@@ -94,13 +98,15 @@ def encode_instances(video):
     return encoded
 
 
-def raw_to_category(raw_id):
+def raw_to_category(raw_id: int) -> int:
     """VIPSeg category (0-based, stuff first) of a raw value."""
     return raw_id - 1 if raw_id < 125 else raw_id // 100 - 1
 
 
-def encode_segments(video):
-    """Panoptic segments of every frame.
+def encode_segments(
+    video: SyntheticVideo,
+) -> tuple[list[list[dict]], dict[int, tuple[int, int, int]]]:
+    """List the panoptic segments of every frame.
 
     Args:
         video (SyntheticVideo): The video.
@@ -132,38 +138,11 @@ def encode_segments(video):
     }
 
 
-def thing_categories():
-    """Categories of the YouTube-VIS form: things, ids from 1."""
-    return [
-        dict(id=index + 1, name=name, supercategory='object')
-        for index, name in enumerate(SYNTHETIC_THING_CLASSES)
-    ]
-
-
-def vipseg_categories():
-    """Categories of the VIPSeg form: stuff first, ids from 0.
-
-    With stuff first, ``category * 100 + number`` of a thing never meets
-    the id of a stuff class.
-    """
-    names = SYNTHETIC_STUFF_CLASSES + SYNTHETIC_THING_CLASSES
-    colors = SYNTHETIC_STUFF_PALETTE + SYNTHETIC_THING_PALETTE
-    return [
-        dict(
-            id=index,
-            name=name,
-            isthing=int(index >= len(SYNTHETIC_STUFF_CLASSES)),
-            color=list(color),
-        )
-        for index, (name, color) in enumerate(zip(names, colors))
-    ]
-
-
-def _file_names(record):
+def _file_names(record: dict) -> list[str]:
     return [f'{record["name"]}/{t:05d}.jpg' for t in range(record['length'])]
 
 
-def video_annotations(records):
+def video_annotations(records: list[dict]) -> dict:
     """YouTube-VIS's own JSON: one annotation per instance.
 
     Args:
@@ -201,12 +180,12 @@ def video_annotations(records):
     )
 
 
-def per_image_annotations(records, split):
+def per_image_annotations(records: list[dict], split: str) -> dict:
     """JSON of MMDetection's video datasets: one annotation per frame.
 
     Args:
         records (list[dict]): Records of a split, in order.
-        split (str): Name of the split, of which paths begin.
+        split (str): Name of the split, with which paths begin.
 
     Returns:
         dict: videos, images, annotations, categories. ``instance_id`` and
@@ -257,7 +236,7 @@ def per_image_annotations(records, split):
     )
 
 
-def vipseg_annotations(records):
+def vipseg_annotations(records: list[dict]) -> dict:
     """Panoptic JSON as VIPSeg's converter writes it.
 
     Args:
@@ -298,7 +277,7 @@ def vipseg_annotations(records):
     )
 
 
-def scenario_table(records):
+def scenario_table(records: list[dict]) -> list[dict]:
     """What happens in every video, for evaluation by scenario.
 
     Args:

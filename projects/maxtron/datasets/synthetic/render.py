@@ -12,15 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .appearance import (
-    SKIN_SPAN,
-    SKIN_TILE,
-    TILE,
-    outlines_of,
-    skin_tile,
-    stuff_tile,
-)
-from .scene import HARMONICS, SQUASH
+from .appearance import outlines_of
+from .parts import HARMONICS, SQUASH, Scene, Thing
+from .textures import SKIN_SPAN, SKIN_TILE, TILE, skin_tile, stuff_tile
 
 _FINE = 4  # finer grid of the silhouettes
 _SHIFT = 4  # fractional bits of the corners given to cv2
@@ -46,12 +40,12 @@ class Patch:
     scale: float
 
     @property
-    def inside(self):
+    def inside(self) -> np.ndarray:
         """Pixels of the window that belong to the silhouette, bool."""
         return self.cover >= 0.5
 
 
-def _deform(outline, thing, time):
+def _deform(outline: np.ndarray, thing: Thing, time: int) -> np.ndarray:
     angle = np.arctan2(outline[:, 1], outline[:, 0])
     waves = np.sin(HARMONICS * angle[:, None] + thing.phase[time, :3])
     outline = outline * (1 + waves @ thing.swell)[:, None]
@@ -59,7 +53,7 @@ def _deform(outline, thing, time):
     return outline * [squash, 1 / squash]
 
 
-def _pose(thing, camera, time):
+def _pose(thing: Thing, camera: np.ndarray, time: int) -> np.ndarray:
     """Affine map (2, 3) from the thing's unit circle to the image."""
     cos, sin = np.cos(thing.angle[time]), np.sin(thing.angle[time])
     local = thing.radius * np.array([[cos, -sin], [sin, cos]])
@@ -69,7 +63,9 @@ def _pose(thing, camera, time):
     )
 
 
-def thing_patch(thing, camera, time, shape):
+def thing_patch(
+    thing: Thing, camera: np.ndarray, time: int, shape: tuple[int, int]
+) -> Patch | None:
     """Silhouette of a thing in one frame.
 
     Args:
@@ -84,7 +80,7 @@ def thing_patch(thing, camera, time, shape):
     pose = _pose(thing, camera, time)
     corners = [
         _deform(outline, thing, time) @ pose[:, :2].T + pose[:, 2]
-        for outline in outlines_of(thing.look.label)
+        for outline in outlines_of(thing.appearance.label)
     ]
     pad = 2 + int(0.05 * shape[0])  # room for the shadow
     low = np.floor(corners[0].min(axis=0)).astype(int) - pad
@@ -121,7 +117,13 @@ class SceneRenderer:
         shape (tuple[int]): Height and width of the frames.
     """
 
-    def __init__(self, scene, rng, num_stuff, shape):
+    def __init__(
+        self,
+        scene: Scene,
+        rng: np.random.Generator,
+        num_stuff: int,
+        shape: tuple[int, int],
+    ) -> None:
         self.scene = scene
         self.rng = rng
         self.num_stuff = num_stuff
@@ -131,12 +133,14 @@ class SceneRenderer:
             stuff_tile(rng, r.family, scene.color_by_class)
             for r in scene.regions
         ]
-        self.skins = [skin_tile(thing.look) for thing in scene.things]
+        self.skins = [skin_tile(thing.appearance) for thing in scene.things]
         self.order = np.argsort([thing.depth for thing in scene.things])
         rows, cols = np.mgrid[: shape[0], : shape[1]].astype(np.float32) + 0.5
         self.grid = np.stack([cols, rows], -1)  # (H, W, 2)
 
-    def render(self, time):
+    def render(
+        self, time: int
+    ) -> tuple[np.ndarray, np.ndarray, list[Patch | None]]:
         """Draw one frame.
 
         Args:
@@ -166,9 +170,17 @@ class SceneRenderer:
             self._draw_thing(canvas, owner, number, patches[number])
         for number in front:
             self._draw_region(canvas, owner, number, time, world, inverse)
-        return self._develop(canvas, time), owner, patches
+        return self._tone_map(canvas, time), owner, patches
 
-    def _draw_region(self, canvas, owner, number, time, world, inverse):
+    def _draw_region(
+        self,
+        canvas: np.ndarray,
+        owner: np.ndarray,
+        number: int,
+        time: int,
+        world: np.ndarray,
+        inverse: np.ndarray,
+    ) -> None:
         region = self.scene.regions[number]
         sample = inverse / self.unit
         sample[:, 2] -= region.drift[time] / self.unit
@@ -198,7 +210,13 @@ class SceneRenderer:
         canvas += (texture - canvas) * cover
         owner[cover[..., 0] >= 0.5] = region.family + 1
 
-    def _draw_thing(self, canvas, owner, number, patch):
+    def _draw_thing(
+        self,
+        canvas: np.ndarray,
+        owner: np.ndarray,
+        number: int,
+        patch: Patch | None,
+    ) -> None:
         if patch is None:
             return
         view = canvas[patch.rows, patch.cols]
@@ -232,7 +250,7 @@ class SceneRenderer:
             self.num_stuff + 1 + number
         )
 
-    def _develop(self, canvas, time):
+    def _tone_map(self, canvas: np.ndarray, time: int) -> np.ndarray:
         middle = np.array(self.shape[::-1], np.float32) / 2
         slope = np.float32(self.scene.slope[time])
         slope = (self.grid / middle - 1) @ slope  # (H, W)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Puts the synthetic benchmark on disk.
+"""Writes the synthetic benchmark to disk.
 
     OUT_DIR/
       synthetic.json                    what the set is made of
@@ -29,10 +29,13 @@ import json
 import os
 import os.path as osp
 import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import cv2
 
 from ...utils import atomic_path
+from .classes import vipseg_categories
 from .formats import (
     encode_instances,
     encode_segments,
@@ -40,11 +43,10 @@ from .formats import (
     scenario_table,
     video_annotations,
     vipseg_annotations,
-    vipseg_categories,
     write_frames,
     write_masks,
 )
-from .video import PRESETS, make_video
+from .video import PRESETS, SyntheticSpec, make_video
 
 FORMATS = ('youtube-vis', 'vipseg')
 VERSION = 1  # of the content; another one cannot be continued
@@ -63,23 +65,23 @@ _SPLIT_FILES = (
 )
 
 
-def _write_text(text, path):
+def _write_text(text: str, path: str) -> None:
     """Write a file beside ``path``, then rename it into place."""
     os.makedirs(osp.dirname(path), exist_ok=True)
     with atomic_path(path) as part, open(part, 'w') as file:
         file.write(text)
 
 
-def _dump_json(content, path):
+def _dump_json(content: Any, path: str) -> None:
     _write_text(json.dumps(content), path)
 
 
-def _load_json(path):
+def _load_json(path: str) -> Any:
     with open(path) as file:
         return json.load(file)
 
 
-def _replace_folder(folder, fill):
+def _replace_folder(folder: str, fill: Callable[[str], None]) -> None:
     """Let ``fill(path)`` write a folder beside ``folder``, then rename it."""
     beside = f'{folder}.tmp'
     for path in (beside, folder):
@@ -89,8 +91,8 @@ def _replace_folder(folder, fill):
     os.replace(beside, folder)
 
 
-def _link_folder(source, folder):
-    def fill(beside):
+def _link_folder(source: str, folder: str) -> None:
+    def fill(beside: str) -> None:
         for name in os.listdir(source):
             try:
                 os.link(osp.join(source, name), osp.join(beside, name))
@@ -100,7 +102,9 @@ def _link_folder(source, folder):
     _replace_folder(folder, fill)
 
 
-def _frame_folders(out_dir, split, name, formats):
+def _frame_folders(
+    out_dir: str, split: str, name: str, formats: Sequence[str]
+) -> list[str]:
     vipseg = osp.join(out_dir, 'vipseg')
     folders = {
         'youtube-vis': [
@@ -114,7 +118,7 @@ def _frame_folders(out_dir, split, name, formats):
     return [folder for key in formats for folder in folders[key]]
 
 
-def write_video(job):
+def write_video(job: tuple) -> dict:
     """Make one video and write its frames and masks.
 
     Args:
@@ -122,7 +126,7 @@ def write_video(job):
             formats, JPEG quality (one tuple, so that a pool can map it).
 
     Returns:
-        dict: The record of the video, of which the annotation files are
+        dict: The record of the video, from which the annotation files are
         made; also written to ``OUT_DIR/.progress``.
     """
     out_dir, spec, split, index, formats, quality = job
@@ -183,12 +187,12 @@ class SyntheticWriter:
 
     def __init__(
         self,
-        out_dir,
-        spec=PRESETS['small'],
-        formats=FORMATS,
-        quality=92,
-        overwrite=False,
-    ):
+        out_dir: str,
+        spec: SyntheticSpec = PRESETS['small'],
+        formats: Sequence[str] = FORMATS,
+        quality: int = 92,
+        overwrite: bool = False,
+    ) -> None:
         unknown = set(formats) - set(FORMATS)
         if unknown or not formats:
             raise ValueError(
@@ -204,7 +208,7 @@ class SyntheticWriter:
         self.overwrite = overwrite
         self.manifest = self._claim_folder()
 
-    def _settings(self):
+    def _settings(self) -> dict:
         """What must be equal for a set to be continued."""
         return dict(
             version=VERSION,
@@ -215,7 +219,7 @@ class SyntheticWriter:
             association=self.spec.association,
         )
 
-    def _claim_folder(self):
+    def _claim_folder(self) -> dict:
         path = osp.join(self.out_dir, MANIFEST)
         fresh = dict(settings=self._settings(), splits={})
         if osp.exists(self.out_dir) and not osp.isdir(self.out_dir):
@@ -241,7 +245,7 @@ class SyntheticWriter:
         self._check_same('settings', found['settings'], fresh['settings'])
         return found
 
-    def _read_manifest(self, path):
+    def _read_manifest(self, path: str) -> dict:
         try:
             found = _load_json(path)
             if {'settings', 'splits'} <= found.keys():
@@ -253,7 +257,7 @@ class SyntheticWriter:
             'another folder, or delete this one. Nothing was changed.'
         )
 
-    def _check_same(self, what, found, wanted):
+    def _check_same(self, what: str, found: dict, wanted: dict) -> None:
         other = [
             f'{key} {found.get(key)} instead of {wanted[key]}'
             for key in wanted
@@ -266,13 +270,13 @@ class SyntheticWriter:
                 'with --overwrite.'
             )
 
-    def _remove(self, split):
+    def _remove(self, split: str) -> None:
         for pattern in _SPLIT_FILES:
             root = glob.escape(self.out_dir)
             for path in glob.glob(osp.join(root, pattern.format(split))):
                 os.remove(path) if osp.isfile(path) else shutil.rmtree(path)
 
-    def begin(self, split):
+    def begin(self, split: str) -> list[str]:
         """Begin or continue a split.
 
         Args:
@@ -298,7 +302,7 @@ class SyntheticWriter:
         self._check_same(f'videos in the split "{split}"', found, wanted)
         return [name for name in self.formats if name not in found['formats']]
 
-    def jobs(self, split, formats):
+    def jobs(self, split: str, formats: Sequence[str]) -> list[tuple]:
         """Jobs for ``write_video``, in order.
 
         Args:
@@ -319,7 +323,9 @@ class SyntheticWriter:
             for index in range(self.spec.num_videos[split])
         ]
 
-    def finish(self, split, formats, records):
+    def finish(
+        self, split: str, formats: Sequence[str], records: list[dict]
+    ) -> None:
         """Write the annotation files of a split.
 
         Args:
@@ -328,7 +334,7 @@ class SyntheticWriter:
             records (list[dict]): What ``write_video`` returned, in order.
         """
 
-        def dump(content, *path):
+        def dump(content: Any, *path: str) -> None:
             _dump_json(content, osp.join(self.out_dir, *path))
 
         if 'youtube-vis' in formats:
