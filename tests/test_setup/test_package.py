@@ -18,8 +18,8 @@ import sys
 from pathlib import Path
 import projects.maxtron as package
 synthetic = 'projects.maxtron.datasets.synthetic.'
-loaded = {name for name in sys.modules if name.startswith(synthetic)}
-assert loaded == {synthetic + 'classes', synthetic + 'datasets'}, loaded
+loaded = [name for name in sys.modules if name.startswith(synthetic)]
+assert sorted(loaded) == [synthetic + 'classes', synthetic + 'datasets'], loaded
 from projects.maxtron.engine import load_config
 folder = Path(package.__file__).parent
 assert str(folder).startswith({target!r}), folder
