@@ -351,7 +351,6 @@ def test_panoptic_files_are_a_submission(tmp_path, maps):
                 ],
             )
         ],
-        categories=[dict(id=i) for i in range(4)],
     )
     (tmp_path / 'gt.json').write_text(json.dumps(gt))
     _, videos = list_videos(

@@ -13,7 +13,7 @@ import yaml
 from mmcv.transforms import Compose
 from mmdet.engine.hooks import NumClassCheckHook
 from mmdet.registry import DATASETS, METRICS
-from mmengine.config_keys import Config
+from mmengine.config import Config
 
 from tests.configs import FILES, LEAVES, MASK2FORMER, ZOO, load
 from tests.models import ROOT

@@ -182,7 +182,7 @@ def test_test_set_without_masks(own_root):
         assert 'segments_info' not in frame and 'seg_map_path' not in frame
         with pytest.raises(
             (ValueError, FileNotFoundError),
-            match='video landscape has no|Video landscape has',
+            match='video landscape: the video has no|Video landscape has',
         ):
             build(own_root, ann_file)
 

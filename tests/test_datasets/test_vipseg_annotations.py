@@ -102,57 +102,77 @@ def first_segment(content):
     [
         (
             lambda c: first_segment(c).update(category_id=124),
-            'landscape, frame 00000.png: segment .* unknown category 124',
+            'landscape, frame 00000.png, segment .* has the unknown category 124',
         ),
-        (lambda c: first_segment(c).update(id=0), '0 is no id of a segment'),
+        (
+            lambda c: first_segment(c).update(id=0),
+            "the field 'id' is 0, which is no id of a segment",
+        ),
         (lambda c: first_segment(c).update(id=1 << 24), 'no id of a segment'),
-        (lambda c: first_segment(c).pop('area'), 'a segment has no area'),
+        (
+            lambda c: first_segment(c).pop('category_id'),
+            "segment 7895160: the field 'category_id' is missing",
+        ),
+        (
+            lambda c: first_segment(c).update(area='12'),
+            'the field \'area\' is "12", but must be a number of pixels',
+        ),
+        (
+            lambda c: first_segment(c).update(iscrowd=None),
+            "the field 'iscrowd' is null, but must be 0 or 1",
+        ),
         (
             lambda c: c['annotations'][0]['annotations'][0][
                 'segments_info'
             ].append(dict(first_segment(c), category_id=3)),
-            '00000.png: segment .* listed with two categories',
+            '00000.png, segment .* listed with two categories',
         ),
         (
             lambda c: c['annotations'][0]['annotations'].pop(2),
-            'landscape: frame 00002.png has no annotations',
+            'landscape, frame 00002.png: the frame has no annotations',
         ),
         (
             lambda c: c['videos'][0]['images'].pop(2),
-            'landscape: frame 00002.png has annotations, but',
+            'landscape, frame 00002.png: the frame has annotations, but',
         ),
         (
             lambda c: c['videos'][0]['images'].append(
                 c['videos'][0]['images'][1]
             ),
-            'landscape: frame 00001.png is listed 2 times',
+            'landscape, frame 00001.png: another frame of the video has',
         ),
         (
             lambda c: c['annotations'][1]['annotations'].append(
                 c['annotations'][1]['annotations'][4]
             ),
-            'portrait: annotation of frame 00004.png .* 2',
+            'portrait, frame 00004.png: another frame of the video has',
         ),
         (
             lambda c: c['annotations'].pop(1),
-            'video portrait has no annotations',
+            'video portrait: the video has no annotations',
         ),
-        (lambda c: c['videos'].pop(1), 'portrait has annotations, but is not'),
+        (
+            lambda c: c['videos'].pop(1),
+            'portrait: the video has annotations, but is not',
+        ),
         (
             lambda c: c['videos'].append(c['videos'][0]),
-            'video landscape is listed 2 times',
+            'landscape: another video has the same video_id',
         ),
         (
             lambda c: c['annotations'].append(c['annotations'][0]),
-            'landscape is annotated twice',
+            'landscape: another annotated video has the same video_id',
         ),
         (
             lambda c: c['videos'][1]['images'][3].update(width=65),
             'portrait: .*00000.png is 96 x 64 .*00003.png is 96 x 65',
         ),
-        (lambda c: c['videos'][1].update(images=[]), 'portrait has no frames'),
+        (
+            lambda c: c['videos'][1].update(images=[]),
+            'portrait: the video has no frames',
+        ),
         (lambda c: c['videos'].clear(), 'lists no videos'),
-        (lambda c: c.pop('categories'), 'has no categories'),
+        (lambda c: c.pop('categories'), "the field 'categories' is missing"),
         (
             lambda c: c['categories'][7].update(name='fence'),
             "a category named 'handrail_or_fence'",
@@ -202,7 +222,10 @@ def test_wrong_arguments(root, own_root):
             )
     for text, message in (
         ('', 'lists no videos'),
-        ('portrait\nportrait\n', 'portrait is listed 2'),
+        (
+            'portrait\nportrait\n',
+            'line 2: video portrait is listed before, in line 1',
+        ),
         ('portrait\nnone\n', 'lists the video none, but'),
     ):
         (own_root / 'train.txt').write_text(text)

@@ -246,15 +246,24 @@ def drop_all(files):
     'spoil, message',
     [
         (add_video, r'pred.json has 1 video\(s\) that do not exist.*video_9'),
-        (repeat_video, 'pred.json lists video_0 twice'),
-        (drop_video, r'pred.json lacks 1 video\(s\) of .*gt.json: video_1'),
-        (repeat_frame, r'pred.json \(video video_0\) lists 00000001 twice'),
-        (drop_frame, r'\(video video_0\) lacks 1 frame\(s\) .*: 00000001'),
         (
-            add_frame,
-            r'\(video video_0\) has 1 frame\(s\) that do not exist .*7',
+            repeat_video,
+            'pred.json: video video_0: another annotated video has',
         ),
-        (repeat_gt_frame, r'gt.json \(video video_0\) lists 00000000 twice'),
+        (drop_video, r'pred.json lacks 1 video\(s\) of .*gt.json: video_1'),
+        (
+            repeat_frame,
+            'pred.json: video video_0, frame 00000001.png: another frame',
+        ),
+        (
+            drop_frame,
+            r'pred.json: video video_0 lacks 1 frame\(s\) .*: 00000001',
+        ),
+        (add_frame, r'video video_0 has 1 frame\(s\) that do not exist .*7'),
+        (
+            repeat_gt_frame,
+            'gt.json: video video_0, frame 00000000.png: another frame',
+        ),
         (drop_mask, 'video_0/00000001.png does not exist: a frame is missing'),
         (
             drop_id,
@@ -262,7 +271,10 @@ def drop_all(files):
         ),
         (add_id, '00000001: the list of segments of the prediction .*: 77'),
         (drop_gt_id, '00000001: the mask of the ground truth has ids'),
-        (change_category, 'of the prediction has the unknown category 60'),
+        (
+            change_category,
+            'pred.json: .*segment 247812: .* has the unknown category 60',
+        ),
         (
             resize_mask,
             '00000001: the prediction is 5 x 6 .*ground truth 32 x 48',
@@ -270,8 +282,11 @@ def drop_all(files):
         (resize_gt_mask, '00000001.png is 5 x 6 .*but 32 x 48 according to'),
         (raw_gt_mask, r'1 channel\(s\) of uint16, not 8 bit RGB'),
         (cut_mask, '00000001: .*cannot be read as an image'),
-        (drop_key, 'gt.json has no "categories"'),
-        (drop_file_name, 'an entry has no "file_name"'),
+        (drop_key, "gt.json: the field 'categories' is missing"),
+        (
+            drop_file_name,
+            "video_0, item 1 of annotations: the field 'file_name' is",
+        ),
         (drop_all, 'lists no videos'),
     ],
 )

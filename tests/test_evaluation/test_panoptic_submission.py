@@ -70,9 +70,7 @@ def test_submission(tmp_path, log):
             video['annotations'], want_video['annotations'], strict=True
         ):
             stem = want['file_name'][: -len('.png')]
-            assert frame['file_name'] == (
-                f'images/{video["video_id"]}/{stem}.jpg'
-            )
+            assert frame['file_name'] == f'{stem}.png'
             check_segments(frame['segments_info'], want['segments_info'], ids)
 
 

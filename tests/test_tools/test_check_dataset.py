@@ -273,7 +273,7 @@ def no_mask(content):
        'the panoptic map has the segment 5066061, which the annotation file '
        'does not list for this frame') for form in ('vipseg', 'coco')),
     ('raw', change_file('raw', 3, paint),
-     'has the value 19999, which is the unknown category 198'),
+     'has the value 19999, which means class number 199'),
     *((form, edit(form, set_first('category_id', 999)), text)
       for form, text in (
           ('ovis', 'annotation 1 has the unknown category 999'),

@@ -11,6 +11,7 @@ from argparse import Namespace
 
 from projects.maxtron.engine.cli import run_tool
 from projects.maxtron.evaluation.functional import (
+    WINDOWS,
     TubeStats,
     count_tubes,
     summarize_vpq,
@@ -31,7 +32,7 @@ from projects.maxtron.evaluation.reports import vpq_report
 def measure(video: VideoFiles, args: Namespace) -> dict[int, TubeStats]:
     """Match the tubes of a video in all windows."""
     counts = count_video(video)
-    return {k: count_tubes(counts, k, len(video.labels)) for k in args.windows}
+    return {k: count_tubes(counts, k, video.num_classes) for k in args.windows}
 
 
 def evaluate(args: Namespace) -> None:
@@ -58,7 +59,18 @@ def evaluate(args: Namespace) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the tool."""
-    run_tool('eval_vpq', evaluate, parse_args(make_parser(__doc__), args))
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        '--windows',
+        type=int,
+        nargs='+',
+        default=list(WINDOWS),
+        help='lengths of the windows in frames (default: 1 2 4 6)',
+    )
+    parsed = parse_args(parser, args)
+    if min(parsed.windows) < 1:
+        parser.error('--windows are numbers of frames, 1 or more')
+    run_tool('eval_vpq', evaluate, parsed)
 
 
 if __name__ == '__main__':

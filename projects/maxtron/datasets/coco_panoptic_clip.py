@@ -1,28 +1,124 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """COCO panoptic images as clips of one frame."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmdet.datasets import CocoPanopticDataset
+from mmdet.datasets.api_wrappers import COCOPanoptic
 from mmdet.registry import DATASETS
 
-from ..structures import check_num_classes
+from ..json_file import (
+    FLAG,
+    ID,
+    NUMBER,
+    SIZE,
+    TEXT,
+    Entry,
+    Kind,
+    index_by_id,
+    load_json,
+)
+from ..structures import check_classes
+from ..structures.panoptic_json import read_categories
 from .mix_info import MixInfoMixin
+
+_BOX = Kind(
+    'a box [x, y, width, height]',
+    lambda v: (
+        isinstance(v, list) and len(v) == 4 and all(map(NUMBER.accepts, v))
+    ),
+)
+
+
+class _COCOPanopticByName(COCOPanoptic):
+    """COCO panoptic annotations whose labels follow the names of classes.
+
+    MMDetection numbers the categories as the file lists them, whatever the
+    order of ``classes`` in metainfo.
+    """
+
+    def get_cat_ids(self, cat_names: Sequence[str] = (), **kwargs) -> list:
+        """Get the ids of categories in the order of their names."""
+        ids = {c['name']: i for i, c in self.cats.items()}
+        return [ids[name] for name in cat_names if name in ids]
 
 
 @DATASETS.register_module()
 class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
     """COCO panoptic for models that work on clips.
 
-    In training an image is a video with one frame, so that pre-training has
-    the pipeline of the videos. In test mode it is MMDetection's dataset.
+    In training, an image is a video with one frame, so that pre-training
+    uses the pipelines of the videos. In test mode, the dataset behaves as
+    MMDetection's.
 
     Args:
         *args, **kwargs: See :class:`mmdet.datasets.CocoPanopticDataset`.
 
     Raises:
-        ValueError: If there are more than 255 classes.
+        ValueError: If there are more than 255 classes, or a field of the
+            annotation file is missing or wrong.
     """
+
+    COCOAPI = _COCOPanopticByName
+
+    def load_data_list(self) -> list[dict]:
+        """Load the annotation file, see the base class.
+
+        Returns:
+            list[dict]: One entry per image.
+
+        Raises:
+            ValueError: If a field of the file is missing or wrong.
+        """
+        try:
+            return super().load_data_list()
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # the base class does not tell which entry is wrong
+            self._check_file()
+            raise
+
+    def _check_file(self) -> None:
+        """Raise an error that names the first wrong entry of the file."""
+        top = load_json(self.ann_file, self.backend_args)
+        categories = read_categories(top)
+        missing = sorted(
+            set(self.metainfo['classes']) - {c['name'] for c in categories}
+        )
+        if missing:
+            raise top.error(
+                f'no category is named {missing[0]!r}, which is a class in '
+                'metainfo of the dataset.'
+            )
+        names = {str(c['id']): c['name'] for c in categories}
+        images = top.entries('images', 'image')
+        index_by_id(images, 'image')
+        for image in images:
+            image.require('file_name', TEXT)
+            image.require('height', SIZE)
+            image.require('width', SIZE)
+        for ann in top.entries('annotations', 'annotated image', 'image_id'):
+            ann.require('image_id', ID)
+            for segment in ann.entries('segments_info', 'segment'):
+                self._check_segment(segment, names)
+
+    def _check_segment(self, segment: Entry, names: dict[str, str]) -> None:
+        """Check the fields of a segment.
+
+        Args:
+            segment (:obj:`Entry`): The segment.
+            names (dict[str, str]): Name by the text of a category's id.
+        """
+        segment.require('id', ID)
+        segment.require('area', NUMBER)
+        segment.require('bbox', _BOX)
+        segment.optional('iscrowd', FLAG)
+        category_id = segment.require('category_id', ID)
+        if names.get(str(category_id)) not in self.metainfo['classes']:
+            raise segment.error(
+                f"the field 'category_id' is {category_id}, which is not the "
+                'id of a class in metainfo of the dataset.'
+            )
 
     def parse_data_info(self, raw_data_info: dict) -> dict:
         """Parse an annotation, see the base class.
@@ -31,11 +127,11 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
             raw_data_info (dict): Image and annotations of the file.
 
         Returns:
-            dict: The image; its segments have ``iscrowd`` and ``area``, too.
+            dict: The image; its segments also have ``iscrowd`` and ``area``.
         """
         data_info = super().parse_data_info(raw_data_info)
-        # The base class leaves out segments with an empty box, or no area,
-        # though the map may show them.
+        # The base class leaves out segments whose box is empty or whose area
+        # is 0, though the map may have their pixels.
         data_info['segments_info'] = [
             self._parse_segment(ann)
             for ann in raw_data_info['raw_ann_info']
@@ -44,7 +140,7 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
         return data_info
 
     def _parse_segment(self, ann: dict) -> dict:
-        """Parse a segment; a crowd is no thing, as in the base class."""
+        """Parse a segment; a crowd is not a thing, as in the base class."""
         category_id = ann['category_id']
         is_thing = self.coco.load_cats(ids=category_id)[0]['isthing']
         is_crowd = ann.get('iscrowd', 0)
@@ -58,9 +154,9 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
 
     @classmethod
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
-        """Metainfo of class and user, see the base class."""
+        """Merge the metainfo of class and user, see the base class."""
         metainfo = super()._load_metainfo(metainfo)
-        check_num_classes(metainfo['classes'])
+        check_classes(metainfo['classes'])
         return metainfo
 
     def prepare_data(self, idx: int) -> Any:
@@ -78,7 +174,7 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
         return self.pipeline(sample)
 
     def _as_video(self, idx: int) -> dict:
-        """An image as a video with one frame."""
+        """Describe an image as a video with one frame."""
         image = self.get_data_info(idx)
         image['frame_id'] = 0
         return dict(

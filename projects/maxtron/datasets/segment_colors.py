@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Former place of :mod:`projects.maxtron.structures.segment_colors`."""
 
-from ..structures.segment_colors import SegmentColors, write_id_map
+from ..structures import SegmentColors, write_id_map
 
 __all__ = ['SegmentColors', 'write_id_map']

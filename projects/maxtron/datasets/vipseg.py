@@ -7,38 +7,22 @@ from mmdet.datasets import BaseVideoDataset
 from mmdet.registry import DATASETS
 from mmdet.visualization.palette import get_palette
 
-from ..structures import check_num_classes
+from ..structures import category_ids, category_metainfo, check_classes
 from .mix_info import MixInfoMixin
 from .vipseg_categories import VIPSEG_CATEGORIES
 from .vipseg_layouts import Layout720P, LayoutRaw
-
-
-def category_metainfo(categories: list[dict]) -> dict:
-    """Metainfo of a dataset with a table of categories.
-
-    Args:
-        categories (list[dict]): In the order of the labels, each with
-            ``name``, ``isthing`` and ``color``.
-
-    Returns:
-        dict: classes, thing_classes, stuff_classes, palette.
-    """
-    return dict(
-        classes=tuple(c['name'] for c in categories),
-        thing_classes=tuple(c['name'] for c in categories if c['isthing']),
-        stuff_classes=tuple(c['name'] for c in categories if not c['isthing']),
-        palette=[tuple(c['color']) for c in categories],
-    )
 
 
 @DATASETS.register_module()
 class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
     """VIPSeg in its 720P or its raw layout, see :mod:`.vipseg_layouts`.
 
-    A training sample is a clip of a video, drawn by the pipeline; all videos
-    are used, and each is as likely as the others. A test sample is one whole
-    video. The label of a category is the position of its name in
-    ``classes``. ``metainfo`` also has ``isthing`` (tuple[bool]), by label.
+    A training sample is a clip of a video, drawn by the pipeline; every video
+    is equally likely. A test sample is one whole video. The label of a
+    category is the position of its name in ``classes``. ``metainfo`` also has
+    ``isthing`` (tuple[bool]) and ``category_ids`` (tuple[int | str]), by
+    label. The ids are those of the JSON file; the raw layout has no ids, so
+    that they are the labels unless ``metainfo`` states them.
 
     Args:
         ann_file (str): ``*.json`` for the 720P layout, ``*.txt`` for the raw
@@ -47,13 +31,14 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
             ``seg_map_path`` of the maps. Defaults to those of the layout.
         clip_len (int): Number of frames of a training sample, at least 1. It
             is handed to the pipeline. Defaults to 2.
-        img_suffix (str): Of the images. Defaults to '.jpg'.
+        img_suffix (str): Suffix of the images. Defaults to '.jpg'.
         **kwargs: See :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         FileNotFoundError: If files are missing.
         ValueError: If an argument is wrong or the annotations are
-            inconsistent. Maps are compared with them when they are loaded.
+            inconsistent. Maps are compared with the annotations when they are
+            loaded.
     """
 
     METAINFO = category_metainfo(VIPSEG_CATEGORIES)
@@ -89,20 +74,24 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
 
     @classmethod
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
-        """Merge metainfo of class and user, and say which labels are things.
+        """Merge the metainfo of class and user, and complete it.
 
         Args:
-            metainfo (dict, optional): That of the user. Without a palette,
-                classes of theirs have random colours.
+            metainfo (dict, optional): Metainfo of the user. Classes without a
+                palette get random colours.
 
         Returns:
-            dict: The complete one.
+            dict: The complete metainfo.
+
+        Raises:
+            ValueError: If the classes are not just the things and the stuff,
+                or have no unique ids.
         """
         given = metainfo or {}
         metainfo = super()._load_metainfo(metainfo)
-        check_num_classes(metainfo['classes'])
+        check_classes(metainfo['classes'])
         if 'classes' in given and 'palette' not in given:
-            # that of other classes would be of another length
+            # the palette of the class is made for its own classes
             metainfo['palette'] = [
                 tuple(map(int, color))
                 for color in get_palette('random', len(metainfo['classes']))
@@ -118,6 +107,7 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
                 f'is wrong for {", ".join(wrong[:5])}.'
             )
         metainfo['isthing'] = tuple(c in things for c in metainfo['classes'])
+        metainfo['category_ids'] = tuple(category_ids(metainfo))
         return metainfo
 
     def load_data_list(self) -> list[dict]:
@@ -125,7 +115,7 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
 
         Returns:
             list[dict]: For each video ``video_id``, ``video_length`` (frames)
-            and ``images``, one dict a frame in temporal order.
+            and ``images``, one dict per frame in temporal order.
         """
         args = dict(
             ann_file=self.ann_file,
@@ -137,25 +127,28 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
         )
         if self.layout == '.txt':
             return LayoutRaw(**args).read()
-        return Layout720P(
+        layout = Layout720P(
             classes=self.metainfo['classes'],
             thing_classes=self.metainfo['thing_classes'],
             **args,
-        ).read()
+        )
+        videos = layout.read()
+        self._metainfo['category_ids'] = layout.category_ids
+        return videos
 
     def filter_data(self) -> list[dict]:
         """Keep all videos."""
         return self.data_list
 
     def get_data_info(self, idx: int) -> dict:
-        """Get what is known of a video.
+        """Get the entry of a video.
 
         Args:
             idx (int): Index of the video.
 
         Returns:
-            dict: A copy of its entry. Frames with a raw map also have
-            ``label_is_thing``, which is needed to understand the map.
+            dict: A copy of the entry. Frames with a raw map also have
+            ``label_is_thing``, which :class:`LoadPanopticMap` needs.
         """
         video = super().get_data_info(idx)
         if self.layout == '.txt':
@@ -164,13 +157,15 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
         return video
 
     def get_cat_ids(self, index: int) -> list[int]:
-        """Labels of all segments of a video, for MMDetection's wrappers.
+        """Get the labels of all segments of a video.
+
+        MMDetection's wrappers of datasets call this.
 
         Args:
             index (int): Index of the video.
 
         Returns:
-            list[int]: Of all frames; empty in the raw layout.
+            list[int]: Labels in all frames; empty in the raw layout.
         """
         return [
             seg['category']
@@ -182,8 +177,9 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
         """Run the pipeline on one video.
 
         Args:
-            idx (int | tuple[int, int]): Index of the video. Of a pair, which
-                MMDetection's samplers of frames give, it is the first.
+            idx (int | tuple[int, int]): Index of the video. MMDetection's
+                TrackImgSampler gives (video, frame) pairs; the frame index
+                is ignored.
 
         Returns:
             dict | None: The sample; None if the pipeline rejected it.
@@ -196,5 +192,5 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
         )
 
     def _describe(self, idx: int) -> dict:
-        """A video as the pipeline of training wants it."""
+        """Describe a video as the pipelines for training require it."""
         return dict(self.get_data_info(idx), clip_len=self.clip_len)

@@ -11,7 +11,6 @@ from pathlib import Path
 from mmengine.utils import track_parallel_progress, track_progress
 
 from ..utils import atomic_path
-from .functional import WINDOWS
 from .panoptic_folders import list_videos
 
 
@@ -31,8 +30,8 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         '--pred-dir',
         required=True,
-        help='folder of predicted masks: VIDEO/FRAME.png, or the one above '
-        'it, if that is called pan_pred',
+        help='folder of predicted masks: VIDEO/FRAME.png, or its parent if '
+        'the folder is called pan_pred',
     )
     parser.add_argument(
         '--pred-json', required=True, help='predicted segments: pred.json'
@@ -46,14 +45,6 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         '--gt-json',
         required=True,
         help='annotated segments: VIPSeg_720P/panoptic_gt_VIPSeg_val.json',
-    )
-    parser.add_argument(
-        '--windows',
-        type=int,
-        nargs='+',
-        default=list(WINDOWS),
-        help='lengths of the windows of VPQ in frames (default: 1 2 4 6); STQ '
-        'has none',
     )
     parser.add_argument(
         '--nproc', type=int, default=1, help='number of processes'
@@ -76,8 +67,6 @@ def parse_args(
         Namespace: The parsed arguments.
     """
     args = parser.parse_args(args)
-    if min(args.windows) < 1:
-        parser.error('--windows are numbers of frames, 1 or more')
     if args.nproc < 1:
         parser.error(f'--nproc must be 1 or more, got {args.nproc}')
     if args.out is not None and not args.out.endswith('.json'):
@@ -121,5 +110,5 @@ def write_json(path: str | None, content: dict) -> None:
         return
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with atomic_path(path) as part:
-        Path(part).write_text(json.dumps(content, indent=2))
+        Path(part).write_text(json.dumps(content, indent=2), 'utf-8')
     print(f'Wrote {path}')

@@ -1,13 +1,20 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Predictions and ground truth of video panoptic segmentation on disk."""
 
-import json
 import os.path as osp
-from pathlib import Path
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..structures import read_id_map
-from .functional import VideoCounter, VideoCounts, count_pairs
+from ..json_file import SIZE, Entry, load_json
+from ..structures import read_id_map, restore_order, video_folder
+from ..structures.panoptic_json import (
+    label_by_id,
+    read_categories,
+    read_frames,
+    read_segments,
+    read_videos,
+)
+from .functional import FramePairs, VideoCounter, VideoCounts, count_pairs
 
 PRED_FOLDER = 'pan_pred'
 
@@ -20,9 +27,11 @@ class FrameFiles(NamedTuple):
         size (tuple): Height and width that the ground truth states, or
             nothing.
         gt_path (str): Mask of the ground truth.
-        gt_segments (list[dict]): Its segments.
+        gt_segments (list[dict]): Segments of the ground truth: ``id``,
+            ``category`` (the label), ``category_id`` (of the ground truth),
+            ``iscrowd`` and ``area``.
         pred_path (str): Predicted mask.
-        pred_segments (list[dict]): Its segments.
+        pred_segments (list[dict]): Predicted segments, likewise.
     """
 
     name: str
@@ -38,12 +47,12 @@ class VideoFiles(NamedTuple):
 
     Attributes:
         video_id (str): Its name.
-        labels (dict[int, int]): Label of each category id.
+        num_classes (int): Number of categories of the ground truth.
         frames (list[:obj:`FrameFiles`]): Its frames, in temporal order.
     """
 
     video_id: str
-    labels: dict[int, int]
+    num_classes: int
     frames: list[FrameFiles]
 
 
@@ -53,9 +62,12 @@ def list_videos(
     """Match predictions with ground truth, video by video.
 
     Args:
-        pred_dir (str): Folder of predicted masks, VIDEO/FRAME.png, or the
-            one above it, if that is called pan_pred.
-        pred_json (str): Predicted segments in VIPSeg's format.
+        pred_dir (str): Folder of predicted masks, VIDEO/FRAME.png, or its
+            parent if the folder is called pan_pred.
+        pred_json (str): Predicted segments in VIPSeg's format. If the file
+            has ``categories``, they are matched with those of the ground
+            truth by name; else the category ids are those of the ground
+            truth.
         gt_dir (str): Folder of annotated masks (panomasksRGB).
         gt_json (str): Annotated segments (panoptic_gt_VIPSeg_val.json).
 
@@ -65,139 +77,204 @@ def list_videos(
 
     Raises:
         FileNotFoundError: If a file or a mask does not exist.
-        ValueError: If a file is not in that format, or videos or frames are
-            missing, unknown or double.
+        ValueError: If a field is missing or wrong, or videos or frames are
+            missing, unknown or listed twice.
     """
-    gt = _load(gt_json, ('videos', 'annotations', 'categories'))
+    gt = load_json(gt_json)
+    categories = read_categories(gt)
+    videos = read_videos(gt, 'videos')
+    if not videos:
+        raise gt.error('videos lists no videos: nothing to evaluate.')
+    labels = label_by_id(categories)
+    gt_side = _Side(gt_dir, gt, labels, videos, gt_json)
+    pred = load_json(pred_json)
     if osp.isdir(osp.join(pred_dir, PRED_FOLDER)):
         pred_dir = osp.join(pred_dir, PRED_FOLDER)
-    gt_frames = _frames_by_video(gt['annotations'], gt_json)
-    pred_frames = _frames_by_video(
-        _load(pred_json, ('annotations',))['annotations'], pred_json
-    )
-    videos = _by_name(gt['videos'], 'video_id', gt_json)
-    _compare(videos, gt_frames, 'video', gt_json, gt_json)
-    _compare(videos, pred_frames, 'video', gt_json, pred_json)
-    labels = {c['id']: label for label, c in enumerate(gt['categories'])}
+    pred_labels = _match_categories(pred, categories, gt_json)
+    pred_side = _Side(pred_dir, pred, pred_labels, videos, gt_json)
+    ids = [c['id'] for c in categories]
     jobs = []
     for video_id, video in videos.items():
-        where = f' (video {video_id})'
-        images = _by_name(video['images'], 'file_name', f'{gt_json}{where}')
-        sides = (
-            (gt_dir, gt_json, gt_frames),
-            (pred_dir, pred_json, pred_frames),
+        images = read_frames(video, 'images', video_id)
+        names = list(images)
+        names = [names[i] for i in restore_order(names)]
+        gt_files = gt_side.list_files(video, video_id, names, ids)
+        pred_files = pred_side.list_files(video, video_id, names, ids)
+        frames = [
+            FrameFiles(name, _read_size(images[name]), *gt_file, *pred_file)
+            for name, gt_file, pred_file in zip(names, gt_files, pred_files)
+        ]
+        jobs.append(VideoFiles(video_id, len(categories), frames))
+    return categories, jobs
+
+
+class _Side:
+    """Masks and segments of the ground truth or of the prediction.
+
+    Args:
+        folder (str): Folder of the masks.
+        top (:obj:`Entry`): The JSON file.
+        labels (dict[str, int]): Label by the text of a category's id.
+        videos (dict[str, :obj:`Entry`]): Videos of the ground truth.
+        gt_json (str): The file that lists them, for messages.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        top: Entry,
+        labels: dict[str, int],
+        videos: dict[str, Entry],
+        gt_json: str,
+    ) -> None:
+        self.folder = folder
+        self.labels = labels
+        self.annotations = read_videos(top, 'annotations')
+        _compare(videos, self.annotations, 'video', gt_json, top.where)
+
+    def list_files(
+        self,
+        video: Entry,
+        video_id: str,
+        names: list[str],
+        category_ids: list[int | str],
+    ) -> list[tuple[str, list[dict]]]:
+        """List mask and segments of every frame of a video.
+
+        Args:
+            video (:obj:`Entry`): The video in the ground truth.
+            video_id (str): Id of the video.
+            names (list[str]): Names of the frames in the ground truth.
+            category_ids (list[int | str]): Id of the ground truth per label.
+
+        Returns:
+            list[tuple[str, list[dict]]]: Path of the mask, and segments.
+        """
+        annotation = self.annotations[video_id]
+        frames = read_frames(annotation, 'annotations', video_id)
+        frames = _match_frames(names, frames)
+        _compare(names, frames, 'frame', video.where, annotation.where)
+        files = []
+        for name in names:
+            segments = read_segments(frames[name], self.labels)
+            for segment in segments:
+                segment['category_id'] = category_ids[segment['category']]
+            files.append((self._find_mask(video_id, name), segments))
+        return files
+
+    def _find_mask(self, video_id: str, name: str) -> str:
+        """Find the mask of a frame, which must exist."""
+        paths = [
+            osp.join(self.folder, video_folder(video_id), f'{stem}.png')
+            for stem in (name, osp.basename(name))
+        ]
+        for path in paths:
+            if osp.isfile(path):
+                return path
+        raise FileNotFoundError(
+            f'{paths[0]} does not exist: a frame is missing, or '
+            f'{self.folder} is not the folder of masks.'
         )
-        columns = []
-        for folder, path, frames in sides:
-            _compare(
-                images,
-                frames[video_id],
-                'frame',
-                gt_json + where,
-                path + where,
+
+
+def _match_categories(
+    pred: Entry, categories: list[dict], gt_json: str
+) -> dict[str, int]:
+    """Map the category ids of a prediction to labels of the ground truth."""
+    if 'categories' not in pred:
+        return label_by_id(categories)
+    names = [c['name'] for c in categories]
+    labels = {}
+    for category in read_categories(pred):
+        if category['name'] not in names:
+            raise pred.error(
+                f'category {category["id"]} is named {category["name"]!r}, '
+                f'but no category of {gt_json} is. The names must be the '
+                'same.'
             )
-            columns.append(
-                [
-                    (
-                        _mask(folder, video_id, name),
-                        frames[video_id][name]['segments_info'],
-                    )
-                    for name in images
-                ]
-            )
-        jobs.append(
-            VideoFiles(
-                video_id,
-                labels,
-                [
-                    FrameFiles(name, _size_of(image), *gt_file, *pred_file)
-                    for (name, image), gt_file, pred_file in zip(
-                        images.items(), *columns
-                    )
-                ],
-            )
-        )
-    if not jobs:
-        raise ValueError(f'{gt_json} lists no videos: nothing to evaluate.')
-    return gt['categories'], jobs
+        labels[str(category['id'])] = names.index(category['name'])
+    return labels
 
 
-def _load(path: str, keys: tuple[str, ...]) -> dict:
-    """Load a JSON file with certain keys."""
-    try:
-        content = json.loads(Path(path).read_text())
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'{path} does not exist.') from error
-    except ValueError as error:
-        raise ValueError(f'{path} is not a JSON file ({error}).') from error
-    missing = [key for key in keys if key not in content]
-    if missing:
-        raise ValueError(
-            f'{path} has no "{missing[0]}": it is not in the '
-            'panoptic format of VIPSeg.'
-        )
-    return content
+def _match_frames(
+    names: list[str], frames: dict[str, Entry]
+) -> dict[str, Entry]:
+    """Name listed frames as the ground truth does.
 
+    If the listed names are others, folders do not count, provided that the
+    names are unique without.
 
-def _by_name(items: list[dict], key: str, path: str) -> dict[str, dict]:
-    """Order items by a key; of file names, only the stem counts."""
-    named = {}
-    for item in items:
-        if key not in item:
-            raise ValueError(f'{path}: an entry has no "{key}".')
-        name = item[key]
-        if key == 'file_name':
-            name = osp.splitext(osp.basename(name))[0]
-        if name in named:
-            raise ValueError(f'{path} lists {name} twice.')
-        named[name] = item
-    return named
+    Args:
+        names (list[str]): Names in the ground truth.
+        frames (dict[str, :obj:`Entry`]): Listed frames by their names.
 
-
-def _frames_by_video(
-    annotations: list[dict], path: str
-) -> dict[str, dict[str, dict]]:
-    """Order annotations by video and frame."""
-    return {
-        video_id: _by_name(
-            video['annotations'], 'file_name', f'{path} (video {video_id})'
-        )
-        for video_id, video in _by_name(annotations, 'video_id', path).items()
-    }
+    Returns:
+        dict[str, :obj:`Entry`]: Listed frames by name in the ground truth.
+    """
+    if frames.keys() <= set(names):
+        return frames
+    full = {osp.basename(name): name for name in names}
+    short = {osp.basename(name): frame for name, frame in frames.items()}
+    if len(full) < len(names) or len(short) < len(frames):
+        return frames
+    return {full.get(stem, stem): frame for stem, frame in short.items()}
 
 
 def _compare(
-    wanted: dict, found: dict, kind: str, wanted_path: str, found_path: str
+    expected: Iterable[str],
+    found: Iterable[str],
+    kind: str,
+    expected_where: str,
+    found_where: str,
 ) -> None:
-    """See that two files name the same videos or frames."""
-    unknown = [name for name in found if name not in wanted]
+    """Check that two files name the same videos or frames."""
+    expected_names, found_names = set(expected), set(found)
+    unknown = [name for name in found if name not in expected_names]
     if unknown:
         raise ValueError(
-            f'{found_path} has {len(unknown)} {kind}(s) that do not exist in '
-            f'{wanted_path}: {", ".join(map(str, unknown[:5]))}.'
+            f'{found_where} has {len(unknown)} {kind}(s) that do not exist in '
+            f'{expected_where}: {", ".join(unknown[:5])}.'
         )
-    missing = [name for name in wanted if name not in found]
+    missing = [name for name in expected if name not in found_names]
     if missing:
         raise ValueError(
-            f'{found_path} lacks {len(missing)} {kind}(s) of {wanted_path}: '
-            f'{", ".join(map(str, missing[:5]))}.'
+            f'{found_where} lacks {len(missing)} {kind}(s) of '
+            f'{expected_where}: {", ".join(missing[:5])}.'
         )
 
 
-def _mask(folder: str, video_id: str, name: str) -> str:
-    """Path of a mask that must exist."""
-    path = osp.join(folder, str(video_id), f'{name}.png')
-    if not osp.isfile(path):
-        raise FileNotFoundError(
-            f'{path} does not exist: a frame is missing, '
-            f'or {folder} is not the folder of masks.'
+def _read_size(image: Entry) -> tuple[int, ...]:
+    """Read height and width as far as they are stated."""
+    return tuple(
+        image.require(key, SIZE) for key in ('height', 'width') if key in image
+    )
+
+
+def segments_to_count(segments: list[dict], pairs: FramePairs) -> list[dict]:
+    """Prepare segments of the ground truth for :class:`VideoCounter`.
+
+    Areas are counted in the mask: what the annotation states is redundant
+    and may be wrong. A segment of a stated area of 0 may lack pixels.
+
+    Args:
+        segments (list[dict]): Segments with ``id``, ``category`` and
+            optionally ``iscrowd`` and ``area``.
+        pairs (:obj:`FramePairs`): Pixels of the frame.
+
+    Returns:
+        list[dict]: Segments with ``id``, ``category_id`` (the label) and
+        ``iscrowd``.
+    """
+    seen = set(pairs.gt_ids.tolist())
+    return [
+        dict(
+            id=s['id'],
+            category_id=s['category'],
+            iscrowd=s.get('iscrowd') or 0,
         )
-    return path
-
-
-def _size_of(image: dict) -> tuple[int, ...]:
-    """Height and width as stated, if they are."""
-    return tuple(image[key] for key in ('height', 'width') if key in image)
+        for s in segments
+        if s['id'] in seen or s.get('area') != 0
+    ]
 
 
 def count_video(video: VideoFiles) -> VideoCounts:
@@ -212,7 +289,8 @@ def count_video(video: VideoFiles) -> VideoCounts:
     Raises:
         ValueError: If masks and lists of segments disagree, or sizes do.
     """
-    counter = VideoCounter(video.video_id, video.labels)
+    labels = range(video.num_classes)
+    counter = VideoCounter(video.video_id, dict(zip(labels, labels)))
     for frame in video.frames:
         where = f'video {video.video_id}, frame {frame.name}'
         gt_map, pred_map = (
@@ -225,10 +303,14 @@ def count_video(video: VideoFiles) -> VideoCounts:
                 f'{gt_map.shape[1]} (height x width), but {frame.size[0]} x '
                 f'{frame.size[1]} according to the JSON file.'
             )
+        pairs = count_pairs(gt_map, pred_map, where)
         counter.add(
             frame.name,
-            count_pairs(gt_map, pred_map, where),
-            frame.gt_segments,
-            frame.pred_segments,
+            pairs,
+            segments_to_count(frame.gt_segments, pairs),
+            [
+                dict(id=s['id'], category_id=s['category'])
+                for s in frame.pred_segments
+            ],
         )
     return counter.result()

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from terminaltables import AsciiTable
 
+from .functional import STQStats
+
 
 def vpq_report(
     summary: dict[str, dict], names: Sequence[str] | None = None
@@ -17,7 +19,7 @@ def vpq_report(
             of the classes that have tubes. Defaults to None.
 
     Returns:
-        str: The tables, in percent; '-' where there is nothing to measure.
+        str: The tables, in percent; '-' if there is nothing to measure.
     """
     windows = summary['windows']
     header = ['', 'VPQ', *(f'VPQ^{k}' for k in windows)]
@@ -65,6 +67,27 @@ def stq_report(
         ['class', 'IoU'],
         [[name, iou] for name, iou in zip(names, summary['per_class'])],
         5,
+    )
+
+
+def stq_crowd_warning(stats: Sequence[STQStats], remedy: str) -> str | None:
+    """Describe where the crowd rule of VIPSeg's tool took effect.
+
+    Args:
+        stats (Sequence[:obj:`STQStats`]): Stats of all videos.
+        remedy (str): How to switch the rule off.
+
+    Returns:
+        str | None: The warning; None if no segment was left out.
+    """
+    hit = [video for video in stats if video.crowd_id is not None]
+    if not hit:
+        return None
+    return (
+        f'STQ leaves out the first listed segment of {len(hit)} of '
+        f"{len(stats)} videos as a crowd, as VIPSeg's tool does when it is a "
+        f'thing: segment {hit[0].crowd_id} of video {hit[0].name} is the '
+        f'first. {remedy}'
     )
 
 

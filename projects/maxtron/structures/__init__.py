@@ -1,23 +1,34 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Data that flows between the parts: predictions, masks, panoptic maps."""
 
+from .categories import (
+    UNLABELLED,
+    category_ids,
+    category_metainfo,
+    check_classes,
+    metainfo_categories,
+    thing_flags,
+)
 from .clip_prediction import ClipPrediction
 from .clip_shapes import ClipShapes
 from .id_maps import (
     FIRST_THING_VALUE,
-    UNLABELLED,
-    check_num_classes,
     index_map,
     raw_labels,
-    read_id_map,
     read_raw_segments,
-    rgb_to_ids,
     runs,
-    thing_flags,
 )
+from .map_files import read_id_map, rgb_to_ids, write_id_map
 from .masks import MaskLike, read_polygons, to_bitmap, to_rle
 from .panoptic_map import INSTANCE_OFFSET, IndexMap, PanopticMap, thing_id
-from .segment_colors import SegmentColors, write_id_map
+from .segment_colors import SegmentColors
+from .video_names import (
+    check_distinct_frames,
+    frame_name,
+    frame_names,
+    restore_order,
+    video_folder,
+)
 
 __all__ = [
     'ClipPrediction',
@@ -29,17 +40,25 @@ __all__ = [
     'PanopticMap',
     'SegmentColors',
     'UNLABELLED',
-    'check_num_classes',
+    'category_ids',
+    'category_metainfo',
+    'check_classes',
+    'check_distinct_frames',
+    'frame_name',
+    'frame_names',
     'index_map',
+    'metainfo_categories',
     'raw_labels',
     'read_id_map',
     'read_polygons',
     'read_raw_segments',
+    'restore_order',
     'rgb_to_ids',
     'runs',
     'thing_flags',
     'thing_id',
     'to_bitmap',
     'to_rle',
+    'video_folder',
     'write_id_map',
 ]

@@ -45,6 +45,18 @@ def test_ids_become_indices(clip):
     assert semantic.equal(expected)
 
 
+def test_masks_of_tubes(clip):
+    empty = pack_clip(torch.zeros(SIZE), {}, torch.full(SIZE, 255))
+    first, second = tube_targets([clip, empty], 3, SIZE).masks()
+    assert first.labels.tolist() == [1, 0]
+    assert first.masks.tolist() == [
+        [[0, 1, 1], [0, 0, 0], [1, 1, 0], [0, 0, 0]],
+        [[0, 0, 0], [1, 1, 0], [0, 0, 0], [1, 0, 0]],
+    ]
+    assert first.masks.dtype == torch.float32
+    assert second.labels.shape == (0,) and second.masks.shape == (0, 4, 3)
+
+
 def break_label(clip):
     clip[0].gt_instances.labels[:] = 3
 

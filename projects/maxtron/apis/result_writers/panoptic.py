@@ -4,8 +4,8 @@
 import json
 import os.path as osp
 
-from ...evaluation.submission import SegmentWriter, submission_categories
-from ...structures import INSTANCE_OFFSET, PanopticMap
+from ...evaluation.submission import SegmentWriter
+from ...structures import INSTANCE_OFFSET, PanopticMap, metainfo_categories
 from ...utils import part_path, writing
 from .publishing import finishing, make_empty_folder
 
@@ -16,8 +16,8 @@ class PanopticWriter:
     The PNG files are those of a VIPSeg submission: a pixel of colour R, G, B
     has the id R + 256 G + 65536 B, which a segment keeps over the video, and
     0 is void. ``segments.json`` beside them lists all segments: ``id``,
-    ``color``, ``category_id`` (the label, from 0), ``category`` (its name),
-    ``isthing`` and, of things, ``number``: that in the drawn video.
+    ``color``, ``category_id`` (of the dataset's files), ``category`` (its
+    name), ``isthing`` and, of things, ``number``: that in the drawn video.
 
     Args:
         folder (str): Where the files go; must be empty or not there yet.
@@ -41,7 +41,7 @@ class PanopticWriter:
         json_path: str | None = None,
         name: str = 'video',
     ) -> None:
-        categories = submission_categories(dataset_meta)
+        categories = metainfo_categories(dataset_meta)
         make_empty_folder(folder)
         self.path = folder
         self.json_path = json_path
@@ -93,7 +93,10 @@ class PanopticWriter:
                 finishing(self.json_path, exc_type, is_empty),
                 self._file as file,
             ):
-                file.write(']}]}\n')
+                file.write(
+                    f']}}], "categories": '
+                    f'{json.dumps(self._masks.categories)}}}\n'
+                )
 
     def _segments(self) -> list[dict]:
         """The table of segments, in the order of their appearance."""
@@ -103,7 +106,7 @@ class PanopticWriter:
             segment = dict(
                 id=color_id,
                 color=[color_id >> shift & 255 for shift in (0, 8, 16)],
-                category_id=label,
+                category_id=self._masks.categories[label]['id'],
                 category=self._classes[label],
                 isthing=int(number > 0),
             )

@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Segmentation and tracking quality (Weber et al., "STEP", 2021).
 
-As VIPSeg's tool measures it, with its two peculiarities: the first listed
-segment of a video is taken for a crowd if it is a thing, and a tube that
-changes its category counts as two.
+VIPSeg's tool has two peculiarities, which are kept: a tube that changes its
+category counts as two, and, unless it is switched off, the first listed
+segment of a video is a crowd if it is a thing.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ import numpy as np
 
 from .video_counts import Segments, VideoCounts
 
-_FIRST_TUBE = 1  # has the instance number that means crowd
+_FIRST_TUBE = 1  # VIPSeg's tool gives it instance number 0, which means crowd
 
 
 @dataclass
 class STQStats:
-    """What STQ sums up of a video.
+    """Sums of a video for STQ.
 
     Attributes:
         name (str): Name of the video.
@@ -26,8 +26,10 @@ class STQStats:
         association (float): Sum of the association quality of its tubes.
         num_tubes (int): Thing tubes of the ground truth.
         pixels (np.ndarray): (3, C + 1), int64: labelled pixels of each class
-            that are predicted right, that it has, and that it is predicted
-            for; the last column is void.
+            that are predicted right, annotated, and predicted; the last
+            column is void.
+        crowd_id (int | None): Id of the first listed segment if it is a thing
+            and was left out as a crowd. Defaults to None.
     """
 
     name: str
@@ -35,6 +37,7 @@ class STQStats:
     association: float
     num_tubes: int
     pixels: np.ndarray
+    crowd_id: int | None = None
 
     @property
     def association_quality(self) -> float:
@@ -43,25 +46,28 @@ class STQStats:
 
 
 def count_associations(
-    video: VideoCounts, is_thing: Sequence[bool]
+    video: VideoCounts, is_thing: Sequence[bool], first_is_crowd: bool = True
 ) -> STQStats:
     """Compare the tubes and classes of a video.
 
     Args:
         video (:obj:`VideoCounts`): The video.
         is_thing (Sequence[bool]): Whether a class is a thing, (C,).
+        first_is_crowd (bool): Whether the first listed segment of the video
+            is a crowd if it is a thing, as for VIPSeg's tool: its tube does
+            not count. Defaults to True.
 
     Returns:
         :obj:`STQStats`: Stats of the video.
     """
-    # an index of -1, void, reads what is put at the end
+    # an index of -1 (void) reads the appended value
     is_thing = np.append(np.asarray(is_thing, bool), False)
     void = len(is_thing) - 1
     gt_labels = np.append(video.gt.labels, void)[video.gt_rows]
     pred_labels = np.append(video.pred.labels, void)[video.pred_rows]
     gt_things, pred_things = is_thing[gt_labels], is_thing[pred_labels]
     is_crowd = np.append(video.gt.tubes == _FIRST_TUBE, False)[video.gt_rows]
-    is_crowd &= gt_things
+    is_crowd &= gt_things & first_is_crowd
     gt_things, pred_things = gt_things & ~is_crowd, pred_things & ~is_crowd
 
     gt_tubes = _number_tubes(video.gt)[video.gt_rows]
@@ -95,20 +101,23 @@ def count_associations(
         float((shared * iou / gt_size).sum()),
         int((gt_sizes > 0).sum()),
         np.int64(pixels),
+        int(video.gt.ids[video.gt_rows[is_crowd][0]])
+        if is_crowd.any()
+        else None,
     )
 
 
 def _number_tubes(segments: Segments) -> np.ndarray:
-    """Number the tubes by id and category, (n + 1,); void reads the last."""
+    """Number the tubes by id and category, (n + 1,); the last is for void."""
     stride = segments.labels.max(initial=0) + 1
     keys = segments.tubes * stride + segments.labels
     return np.append(np.unique(keys, return_inverse=True)[1], 0)
 
 
 def _mean_iou(pixels: np.ndarray) -> float:
-    """Mean IoU over the classes that are annotated or predicted; else 0.
+    """Compute the mean IoU over classes that are annotated or predicted.
 
-    Void counts as a class of IoU 0 where it is predicted for a label.
+    Void counts as a class of IoU 0 if it is predicted for labelled pixels.
     """
     right, annotated, predicted = pixels
     union = annotated + predicted - right
@@ -121,7 +130,7 @@ def summarize_stq(stats: Sequence[STQStats]) -> dict[str, object]:
     """Average over videos.
 
     Args:
-        stats (Sequence[:obj:`STQStats`]): One item a video.
+        stats (Sequence[:obj:`STQStats`]): One item per video.
 
     Returns:
         dict[str, object]: ``STQ``, ``AQ`` and ``IoU`` in [0, 1];

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What VPQ and STQ need of a video: pixel pairs, each frame counted once."""
+"""Pixel counts of a video for VPQ and STQ, each frame counted once."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ VOID = 0
 
 
 class FramePairs(NamedTuple):
-    """How many pixels of a frame have which two ids.
+    """Pixels of a frame by ground truth id and predicted id.
 
     Attributes:
         gt_ids (np.ndarray): Ground truth ids, (m,), int64, 0 is void.
@@ -29,7 +29,7 @@ def count_pairs(
     """Count the pixels of a frame by (ground truth id, predicted id).
 
     Segments are connected, so the pairs are counted by their runs along the
-    rows: some ten thousand instead of a million pixels have to be sorted.
+    rows: some ten thousand runs are sorted instead of a million pixels.
 
     Args:
         gt_map (np.ndarray): Ids of the ground truth, (H, W), integers from 0
@@ -66,18 +66,20 @@ def _size(array: np.ndarray) -> str:
 class Segments(NamedTuple):
     """The segments of all frames of a video, in temporal order.
 
-    Row by row: frame by frame, and within a frame as they were listed.
+    The rows are in the order of frames, and within a frame in the order of
+    its list.
 
     Attributes:
         frames (np.ndarray): Position of the frame in the video, (n,).
         tubes (np.ndarray): Number of the tube, (n,), from 1, in order of
-            first appearance in the rows; 0 is left for void.
+            first appearance in the rows; 0 stands for void.
         labels (np.ndarray): Label of the category, (n,). Frames of one tube
             may differ.
-        is_crowd (np.ndarray): Whether it stands for many things, (n,), bool.
-        areas (np.ndarray): Pixels, (n,): those that the annotation states,
-            else as counted.
-        ids (np.ndarray): The id of the tube in the maps, (n,).
+        is_crowd (np.ndarray): Whether the segment stands for many things,
+            (n,), bool.
+        areas (np.ndarray): Pixels, (n,): as the annotation states, else as
+            counted.
+        ids (np.ndarray): Id of the tube in the maps, (n,).
     """
 
     frames: np.ndarray
@@ -89,7 +91,7 @@ class Segments(NamedTuple):
 
 
 class VideoCounts(NamedTuple):
-    """A video as VPQ and STQ see it: a few kilobytes, whatever its size.
+    """Counts of a video, a few kilobytes whatever the size of its frames.
 
     Attributes:
         name (str): Name of the video.
@@ -98,7 +100,7 @@ class VideoCounts(NamedTuple):
         pred (:obj:`Segments`): Predicted segments.
         gt_rows (np.ndarray): Row in ``gt`` of each pair, (m,), -1 is void.
         pred_rows (np.ndarray): Row in ``pred`` of each pair, (m,), -1 is
-            void. Both rows are of one frame, and not both void.
+            void. Both rows belong to one frame, and at most one is void.
         counts (np.ndarray): Pixels of each pair, (m,).
     """
 
@@ -140,14 +142,14 @@ class VideoCounter:
             pairs (:obj:`FramePairs`): Pixels of the frame.
             gt_segments (Iterable[dict]): Segments of the ground truth as
                 they are annotated: ``id``, ``category_id`` and optionally
-                ``iscrowd`` (0) and ``area`` (counted). Areas of an id that
-                is listed twice add up.
+                ``iscrowd`` (0) and ``area`` (counted). The areas of an id
+                that is listed twice are added up.
             pred_segments (Iterable[dict]): Predicted segments: ``id`` and
                 ``category_id``; areas are counted.
 
         Raises:
-            ValueError: If the listed ids are not just those of the pixels,
-                or a category is unknown.
+            ValueError: If list and pixels have different ids, or a category
+                is unknown.
         """
         sides = (
             (self._gt, pairs.gt_ids, gt_segments, True),
@@ -174,7 +176,7 @@ class VideoCounter:
         self.num_frames += 1
 
     def result(self) -> VideoCounts:
-        """All that was added.
+        """Return the counts of all added frames.
 
         Returns:
             :obj:`VideoCounts`: The counts of the video.
@@ -190,7 +192,7 @@ class VideoCounter:
 
 
 def _areas(ids: np.ndarray, counts: np.ndarray) -> dict[int, int]:
-    """Pixels of every id but void."""
+    """Count the pixels of every id except void."""
     unique, inverse = np.unique(ids, return_inverse=True)
     areas = np.bincount(inverse, counts).astype(np.int64)
     return {
@@ -201,11 +203,11 @@ def _areas(ids: np.ndarray, counts: np.ndarray) -> dict[int, int]:
 
 
 class _SegmentRows:
-    """Rows of :class:`Segments`, in the making.
+    """Collects the rows of :class:`Segments`.
 
     Args:
         labels (dict[int, int]): Label of each category id.
-        kind (str): What is segmented, for messages.
+        kind (str): 'ground truth' or 'prediction', for messages.
     """
 
     def __init__(self, labels: dict[int, int], kind: str) -> None:
@@ -258,7 +260,7 @@ class _SegmentRows:
         return rows
 
     def _check(self, segment: dict, other: dict | None) -> None:
-        """See that a segment is complete and in accord with itself."""
+        """Check that a segment is complete and has one category."""
         missing = {'id', 'category_id'} - segment.keys()
         if missing:
             raise ValueError(
@@ -282,7 +284,7 @@ class _SegmentRows:
             )
 
     def _compare(self, listed: Iterable[int], found: Iterable[int]) -> None:
-        """See that the map has the listed ids and no others."""
+        """Check that the map has the listed ids and no others."""
         unknown = sorted(set(found) - set(listed))
         if unknown:
             raise ValueError(
@@ -297,13 +299,13 @@ class _SegmentRows:
             )
 
     def result(self) -> Segments:
-        """The rows as arrays."""
+        """Return the rows as arrays."""
         columns = np.array(self.rows, np.int64).reshape(-1, 6).T
         frames, tubes, labels, is_crowd, areas, ids = columns
         return Segments(frames, tubes, labels, is_crowd == 1, areas, ids)
 
 
 def _some(ids: list[int]) -> str:
-    """The first few of some ids."""
+    """Format the first few ids."""
     more = f' and {len(ids) - 5} more' if len(ids) > 5 else ''
     return ', '.join(map(str, ids[:5])) + more

@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Video panoptic quality (Kim et al., "Video Panoptic Segmentation", 2020).
 
-As the VIPSeg benchmark measures it: windows of k = 1, 2, 4 and 6 consecutive
-frames with stride 1; the segments with one id in a window are a tube; tubes
-are matched and counted as segments are in the panoptic quality of images.
+The VIPSeg benchmark takes windows of k = 1, 2, 4 and 6 consecutive frames
+with stride 1. The segments with one id in a window are a tube. Tubes are
+matched and counted as segments are in the panoptic quality of images.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class TubeStats:
 
     @classmethod
     def zeros(cls, num_classes: int) -> 'TubeStats':
-        """Stats of no video.
+        """Make the stats of no video.
 
         Args:
             num_classes (int): C.
@@ -76,8 +76,8 @@ class TubeStats:
 class _Tubes:
     """The tubes of all windows of a video.
 
-    A tube is what one segment id is in one window: category and crowd flag
-    are those of its first frame there, the area is that of all frames.
+    A tube is one segment id in one window. Its category and crowd flag are
+    those of its first frame in the window; its area is that of all frames.
 
     Args:
         segments (:obj:`Segments`): The segments.
@@ -88,7 +88,7 @@ class _Tubes:
     def __init__(
         self, segments: Segments, num_frames: int, window: int
     ) -> None:
-        # tubes are numbered from 1; 0 stands for void
+        # tubes are numbered from 1; 0 is void
         self.stride = segments.tubes.max(initial=0) + 1
         rows, windows = _windows_of(segments.frames, num_frames, window)
         keys = windows * self.stride + segments.tubes[rows]
@@ -106,7 +106,7 @@ class _Tubes:
         return len(self.keys)
 
     def find(self, windows: np.ndarray, tubes: np.ndarray) -> np.ndarray:
-        """Position of tubes of a window.
+        """Find the positions of tubes of a window.
 
         Args:
             windows (np.ndarray): Windows, (m,).
@@ -119,14 +119,14 @@ class _Tubes:
         return np.where(tubes > 0, found, -1)
 
     def sum(self, values: np.ndarray, tubes: np.ndarray) -> np.ndarray:
-        """Add values up by tube.
+        """Add up values by tube.
 
         Args:
             values (np.ndarray): Values, (m,).
-            tubes (np.ndarray): The tube that each belongs to, (m,).
+            tubes (np.ndarray): The tube of each value, (m,).
 
         Returns:
-            np.ndarray: Sums, one a tube.
+            np.ndarray: Sums, one per tube.
         """
         return np.bincount(tubes, values, len(self))
 
@@ -136,11 +136,12 @@ def count_tubes(
 ) -> TubeStats:
     """Match the tubes in all windows of a video.
 
-    Predicted and annotated tube match if they have one category, the latter
-    is no crowd, and their IoU is above 0.5, where pixels that are void in
-    the ground truth do not count. An unmatched predicted tube is ignored if
-    more than half of it is void or in the crowd of its category (of several
-    such tubes in a window, only the last one in order of appearance).
+    A predicted and an annotated tube match if they have one category, the
+    annotated tube is no crowd, and their IoU is above 0.5. Pixels that are
+    void in the ground truth do not count. An unmatched predicted tube is
+    ignored if more than half of it is void or in the crowd of its category.
+    If a window has several such crowds, only the last one in order of
+    appearance counts.
 
     Args:
         video (:obj:`VideoCounts`): The video.
@@ -152,8 +153,8 @@ def count_tubes(
         ``window``.
 
     Raises:
-        ValueError: If ``window`` is below 1, or annotated areas are smaller
-            than what is seen of their segments.
+        ValueError: If ``window`` is below 1, or an annotated area is smaller
+            than its segment in the mask.
     """
     if window < 1:
         raise ValueError(f'A window has 1 frame or more, not {window}.')
@@ -198,7 +199,7 @@ def count_tubes(
 def _windows_of(
     frames: np.ndarray, num_frames: int, window: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """List the windows that frames are in.
+    """List the windows that contain frames.
 
     Args:
         frames (np.ndarray): Positions of frames, (n,).
@@ -234,7 +235,7 @@ def _shared_pixels(
     rows, windows = _windows_of(
         video.pred.frames[pred_rows], video.num_frames, window
     )
-    # an index of -1, void, reads the number that is put at the end
+    # an index of -1 (void) reads the appended number
     gt_tubes = np.append(video.gt.tubes, 0)[gt_rows][rows]
     pred_tubes = video.pred.tubes[pred_rows][rows]
     keys = (windows * gt.stride + gt_tubes) * pred.stride + pred_tubes
@@ -269,7 +270,7 @@ def _check_union(
     shared: np.ndarray,
     gt_of: np.ndarray,
 ) -> None:
-    """See that no IoU is above 1."""
+    """Check that no IoU is above 1."""
     bad = np.flatnonzero(shared > union)
     if len(bad):
         row = gt.first_rows[gt_of[bad[0]]]
@@ -295,8 +296,8 @@ def summarize_vpq(
         ``pq``, ``sq`` and ``rq`` in percent over the ``n`` classes that have
         tubes, and ``per_class`` (see :meth:`TubeStats.quality`, in percent).
         ``VPQ``: the mean of ``pq`` over the windows for ``All``, ``Things``
-        and ``Stuff``, and ``per_class``. A value is None where there are no
-        tubes to measure it; such a window is left out of the mean.
+        and ``Stuff``, and ``per_class``. A value is None if there are no
+        tubes to measure; such a window is left out of the mean.
     """
     is_thing = np.asarray(is_thing, bool)
     groups = dict(All=np.ones_like(is_thing), Things=is_thing, Stuff=~is_thing)
@@ -339,6 +340,6 @@ def summarize_vpq(
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """Mean of those that there are; None if there are none."""
+    """Average the values that are not None; None if there are none."""
     values = [value for value in values if value is not None]
     return sum(values) / len(values) if values else None

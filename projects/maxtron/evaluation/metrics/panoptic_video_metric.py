@@ -1,15 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What the metrics of video panoptic segmentation have in common."""
+"""Base class of the metrics of video panoptic segmentation."""
 
-import os.path as osp
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
-import numpy as np
-from mmdet.evaluation.functional import INSTANCE_OFFSET
-from mmdet.structures import DetDataSample
 from mmengine.dist import (
     all_gather_object,
     broadcast_object_list,
@@ -18,48 +15,56 @@ from mmengine.dist import (
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from ...structures import read_id_map, read_raw_segments, thing_flags
-from ..functional import VideoCounter, VideoCounts, count_pairs
-from ..submission import (
-    VideoSubmission,
-    submission_categories,
-    write_pred_json,
+from ...structures import (
+    check_distinct_frames,
+    metainfo_categories,
+    thing_flags,
 )
-
-# What the metrics of an evaluator share of a video is kept by these keys; that
-# of a submission also has the folder.
-_COUNTS, _SUBMISSION = ('counts',), 'submission'
+from ...utils import natural_key
+from ..functional import VideoCounts
+from ..panoptic_evaluator import (
+    GroundTruthCounter,
+    PanopticVideoEvaluator,
+    VideoSubmission,
+)
+from ..predicted_video import PredictedVideo
+from ..submission import write_pred_json
 
 
 class VideoResult(NamedTuple):
-    """What is kept of a video, and exchanged between processes.
+    """Result of a video, which processes exchange.
 
     Attributes:
         name (str): Name of the video.
-        source (str): Path of its first frame: tells videos of one name apart.
+        source (str): Path of its first frame, which tells videos of one name
+            apart.
         stats (Any): What :meth:`PanopticVideoMetric.measure` returned; None
             without ground truth.
-        submission (dict, optional): Its entry in pred.json.
+        submission (dict, optional): Entry of the video in pred.json.
     """
 
     name: str
     source: str
-    stats: Any
-    submission: dict | None
+    stats: Any = None
+    submission: dict | None = None
+
+    @property
+    def submission_frames(self) -> list[dict]:
+        """list[dict]: Frames of the submission, if there is one."""
+        return self.submission['annotations'] if self.submission else []
 
 
 class PanopticVideoMetric(BaseMetric):
     """Base class: counts the pixels of predicted videos as they come.
 
     Every frame of a sample has ``pred_panoptic_map``
-    (:class:`~projects.maxtron.models.postprocess.PanopticMap`) and the
-    metainfo ``img_path``, ``frame_id``, ``video_length``, ``video_id`` (the
-    name of the video; the folder of the frames if there is none) and, unless
-    there is no ground truth, ``seg_map_path`` and ``segments_info`` (``id``,
-    ``category``, which is the label, and optionally ``iscrowd`` and
-    ``area``). Where ``segments_info`` is None, the mask is one of VIPSeg as it
-    is released (one channel). A mask is read, and a prediction decoded, once
-    for all metrics of an evaluator.
+    (:class:`~projects.maxtron.structures.PanopticMap`) and the metainfo
+    ``img_path``, ``frame_id``, ``video_length``, ``video_id`` (without it,
+    the folder of the frames names the video) and, if there is ground truth,
+    ``seg_map_path`` and ``segments_info`` (``id``, ``category``, which is the
+    label, and optionally ``iscrowd``; areas are counted). If
+    ``segments_info`` is None, the mask is a raw one of VIPSeg (one channel).
+    A mask is read and a prediction decoded once for all metrics.
 
     Args:
         classwise (bool): Whether to log a table of the classes. Defaults to
@@ -68,14 +73,14 @@ class PanopticVideoMetric(BaseMetric):
             Defaults to False.
         outfile_prefix (str, optional): Folder to write the submission to, in
             VIPSeg's format: ``pan_pred/VIDEO/FRAME.png``, each as soon as it
-            is predicted, and ``pred.json``. Needed with ``format_only``.
-            Defaults to None.
+            is predicted, and ``pred.json`` with the category ids of the
+            dataset's files. Required by ``format_only``. Defaults to None.
         backend_args (dict, optional): How masks of the ground truth are
             read, see :func:`mmengine.fileio.get`. Defaults to None.
         prefix (str, optional): Put before the names of the values. Defaults
             to None: 'vps'.
-        collect_device (str): Only 'cpu': what processes exchange is small and
-            needs neither another device nor a folder. Defaults to 'cpu'.
+        collect_device (str): Only 'cpu': processes exchange little data.
+            Defaults to 'cpu'.
 
     Raises:
         ValueError: If ``format_only`` is set without ``outfile_prefix``, or
@@ -83,9 +88,8 @@ class PanopticVideoMetric(BaseMetric):
     """
 
     default_prefix = 'vps'
-    # the samples that a metric got last, and what was read of each: a list
-    # that an evaluator gives to all its metrics, one after the other
-    _last: tuple[Sequence[dict], list[dict]] = ((), [])
+    # shared by all metrics, so that a video is read once
+    evaluator = PanopticVideoEvaluator()
 
     def __init__(
         self,
@@ -113,7 +117,6 @@ class PanopticVideoMetric(BaseMetric):
         self.outfile_prefix = outfile_prefix
         self.backend_args = backend_args
 
-    # ---------------------------------------------------------- collecting
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count the pixels of videos, and write their masks.
 
@@ -124,108 +127,53 @@ class PanopticVideoMetric(BaseMetric):
 
         Raises:
             FileNotFoundError: If a mask of the ground truth does not exist.
-            ValueError: If frames are missing or double, masks, segments and
-                predictions do not fit together, or a video of the same name
-                was there before.
+            ValueError: If frames are missing or repeated, masks, segments and
+                predictions do not fit together, or another video of the same
+                name was processed before.
         """
-        if PanopticVideoMetric._last[0] is not data_samples:
-            PanopticVideoMetric._last = (
-                data_samples,
-                [{} for _ in data_samples],
-            )
-        for sample, shared in zip(*PanopticVideoMetric._last):
-            frames = sample['video_data_samples']
-            name, source = _check_frames(frames)
-            # before masks of the other one are overwritten
-            _unique([*self.results, VideoResult(name, source, None, None)])
-            self._read_video(name, frames, shared)
-            counts = None if self.format_only else shared[_COUNTS]
-            self.results.append(
-                VideoResult(
-                    name,
-                    source,
-                    None if counts is None else self.measure(counts),
-                    shared.get((_SUBMISSION, self.outfile_prefix)),
-                )
-            )
+        for sample in data_samples:
+            video = PredictedVideo.read(sample['video_data_samples'])
+            result = VideoResult(video.name, video.source)
+            # checked before masks of the other video are overwritten
+            _drop_repeated([*self.results, result])
+            self.results.append(self._read(video))
 
-    def _read_video(
-        self, name: str, frames: Sequence[DetDataSample], shared: dict
-    ) -> None:
-        """Put counts and submission of a video into ``shared``."""
-        counter = submission = None
-        if not self.format_only and _COUNTS not in shared:
-            if _has_ground_truth(name, frames):
-                labels = range(len(self.dataset_meta['classes']))
-                counter = VideoCounter(name, dict(zip(labels, labels)))
-            else:
-                shared[_COUNTS] = None
-        key = (_SUBMISSION, self.outfile_prefix)
-        if self.outfile_prefix is not None and key not in shared:
-            submission = VideoSubmission(
-                self.outfile_prefix,
-                name,
-                submission_categories(self.dataset_meta),
+    def _read(self, video: PredictedVideo) -> VideoResult:
+        """Measure a video and write its submission."""
+        consumers: dict[Hashable, Any] = {}
+        if not self.format_only and video.has_ground_truth():
+            consumers['counts'] = partial(
+                GroundTruthCounter, video, self.dataset_meta, self.backend_args
             )
-        if counter is submission is None:
-            return
-        for frame in frames:
-            pred_map = frame.pred_panoptic_map.decode()
-            if submission is not None:
-                submission.add(
-                    pred_map,
-                    {
-                        i: i % INSTANCE_OFFSET
-                        for i in frame.pred_panoptic_map.segment_ids
-                    },
-                    frame.img_path,
-                )
-            if counter is not None:
-                self._count_frame(counter, frame, pred_map)
-        if counter is not None:
-            shared[_COUNTS] = counter.result()
-        if submission is not None:
-            shared[key] = submission.annotation()
-
-    def _count_frame(
-        self, counter: VideoCounter, frame: DetDataSample, pred_map: np.ndarray
-    ) -> None:
-        """Read the ground truth of a frame and count."""
-        stem = osp.splitext(osp.basename(frame.img_path))[0]
-        where = f'video {counter.name}, frame {stem}'
-        segments = frame.get('segments_info')
-        is_raw = segments is None
-        gt_map = read_id_map(
-            frame.seg_map_path, where, is_raw, self.backend_args
-        )
-        if is_raw:
-            gt_map, segments = read_raw_segments(gt_map, self.is_thing, where)
-        pairs = count_pairs(gt_map, pred_map, where)
-        # 0 is a label here, but void in the counts
-        pred_ids = np.where(
-            pairs.pred_ids == self._void, 0, pairs.pred_ids + 1
-        )
-        counter.add(
-            stem,
-            pairs._replace(pred_ids=pred_ids),
-            [dict(s, category_id=s['category']) for s in segments],
-            [
-                dict(id=i, category_id=(i - 1) % INSTANCE_OFFSET)
-                for i in np.unique(pred_ids[pred_ids > 0]).tolist()
-            ],
+        submission_key = 'submission', self.outfile_prefix
+        if self.outfile_prefix is not None:
+            consumers[submission_key] = partial(
+                VideoSubmission, video, self.outfile_prefix, self.categories
+            )
+        results = self.evaluator.read(video, consumers)
+        is_measured = 'counts' in consumers
+        return VideoResult(
+            video.name,
+            video.source,
+            self.measure(results['counts']) if is_measured else None,
+            results.get(submission_key),
         )
 
     @property
-    def _void(self) -> int:
-        """int: The id of void in a panoptic map."""
-        return len(self.dataset_meta['classes'])
+    def categories(self) -> list[dict]:
+        """list[dict]: Categories of the dataset, with the user's ids."""
+        return metainfo_categories(self.dataset_meta)
 
     @property
     def is_thing(self) -> list[bool]:
         """list[bool]: Whether a class is a thing."""
         return thing_flags(self.dataset_meta)
 
-    # ---------------------------------------------------------- evaluation
+    @property
+    def table_names(self) -> Sequence[str] | None:
+        """Sequence[str] | None: Classes to be listed in a table."""
+        return self.dataset_meta['classes'] if self.classwise else None
+
     def evaluate(self, size: int = 1) -> dict[str, float]:
         """Evaluate the videos of all processes, which need no common folder.
 
@@ -238,11 +186,15 @@ class PanopticVideoMetric(BaseMetric):
             process.
 
         Raises:
-            ValueError: If different videos have the same name.
+            ValueError: If different videos have the same name, or frames of
+                two videos have one output.
         """
-        PanopticVideoMetric._last = (), []
         # in all processes, so that an error ends all of them
-        videos = _unique(chain(*all_gather_object(self.results)))
+        videos = _drop_repeated(chain(*all_gather_object(self.results)))
+        check_distinct_frames(
+            (video.name, [f['file_name'] for f in video.submission_frames])
+            for video in videos
+        )
         metrics = [None]
         if is_main_process():
             metrics = [
@@ -259,7 +211,7 @@ class PanopticVideoMetric(BaseMetric):
         """Complete the submission, and evaluate.
 
         Args:
-            results (list[:obj:`VideoResult`]): Of all videos.
+            results (list[:obj:`VideoResult`]): Results of all videos.
 
         Returns:
             dict[str, float]: Values by name; empty if nothing was evaluated.
@@ -267,7 +219,9 @@ class PanopticVideoMetric(BaseMetric):
         logger = MMLogger.get_current_instance()
         if self.outfile_prefix is not None:
             path = write_pred_json(
-                self.outfile_prefix, [video.submission for video in results]
+                self.outfile_prefix,
+                [video.submission for video in results],
+                self.categories,
             )
             logger.info(
                 f'Wrote the segments of {len(results)} videos to '
@@ -292,7 +246,7 @@ class PanopticVideoMetric(BaseMetric):
             video (:obj:`VideoCounts`): Its pixels.
 
         Returns:
-            Any: Something small, that processes can exchange.
+            Any: Something small that processes can exchange.
         """
 
     @abstractmethod
@@ -306,21 +260,16 @@ class PanopticVideoMetric(BaseMetric):
             dict[str, float]: Values by name.
         """
 
-    @property
-    def table_names(self) -> Sequence[str] | None:
-        """Sequence[str] | None: Classes to be listed in a table."""
-        return self.dataset_meta['classes'] if self.classwise else None
 
-
-def _unique(results: Iterable[VideoResult]) -> list[VideoResult]:
-    """Leave out videos that a sampler repeated to fill up all processes.
+def _drop_repeated(results: Iterable[VideoResult]) -> list[VideoResult]:
+    """Drop videos that a sampler repeated to fill up all processes.
 
     Args:
         results (Iterable[:obj:`VideoResult`]): Videos of all processes.
 
     Returns:
         list[:obj:`VideoResult`]: Each video once, ordered by its name, so
-        that sums do not depend on how many processes there were.
+        that sums do not depend on the number of processes.
 
     Raises:
         ValueError: If different videos have the same name.
@@ -334,68 +283,4 @@ def _unique(results: Iterable[VideoResult]) -> list[VideoResult]:
                 f'{other.source}, the other with {video.source}. Give each '
                 'video a video_id of its own.'
             )
-    return [videos[name] for name in sorted(videos)]
-
-
-def _name_of(frame: DetDataSample) -> str:
-    """Name of the video that a frame is of."""
-    name = frame.get('video_id')
-    return (
-        osp.basename(osp.dirname(frame.img_path))
-        if name is None
-        else str(name)
-    )
-
-
-def _check_frames(frames: Sequence[DetDataSample]) -> tuple[str, str]:
-    """See that a video is complete.
-
-    Args:
-        frames (Sequence[DetDataSample]): Its frames.
-
-    Returns:
-        tuple[str, str]: Name of the video and path of its first frame.
-
-    Raises:
-        ValueError: If a frame is missing, double or of another video, or was
-            not predicted.
-    """
-    if not len(frames):
-        raise ValueError('A video without frames was predicted.')
-    name = _name_of(frames[0])
-    seen: dict[int, str] = {}
-    for frame in frames:
-        where = f'video {name}, frame {frame.img_path}'
-        if _name_of(frame) != name:
-            raise ValueError(f'{where} is one of video {_name_of(frame)}')
-        if frame.frame_id in seen:
-            raise ValueError(
-                f'{where}: number {frame.frame_id} was there '
-                f'before, as {seen[frame.frame_id]}'
-            )
-        seen[frame.frame_id] = frame.img_path
-        if 'pred_panoptic_map' not in frame:
-            raise ValueError(
-                f'{where} has no pred_panoptic_map: is the model '
-                'one for panoptic segmentation?'
-            )
-    length = frames[0].get('video_length', len(frames))
-    if sorted(seen) != list(range(length)):
-        missing = sorted(set(range(length)) - seen.keys())
-        raise ValueError(
-            f'video {name} has {length} frames, but {len(seen)} are '
-            f'predicted; missing are numbers {missing[:5]}. Test videos as a '
-            'whole.'
-        )
-    return name, seen[0]
-
-
-def _has_ground_truth(name: str, frames: Sequence[DetDataSample]) -> bool:
-    """Whether a video has a mask for every frame, or else for none."""
-    missing = [f.img_path for f in frames if not f.get('seg_map_path')]
-    if 0 < len(missing) < len(frames):
-        raise ValueError(
-            f'video {name}: {len(missing)} of {len(frames)} frames have no '
-            f'seg_map_path, the first being {missing[0]}'
-        )
-    return not missing
+    return [videos[name] for name in sorted(videos, key=natural_key)]

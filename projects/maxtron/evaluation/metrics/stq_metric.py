@@ -1,16 +1,32 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Segmentation and tracking quality as a metric of the runner."""
+
+from collections.abc import Iterable
 
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
+from ...datasets.vipseg_categories import VIPSEG_CATEGORIES
 from ..functional import (
     STQStats,
     VideoCounts,
     count_associations,
     summarize_stq,
 )
-from ..reports import stq_report
+from ..reports import stq_crowd_warning, stq_report
 from .panoptic_video_metric import PanopticVideoMetric
+
+
+def has_vipseg_classes(names: Iterable[str]) -> bool:
+    """Return whether all classes are classes of VIPSeg.
+
+    Args:
+        names (Iterable[str]): Names of the classes.
+
+    Returns:
+        bool: True for VIPSeg and parts of it, False for other datasets.
+    """
+    return set(names) <= {c['name'] for c in VIPSEG_CATEGORIES}
 
 
 @METRICS.register_module()
@@ -20,9 +36,30 @@ class STQMetric(PanopticVideoMetric):
     Reports 'STQ' and its parts 'AQ' (association) and 'IoU' (of the
     classes), in [0, 1].
 
+    VIPSeg's tool leaves out the tube of the first listed segment of a video
+    if it is a thing: it takes instance number 0 for a crowd. Each time this
+    rule takes effect, there is a warning.
+
     Args:
+        first_is_crowd (bool, optional): Whether that rule applies. Defaults
+            to None: ``first_is_crowd`` in metainfo of the dataset decides,
+            and without it the rule applies to VIPSeg's classes only.
         **kwargs: See :class:`PanopticVideoMetric`.
     """
+
+    def __init__(self, first_is_crowd: bool | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.first_is_crowd = first_is_crowd
+
+    @property
+    def applies_crowd_rule(self) -> bool:
+        """bool: Whether the first listed thing of a video is a crowd."""
+        if self.first_is_crowd is not None:
+            return self.first_is_crowd
+        stated = self.dataset_meta.get('first_is_crowd')
+        if stated is not None:
+            return stated
+        return has_vipseg_classes(self.dataset_meta['classes'])
 
     def measure(self, video: VideoCounts) -> STQStats:
         """Compare tubes and classes of a video.
@@ -33,7 +70,9 @@ class STQMetric(PanopticVideoMetric):
         Returns:
             :obj:`STQStats`: Stats of the video.
         """
-        return count_associations(video, self.is_thing)
+        return count_associations(
+            video, self.is_thing, self.applies_crowd_rule
+        )
 
     def report(self, stats: list[STQStats]) -> dict[str, float]:
         """Sum up and log.
@@ -45,8 +84,14 @@ class STQMetric(PanopticVideoMetric):
             dict[str, float]: Values by name.
         """
         summary = summarize_stq(stats)
-        MMLogger.get_current_instance().info(
+        logger = MMLogger.get_current_instance()
+        logger.info(
             f'STQ of {len(stats)} videos\n'
             f'{stq_report(summary, self.table_names)}'
         )
+        warning = stq_crowd_warning(
+            stats, 'STQMetric(first_is_crowd=False) counts it.'
+        )
+        if warning:
+            logger.warning(warning)
         return {key: summary[key] for key in ('STQ', 'AQ', 'IoU')}

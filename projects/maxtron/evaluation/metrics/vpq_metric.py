@@ -1,4 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Video panoptic quality as a metric of the runner."""
+
 from collections.abc import Sequence
 
 from mmdet.registry import METRICS
@@ -22,9 +24,9 @@ class VPQMetric(PanopticVideoMetric):
     """Video panoptic quality of VIPSeg.
 
     Reports, in percent, 'VPQ', 'VPQ_Th' and 'VPQ_St' and for each window
-    'VPQ_{k}', 'VPQ_{k}_Th' and 'VPQ_{k}_St'. A value is nan where there is
-    nothing to measure it by, such as no video of k frames; the means leave
-    such a window out, which is warned of.
+    'VPQ_{k}', 'VPQ_{k}_Th' and 'VPQ_{k}_St'. A value is nan if there is
+    nothing to measure, such as no video of k frames. The means leave such a
+    window out, and there is a warning.
 
     Args:
         windows (Sequence[int]): Lengths of the windows, in frames. Defaults

@@ -53,6 +53,14 @@ def test_similarity_gradients(scale):
     assert torch.autograd.gradcheck(_SimilarityLogSumExp.apply, feats)
 
 
+def test_similarities_of_vectors_of_unequal_length():
+    """exp(14 * 14 - 9 * 9) is not finite in float32."""
+    feats = torch.tensor([[[9.0, 14.0]]])
+    torch.testing.assert_close(
+        _SimilarityLogSumExp.apply(feats), torch.tensor([[126.0, 196.0]])
+    )
+
+
 def test_pixel_loss_rejects_temperature():
     with pytest.raises(ValueError, match='temperature=0'):
         PixelInstanceLoss(dict(type='GumbelPixelSampler'), temperature=0)

@@ -370,3 +370,13 @@ def test_levels_without_layers():
     message = r'3 feature maps.*num_layers=\(2, 2\)'
     with pytest.raises(ValueError, match=message):
         KMaXTransformerDecoder(5, num_layers=(2, 2))
+
+
+def test_initial_cluster_centers():
+    """A standard normal distribution cut at 2, as in the reference."""
+    torch.manual_seed(0)
+    decoder = KMaXTransformerDecoder(5, num_layers=(0, 0, 0))
+    centers = decoder.cluster_centers.weight
+    assert centers.shape == (256, 128)
+    assert 1.9 < centers.abs().max() <= 2
+    assert centers.std().item() == pytest.approx(0.8796, rel=0.02)

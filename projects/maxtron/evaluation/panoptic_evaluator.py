@@ -1,0 +1,179 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""One pass over a predicted panoptic video for all metrics."""
+
+import os.path as osp
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from mmdet.structures import DetDataSample
+
+from ..structures import (
+    INSTANCE_OFFSET,
+    read_id_map,
+    read_raw_segments,
+    thing_flags,
+)
+from .functional import VideoCounter, VideoCounts, count_pairs
+from .panoptic_folders import PRED_FOLDER, segments_to_count
+from .predicted_video import PredictedVideo
+from .submission import SegmentWriter
+
+
+class FrameConsumer(Protocol):
+    """Receives the frames of one video in temporal order."""
+
+    def add(
+        self, frame: DetDataSample, name: str, pred_map: np.ndarray
+    ) -> None:
+        """Receive a frame, its name and its decoded prediction, (H, W)."""
+
+    def result(self) -> Any:
+        """Return the result, small enough to keep."""
+
+
+class PanopticVideoEvaluator:
+    """Decodes each predicted video once, whichever metrics need it.
+
+    A result is kept as long as the first predicted frame of its video, so
+    that the next metric of the same runner finds it.
+    """
+
+    def __init__(self) -> None:
+        self._results: WeakKeyDictionary[
+            DetDataSample, dict[Hashable, Any]
+        ] = WeakKeyDictionary()
+
+    def read(
+        self,
+        video: PredictedVideo,
+        consumers: dict[Hashable, Callable[[], FrameConsumer]],
+    ) -> dict[Hashable, Any]:
+        """Give a video to consumers that have not read it yet.
+
+        Args:
+            video (:obj:`PredictedVideo`): The video.
+            consumers (dict[Hashable, callable]): Makes a consumer, by a key
+                that is the same for consumers of the same result.
+
+        Returns:
+            dict[Hashable, Any]: Results by key, including those of earlier
+            calls for the video.
+        """
+        results = self._results.setdefault(video.frames[0], {})
+        new = {k: make() for k, make in consumers.items() if k not in results}
+        if new:
+            for frame, name in zip(video.frames, video.frame_names):
+                pred_map = frame.pred_panoptic_map.decode()
+                for consumer in new.values():
+                    consumer.add(frame, name, pred_map)
+        results.update({k: consumer.result() for k, consumer in new.items()})
+        return results
+
+
+class GroundTruthCounter:
+    """Counts the pixels of a predicted video against its ground truth.
+
+    Args:
+        video (:obj:`PredictedVideo`): The video.
+        dataset_meta (dict): ``classes`` and ``thing_classes``.
+        backend_args (dict, optional): How masks are read, see
+            :func:`mmengine.fileio.get`.
+    """
+
+    def __init__(
+        self,
+        video: PredictedVideo,
+        dataset_meta: dict,
+        backend_args: dict | None = None,
+    ) -> None:
+        self.name = video.name
+        self.is_thing = thing_flags(dataset_meta)
+        self.backend_args = backend_args
+        labels = range(len(self.is_thing))
+        self._counter = VideoCounter(video.name, dict(zip(labels, labels)))
+
+    def add(
+        self, frame: DetDataSample, name: str, pred_map: np.ndarray
+    ) -> None:
+        """Read the ground truth of a frame and count.
+
+        Args:
+            frame (DetDataSample): The frame with ``seg_map_path`` and
+                ``segments_info``.
+            name (str): Name of the frame.
+            pred_map (np.ndarray): Predicted panoptic ids, (H, W).
+        """
+        where = f'video {self.name}, frame {name}'
+        segments = frame.get('segments_info')
+        is_raw = segments is None
+        gt_map = read_id_map(
+            frame.seg_map_path, where, is_raw, self.backend_args
+        )
+        if is_raw:
+            gt_map, segments = read_raw_segments(gt_map, self.is_thing, where)
+        pairs = count_pairs(gt_map, pred_map, where)
+        # A panoptic map uses 0 as a label, the counts as void.
+        void = len(self.is_thing)
+        pred_ids = np.where(pairs.pred_ids == void, 0, pairs.pred_ids + 1)
+        self._counter.add(
+            name,
+            pairs._replace(pred_ids=pred_ids),
+            segments_to_count(segments, pairs),
+            [
+                dict(id=i, category_id=(i - 1) % INSTANCE_OFFSET)
+                for i in np.unique(pred_ids[pred_ids > 0]).tolist()
+            ],
+        )
+
+    def result(self) -> VideoCounts:
+        """Return the counts of the video.
+
+        Returns:
+            :obj:`VideoCounts`: The counts.
+        """
+        return self._counter.result()
+
+
+class VideoSubmission:
+    """Writes the predicted masks of a video and collects its segments.
+
+    Args:
+        video (:obj:`PredictedVideo`): The video.
+        folder (str): Where to write pan_pred/VIDEO/FRAME.png.
+        categories (Sequence[dict]): See :func:`metainfo_categories`.
+    """
+
+    def __init__(
+        self, video: PredictedVideo, folder: str, categories: Sequence[dict]
+    ) -> None:
+        self.video_id = video.video_id
+        path = osp.join(folder, PRED_FOLDER, video.name)
+        self._writer = SegmentWriter(path, video.name, categories)
+        self._frames: list[dict] = []
+
+    def add(
+        self, frame: DetDataSample, name: str, pred_map: np.ndarray
+    ) -> None:
+        """Write the mask of a frame.
+
+        Args:
+            frame (DetDataSample): The frame.
+            name (str): Name of the frame.
+            pred_map (np.ndarray): Predicted panoptic ids, (H, W).
+        """
+        ids = frame.pred_panoptic_map.segment_ids
+        labels = {i: i % INSTANCE_OFFSET for i in ids}
+        entry = self._writer.add(pred_map, labels, f'{name}.png')
+        if frame.get('img_id') is not None:
+            entry = dict(image_id=frame.img_id, **entry)
+        self._frames.append(entry)
+
+    def result(self) -> dict:
+        """Return the entry of the video in pred.json.
+
+        Returns:
+            dict: ``video_id`` and ``annotations``.
+        """
+        return dict(video_id=self.video_id, annotations=self._frames)

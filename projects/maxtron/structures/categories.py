@@ -1,0 +1,112 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Categories of a panoptic dataset: as metainfo and as a table."""
+
+from collections.abc import Sequence
+
+UNLABELLED = 255  # in maps of labels, which are bytes
+
+
+def check_classes(classes: Sequence[str]) -> None:
+    """Check that every class has a name and a label of its own.
+
+    Args:
+        classes (Sequence[str]): Names of the classes.
+
+    Raises:
+        ValueError: If there are more than a byte can hold, or two have the
+            same name.
+    """
+    repeated = [name for name in classes if list(classes).count(name) > 1]
+    if repeated:
+        raise ValueError(
+            f'metainfo of the dataset lists the class {repeated[0]!r} twice. '
+            'Give every class its own name.'
+        )
+    if len(classes) > UNLABELLED:
+        raise ValueError(
+            f'metainfo of the dataset has {len(classes)} classes, but there '
+            f'can be no more than {UNLABELLED}: maps of labels are bytes, and '
+            f'{UNLABELLED} stands for no label.'
+        )
+
+
+def thing_flags(metainfo: dict) -> list[bool]:
+    """Look up which classes are things.
+
+    Args:
+        metainfo (dict): Of a dataset: ``classes`` and ``thing_classes``.
+
+    Returns:
+        list[bool]: One flag per label.
+    """
+    things = set(metainfo['thing_classes'])
+    return [name in things for name in metainfo['classes']]
+
+
+def category_ids(metainfo: dict) -> list[int | str]:
+    """Look up the ids that the user's files have for the labels.
+
+    Args:
+        metainfo (dict): Of a dataset: ``classes`` and, unless the ids are
+            the labels, ``category_ids``.
+
+    Returns:
+        list[int | str]: One id per label.
+
+    Raises:
+        ValueError: If there is not one id per class, or two are equal.
+    """
+    count = len(metainfo['classes'])
+    ids = list(metainfo.get('category_ids') or range(count))
+    if len({str(i) for i in ids}) != count or len(ids) != count:
+        raise ValueError(
+            'category_ids in metainfo of the dataset must be one id for each '
+            f'of the {count} classes, all different, but is {ids}.'
+        )
+    return ids
+
+
+def category_metainfo(categories: Sequence[dict]) -> dict:
+    """Make metainfo of a table of categories.
+
+    Args:
+        categories (Sequence[dict]): Categories in the order of the labels,
+            each with ``name``, ``isthing`` and ``color``.
+
+    Returns:
+        dict: ``classes``, ``thing_classes``, ``stuff_classes``, ``palette``.
+    """
+    return dict(
+        classes=tuple(c['name'] for c in categories),
+        thing_classes=tuple(c['name'] for c in categories if c['isthing']),
+        stuff_classes=tuple(c['name'] for c in categories if not c['isthing']),
+        palette=[tuple(c['color']) for c in categories],
+    )
+
+
+def metainfo_categories(metainfo: dict) -> list[dict]:
+    """Make the table of categories of a dataset's metainfo.
+
+    Args:
+        metainfo (dict): ``classes``, ``thing_classes``, ``palette`` and
+            optionally ``category_ids``, see :func:`category_ids`.
+
+    Returns:
+        list[dict]: ``id``, ``name``, ``isthing`` and ``color`` of every
+        category, in the order of the labels.
+
+    Raises:
+        ValueError: If there is not one colour or one id per class.
+    """
+    names, palette = metainfo['classes'], metainfo.get('palette')
+    if palette is None or len(palette) != len(names):
+        raise ValueError(
+            'A submission needs a colour for every class: the palette of '
+            f'the dataset must have {len(names)} colours.'
+        )
+    return [
+        dict(id=i, name=name, isthing=int(is_thing), color=list(color))
+        for i, name, is_thing, color in zip(
+            category_ids(metainfo), names, thing_flags(metainfo), palette
+        )
+    ]

@@ -1,0 +1,120 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Reading and writing of id maps as PNG files."""
+
+import io
+
+import cv2
+import numpy as np
+from mmengine.fileio import get
+from PIL import Image
+
+_PALETTE = 3  # colour type of PNG
+_GREY_TYPES = (0, 4)  # without and with an alpha channel
+
+
+def rgb_to_ids(img: np.ndarray) -> np.ndarray:
+    """Compute the ids of an RGB map.
+
+    Args:
+        img (np.ndarray): Shape (h, w, 3), uint8, BGR as OpenCV reads it.
+
+    Returns:
+        np.ndarray: R + 256 G + 65536 B, shape (h, w), int32.
+    """
+    rgba = cv2.cvtColor(img, cv2.COLOR_BGR2RGBA)
+    rgba[..., 3] = 0
+    return rgba.view('<i4')[..., 0]
+
+
+def read_id_map(
+    path: str, where: str, raw: bool = False, backend_args: dict | None = None
+) -> np.ndarray:
+    """Read a PNG of ids.
+
+    An RGB map has 8 bits per channel; an alpha channel is ignored, and a
+    palette is applied. A raw map has one channel of up to 16 bits; a palette
+    or an alpha channel is ignored.
+
+    Args:
+        path (str): The file.
+        where (str): Names the frame in messages.
+        raw (bool): Whether the file is a raw map. Defaults to False.
+        backend_args (dict, optional): See :func:`mmengine.fileio.get`.
+
+    Returns:
+        np.ndarray: Shape (h, w), int32.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no image, or a map of the other kind.
+    """
+    try:
+        content = get(path, backend_args=backend_args)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'{where}: the panoptic map {path} does not exist. Check '
+            'data_root and data_prefix of the dataset.'
+        ) from error
+    buffer = np.frombuffer(content, np.uint8)
+    img = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED) if buffer.size else None
+    if img is None:
+        raise ValueError(
+            f'{where}: the panoptic map {path} cannot be read as '
+            'an image. Is the file complete?'
+        )
+    values = _single_channel(content, img) if raw else None
+    if values is not None:
+        return values.astype(np.int32)
+    if not raw and img.ndim == 3 and img.dtype == np.uint8:
+        return rgb_to_ids(np.ascontiguousarray(img[..., :3]))
+    channels = 1 if img.ndim == 2 else img.shape[2]
+    expected = (
+        'one channel of class and instance (panomasks)'
+        if raw
+        else '8 bit RGB colours (panomasksRGB)'
+    )
+    raise ValueError(
+        f'{where}: the panoptic map {path} has {channels} channel(s) of '
+        f'{img.dtype}, not {expected}. Check data_prefix of the dataset.'
+    )
+
+
+def _single_channel(content: bytes, img: np.ndarray) -> np.ndarray | None:
+    """Take the values of a raw map as they are stored in the file.
+
+    OpenCV replaces the indices of a palette by colours, repeats grey when
+    there is an alpha channel, and stretches 1, 2 and 4 bits to 8.
+
+    Args:
+        content (bytes): The file.
+        img (np.ndarray): The image that OpenCV made of it.
+
+    Returns:
+        np.ndarray | None: Shape (h, w); None if there are several channels.
+    """
+    if content[:8] != b'\x89PNG\r\n\x1a\n':
+        return img if img.ndim == 2 else None
+    bits, color_type = content[24], content[25]
+    if color_type == _PALETTE:
+        with Image.open(io.BytesIO(content)) as image:
+            return np.array(image)
+    if color_type not in _GREY_TYPES:
+        return None
+    grey = img if img.ndim == 2 else img[..., 0]
+    return grey // (255 // ((1 << bits) - 1)) if bits < 8 else grey
+
+
+def write_id_map(path: str, id_map: np.ndarray) -> None:
+    """Write ids as an RGB PNG; see :func:`read_id_map`.
+
+    Args:
+        path (str): File to write.
+        id_map (np.ndarray): Ids, (H, W), below 2**24.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    rgba = np.ascontiguousarray(id_map, '<u4').view(np.uint8)
+    image = cv2.cvtColor(rgba.reshape(*id_map.shape, 4), cv2.COLOR_RGBA2BGR)
+    if not cv2.imwrite(path, image, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+        raise OSError(f'Could not write {path}: is the disk full?')
