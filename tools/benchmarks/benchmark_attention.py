@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Compare trajectory attention with a literal transcription of its formula.
+"""Compare trajectory attention with a naive transcription of its formula.
 
     python tools/benchmarks/benchmark_attention.py [--json FILE]
 
@@ -8,9 +8,8 @@ their ratios and the largest difference of outputs and gradients.
 """
 
 import argparse
-import json
-import os
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from projects.maxtron.models.within_clip import TrajectoryAttention
@@ -19,6 +18,16 @@ from projects.maxtron.testing import naive_trajectory_attention
 import torch
 from torch import Tensor
 
+from tools.benchmarks.cli import (
+    Column,
+    Table,
+    add_comparison_arguments,
+    choose_cases,
+    compare,
+    make_parser,
+    print_rows,
+    write_json,
+)
 from tools.benchmarks.measuring import (
     in_new_process,
     median_times,
@@ -56,10 +65,8 @@ CASES = [
 ]
 
 
-def literal_size(
-    case: Case, channels: int, heads: int, with_grad: bool
-) -> int:
-    """Predict the peak memory of the literal form in bytes.
+def naive_size(case: Case, channels: int, heads: int, with_grad: bool) -> int:
+    """Predict the peak memory of the naive form in bytes.
 
     The matrix between all tokens before and after the softmax, the points
     and the keys and values made of them; their gradients are as large again.
@@ -105,8 +112,8 @@ class Workload:
         """Run the project's module."""
         return self._run(self.attention)
 
-    def literal(self) -> Tensor:
-        """Run the literal transcription."""
+    def naive(self) -> Tensor:
+        """Run the naive form."""
         return self._run(
             lambda query, query_pos: naive_trajectory_attention(
                 self.attention, query, query_pos
@@ -140,13 +147,11 @@ def largest_difference(workload: Workload) -> float:
     rounding noise).
     """
     pairs = zip(
-        workload.results(workload.literal), workload.results(workload.ours)
+        workload.results(workload.naive), workload.results(workload.ours)
     )
     return max(
-        (
-            (ours - literal).abs().max() / literal.abs().max().clamp(min=1)
-        ).item()
-        for literal, ours in pairs
+        ((ours - naive).abs().max() / naive.abs().max().clamp(min=1)).item()
+        for naive, ours in pairs
     )
 
 
@@ -155,33 +160,33 @@ def measure(
     args: argparse.Namespace,
     case: Case,
     with_grad: bool,
-    with_literal: bool,
+    with_naive: bool,
 ):
     """Measure one thing; meant to be run in a process of its own."""
     torch.set_num_threads(args.threads)
     sizes = (args.embed_dims, args.num_heads, with_grad, args.device)
     # first use allocates buffers in the libraries, which are not counted
     small = Workload(Case('', 1, 2, 8, case.with_pos), *sizes)
-    small.ours(), small.literal()
+    small.ours(), small.naive()
     workload = Workload(case, *sizes)
     if task == 'memory of ours':
         return peak_memory(workload.ours, workload.query.is_cuda)
-    if task == 'memory of literal':
-        return peak_memory(workload.literal, workload.query.is_cuda)
+    if task == 'memory of naive':
+        return peak_memory(workload.naive, workload.query.is_cuda)
     if task == 'difference':
         return largest_difference(workload)
     functions = [workload.ours]
-    if with_literal:
-        functions.append(workload.literal)
+    if with_naive:
+        functions.append(workload.naive)
     return median_times(functions, args.seconds, workload.query.is_cuda)
 
 
 def benchmark_case(
     args: argparse.Namespace, case: Case, with_grad: bool
 ) -> dict:
-    """All measurements of one case."""
-    size = literal_size(case, args.embed_dims, args.num_heads, with_grad)
-    with_literal = size < args.max_literal_gib * 2**30
+    """Measure one case."""
+    size = naive_size(case, args.embed_dims, args.num_heads, with_grad)
+    with_naive = size < args.max_naive_gib * 2**30
 
     def run(task: str):
         return in_new_process(
@@ -190,121 +195,51 @@ def benchmark_case(
             args,
             case,
             with_grad,
-            with_literal,
+            with_naive,
             device=args.device,
         )
 
-    row = dict(
-        case=case.name, mode='forward+backward' if with_grad else 'forward'
-    )
-    times = run('time')
-    row.update(ours_ms=times[0], ours_mib=run('memory of ours'))
-    if with_literal:
-        row.update(
-            literal_ms=times[1],
-            literal_mib=run('memory of literal'),
-            difference=run('difference'),
-        )
-        row['time_ratio'] = row['literal_ms'] / row['ours_ms']
-        row['memory_ratio'] = row['literal_mib'] / row['ours_mib']
+    mode = 'forward+backward' if with_grad else 'forward'
+    row = dict(case=case.name, mode=mode, **compare(run, 'ms', 1, with_naive))
+    if with_naive:
+        row['difference'] = run('difference')
     return row
 
 
-def format_row(row: dict) -> str:
-    """One line of the table."""
-
-    def cell(key: str, form: str, width: int) -> str:
-        return (format(row[key], form) if key in row else '-').rjust(width)
-
-    return ' '.join(
-        (
-            row['case'].ljust(36),
-            row['mode'].ljust(16),
-            cell('literal_ms', '.1f', 10),
-            cell('ours_ms', '.1f', 9),
-            cell('time_ratio', '.2f', 7),
-            cell('literal_mib', '.1f', 11),
-            cell('ours_mib', '.1f', 9),
-            cell('memory_ratio', '.2f', 7),
-            cell('difference', '.1e', 9),
-        )
-    )
-
-
-def header() -> tuple[str, str]:
-    """The first lines of the table."""
-    line = ' '.join(
-        (
-            'case'.ljust(36),
-            'mode'.ljust(16),
-            'literal ms'.rjust(10),
-            'ours ms'.rjust(9),
-            'ratio'.rjust(7),
-            'literal MiB'.rjust(11),
-            'ours MiB'.rjust(9),
-            'ratio'.rjust(7),
-            'max diff'.rjust(9),
-        )
-    )
-    return line, '-' * len(line)
+TABLE = Table(
+    [
+        Column('case', 'case', 's'),
+        Column('mode', 'mode', 's'),
+        Column('naive ms', 'naive_ms', '.1f'),
+        Column('ours ms', 'ours_ms', '.1f'),
+        Column('ratio', 'time_ratio', '.2f'),
+        Column('naive MiB', 'naive_mib', '.1f'),
+        Column('ours MiB', 'ours_mib', '.1f'),
+        Column('ratio', 'memory_ratio', '.2f'),
+        Column('max diff', 'difference', '.1e'),
+    ],
+    dict(case=36, mode=16),
+)
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument('--json', help='also write the results to this file')
-    parser.add_argument(
-        '--cases', default='', help='only cases whose name contains this'
-    )
-    parser.add_argument(
-        '--seconds', type=float, default=2.0, help='time per measurement'
-    )
-    parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--device', default='cpu')
+    parser = make_parser(__doc__)
+    add_comparison_arguments(parser)
     parser.add_argument('--embed-dims', type=int, default=256)
     parser.add_argument('--num-heads', type=int, default=8)
-    parser.add_argument(
-        '--max-literal-gib',
-        type=float,
-        default=8.0,
-        help='the literal form is left out where it needs more than this',
-    )
     return parser.parse_args(args)
 
 
 def main(args: list[str] | None = None) -> None:
     """Run and print all measurements."""
     args = parse_args(args)
-    cases = [case for case in CASES if args.cases in case.name]
-    if not cases:
-        names = '\n  '.join(case.name for case in CASES)
-        raise SystemExit(
-            f'No case contains "{args.cases}". There are:\n  {names}'
-        )
-    print('\n'.join(header()), flush=True)
-    rows = []
-    for case in cases:
-        for with_grad in (False, True):
-            rows.append(benchmark_case(args, case, with_grad))
-            print(format_row(rows[-1]), flush=True)
-    if args.json is not None:
-        with open(f'{args.json}.partial', 'w') as f:
-            json.dump(
-                dict(
-                    torch=torch.__version__,
-                    device=args.device,
-                    threads=args.threads,
-                    embed_dims=args.embed_dims,
-                    num_heads=args.num_heads,
-                    rows=rows,
-                ),
-                f,
-                indent=2,
-            )
-        os.replace(f'{args.json}.partial', args.json)
+    rows = [
+        partial(benchmark_case, args, case, with_grad)
+        for case in choose_cases(CASES, args.cases)
+        for with_grad in (False, True)
+    ]
+    write_json(args, rows=print_rows(TABLE, rows))
 
 
 if __name__ == '__main__':

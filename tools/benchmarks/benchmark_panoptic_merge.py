@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Compare the panoptic merge with a literal transcription of its rules.
+"""Compare the panoptic merge with a naive transcription of its rules.
 
     python tools/benchmarks/benchmark_panoptic_merge.py [--json FILE]
 
@@ -10,20 +10,29 @@ threshold, where a rounding error decides, and how many differ without.
 """
 
 import argparse
-import json
 import math
+from functools import partial
 from typing import NamedTuple
 
 from projects.maxtron.models.postprocess import PanopticMerger
 from projects.maxtron.testing import find_ties, naive_merge, resize_logits
 from projects.maxtron.testing.naive_merge import Shape
-from projects.maxtron.utils import atomic_path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tools.benchmarks.cli import (
+    Column,
+    Table,
+    add_comparison_arguments,
+    choose_cases,
+    compare,
+    make_parser,
+    print_rows,
+    write_json,
+)
 from tools.benchmarks.measuring import (
     in_new_process,
     median_times,
@@ -113,8 +122,8 @@ class Workload:
             merger.update(clip, *self.shapes)
         return merger.merge(self.classes)
 
-    def literal(self) -> Tensor:
-        """Run the literal transcription."""
+    def naive(self) -> Tensor:
+        """Run the naive transcription."""
         return naive_merge(
             resize_logits(self.masks, *self.shapes),
             self.classes,
@@ -126,7 +135,7 @@ class Workload:
         """Segments, pixels that differ, ties, and those that are not."""
         maps, segments = self.ours()
         actual = torch.from_numpy(np.stack([frame.decode() for frame in maps]))
-        different = actual != self.literal().cpu()
+        different = actual != self.naive().cpu()
         ties = torch.cat(
             [
                 find_ties(
@@ -144,8 +153,8 @@ class Workload:
         )
 
 
-def literal_size(case: Case, num_queries: int) -> int:
-    """Predict the peak memory of the literal form in bytes.
+def naive_size(case: Case, num_queries: int) -> int:
+    """Predict the peak memory of the naive form in bytes.
 
     The resized logits, their softmax, where it exceeds the threshold (bytes,
     which are also made floats) and their product.
@@ -158,9 +167,7 @@ def literal_size(case: Case, num_queries: int) -> int:
 
 
 @torch.no_grad()
-def measure(
-    task: str, args: argparse.Namespace, case: Case, with_literal: bool
-):
+def measure(task: str, args: argparse.Namespace, case: Case, with_naive: bool):
     """Measure one thing; meant to be run in a process of its own."""
     torch.set_num_threads(args.threads)
     is_cuda = args.device != 'cpu'
@@ -168,102 +175,62 @@ def measure(
     small = argparse.Namespace(**{**vars(args), 'num_queries': 2})
     small.num_segments = 1
     small = Workload(Case('', 1, (72, 128), (72, 128)), small)
-    small.ours(), small.literal()
+    small.ours(), small.naive()
     workload = Workload(case, args)
     if task == 'memory of ours':
         return peak_memory(workload.ours, is_cuda)
-    if task == 'memory of literal':
-        return peak_memory(workload.literal, is_cuda)
+    if task == 'memory of naive':
+        return peak_memory(workload.naive, is_cuda)
     if task == 'difference':
         return workload.compare()
     functions = [workload.ours]
-    if with_literal:
-        functions.append(workload.literal)
+    if with_naive:
+        functions.append(workload.naive)
     return median_times(functions, args.seconds, is_cuda)
 
 
 def benchmark_case(args: argparse.Namespace, case: Case) -> dict:
-    """All measurements of one case."""
-    size = literal_size(case, args.num_queries)
-    with_literal = size < args.max_literal_gib * 2**30
+    """Measure one case."""
+    size = naive_size(case, args.num_queries)
+    with_naive = size < args.max_naive_gib * 2**30
 
     def run(task: str):
         return in_new_process(
-            measure, task, args, case, with_literal, device=args.device
+            measure, task, args, case, with_naive, device=args.device
         )
 
-    row = dict(case=case.name)
-    times = run('time')
-    row.update(ours_s=times[0] / 1e3, ours_mib=run('memory of ours'))
-    if with_literal:
-        row.update(
-            literal_s=times[1] / 1e3, literal_mib=run('memory of literal')
-        )
+    row = dict(case=case.name, **compare(run, 's', 1e-3, with_naive))
+    if with_naive:
         row.update(run('difference'))
-        row['time_ratio'] = row['literal_s'] / row['ours_s']
-        row['memory_ratio'] = row['literal_mib'] / row['ours_mib']
     return row
 
 
-COLUMNS = (
-    ('literal s', 'literal_s', '.2f'),
-    ('ours s', 'ours_s', '.2f'),
-    ('ratio', 'time_ratio', '.2f'),
-    ('literal MiB', 'literal_mib', '.0f'),
-    ('ours MiB', 'ours_mib', '.0f'),
-    ('ratio', 'memory_ratio', '.1f'),
-    ('segments', 'segments', 'd'),
-    ('different', 'different', 'd'),
-    ('ties', 'ties', 'd'),
-    ('unexplained', 'unexplained', 'd'),
+TABLE = Table(
+    [
+        Column('case', 'case', 's'),
+        Column('naive s', 'naive_s', '.2f'),
+        Column('ours s', 'ours_s', '.2f'),
+        Column('ratio', 'time_ratio', '.2f'),
+        Column('naive MiB', 'naive_mib', '.0f'),
+        Column('ours MiB', 'ours_mib', '.0f'),
+        Column('ratio', 'memory_ratio', '.1f'),
+        Column('segments', 'segments', 'd'),
+        Column('different', 'different', 'd'),
+        Column('ties', 'ties', 'd'),
+        Column('unexplained', 'unexplained', 'd'),
+    ],
+    dict(case=14),
 )
-
-
-def format_row(row: dict) -> str:
-    """One line of the table."""
-    cells = [row['case'].ljust(14)]
-    for title, key, form in COLUMNS:
-        text = format(row[key], form) if key in row else '-'
-        cells.append(text.rjust(max(len(title), 7)))
-    return ' '.join(cells)
-
-
-def header() -> tuple[str, str]:
-    """The first lines of the table."""
-    line = ' '.join(
-        (
-            'case'.ljust(14),
-            *(title.rjust(max(len(title), 7)) for title, _, _ in COLUMNS),
-        )
-    )
-    return line, '-' * len(line)
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument('--json', help='also write the results to this file')
-    parser.add_argument(
-        '--cases', default='', help='only cases whose name contains this'
-    )
-    parser.add_argument(
-        '--seconds', type=float, default=2.0, help='time per measurement'
-    )
-    parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--device', default='cpu')
+    parser = make_parser(__doc__)
+    add_comparison_arguments(parser)
     parser.add_argument('--num-queries', type=int, default=128)
     parser.add_argument('--num-segments', type=int, default=30)
     parser.add_argument(
         '--thresholds', choices=tuple(THRESHOLDS), default='convnext'
-    )
-    parser.add_argument(
-        '--max-literal-gib',
-        type=float,
-        default=8.0,
-        help='the literal form is left out where it needs more than this',
     )
     return parser.parse_args(args)
 
@@ -271,31 +238,11 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> None:
     """Run and print all measurements."""
     args = parse_args(args)
-    cases = [case for case in CASES if args.cases in case.name]
-    if not cases:
-        names = '\n  '.join(case.name for case in CASES)
-        raise SystemExit(
-            f'No case contains "{args.cases}". There are:\n  {names}'
-        )
-    print('\n'.join(header()), flush=True)
-    rows = []
-    for case in cases:
-        rows.append(benchmark_case(args, case))
-        print(format_row(rows[-1]), flush=True)
-    if args.json is not None:
-        with atomic_path(args.json) as path, open(path, 'w') as f:
-            json.dump(
-                dict(
-                    torch=torch.__version__,
-                    device=args.device,
-                    threads=args.threads,
-                    num_queries=args.num_queries,
-                    thresholds=THRESHOLDS[args.thresholds],
-                    rows=rows,
-                ),
-                f,
-                indent=2,
-            )
+    rows = [
+        partial(benchmark_case, args, case)
+        for case in choose_cases(CASES, args.cases)
+    ]
+    write_json(args, rows=print_rows(TABLE, rows))
 
 
 if __name__ == '__main__':

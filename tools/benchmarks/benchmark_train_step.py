@@ -10,7 +10,6 @@ tell more than seconds on a machine that does other work, too.
 """
 
 import argparse
-import json
 import time
 
 from projects.maxtron.testing import make_batch
@@ -23,6 +22,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
+from tools.benchmarks.cli import make_parser, write_json
 from tools.benchmarks.measuring import highest_memory
 
 
@@ -139,7 +139,7 @@ def report(result: dict, args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Run the tool."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser = make_parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument('--frames', type=int, default=2, help='of a clip')
@@ -147,21 +147,16 @@ def main() -> None:
         '--segments', type=int, default=30, help='tubes of a clip'
     )
     parser.add_argument('--steps', type=int, default=1)
-    parser.add_argument('--device', default='cpu')
     parser.add_argument(
         '--amp', action='store_true', help='mixed precision, on a GPU'
     )
-    parser.add_argument('--json', help='file to write the result to')
     args = parser.parse_args()
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error('--device: PyTorch finds no CUDA device.')
+    torch.set_num_threads(args.threads)
     if args.amp and not args.device.startswith('cuda'):
         parser.error('--amp needs --device cuda.')
     result = run(Config.fromfile(args.config), args)
     report(result, args)
-    if args.json:
-        with open(args.json, 'w') as file:
-            json.dump(result, file, indent=1)
+    write_json(args, **result)
 
 
 if __name__ == '__main__':

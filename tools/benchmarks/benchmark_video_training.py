@@ -15,12 +15,11 @@ other work, too, and the ratios of the two ways. Panoptic configs only.
 """
 
 import argparse
-import json
 import sys
 import time
 
+from projects.maxtron.engine.cli import positive_int
 from projects.maxtron.testing import make_batch
-from projects.maxtron.utils import atomic_path
 
 import torch
 from mmdet.registry import MODELS
@@ -29,6 +28,7 @@ from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 
+from tools.benchmarks.cli import make_parser, write_json
 from tools.benchmarks.measuring import in_new_process, peak_memory
 
 CONFIG = 'configs/_base_/models/maxtron-e2e_video-kmax_tiny.py'
@@ -145,13 +145,14 @@ def report(rows: list[dict]) -> str:
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = make_parser(__doc__, threads=1)
     parser.add_argument('config', nargs='?', default=CONFIG)
     parser.add_argument(
-        '--clips', type=int, nargs='+', default=[2, 6, 12], help='of a video'
+        '--clips',
+        type=positive_int,
+        nargs='+',
+        default=[2, 6, 12],
+        help='of a video',
     )
     parser.add_argument(
         '--canvas',
@@ -166,15 +167,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--segments', type=int, default=15, help='tubes of a video'
     )
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--json', help='also write the results to this file')
-    args = parser.parse_args(args)
-    if min(args.clips) < 1:
-        parser.error('--clips must be at least 1')
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error('--device: PyTorch finds no CUDA device.')
-    return args
+    return parser.parse_args(args)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -194,13 +187,7 @@ def main(args: list[str] | None = None) -> None:
         f'{args.device}, {args.threads} CPU thread(s)'
     )
     print(report(rows))
-    if args.json is not None:
-        with atomic_path(args.json) as path, open(path, 'w') as file:
-            json.dump(
-                dict(torch=torch.__version__, config=args.config, rows=rows),
-                file,
-                indent=2,
-            )
+    write_json(args, rows=rows)
 
 
 if __name__ == '__main__':

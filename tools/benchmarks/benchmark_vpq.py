@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Compare VPQ with the plain evaluation, window by window.
+"""Compare VPQ with a naive evaluation, window by window.
 
     python tools/benchmarks/benchmark_vpq.py [--json FILE]
 
@@ -27,17 +27,18 @@ from projects.maxtron.evaluation.panoptic_folders import (
 )
 from projects.maxtron.structures import write_id_map
 from projects.maxtron.testing.naive_vpq import Stats, naive_window
-from projects.maxtron.utils import atomic_path
 
 import cv2
 import numpy as np
 from PIL import Image
 
+from tools.benchmarks.cli import Column, Table, make_parser, write_json
+
 NUM_CLASSES = 12
 STUFF = range(6)
 
 
-# ------------------------------------------------------ the plain algorithm
+# ------------------------------------------------------ the naive algorithm
 def naive_vpq(folder: str, window: int) -> Stats:
     """Evaluate all windows of all videos, each from its pixels.
 
@@ -112,12 +113,12 @@ def our_vpq(folder: str, windows: list[int]) -> dict[int, TubeStats]:
     }
 
 
-def largest_difference(plain: Stats, ours: TubeStats) -> float:
+def largest_difference(naive: Stats, ours: TubeStats) -> float:
     """Largest difference of counts and sums of IoU."""
     return max(
-        abs(plain[category][key] - getattr(ours, key)[category])
+        abs(naive[category][key] - getattr(ours, key)[category])
         for category in range(len(ours.tp))
-        for key in plain[category]
+        for key in naive[category]
     )
 
 
@@ -255,60 +256,41 @@ def benchmark(folder: str) -> list[dict]:
         list[dict]: One row a window, and one for all.
     """
     our_vpq(folder, [1])  # reads the files into the system's cache
-    rows, plain_s, difference = [], 0.0, 0.0
+    rows, naive_s, difference = [], 0.0, 0.0
     for windows in (*([k] for k in WINDOWS), list(WINDOWS)):
         start = time.process_time()
         ours = our_vpq(folder, windows)
         row = dict(windows=windows, ours_s=time.process_time() - start)
         if len(windows) == 1:
             start = time.process_time()
-            plain = naive_vpq(folder, *windows)
-            row['plain_s'] = time.process_time() - start
-            row['difference'] = largest_difference(plain, ours[windows[0]])
-            plain_s += row['plain_s']
+            naive = naive_vpq(folder, *windows)
+            row['naive_s'] = time.process_time() - start
+            row['difference'] = largest_difference(naive, ours[windows[0]])
+            naive_s += row['naive_s']
             difference = max(difference, row['difference'])
-        else:  # the plain one does each by itself
-            row.update(plain_s=plain_s, difference=difference)
-        row['ratio'] = row['plain_s'] / row['ours_s']
+        else:  # the naive one does each by itself
+            row.update(naive_s=naive_s, difference=difference)
+        row['ratio'] = row['naive_s'] / row['ours_s']
         rows.append(row)
-        print(format_row(row), flush=True)
+        print(TABLE.row(dict(row, windows=' '.join(map(str, windows)))))
     return rows
 
 
-def format_row(row: dict) -> str:
-    """One line of the table."""
-    return ' '.join(
-        (
-            ' '.join(map(str, row['windows'])).ljust(10),
-            f'{row["plain_s"]:10.2f}',
-            f'{row["ours_s"]:9.2f}',
-            f'{row["ratio"]:7.1f}',
-            f'{row["difference"]:9.1e}',
-        )
-    )
-
-
-def header() -> tuple[str, str]:
-    """The first lines of the table."""
-    line = ' '.join(
-        (
-            'windows'.ljust(10),
-            'plain s'.rjust(10),
-            'ours s'.rjust(9),
-            'ratio'.rjust(7),
-            'max diff'.rjust(9),
-        )
-    )
-    return line, '-' * len(line)
+TABLE = Table(
+    [
+        Column('windows', 'windows', 's'),
+        Column('naive s', 'naive_s', '.2f'),
+        Column('ours s', 'ours_s', '.2f'),
+        Column('ratio', 'ratio', '.1f'),
+        Column('max diff', 'difference', '.1e'),
+    ],
+    dict(windows=10),
+)
 
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument('--json', help='also write the results to this file')
+    parser = make_parser(__doc__, threads=1)
     parser.add_argument('--videos', type=int, default=4)
     parser.add_argument('--frames', type=int, default=24)
     parser.add_argument('--segments', type=int, default=30)
@@ -320,22 +302,16 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> None:
     """Write the data, run and print all measurements."""
     args = parse_args(args)
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(args.threads)
     print(
         f'{args.videos} videos x {args.frames} frames, {args.height} x '
         f'{args.width}, {args.segments} segments; one process each'
     )
-    print('\n'.join(header()), flush=True)
+    print(TABLE.header(), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         write_videos(folder, args)
         rows = benchmark(folder)
-    if args.json is not None:
-        with atomic_path(args.json) as part, open(part, 'w') as file:
-            json.dump(
-                dict(vars(args), numpy=np.__version__, rows=rows),
-                file,
-                indent=2,
-            )
+    write_json(args, rows=rows)
 
 
 if __name__ == '__main__':

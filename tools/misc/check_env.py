@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Print what is installed, and the exact remedy for each mismatch.
 
-Exits with 1 if something is broken. Imports nothing of the project, so it
-works where the project does not.
+The exit status is 1 if something is broken. Nothing of the project is
+imported, so the script works if the project does not.
 """
 
 import importlib
@@ -38,16 +38,16 @@ INSTALL_FULL = (
 
 @dataclass
 class Environment:
-    """What was found.
+    """Packages and device of an interpreter.
 
     Attributes:
         versions: Version by distribution, of those installed.
         origins: Folder of each module that can be found.
-        mm_version: Version that the module mmengine itself tells, which is
-            not that of its distribution where another overwrote its files.
+        mm_version: Version in the module mmengine. It differs from that of
+            the distribution if another one overwrote its files.
         has_ext: Whether the compiled operators of MMCV are there.
         device: "cuda", "npu", ... or "cpu".
-        errors: What an import of a module said, by module.
+        errors: Errors of imports, by module.
     """
 
     versions: dict[str, str]
@@ -60,7 +60,7 @@ class Environment:
 
 @dataclass
 class Finding:
-    """One mismatch: whether it breaks the project, what it is, what to do."""
+    """One mismatch: whether it breaks the project, its text and remedy."""
 
     broken: bool
     text: str
@@ -75,41 +75,59 @@ def release(version: str) -> tuple[int, ...]:
 
 def find_environment() -> Environment:
     """Look at this interpreter's packages and device."""
-    versions, origins, errors = {}, {}, {}
-    for module, names in DISTRIBUTIONS.items():
-        for name in names:
-            try:
-                versions[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:
-                continue
-        spec = importlib.util.find_spec(module)
-        if spec is not None and spec.origin:
-            origins[module] = str(Path(spec.origin).parent)
-    for module in ('torch', 'cv2', 'mmengine', 'mmcv'):
-        if module in origins:
-            try:
-                importlib.import_module(module)
-            except Exception as error:  # whatever a broken package raises
-                errors[module] = f'{type(error).__name__}: {error}'
+    origins = find_origins()
+    errors = {
+        module: error
+        for module in ('torch', 'cv2', 'mmengine', 'mmcv')
+        if module in origins and (error := import_error(module))
+    }
     has_ext, device = False, 'cpu'
     if 'mmcv' in origins and 'mmcv' not in errors:
         has_ext = importlib.util.find_spec('mmcv._ext') is not None
-    if has_ext:
-        try:
-            importlib.import_module('mmcv._ext')
-        except ImportError as error:
-            errors['mmcv._ext'] = str(error)
+    if has_ext and (error := import_error('mmcv._ext')):
+        errors['mmcv._ext'] = error
     if 'mmengine' in origins and 'mmengine' not in errors:
         device = importlib.import_module('mmengine.device').get_device()
     mmengine = sys.modules.get('mmengine')
     return Environment(
-        versions,
+        find_versions(),
         origins,
         getattr(mmengine, '__version__', None),
         has_ext,
         device,
         errors,
     )
+
+
+def find_versions() -> dict[str, str]:
+    """Find the version of each installed distribution."""
+    versions = {}
+    for names in DISTRIBUTIONS.values():
+        for name in names:
+            try:
+                versions[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+    return versions
+
+
+def find_origins() -> dict[str, str]:
+    """Find the folder of each module that can be found."""
+    specs = {name: importlib.util.find_spec(name) for name in DISTRIBUTIONS}
+    return {
+        module: str(Path(spec.origin).parent)
+        for module, spec in specs.items()
+        if spec is not None and spec.origin
+    }
+
+
+def import_error(module: str) -> str | None:
+    """Import a module; return the error, or None if there is none."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # whatever a broken package raises
+        return f'{type(error).__name__}: {error}'
+    return None
 
 
 def check_present(env: Environment) -> Iterable[Finding]:

@@ -35,7 +35,7 @@ def naive_window(frames: list[tuple], stats: Stats) -> None:
             s['id']: dict(s, area=areas[s['id']])
             for s in reversed(pred_segments)
         }
-        _add_areas(pred_tubes, reversed(unique.values()))
+        _add_areas(pred_tubes, list(reversed(unique.values())))
         gt_maps.append(gt_map)
         pred_maps.append(pred_map)
     keys = np.uint64(np.stack(gt_maps)) << np.uint64(24)
@@ -83,15 +83,28 @@ def _match(
             stats[category]['iou'] += shared / union
             gt_matched.add(gt_id)
             pred_matched.add(pred_id)
+    _count_unmatched(
+        {k: v for k, v in gt_tubes.items() if k not in gt_matched},
+        {k: v for k, v in pred_tubes.items() if k not in pred_matched},
+        pairs,
+        stats,
+    )
+
+
+def _count_unmatched(
+    gt_tubes: dict[int, dict],
+    pred_tubes: dict[int, dict],
+    pairs: dict[tuple[int, int], int],
+    stats: Stats,
+) -> None:
+    """Count missed tubes, and predictions that are not mostly ignored."""
     crowds = {}
     for gt_id, tube in gt_tubes.items():
         if tube['iscrowd']:
             crowds[tube['category_id']] = gt_id
-        elif gt_id not in gt_matched:
+        else:
             stats[tube['category_id']]['fn'] += 1
     for pred_id, tube in pred_tubes.items():
-        if pred_id in pred_matched:
-            continue
         ignored = pairs.get((0, pred_id), 0)
         if tube['category_id'] in crowds:
             ignored += pairs.get((crowds[tube['category_id']], pred_id), 0)

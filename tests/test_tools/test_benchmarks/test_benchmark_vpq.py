@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
 
+import pytest
+
 from tools.benchmarks.benchmark_vpq import main as benchmark
 from tools.benchmarks.benchmark_vpq import (
     naive_vpq,
@@ -34,20 +36,20 @@ def test_table_and_json(tmp_path, capsys):
         [6],
         [1, 2, 4, 6],
     ]
-    assert rows[-1]['plain_s'] == sum(row['plain_s'] for row in rows[:-1])
     for row, line in zip(rows, lines[3:], strict=True):
         assert row['difference'] < 1e-9
-        assert row['ratio'] == row['plain_s'] / row['ours_s']
-        assert f'{row["ratio"]:.1f}' in line
+        values = [float(text) for text in line.split()[len(row['windows']) :]]
+        keys = ('naive_s', 'ours_s', 'ratio')
+        assert values[:3] == pytest.approx([row[k] for k in keys], abs=0.05)
 
 
 def test_data_is_worth_measuring(tmp_path):
     write_videos(str(tmp_path), parse_args(SMALL))
     ours = our_vpq(str(tmp_path), [1, 6])
     for k, windows in ((1, 14), (6, 4)):
-        plain = naive_vpq(str(tmp_path), k)
+        naive = naive_vpq(str(tmp_path), k)
         sums = {
-            key: sum(stat[key] for stat in plain.values())
+            key: sum(stat[key] for stat in naive.values())
             for key in ('tp', 'fp', 'fn')
         }
         assert ours[k].num_windows == windows
