@@ -171,7 +171,7 @@ def test_ranges_of_the_configs(config, low, high, paste):
     assert low <= min(drawn) < low + 0.01 < high - 0.01 < max(drawn) <= high
 
 
-def literal_colors(img, changes):
+def naive_colors(img, changes):
     """The facts, step by step and pixel by pixel."""
 
     def to_bytes(values):
@@ -215,7 +215,7 @@ def test_color_jitter():
             np.random.seed(seed)
             out = jitter(dict(img=img.copy()))['img']
             assert out.dtype == np.uint8
-            assert (out == literal_colors(img, drawn[-1])).all()
+            assert (out == naive_colors(img, drawn[-1])).all()
     limits = dict(
         brightness=(-32, 32),
         contrast=(0.5, 1.5),

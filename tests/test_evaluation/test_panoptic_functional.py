@@ -113,7 +113,7 @@ def test_random_videos_meet_every_rule():
     assert min(seen.values()) > 10, seen
 
 
-def plain_stq(videos, is_thing):
+def naive_stq(videos, is_thing):
     """STQ pixel by pixel, as the tool of VIPSeg does it."""
     tubes, quality, confusion = 0, 0.0, Counter()
     for video in videos:
@@ -163,7 +163,7 @@ def test_stq_against_the_plain_algorithm():
     found = summarize_stq(
         [count_associations(v.counts(), IS_THING) for v in videos]
     )
-    for key, value in plain_stq(videos, IS_THING).items():
+    for key, value in naive_stq(videos, IS_THING).items():
         assert found[key] == pytest.approx(value, abs=1e-12)
     # among them videos whose first listed segment is a thing, and is ignored
     first = [IS_THING[v.frames[0][0][0]['category_id']] for v in videos]

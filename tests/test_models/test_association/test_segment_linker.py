@@ -47,7 +47,7 @@ def test_matching_equals_the_extended_matrix(limit):
         assert total == pytest.approx(best)
 
 
-def plain_linking(clips, limit):
+def naive_linking(clips, limit):
     """Transcription of the evaluator: a dict of lists, label by label."""
     memory, results = {}, []
     for labels, embeds in clips:
@@ -89,7 +89,7 @@ def test_links_equal_the_plain_algorithm(noise):
         clips.append(((present % 3).tolist(), embeds))
     linker = SegmentLinker()
     indices = [linker.update(*clip) for clip in clips]
-    assert indices == plain_linking(clips, 0.5)
+    assert indices == naive_linking(clips, 0.5)
     assert max(max(clip, default=0) for clip in indices) > 5
     for clip, (labels, _) in zip(indices, clips):  # ids are unique in a clip
         assert len(set(zip(labels, clip))) == len(clip)

@@ -68,7 +68,7 @@ def test_golden_vps_layer(name, attn_type):
         assert_parity(maps[key].flatten(0, 1), arrays[key])
 
 
-def literal_layer(layer, attend, x, pos):
+def naive_layer(layer, attend, x, pos):
     """The layer with one attention over all tokens."""
     tokens = x.flatten(1, 3)
     tokens = layer.norm1(tokens + attend(tokens, pos.flatten(1, 3)))
@@ -91,7 +91,7 @@ def test_self_attention_over_all_tokens():
         }
     )
     x, pos = torch.randn(2, 2, 3, 4, 5, 16, dtype=torch.float64)
-    expected = literal_layer(
+    expected = naive_layer(
         layer, lambda t, p: reference(t + p, t + p, t)[0], x, pos
     )
     torch.testing.assert_close(layer(x, pos), expected, rtol=0, atol=1e-12)

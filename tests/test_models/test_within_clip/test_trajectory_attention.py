@@ -55,7 +55,7 @@ def test_equals_the_equations(monkeypatch, fold, shape):
     assert_equal(results(attention, attention, query, query_pos), expected)
 
 
-def test_literal_form_is_eq_2_to_4():
+def test_naive_form_is_eq_2_to_4():
     """Check the transcription itself with loops over tokens and heads."""
     attention = TrajectoryAttention(C, HEADS)
     num_frames, num_tokens, d = 2, 3, C // HEADS

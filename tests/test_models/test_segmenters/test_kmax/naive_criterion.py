@@ -101,7 +101,7 @@ def sample(
     return (logits - (-noise.log()).log()).topk(num_points)[1]
 
 
-def plain_losses(
+def naive_losses(
     cls_logits: Tensor,
     mask_logits: Tensor,
     targets: dict,
@@ -162,7 +162,7 @@ def plain_losses(
     return losses
 
 
-def plain_semantic_loss(
+def naive_semantic_loss(
     logits: Tensor, semantic: Tensor, sampled: Tensor
 ) -> Tensor:
     """Auxiliary semantic loss.

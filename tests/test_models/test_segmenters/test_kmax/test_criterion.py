@@ -14,8 +14,8 @@ from mmdet.registry import MODELS
 from tests.parity import assert_parity, load_case
 from tests.test_models.clips import pack_masks, random_clip
 from tests.test_models.test_segmenters.test_kmax.naive_criterion import (
-    plain_losses,
-    plain_semantic_loss,
+    naive_losses,
+    naive_semantic_loss,
     sample,
     targets_of,
 )
@@ -360,13 +360,13 @@ def test_equals_plain_formulas(size, num_tubes, options, monkeypatch):
                 next(order),
             )
 
-        found = plain_losses(
+        found = naive_losses(
             cls_logits, maps[0], targets, maps[1], draw(1.8), mask_void
         )
         if i == 0:
             truth = torch.stack(semantic)
             truth[truth < 0] = num_classes
-            found['loss_semantic'] = plain_semantic_loss(
+            found['loss_semantic'] = naive_semantic_loss(
                 semantic_logits, truth, draw(2.4)
             )
         expected.update({f'd{i - 1}.{k}' if i else k: found[k] for k in found})

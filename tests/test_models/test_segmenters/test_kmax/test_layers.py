@@ -109,7 +109,7 @@ def test_layer_norm_is_not_decayed():
     assert decays[id(model[1].weight)] == decays[id(model[1].bias)] == 0
 
 
-def literal_attention(attention, x):
+def naive_attention(attention, x):
     """The formula term by term, on (N, C, L) with tables of fixed size."""
     lines = x.permute(
         (0, 3, 1, 2) if attention.axis == 'height' else (0, 2, 1, 3)
@@ -196,7 +196,7 @@ def test_axial_attention_is_its_formula(axis, training):
         x = torch.randn(2, 12, *size, dtype=torch.float64)
         actual = results(attention, attention, x)
         expected = results(
-            attention, lambda x: literal_attention(attention, x), x
+            attention, lambda x: naive_attention(attention, x), x
         )
         for ours, literal in zip(actual, expected):
             torch.testing.assert_close(ours, literal, rtol=1e-9, atol=1e-9)
