@@ -1,17 +1,17 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
+from functools import partial
 
 import projects.maxtron  # noqa: F401
 from projects.maxtron.datasets import OVISDataset, YouTubeVISClipDataset
 
 import numpy as np
 import pytest
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmdet.registry import DATA_SAMPLERS, DATASETS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from tests.processes import run_ranks
 from tests.test_datasets.tiny_videos import CLASSES, NUM_FRAMES, write_dataset
 
 T = 3
@@ -79,11 +79,8 @@ def test_sampler_enumerates_key_frames_or_videos(root):
     ]
 
 
-def list_indices(rank: int, root, folder) -> None:
+def list_indices(root, rank: int, folder) -> None:
     """Write the samples that one of two processes gets."""
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
-    )
     datasets = build(root), build(root, pipeline=[], test_mode=True)
     samplers = [
         DATA_SAMPLERS.build(
@@ -96,13 +93,10 @@ def list_indices(rank: int, root, folder) -> None:
         for sampler in samplers
     ]
     (folder / f'{rank}.json').write_text(json.dumps(indices))
-    dist.destroy_process_group()
 
 
 def test_processes_share_the_samples(root, tmp_path):
-    mp.start_processes(
-        list_indices, args=(root, tmp_path), nprocs=2, start_method='fork'
-    )
+    run_ranks(partial(list_indices, root), tmp_path)
     (train_0, test_0), (train_1, test_1) = (
         json.loads((tmp_path / f'{rank}.json').read_text())
         for rank in range(2)

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import pytest
 import torch
 
+from tests.fresh_start import forget_runs
+
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r'(?:<!-- ([^\n]*) -->\n)?```(\w+)\n(.*?)```', re.DOTALL)
 MAX_ITERS = 2
@@ -113,7 +115,8 @@ def follow(
 
 
 def _run(command: str, more: list, patch: pytest.MonkeyPatch) -> str:
-    """Run one command and return what it printed."""
+    """Run one command, as if in a new process; return what it printed."""
+    forget_runs()
     python, script, *arguments = shlex.split(command)
     assert python == 'python'
     arguments += [*_OPTIONS.get(Path(script).name, []), *more]

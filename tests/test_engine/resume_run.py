@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""A small real training run, started as a process that a test can kill.
+"""A small real training run, which a test can kill and resume.
 
 Its data and its model draw from all generators, and validations in between
 draw from them too. Every loss is appended to ``losses_<rank>.txt``.
@@ -7,13 +7,12 @@ draw from them too. Every loss is appended to ``losses_<rank>.txt``.
 
 import os
 import random
-import sys
-from pathlib import Path
 
 import projects.maxtron  # noqa: F401
 
 import numpy as np
 import torch
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -48,7 +47,10 @@ class NoisyModel(BaseModel):
 
 
 class Recorder(Hook):
-    """Writes the losses down, and dies at one iteration as kill -9 does."""
+    """Writes the losses down, and ends the process at one iteration.
+
+    The process ends as by kill -9: nothing is cleaned up.
+    """
 
     def __init__(self, path, kill_at):
         self.path, self.kill_at = path, kill_at
@@ -82,7 +84,7 @@ def run(
         launcher (str): "none" or "pytorch".
         hook (bool): Whether the hook under test takes part.
     """
-    rank = os.environ.get('RANK', '0')
+    rank = get_rank()
     work_dir.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)  # the model below is built before the runner
     loader = dict(batch_size=2, num_workers=workers, dataset=NoisyDataset())
@@ -121,13 +123,8 @@ def run(
     ).train()
 
 
-def main():
-    """Run in a process of its own, killed (1 process) or not (several)."""
-    work_dir, kill_at = Path(sys.argv[1]), int(sys.argv[2])
-    torch.set_num_threads(1)
-    if kill_at:
-        run(work_dir, workers=2, seed=3, kill_at=kill_at)
-    torch.distributed.init_process_group('gloo')
+def run_and_resume(rank, work_dir):
+    """Train on one of several ranks, and once more from the 10th iteration."""
     run(work_dir / 'whole', seed=3, launcher='pytorch')
     run(
         work_dir / 'resumed',
@@ -135,7 +132,3 @@ def main():
         load_from=str(work_dir / 'whole/iter_10.pth'),
         launcher='pytorch',
     )
-
-
-if __name__ == '__main__':
-    main()

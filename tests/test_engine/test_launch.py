@@ -1,11 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-import socket
-
 from projects.maxtron.engine import prepare_cpu_launch
 
 import pytest
 import torch
 from mmengine.config import Config
+
+from tests.processes import free_port
 
 pytestmark = pytest.mark.skipif(
     torch.cuda.is_available(), reason='is about machines without CUDA'
@@ -14,12 +14,9 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def one_process(monkeypatch):
-    """What torchrun tells a process."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+    """Environment of the only process of a launch by torchrun."""
     for name, value in dict(
-        MASTER_ADDR='127.0.0.1', MASTER_PORT=port, RANK=0, WORLD_SIZE=1
+        MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port(), RANK=0, WORLD_SIZE=1
     ).items():
         monkeypatch.setenv(name, str(value))
     yield

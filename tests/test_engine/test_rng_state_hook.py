@@ -1,37 +1,22 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """A run that is killed and resumed must not differ from an unbroken one."""
 
-import os
-import runpy
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = Path(__file__).with_name('resume_run.py')
-run = runpy.run_path(str(SCRIPT))['run']
+from tests.processes import exit_code, run_ranks
+from tests.test_engine.resume_run import run, run_and_resume
 
 
 def losses(work_dir, rank=0):
     return (work_dir / f'losses_{rank}.txt').read_text().splitlines()
 
 
-def start(*command):
-    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    return subprocess.run(
-        [sys.executable, *map(str, command)],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-
-
 def test_killed_run_resumes_with_the_same_losses(tmp_path):
     run(tmp_path / 'whole', workers=2, seed=3)
-    killed = start(SCRIPT, tmp_path / 'broken', 13)
-    assert killed.returncode == 9, killed.stderr
+    broken = partial(run, workers=2, seed=3, kill_at=13)
+    assert exit_code(broken, tmp_path / 'broken') == 9
     before = losses(tmp_path / 'broken')
     assert len(before) == 13
     run(
@@ -73,17 +58,7 @@ def test_without_the_hook_losses_differ(tmp_path):
 
 
 def test_two_ranks_resume_and_draw_different_numbers(tmp_path):
-    result = start(
-        '-m',
-        'torch.distributed.run',
-        '--standalone',
-        '--nproc_per_node',
-        2,
-        SCRIPT,
-        tmp_path,
-        0,
-    )
-    assert result.returncode == 0, result.stderr
+    run_ranks(run_and_resume, tmp_path)
     for rank in range(2):
         resumed = losses(tmp_path / 'resumed', rank)
         assert resumed == losses(tmp_path / 'whole', rank)[10:]

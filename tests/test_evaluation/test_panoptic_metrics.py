@@ -5,19 +5,16 @@ import json
 import math
 import os
 import pickle
-from pathlib import Path
 
 from projects.maxtron.structures import raw_labels
 
 import cv2
 import numpy as np
 import pytest
-import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmdet.registry import DATASETS
 from mmengine.evaluator import DumpResults, Evaluator
 
+from tests.processes import run_ranks
 from tests.test_datasets.tiny_panoptic import write_dataset
 from tests.test_evaluation.panoptic_samples import (
     EXPECTED,
@@ -286,16 +283,9 @@ def test_bad_input(spoil, message):
         build('VPQ').process({}, [sample.to_dict()])
 
 
-def run_rank(rank, world_size, folder):
+def evaluate_on_rank(rank, folder):
     """Evaluate the videos of one process."""
-    dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/store',
-        rank=rank,
-        world_size=world_size,
-    )
-    torch.set_num_threads(1)
-    own_folder = Path(folder, f'rank_{rank}')  # machines need not share one
+    own_folder = folder / f'rank_{rank}'  # machines need not share one
     own_folder.mkdir()
     os.chdir(own_folder)
     metrics = [build('VPQ', outfile_prefix=f'{folder}/out'), build('STQ')]
@@ -308,14 +298,11 @@ def run_rank(rank, world_size, folder):
     with pytest.raises(ValueError, match='one starts with 0/.*other with 1/'):
         evaluate([build('STQ')], [rename(make_sample(VIDEOS[0]), rank, 'a')])
     assert not os.listdir('.')
-    Path(folder, f'{rank}.json').write_text(json.dumps(reports))
-    dist.destroy_process_group()
+    (folder / f'{rank}.json').write_text(json.dumps(reports))
 
 
 def test_two_processes_give_the_same_numbers(tmp_path):
-    mp.start_processes(
-        run_rank, args=(2, str(tmp_path)), nprocs=2, start_method='fork'
-    )
+    run_ranks(evaluate_on_rank, tmp_path)
     alone = evaluate(
         [build('VPQ'), build('STQ')], [make_sample(v) for v in VIDEOS]
     )

@@ -10,14 +10,13 @@ from projects.maxtron.evaluation.metrics.video_groups import VideoGroup
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from mmdet.evaluation.functional import YTVIS, YTVISeval
 from mmdet.registry import DATASETS, METRICS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
 
+from tests.processes import run_ranks
 from tests.test_datasets.tiny_videos import CLASSES, write_dataset
 from tools.dataset_converters.youtube_vis_to_coco import convert_file
 
@@ -299,30 +298,20 @@ def test_bad_arguments_and_predictions():
         build().process({}, [sample])
 
 
-def run_rank(rank: int, world_size: int, folder: str) -> None:
+def evaluate_on_rank(rank: int, folder: Path) -> None:
     """Evaluate the videos of one process."""
-    dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/store',
-        rank=rank,
-        world_size=world_size,
-    )
-    torch.set_num_threads(1)
     metric = build(long_videos=EXPECTED['subsets']['long_videos'])
     # 4 videos, the first process has 3 of them and later none
     reports = [
         evaluate(metric, GT['videos'][1:] if rank == 0 else GT['videos'][:1]),
         evaluate(metric, [] if rank == 0 else GT['videos']),
     ]
-    Path(folder, f'{rank}.json').write_text(json.dumps(reports))
-    dist.destroy_process_group()
+    (folder / f'{rank}.json').write_text(json.dumps(reports))
 
 
 def test_two_processes_give_the_same_numbers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # mmdet gathers through a folder in here
-    mp.start_processes(
-        run_rank, args=(2, str(tmp_path)), nprocs=2, start_method='fork'
-    )
+    run_ranks(evaluate_on_rank, tmp_path)
     reports = [
         report
         for rank in range(2)

@@ -1,7 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import runpy
 import sys
-import time
 from pathlib import Path
 
 import projects.maxtron  # noqa: F401, before MMDetection
@@ -9,6 +8,8 @@ import projects.maxtron  # noqa: F401, before MMDetection
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
+
+from tests.fresh_start import set_clock
 
 ROOT = Path(__file__).parents[2]
 ENDS = (SystemExit, TypeError, ValueError, FileNotFoundError)
@@ -62,9 +63,9 @@ unread = 1
         return Runner.from_cfg(cfg)
 
     with pytest.MonkeyPatch.context() as patch:
+        set_clock(patch, step=60)  # folders are named by the second
         patch.syspath_prepend(str(Path(__file__).parent))
         run('first', 0).train()
-        time.sleep(1.1)  # folders are named by the second
         run(
             'first',
             1,
@@ -72,7 +73,6 @@ unread = 1
             load_from=str(folder / 'first/iter_3.pth'),
             **{'train_cfg.max_iters': 9},
         ).train()
-        time.sleep(1.1)
         run('first', 2, load_from=str(folder / 'first/iter_9.pth')).test()
         run(
             'second',

@@ -1,0 +1,56 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Runs of MMEngine in one process that know nothing of each other."""
+
+from collections.abc import Iterator
+from itertools import count
+from types import SimpleNamespace
+
+import projects.maxtron  # noqa: F401, before MMDetection
+
+import mmdet.visualization  # noqa: F401, has managers, too
+import mmengine.runner.runner
+import pytest
+from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.utils import ManagerMixin
+
+
+def forget_runs() -> None:
+    """Drop the loggers, message hubs and visualizers of earlier runs.
+
+    MMEngine finds them by the name of the experiment, which by default is the
+    second in which a run begins. Of two runs in one second, the later one
+    would write to the log, and to the captured output, of the earlier one.
+    """
+    for logger in MMLogger._instance_dict.values():
+        for handler in logger.handlers:
+            handler.close()
+    for manager in _subclasses(ManagerMixin):
+        if manager is not DefaultScope:
+            manager._instance_dict.clear()
+
+
+def _subclasses(cls: type) -> Iterator[type]:
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def set_clock(patch: pytest.MonkeyPatch, step: float) -> None:
+    """Give MMEngine's runner a clock that only its own reading moves.
+
+    Args:
+        patch (MonkeyPatch): What undoes it.
+        step (float): Seconds from one reading to the next. 0 stops the clock.
+    """
+    times = count(1.6e9, step)
+    own = mmengine.runner.runner.time
+    patch.setattr(
+        mmengine.runner.runner,
+        'time',
+        SimpleNamespace(
+            time=lambda: next(times),
+            strftime=own.strftime,
+            localtime=own.localtime,
+        ),
+    )

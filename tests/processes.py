@@ -1,0 +1,87 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Processes that tests start: forks of this one, alone or in a gloo group.
+
+A fork has all libraries loaded, which takes a new interpreter longer than most
+runs of the tests.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+# Autograd cannot be forked once it has used a GPU.
+_METHOD = 'spawn' if torch.cuda.is_available() else 'fork'
+
+
+@contextmanager
+def process_group(**kwargs) -> Iterator[None]:
+    """Open a gloo process group, and close it whatever happens.
+
+    Gloo's threads abort some processes that end with an open group.
+
+    Args:
+        kwargs: Arguments of ``init_process_group``; by default it reads the
+            environment, as torchrun sets it.
+    """
+    dist.init_process_group('gloo', **kwargs)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def run_ranks(function: Callable, folder: Path, num_ranks: int = 2) -> None:
+    """Call a function in several processes of one group.
+
+    Args:
+        function (Callable): Function of (rank, folder), at module level.
+        folder (Path): Folder that the processes share.
+        num_ranks (int): Number of processes. Defaults to 2.
+    """
+    mp.start_processes(
+        _run_rank,
+        args=(function, folder, num_ranks),
+        nprocs=num_ranks,
+        start_method=_METHOD,
+    )
+
+
+def _run_rank(
+    rank: int, function: Callable, folder: Path, num_ranks: int
+) -> None:
+    torch.set_num_threads(1)
+    os.environ.update(LOCAL_RANK=str(rank))  # MMEngine reads it
+    with process_group(
+        init_method=f'file://{folder}/store', rank=rank, world_size=num_ranks
+    ):
+        function(rank, folder)
+
+
+def exit_code(function: Callable, *args) -> int:
+    """Call a function in another process; return how that ended."""
+    process = mp.get_context(_METHOD).Process(target=function, args=args)
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def free_port() -> int:
+    """Return a port of this process that nothing listens on.
+
+    It is none of the ports from 32768 on, which Linux gives to any process
+    between this call and its use.
+    """
+    for port in range(10000 + os.getpid() % 20000, 32768):
+        with socket.socket() as candidate:
+            try:
+                candidate.bind(('127.0.0.1', port))
+            except OSError:
+                continue
+            return port
+    raise OSError('no port is free')
