@@ -110,23 +110,34 @@ def _merge(node: ConfigDict, changes: dict) -> None:
             node[key] = value
 
 
-def shrink(path: str, data: Path, work_dir: Path) -> Config:
-    """A config with small parts on small data, for one iteration.
+def shrink(
+    path: str,
+    data: Path,
+    work_dir: Path,
+    num_iters: int = 1,
+    canvas: tuple[int, int] | None = None,
+) -> Config:
+    """A config with small parts on small data, for a few iterations.
 
-    Pipelines are those of the config with other sizes, and so are schedule
-    and optimizer but for AMP, which there is not on a CPU.
+    Pipelines keep their steps, at other sizes. Losses, schedule and optimizer
+    stay, without AMP, which needs a GPU.
 
     Args:
         path (str): The config.
-        data (Path): What :func:`write_miniatures` has written.
+        data (Path): Folder in place of ``data``, such as
+            :func:`write_miniatures` writes.
         work_dir (Path): Folder of the run.
+        num_iters (int): Iterations, after which the model is evaluated and
+            saved. Defaults to 1.
+        canvas (tuple[int, int], optional): Width and height of a panoptic
+            model's frames. Defaults to those of ``CANVAS``.
 
     Returns:
         :obj:`Config`: Resolved, so that it can be dumped.
     """
     cfg = Config.fromfile(ROOT / path)
     shrink_model(cfg.model)
-    canvas = CANVAS['even' if '_tube-link_' in path else 'odd']
+    canvas = canvas or CANVAS['even' if '_tube-link_' in path else 'odd']
     if 'input_size' in cfg.model.get('data_preprocessor', {}):
         cfg.model.data_preprocessor.input_size = canvas[::-1]
     dataset = cfg.train_dataloader.dataset
@@ -141,8 +152,10 @@ def shrink(path: str, data: Path, work_dir: Path) -> Config:
             work_dir=str(work_dir),
             experiment_name=work_dir.name,
             optim_wrapper=dict(type='OptimWrapper'),
-            train_cfg=dict(max_iters=1, val_interval=1),
-            default_hooks=dict(logger=dict(interval=1)),
+            train_cfg=dict(max_iters=num_iters, val_interval=num_iters),
+            default_hooks=dict(
+                logger=dict(interval=1), checkpoint=dict(interval=num_iters)
+            ),
             log_processor=dict(window_size=1),
             log_level='ERROR',
             randomness=dict(seed=0),

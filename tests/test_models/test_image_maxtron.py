@@ -2,7 +2,6 @@
 """Pre-training on COCO, and a video model that starts from it."""
 
 import re
-from pathlib import Path
 
 from projects.maxtron.models import ClipPrediction
 
@@ -16,13 +15,17 @@ from mmengine.model import BaseModule
 from mmengine.runner import Runner
 
 from tests.models import build
+from tests.shrinking import shrink
 from tests.test_datasets.tiny_coco import COLORS, LABELS, TRUTH, write_coco
 from tests.test_datasets.tiny_panoptic import write_dataset
-from tests.tiny_runs import tiny_run
 
 pytest.importorskip('panopticapi', reason='CocoPanopticMetric needs it')
-COCO = 'kmax/coco/kmax-msda_r50_8xb8-150k_coco-panoptic.py'
-VIPSEG = 'maxtron/vipseg/maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg.py'
+COCO = 'configs/kmax/coco/kmax-msda_r50_8xb8-150k_coco-panoptic.py'
+VIPSEG = (
+    'configs/maxtron/vipseg/'
+    'maxtron-nearonline_video-kmax_r50_8xb4-40k_vipseg.py'
+)
+CANVAS = (129, 97)  # width, height
 
 
 @HOOKS.register_module()
@@ -39,7 +42,6 @@ class KeepInitialWeights(Hook):
 def train(cfg):
     """Train; return the values of the log, the initial and last weights."""
     cfg.custom_hooks.append(dict(type='KeepInitialWeights'))
-    cfg.experiment_name = Path(cfg.work_dir).name  # not the second it began
     runner = Runner.from_cfg(cfg)
     runner.train()
     scalars = {
@@ -57,7 +59,7 @@ def pretrained(tmp_path_factory):
     """Two iterations of pre-training on COCO, and its evaluation."""
     folder = tmp_path_factory.mktemp('coco')
     write_coco(folder / 'coco')
-    cfg = tiny_run(COCO, 'data/coco/', folder / 'coco', folder / 'pre-train')
+    cfg = shrink(COCO, folder, folder / 'pre-train', num_iters=2)
     scalars, initial = train(cfg)
     return cfg, scalars, initial, folder / 'pre-train/iter_2.pth'
 
@@ -88,15 +90,11 @@ def test_trains_on_coco_and_is_measured(pretrained):
 
 def test_video_model_starts_from_it(pretrained, tmp_path):
     *_, checkpoint = pretrained
-    write_dataset(tmp_path / 'vipseg')
-    cfg = tiny_run(
-        VIPSEG,
-        'data/VIPSeg/VIPSeg_720P/',
-        tmp_path / 'vipseg',
-        tmp_path / 'video',
-    )
+    write_dataset(tmp_path / 'VIPSeg/VIPSeg_720P')
+    cfg = shrink(VIPSEG, tmp_path, tmp_path / 'video', num_iters=2)
+    cfg.log_level = 'INFO'
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        loader.dataset.update(ann_file='train.json', img_suffix='.png')
+        loader.dataset.ann_file = 'train.json'
     cfg.load_from = str(checkpoint)
     scalars, weights = train(cfg)
     assert len(scalars['train/loss']) == 2
@@ -174,7 +172,7 @@ class NoBackbone(BaseModule):
 def measure(folder, truth):
     """Values of CocoPanopticMetric for what the pictures show."""
     write_coco(folder / 'coco', truth)
-    cfg = tiny_run(COCO, 'data/coco/', folder / 'coco', folder / 'out')
+    cfg = shrink(COCO, folder, folder / 'out', canvas=CANVAS)
     cfg.model.backbone, cfg.model.neck = dict(type='NoBackbone'), None
     cfg.model.head.segmenter = dict(type='ColorReader')
     model = build(cfg.model)

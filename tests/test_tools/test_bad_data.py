@@ -8,19 +8,19 @@ import pytest
 import torch
 
 from tests.models import build
+from tests.shrinking import shrink
 from tests.test_datasets.tiny_panoptic import write_dataset
-from tests.tiny_runs import tiny_run
 
-CONFIG = 'video_kmax/vipseg/video-kmax_r50_8xb4-40k_vipseg.py'
+CONFIG = 'configs/video_kmax/vipseg/video-kmax_r50_8xb4-40k_vipseg.py'
 
 
 def write_run(root):
-    """Write data, a tiny config for it and weights for that."""
+    """Write data, a small config for it and weights for that."""
     write_dataset(root)
-    cfg = tiny_run(CONFIG, 'data/VIPSeg/VIPSeg_720P/', root, root / 'out')
+    cfg = shrink(CONFIG, root, root / 'out')
     for split in ('train', 'val', 'test'):
         cfg[f'{split}_dataloader'].dataset.update(
-            ann_file='train.json', img_suffix='.png'
+            data_root=f'{root}/', ann_file='train.json'
         )
     cfg.dump(root / 'tiny.py')
     torch.save(

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from tests.footage import PANOPTIC_CONFIG, write_config
+from tests.shrinking import shrink
 from tests.test_datasets import tiny_panoptic
 from tests.test_datasets.tiny_coco import PICTURES, write_coco
 from tests.test_datasets.tiny_videos import (
@@ -19,7 +20,6 @@ from tests.test_datasets.tiny_videos import (
     VIDEOS,
     write_dataset,
 )
-from tests.tiny_runs import tiny_run
 
 
 def run_show_dir(cfg, tmp_path):
@@ -118,10 +118,9 @@ def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file):
 def test_show_dir_of_images(tmp_path):
     pytest.importorskip('panopticapi', reason='CocoPanopticMetric needs it')
     write_coco(tmp_path / 'coco')
-    cfg = tiny_run(
-        'kmax/coco/kmax_r50_8xb8-150k_coco-panoptic.py',
-        'data/coco',
-        tmp_path / 'coco',
+    cfg = shrink(
+        'configs/kmax/coco/kmax_r50_8xb8-150k_coco-panoptic.py',
+        tmp_path,
         tmp_path / 'work',
     )
     images = sorted(run_show_dir(cfg, tmp_path).iterdir())
