@@ -16,7 +16,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 # Autograd cannot be forked once it has used a GPU.
-_METHOD = 'spawn' if torch.cuda.is_available() else 'fork'
+START_METHOD = 'spawn' if torch.cuda.is_available() else 'fork'
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def run_ranks(function: Callable, folder: Path, num_ranks: int = 2) -> None:
         _run_rank,
         args=(function, folder, num_ranks),
         nprocs=num_ranks,
-        start_method=_METHOD,
+        start_method=START_METHOD,
     )
 
 
@@ -65,7 +65,7 @@ def _run_rank(
 
 def exit_code(function: Callable, *args) -> int:
     """Call a function in another process; return how that ended."""
-    process = mp.get_context(_METHOD).Process(target=function, args=args)
+    process = mp.get_context(START_METHOD).Process(target=function, args=args)
     process.start()
     process.join()
     return process.exitcode

@@ -1,10 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What the tests of the configs share."""
+"""Fixtures of the tests of the configs."""
 
 from copy import deepcopy
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch.overrides import TorchFunctionMode
 
@@ -13,7 +14,7 @@ from mmdet.registry import MODELS  # isort: skip
 
 
 class _LinspaceOnCpu(TorchFunctionMode):
-    """Swin reads its drop rates off a tensor, which must hold values."""
+    """Swin reads its drop rates from a tensor, which must hold values."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
@@ -28,12 +29,27 @@ def mmdet_scope():
     init_default_scope('mmdet')
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
+def quiet():
+    """Keep MMEngine from logging the rule of every single parameter."""
+    MMLogger.get_current_instance().setLevel('ERROR')
+
+
+_models = {}
+
+
+@pytest.fixture(scope='session')
 def build_meta():
-    """Build a model of any size without memory for its parameters."""
+    """Build a model of any size without memory for its parameters.
+
+    Equal configs share a model, so tests must leave it as it is.
+    """
 
     def build(model_cfg):
-        with torch.device('meta'), _LinspaceOnCpu():
-            return MODELS.build(deepcopy(model_cfg))
+        fingerprint = repr(model_cfg)
+        if fingerprint not in _models:
+            with torch.device('meta'), _LinspaceOnCpu():
+                _models[fingerprint] = MODELS.build(deepcopy(model_cfg))
+        return _models[fingerprint]
 
     return build

@@ -4,18 +4,16 @@
 import io
 import json
 import re
-import runpy
 import shlex
-import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import torch
 
-from tests.fresh_start import forget_runs
+from tests.scripts import run_script
 
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r'(?:<!-- ([^\n]*) -->\n)?```(\w+)\n(.*?)```', re.DOTALL)
@@ -98,14 +96,13 @@ def follow(
     torch.set_num_threads(1)  # small tensors: more only wait for each other
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.syspath_prepend(str(ROOT / 'tools'))
         for block in blocks:
             # short trainings end with other numbers
             text = re.sub(r'iter_\d+', f'iter_{MAX_ITERS}', block.text)
             if block.language == 'shell':
                 for command in text.splitlines():
                     more = (options or {}).get(command, [])
-                    outputs[command] = _run(command, more, patch)
+                    outputs[command] = _run(command, more)
             elif block.language == 'python' and not block.label:
                 with redirect_stdout(io.StringIO()) as out:
                     exec(compile(text, 'page', 'exec'), {})
@@ -114,16 +111,9 @@ def follow(
     return outputs
 
 
-def _run(command: str, more: list, patch: pytest.MonkeyPatch) -> str:
-    """Run one command, as if in a new process; return what it printed."""
-    forget_runs()
+def _run(command: str, more: list) -> str:
+    """Run one command and return what it printed."""
     python, script, *arguments = shlex.split(command)
     assert python == 'python'
     arguments += [*_OPTIONS.get(Path(script).name, []), *more]
-    patch.setattr(sys, 'argv', [script, *arguments])
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
-        try:
-            runpy.run_path(script, run_name='__main__')
-        except SystemExit as end:
-            assert not end.code, f'{command}: {end.code}\n{out.getvalue()}'
-    return out.getvalue()
+    return run_script(script, *arguments)

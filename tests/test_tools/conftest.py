@@ -1,6 +1,4 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-import runpy
-import sys
 from pathlib import Path
 
 import projects.maxtron  # noqa: F401, before MMDetection
@@ -10,26 +8,38 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from tests.fresh_start import set_clock
+from tests.scripts import run_script
+from tools.dataset_converters import make_synthetic
 
-ROOT = Path(__file__).parents[2]
 ENDS = (SystemExit, TypeError, ValueError, FileNotFoundError)
 
 
 @pytest.fixture
 def run_here(monkeypatch, tmp_path, capsys):
-    """Run a tool in this process; return what it ends with."""
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    """Run a tool in this process; return its error and what it printed."""
     monkeypatch.chdir(tmp_path)
 
-    def start(command, *arguments):
-        script = str(ROOT / 'tools' / command)
-        monkeypatch.setattr(sys, 'argv', [script, *map(str, arguments)])
+    def start(tool, *arguments):
         with pytest.raises(ENDS) as end:
-            runpy.run_path(script, run_name='__main__')
-        return end.value, capsys.readouterr().err
+            run_script(f'tools/{tool}', *arguments)
+        return end.value, capsys.readouterr().out
 
     return start
+
+
+@pytest.fixture(scope='session')
+def synthetic(tmp_path_factory):
+    """Folder of a synthetic benchmark of 4 and 3 videos of 13 frames.
+
+    Two processes measure an odd number of videos, and the last clip of a
+    video is not a whole one.
+    """
+    folder = tmp_path_factory.mktemp('synthetic')
+    make_synthetic.main(
+        f'{folder} --size small --formats youtube-vis vipseg --num-train 4 '
+        '--num-val 3 --frames 13 13 --nproc 1'.split()
+    )
+    return folder
 
 
 @pytest.fixture(scope='session')

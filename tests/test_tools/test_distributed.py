@@ -1,16 +1,15 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Three kinds of configs train, resume and are measured in two processes.
 
-The number of videos, or of images, that are measured is odd: there is not
-one for each process in every turn.
+One of them goes through the shell scripts and ``torchrun``. The number of
+videos, or of images, that are measured is odd, so that in the last turn one
+process has none.
 """
 
 import json
 import os
-import runpy
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +18,9 @@ import pytest
 import torch
 
 from tests.models import ROOT
+from tests.scripts import command, run, run_ranks, run_script
 from tests.shrinking import shrink
 from tests.test_datasets.tiny_coco import TRUTH, write_coco
-from tests.test_tools.test_train_test import call, run
 
 SYNTHETIC = ROOT / 'configs/maxtron/synthetic'
 SPLITS = ('train', 'val', 'test')
@@ -37,7 +36,9 @@ class Setting(NamedTuple):
     num_iters: int
     metrics: str  # of which none is 0 after these
     options: list[str]
-    is_killed: bool = False  # or resumes from a checkpoint of another run
+    # is started by the scripts, killed and resumed; or resumes from a
+    # checkpoint of another run
+    is_killed: bool = False
 
 
 def vps_nearonline(data):
@@ -100,38 +101,11 @@ def coco_pretraining(data):
     )
 
 
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    """The synthetic benchmark, of three videos for a test."""
-    folder = tmp_path_factory.mktemp('data')
-    result = run(
-        'dataset_converters/make_synthetic.py',
-        folder,
-        folder,
-        '--size',
-        'small',
-        '--formats',
-        'youtube-vis',
-        'vipseg',
-        '--num-train',
-        4,
-        '--num-val',
-        3,
-        '--frames',
-        12,
-        12,
-        '--nproc',
-        1,
-    )
-    assert result.returncode == 0, result.stderr
-    return folder
-
-
 @pytest.fixture(
     scope='module', params=(vps_nearonline, vis_offline, coco_pretraining)
 )
-def setting(request, data):
-    setting = request.param(data)
+def setting(request, synthetic):
+    setting = request.param(synthetic)
     return setting._replace(
         options=[
             '--cfg-options',
@@ -155,17 +129,8 @@ def setting(request, data):
 
 
 def training(setting, work_dir, *args):
-    return (
-        'dist_train.sh',
-        work_dir,
-        setting.config,
-        2,
-        '--work-dir',
-        work_dir,
-        '--auto-scale-lr',
-        *args,
-        *setting.options,
-    )
+    """Command line of a training after the config."""
+    return ('--work-dir', work_dir, '--auto-scale-lr', *args, *setting.options)
 
 
 def rows(work_dir):
@@ -199,8 +164,7 @@ def load(work_dir, iteration):
 def whole(setting, tmp_path_factory):
     """Folder of a training that nothing interrupts."""
     work_dir = tmp_path_factory.mktemp('whole')
-    result = run(*training(setting, work_dir))
-    assert result.returncode == 0, result.stderr[-3000:]
+    run_ranks('tools/train.py', setting.config, *training(setting, work_dir))
     return work_dir
 
 
@@ -220,15 +184,22 @@ def test_trains_at_the_scaled_rate(setting, whole):
 
 def test_resumes_as_if_nothing_had_happened(setting, whole, tmp_path):
     """With the same losses, weights and results, to the last digit."""
-    resume = ['--resume', whole / f'iter_{setting.num_iters - 2}.pth']
     if setting.is_killed:
-        del resume[1]
+        script = ('tools/dist_train.sh', tmp_path, setting.config, 2)
         kill_one_process(
-            call(*training(setting, tmp_path)), tmp_path / 'last_checkpoint'
+            command(*script, *training(setting, tmp_path)),
+            tmp_path / 'last_checkpoint',
         )
         assert not (tmp_path / f'iter_{setting.num_iters}.pth').exists()
-    result = run(*training(setting, tmp_path, *resume))
-    assert result.returncode == 0, result.stderr[-3000:]
+        result = run(*script, *training(setting, tmp_path, '--resume'))
+        assert result.returncode == 0, result.stderr[-3000:]
+    else:
+        checkpoint = whole / f'iter_{setting.num_iters - 2}.pth'
+        run_ranks(
+            'tools/train.py',
+            setting.config,
+            *training(setting, tmp_path, '--resume', checkpoint),
+        )
     before, after = losses(whole), losses(tmp_path)
     first = 1 if setting.is_killed else setting.num_iters - 1
     assert after == {i: before[i] for i in range(first, setting.num_iters + 1)}
@@ -240,10 +211,10 @@ def test_resumes_as_if_nothing_had_happened(setting, whole, tmp_path):
     assert all(value.equal(resumed[key]) for key, value in expected.items())
 
 
-def kill_one_process(command, file):
+def kill_one_process(arguments, file):
     """Kill a process of a run once there is a file; wait until all end."""
     with subprocess.Popen(
-        **command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        **arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as launcher:
         while not file.exists():
             assert launcher.poll() is None
@@ -259,48 +230,33 @@ def kill_one_process(command, file):
     assert launcher.returncode != 0
 
 
-def test_measures_as_one_process_does(setting, whole, tmp_path, monkeypatch):
+def test_measures_as_one_process_does(setting, whole, tmp_path):
     checkpoint = whole / f'iter_{setting.num_iters}.pth'
     one, two = tmp_path / 'one', tmp_path / 'two'
-    result = run(
-        'dist_test.sh',
-        tmp_path,
-        setting.config,
-        checkpoint,
-        2,
-        '--work-dir',
-        two,
-        *setting.options,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    run_in_here(
-        monkeypatch,
-        'test.py',
-        setting.config,
-        checkpoint,
-        '--work-dir',
-        one,
-        *setting.options,
-    )
+    if setting.is_killed:
+        result = run(
+            'tools/dist_test.sh',
+            tmp_path,
+            setting.config,
+            checkpoint,
+            2,
+            '--work-dir',
+            two,
+            *setting.options,
+        )
+        assert result.returncode == 0, result.stderr[-3000:]
+    test = ('tools/test.py', setting.config, checkpoint, '--work-dir')
+    if not setting.is_killed:
+        run_ranks(*test, two, *setting.options)
+    run_script(*test, one, *setting.options)
     assert scores(one) == scores(two) == scores(whole)
     assert all(scores(one)[name] > 0 for name in setting.metrics.split())
 
 
-def run_in_here(monkeypatch, script, *args):
-    script = str(ROOT / 'tools' / script)
-    monkeypatch.setattr(sys, 'argv', [script, *map(str, args)])
-    runpy.run_path(script, run_name='__main__')
-
-
-def test_published_model_is_the_trained_one(
-    setting, whole, tmp_path, monkeypatch
-):
+def test_published_model_is_the_trained_one(setting, whole, tmp_path):
     out = tmp_path / 'model.pth'
-    run_in_here(
-        monkeypatch,
-        'model_converters/publish_model.py',
+    run_script(
+        'tools/model_converters/publish_model.py',
         whole / f'iter_{setting.num_iters}.pth',
         out,
         '--half',

@@ -4,46 +4,20 @@
 import os
 import pickle
 import re
-import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.damaged_checkpoints import write_damaged
+from tests.models import ROOT
+from tests.scripts import run, run_script
 
-ROOT = Path(__file__).parents[2]
 CONFIG = Path(__file__).with_name('toy_config.py')
 VIDEO_KMAX = (
     ROOT / 'configs/video_kmax/vipseg/video-kmax_r50_8xb4-40k_vipseg.py'
 )
-
-
-def call(command, cwd, *arguments):
-    """What runs a tool in another folder than the checkout, on the CPU."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    start = ['bash'] if command.endswith('.sh') else [sys.executable]
-    return dict(
-        args=[*start, str(ROOT / 'tools' / command), *map(str, arguments)],
-        cwd=cwd,
-        env=dict(
-            os.environ,
-            PYTHONPATH=f'{ROOT}{os.pathsep}{CONFIG.parent}',
-            PYTHON=sys.executable,
-            PORT=str(port),
-            CUDA_VISIBLE_DEVICES='-1',
-            OMP_NUM_THREADS='1',
-        ),
-    )
-
-
-def run(*arguments):
-    """Run a tool; see :func:`call`."""
-    return subprocess.run(**call(*arguments), capture_output=True, text=True)
 
 
 def losses(output):
@@ -54,7 +28,7 @@ def losses(output):
 def trained(tmp_path_factory):
     """A folder where the toy model was trained."""
     folder = tmp_path_factory.mktemp('trained')
-    result = run('train.py', folder, CONFIG)
+    result = run('tools/train.py', folder, CONFIG)
     assert result.returncode == 0, result.stderr
     return folder, result.stdout + result.stderr
 
@@ -70,19 +44,18 @@ def test_train_says_batch_size_and_learning_rate(trained):
 def test_resume_and_options(trained, tmp_path):
     folder, output = trained
     work_dir = folder / 'work_dirs/toy_config'
-    result = run(
-        'train.py',
-        tmp_path,
-        CONFIG,
-        '--resume',
-        work_dir / 'iter_3.pth',
-        '--work-dir',
-        tmp_path / 'out',
-        '--cfg-options',
-        'default_hooks.checkpoint.max_keep_ckpts=1',
+    again = losses(
+        run_script(
+            'tools/train.py',
+            CONFIG,
+            '--resume',
+            work_dir / 'iter_3.pth',
+            '--work-dir',
+            tmp_path / 'out',
+            '--cfg-options',
+            'default_hooks.checkpoint.max_keep_ckpts=1',
+        )
     )
-    assert result.returncode == 0, result.stderr
-    again = losses(result.stdout + result.stderr)
     assert again == losses(output)[3:] and len(again) == 3
     assert (tmp_path / 'out/iter_6.pth').is_file()
 
@@ -93,8 +66,7 @@ def test_resume_with_nothing_to_resume_starts_from_load_from(
     folder, _ = trained
     start = folder / 'work_dirs/toy_config/iter_3.pth'
     command = (
-        'train.py',
-        tmp_path,
+        'tools/train.py',
         CONFIG,
         '--resume',
         '--work-dir',
@@ -102,14 +74,11 @@ def test_resume_with_nothing_to_resume_starts_from_load_from(
         '--cfg-options',
         f'load_from={start}',
     )
-    result = run(*command)
-    output = result.stdout + result.stderr
-    assert result.returncode == 0, output
+    output = run_script(*command)
     assert f'the run starts anew, from {start}.' in output
     assert f'Load checkpoint from {start}' in output
     assert len(losses(output)) == 6
-    result = run(*command, 'train_cfg.max_iters=7')  # now there is one
-    output = result.stdout + result.stderr
+    output = run_script(*command, 'train_cfg.max_iters=7')  # now there is one
     assert f'Load checkpoint from {start}' not in output
     assert 'resumed epoch: 0, iter: 6' in output
 
@@ -118,7 +87,12 @@ def test_test_measures_and_dumps(trained, tmp_path):
     folder, _ = trained
     checkpoint = folder / 'work_dirs/toy_config/iter_6.pth'
     result = run(
-        'test.py', tmp_path, CONFIG, checkpoint, '--out', tmp_path / 'out.pkl'
+        'tools/test.py',
+        tmp_path,
+        CONFIG,
+        checkpoint,
+        '--out',
+        tmp_path / 'out.pkl',
     )
     output = result.stdout + result.stderr
     assert result.returncode == 0, output
@@ -220,7 +194,7 @@ def test_damaged_checkpoint_is_refused(
     ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'],
 )
 def test_scripts_tell_their_usage(tmp_path, script):
-    result = run(script, tmp_path)
+    result = run(f'tools/{script}', tmp_path)
     assert result.returncode == 2
     assert result.stderr.startswith(f'Usage: tools/{script} ')
 

@@ -12,8 +12,8 @@ from mmengine.runner import save_checkpoint
 
 from tests.models import ROOT, build
 from tests.offline import CLIP_LEN, KINDS
+from tests.scripts import run_ranks, run_script
 from tests.test_tools.test_distributed import losses
-from tests.test_tools.test_train_test import run
 
 FOLDERS = dict(vis='youtube-vis/', vps='vipseg/VIPSeg_720P/')
 COPIED = 'The heads of the cross-clip tracker begin as copies'
@@ -27,34 +27,8 @@ def leaf(kind, stage):
     return path
 
 
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('synthetic')
-    result = run(
-        'dataset_converters/make_synthetic.py',
-        folder,
-        folder,
-        '--size',
-        'small',
-        '--splits',
-        'train',
-        '--formats',
-        'youtube-vis',
-        'vipseg',
-        '--num-train',
-        4,
-        '--frames',
-        12,
-        12,
-        '--nproc',
-        1,
-    )
-    assert result.returncode == 0, result.stderr
-    return folder
-
-
 @pytest.fixture(scope='module', params=KINDS)
-def first_stage(request, data, tmp_path_factory):
+def first_stage(request, synthetic, tmp_path_factory):
     """Kind of the task, a near-online checkpoint and options of a run."""
     kind = request.param
     torch.manual_seed(0)
@@ -78,7 +52,7 @@ def first_stage(request, data, tmp_path_factory):
             'train_dataloader.persistent_workers=False',
             'train_dataloader.batch_size=1',
             f'train_dataloader.dataset.clip_len={2 * CLIP_LEN[kind]}',
-            f'train_dataloader.dataset.data_root={data}/{FOLDERS[kind]}',
+            f'train_dataloader.dataset.data_root={synthetic}/{FOLDERS[kind]}',
             'default_hooks.logger.interval=1',
             'log_processor.window_size=1',
             'default_hooks.checkpoint.interval=1',
@@ -92,17 +66,15 @@ def trained(first_stage, tmp_path_factory):
     """Folder and output of the second stage."""
     kind, start, options = first_stage
     work_dir = tmp_path_factory.mktemp('second')
-    result = run(
-        'train.py',
-        work_dir,
+    log = run_script(
+        'tools/train.py',
         leaf(kind, 'offline'),
         '--work-dir',
         work_dir,
         *options,
         f'load_from={start}',
     )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return work_dir, result.stdout
+    return work_dir, log
 
 
 def read(path):
@@ -149,9 +121,8 @@ def test_only_the_tracker_changes(first_stage, trained):
 
 def test_resumes_with_its_own_heads(first_stage, trained, tmp_path):
     kind, _, options = first_stage
-    result = run(
-        'train.py',
-        tmp_path,
+    log = run_script(
+        'tools/train.py',
         leaf(kind, 'offline'),
         '--work-dir',
         tmp_path,
@@ -159,8 +130,7 @@ def test_resumes_with_its_own_heads(first_stage, trained, tmp_path):
         trained[0] / 'iter_1.pth',
         *options,
     )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert COPIED not in result.stdout and 'start anew' not in result.stdout
+    assert COPIED not in log and 'start anew' not in log
     expected = losses(trained[0])
     assert losses(tmp_path) == {i: expected[i] for i in (2, 3)}
     whole, resumed = (
@@ -171,11 +141,9 @@ def test_resumes_with_its_own_heads(first_stage, trained, tmp_path):
 
 def test_two_processes_train_end_to_end(first_stage, tmp_path):
     kind, start, options = first_stage
-    result = run(
-        'dist_train.sh',
-        tmp_path,
+    run_ranks(
+        'tools/train.py',
         leaf(kind, 'e2e'),
-        2,
         '--work-dir',
         tmp_path,
         *options,
@@ -183,7 +151,6 @@ def test_two_processes_train_end_to_end(first_stage, tmp_path):
         'train_cfg.max_iters=2',
         'default_hooks.checkpoint.interval=2',
     )
-    assert result.returncode == 0, result.stderr[-3000:]
     logged = losses(tmp_path)
     assert sorted(logged) == [1, 2]
     assert any(name.startswith('clip.') for name in logged[2])
@@ -193,19 +160,16 @@ def test_two_processes_train_end_to_end(first_stage, tmp_path):
     )
 
 
-def test_second_stage_from_nothing(first_stage, tmp_path):
+def test_second_stage_from_nothing(first_stage, tmp_path, run_here):
     kind, _, options = first_stage
-    result = run(
+    end, _ = run_here(
         'train.py',
-        tmp_path,
         leaf(kind, 'offline'),
         '--work-dir',
         tmp_path,
         *options,
         'load_from=None',
     )
-    assert result.returncode != 0
-    assert (
-        'frozen (model.freeze_segmenter), but nothing was loaded'
-        in result.stderr
+    assert 'frozen (model.freeze_segmenter), but nothing was loaded' in str(
+        end
     )
