@@ -59,7 +59,7 @@ def draw_unknown_segment(root):
         (
             'train.py',
             remove_annotations,
-            'Annotation file .*train.json does not exist. Set data_root and',
+            'The file .*train.json does not exist. Set data_root and ann_file',
         ),
         (
             'train.py',
