@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from .label_drawing import draw_label
+
 # Steps of the golden ratio never come back to a hue, and any run of ids is
 # spread about evenly over the circle.
 _GOLDEN_RATIO = 0.6180339887498949
@@ -40,7 +42,7 @@ def draw_masks(
     alpha: float = 0.5,
     line_width: int = 2,
 ) -> np.ndarray:
-    """Draw masks with contour and label; the first is the topmost.
+    """Draw masks with contour and label; the first one is on top.
 
     Args:
         image (np.ndarray): uint8, shape (H, W, 3), RGB or BGR; unchanged.
@@ -54,8 +56,8 @@ def draw_masks(
     Returns:
         np.ndarray: The drawn image, same shape and channels.
     """
-    # Which mask is on top is found in one channel and coloured at the end:
-    # several times faster than painting each mask in three channels.
+    # The topmost mask is found in one channel and coloured at the end, several
+    # times faster than painting each mask in three channels.
     top = np.zeros(image.shape[:2], dtype=np.uint16)
     outlines, anchors = [], []
     for index in reversed(range(len(bitmaps))):
@@ -64,7 +66,7 @@ def draw_masks(
             continue
         inside = np.ascontiguousarray(bitmaps[index][y : y + h, x : x + w])
         top[y : y + h, x : x + w][inside] = index + 1
-        # where the mask begins: a corner may be far from all of its parts
+        # the first pixel of the mask; the corner of its box may be far away
         anchors.append((index, (x + int(inside[0].argmax()), y)))
         if line_width:
             outlines.append((index, _outline(inside, (x, y))))
@@ -106,37 +108,3 @@ def _outline(inside: np.ndarray, offset: tuple[int, int]) -> list[np.ndarray]:
         cv2.CHAIN_APPROX_SIMPLE,
         offset=offset,
     )[0]
-
-
-def draw_label(
-    image: np.ndarray, text: str, anchor: tuple[int, int], color: np.ndarray
-) -> None:
-    """Write a label on a patch of its colour, inside the image, in place.
-
-    Args:
-        image (np.ndarray): uint8, shape (H, W, 3).
-        text (str): The label.
-        anchor (tuple[int, int]): x and y of its upper left corner, in pixels.
-        color (np.ndarray): uint8, shape (3, ), channels as in the image.
-    """
-    height, width = image.shape[:2]
-    font, scale = (
-        cv2.FONT_HERSHEY_SIMPLEX,
-        min(max(min(height, width) / 1000, 0.35), 1.2),
-    )
-    thickness = 1 if scale < 0.8 else 2
-    (w, h), below = cv2.getTextSize(text, font, scale, thickness)
-    x = max(min(anchor[0], width - w - 1), 0)
-    y = max(min(anchor[1], height - h - below - 1), 0)
-    cv2.rectangle(image, (x, y), (x + w, y + h + below), color.tolist(), -1)
-    bright = color.astype(np.float32).mean() > 110
-    cv2.putText(
-        image,
-        text,
-        (x, y + h + below // 2),
-        font,
-        scale,
-        (0, 0, 0) if bright else (255, 255, 255),
-        thickness,
-        cv2.LINE_AA,
-    )

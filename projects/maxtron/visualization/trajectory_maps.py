@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..models.within_clip import AxialTrajectoryLayer, SelfAttention
 from ..models.within_clip.axial_trajectory_encoder import ATTENTIONS
-from .mask_drawing import draw_label
+from .label_drawing import draw_label
 
 _MARK_COLOR = (255, 0, 0)
 _PANELS_A_ROW = 4
