@@ -118,3 +118,19 @@ def write_dataset(
     (root / ann_file).parent.mkdir(parents=True, exist_ok=True)
     (root / ann_file).write_text(json.dumps(content))
     return content
+
+
+def move_frames_deeper(folder: Path, ann_file: Path) -> None:
+    """Move the frames of a set to VIDEO/img1, the layout of MOT.
+
+    Args:
+        folder (Path): Folder of the folders of frames.
+        ann_file (Path): The annotations, by frame.
+    """
+    text = ann_file.read_text()
+    for name in VIDEOS:
+        (folder / name).rename(folder / 'img1')
+        (folder / name).mkdir()
+        (folder / 'img1').rename(folder / name / 'img1')
+        text = text.replace(f'{name}/0', f'{name}/img1/0')
+    ann_file.write_text(text)

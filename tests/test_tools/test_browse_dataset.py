@@ -2,6 +2,7 @@
 """Clips are drawn as they are trained on; tubes keep id and colour."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 from projects.maxtron.datasets import OVISDataset
 from projects.maxtron.visualization import id_colors
@@ -14,7 +15,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from tests.test_datasets import tiny_coco, tiny_panoptic, tiny_videos
-from tools.misc.browse_dataset import ClipDrawer, main
+from tools.misc.browse_dataset import ClipDrawer, SampleNames, main
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 OVIS = (
@@ -168,6 +169,42 @@ def test_videos_to_test_on_are_drawn_as_they_are(root, tmp_path, config):
         - source.draw_frame('landscape', 0)
     )
     assert undrawn.max() > 100  # the annotations
+
+
+def test_two_clips_never_have_one_file(tmp_path):
+    classes = OVISDataset.METAINFO['classes']
+    ann_file = tmp_path / 'annotations/ovis_valid.json'
+    tiny_videos.write_dataset(
+        tmp_path, 'valid', 'annotations/ovis_valid.json', classes
+    )
+    tiny_videos.move_frames_deeper(tmp_path / 'valid', ann_file)
+    out = tmp_path / 'out'
+    main([f'--output-dir={out}', *options(tmp_path, OVIS, 'val')])
+    assert sorted(str(p.relative_to(out)) for p in out.rglob('*.jpg')) == [
+        'landscape/img1/00000.jpg',
+        'portrait/img1/00000.jpg',
+    ]
+
+
+def test_names_that_are_in_use():
+    def data(root):
+        return SimpleNamespace(data_prefix=dict(img_path=root))
+
+    def sample(path):
+        return dict(data_samples=[SimpleNamespace(img_path=path)])
+
+    names = SampleNames()
+    found = [
+        names.add(data(root), sample(f'{root}/{path}'), suffix)
+        for root, path, suffix in (
+            ('x', 'v/0.jpg', ''),
+            ('x', 'v/0.png', ''),
+            ('y', 'v/0.jpg', ''),
+            ('x', 'w/0.jpg', ''),
+            ('y', 'w/0.jpg', '_00'),
+        )
+    ]
+    assert found == ['v/0', 'v/0-2', 'v/0-3', 'w/0', 'w/0_00']
 
 
 def test_what_cannot_be_drawn(root, tmp_path, capsys):

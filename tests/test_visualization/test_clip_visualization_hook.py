@@ -18,6 +18,7 @@ from tests.test_datasets.tiny_videos import (
     CLASSES,
     NUM_FRAMES,
     VIDEOS,
+    move_frames_deeper,
     write_dataset,
 )
 
@@ -42,8 +43,13 @@ def run_show_dir(cfg, tmp_path):
     return tmp_path / 'work' / runner.timestamp / 'shown'
 
 
-def test_show_dir_of_a_test_run(tmp_path):
+@pytest.mark.parametrize('below', ['', 'img1'])
+def test_show_dir_of_a_test_run(tmp_path, below):
     write_dataset(tmp_path)
+    if below:
+        move_frames_deeper(
+            tmp_path / 'train/JPEGImages', tmp_path / 'train.json'
+        )
     cfg = Config.fromfile(write_config(tmp_path))
     cfg.model.head.segmenter.num_classes = len(CLASSES)
     cfg.test_dataloader.dataset.update(
@@ -56,7 +62,7 @@ def test_show_dir_of_a_test_run(tmp_path):
     show_dir = run_show_dir(cfg, tmp_path)
     assert {path.name for path in show_dir.iterdir()} == set(VIDEOS)
     for name, (height, width, _) in VIDEOS.items():
-        images = sorted((show_dir / name).iterdir())
+        images = sorted((show_dir / name / below).iterdir())
         assert [path.name for path in images] == [
             f'{t:05d}.png' for t in range(NUM_FRAMES[name])
         ]

@@ -201,6 +201,18 @@ def test_panoptic_colors_at_pixels(visualizer):
         visualizer.draw_panoptic(image[1:], halves(1, 1, 1, 1, 1))
 
 
+def test_outlines_of_things_are_on_top_of_stuff(visualizer):
+    visualizer.dataset_meta = PANOPTIC_META
+    image = np.full((120, 120, 3), 100, np.uint8)
+    drawn = visualizer.draw_panoptic(image, halves(1, 1002, 3))
+    # outlines of two pixels reach over the border into the stuff
+    row = drawn[100]
+    thing = visualizer.draw_panoptic(image, halves(4, 1002, 4))[100, 40]
+    for x in (39, 40, 79, 80):
+        np.testing.assert_array_equal(row[x], thing)
+    assert (row[36] != thing).any() and (row[83] != thing).any()
+
+
 def test_instances_of_few_classes_have_colors_apart(visualizer):
     visualizer.dataset_meta = None
     image = np.zeros((120, 240, 3), np.uint8)

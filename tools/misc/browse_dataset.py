@@ -3,16 +3,16 @@
 
     python tools/misc/browse_dataset.py CONFIG --not-show --output-dir DIR
 
-The frames of a clip are drawn side by side, after augmentation. An instance
-has its id of the annotation file; things of panoptic clips, whose ids are
-colours, are numbered by class. Videos to test on are drawn as they are.
+The frames of a clip are drawn side by side, after augmentation, to
+DIR/VIDEO/FRAME.jpg after the first frame. An instance has its id of the
+annotation file. Things of panoptic clips, whose ids are colours, are numbered
+by class. Videos of a test set are drawn without augmentation.
 """
 
 import argparse
 import os.path as osp
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from projects.maxtron.engine.cli import (
     DATASET_CONFIG_HELP,
@@ -22,7 +22,8 @@ from projects.maxtron.engine.cli import (
     read_config,
 )
 from projects.maxtron.structures import IndexMap, PanopticMap, thing_flags
-from projects.maxtron.visualization import PanopticTruth
+from projects.maxtron.utils import relative_name
+from projects.maxtron.visualization import PanopticTruth, find_image_root
 
 import mmcv
 import numpy as np
@@ -46,6 +47,7 @@ class ClipDrawer:
     """
 
     def __init__(self, dataset: BaseDataset, visualizer: dict) -> None:
+        self.dataset = dataset
         self.visualizer = VISUALIZERS.build(visualizer)
         self.visualizer.dataset_meta = self.meta = dataset.metainfo
         self.backend_args = dataset.backend_args
@@ -143,10 +145,37 @@ def join(frames: list[np.ndarray]) -> np.ndarray:
     )
 
 
-def sample_name(sample: dict) -> str:
-    """Name of the folder of the first frame, and of that frame."""
-    path = Path(sample['data_samples'][0].img_path)
-    return osp.join(path.parent.name, path.stem)
+class SampleNames:
+    """Names of drawn clips, each differently.
+
+    A clip has the path of its first frame below the folder of all images,
+    without suffix, such as ``VIDEO/00000``. If that name is in use, as two
+    data sets may have the same videos, a number follows it.
+    """
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+
+    def add(self, dataset: BaseDataset, sample: dict, suffix: str) -> str:
+        """Name a clip, or a frame of it by its suffix.
+
+        Args:
+            dataset (BaseDataset): The dataset.
+            sample (dict): A sample of it.
+            suffix (str): Goes to the end of the name.
+
+        Returns:
+            str: A relative path with '/'.
+        """
+        path = sample['data_samples'][0].img_path
+        name = relative_name(path, find_image_root(dataset))
+        name = unused = f'{osp.splitext(name)[0]}{suffix}'
+        number = 2
+        while unused.casefold() in self._used:
+            unused = f'{name}-{number}'
+            number += 1
+        self._used.add(unused.casefold())
+        return unused
 
 
 def iter_samples(cfg, args: argparse.Namespace) -> Iterator[tuple]:
@@ -185,7 +214,7 @@ def parse_args(
         '--output-dir', help='folder to write images to, VIDEO/FRAME.jpg'
     )
     parser.add_argument(
-        '--num', type=int, help='number of clips, at most one a video'
+        '--num', type=int, help='number of clips, at most one per video'
     )
     parser.add_argument(
         '--max-frames', type=int, default=24, help='of a clip (default: 24)'
@@ -226,17 +255,17 @@ def main(args: list[str] | None = None) -> None:
         name='browse_dataset',
         vis_backends=None,
     )
-    drawer = None
+    drawer, names = None, SampleNames()
     try:
         for dataset, sample in iter_samples(cfg, args):
-            if drawer is None:
+            if drawer is None or drawer.dataset is not dataset:
                 drawer = ClipDrawer(dataset, visualizer)
             frames = drawer.draw(sample, args.max_frames)
             if not args.separate:
                 frames = [join(frames)]
             for t, image in enumerate(frames):
-                name = sample_name(sample)
-                name += f'_{t:02d}' if args.separate else ''
+                suffix = f'_{t:02d}' if args.separate else ''
+                name = names.add(dataset, sample, suffix)
                 if args.output_dir is not None:
                     mmcv.imwrite(
                         image[..., ::-1],

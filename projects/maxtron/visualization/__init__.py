@@ -3,6 +3,7 @@
 
 from ..structures import to_bitmap
 from .clip_visualizer import ClipLocalVisualizer
+from .image_root import find_image_root
 from .mask_drawing import draw_masks, id_colors
 from .panoptic_truth import PanopticTruth
 from .trajectory_maps import (
@@ -19,6 +20,7 @@ __all__ = [
     'PanopticTruth',
     'draw_masks',
     'draw_trajectory',
+    'find_image_root',
     'id_colors',
     'record_calls',
     'resize_maps',

@@ -10,32 +10,37 @@ from mmdet.structures import DetDataSample
 from mmengine.fileio import get
 from mmengine.runner import Runner
 
-from ...visualization import PanopticTruth
+from ...utils import relative_name
+from ...visualization import PanopticTruth, find_image_root
 
 
 @HOOKS.register_module()
 class ClipVisualizationHook(TrackVisualizationHook):
-    """Draws tested videos, one folder of images a video.
+    """Draws tested videos; an output has the path of its input.
 
-    MMDet's hook names the folder as MOT datasets are laid out, so that all
-    videos of YouTube-VIS would share one folder and overwrite each other,
-    and nests its output folder once more at each video.
+    Paths are those below the folder of all images, so that two frames never
+    have one output: ``VIDEO/00000.jpg`` or ``SEQ/img1/000001.jpg``. MMDet's
+    hook names folders as MOT datasets are laid out, so that all videos of
+    YouTube-VIS would overwrite each other, and nests its output folder once
+    more at each video.
 
     Args:
-        frame_interval (int): Draw every so many frames. Defaults to 1.
+        frame_interval (int): Draw every n-th frame. Defaults to 1.
         **kwargs: See TrackVisualizationHook.
     """
 
     def __init__(self, frame_interval: int = 1, **kwargs) -> None:
         super().__init__(frame_interval=frame_interval, **kwargs)
         self._truth = PanopticTruth(self.backend_args)
+        self._image_root = ''
 
     def before_test(self, runner: Runner) -> None:
-        """Settle where the images go.
+        """Choose the output folder.
 
         Args:
             runner (:obj:`Runner`): The runner of the test.
         """
+        self._image_root = find_image_root(runner.test_dataloader.dataset)
         if self.test_out_dir is not None:
             # the parent class joins this to the work folder at each video,
             # which leaves an absolute path as it is
@@ -66,12 +71,12 @@ class ClipVisualizationHook(TrackVisualizationHook):
         )
         if truth is not None:
             img_data_sample.set_field(truth, 'gt_panoptic_map')
-        video, file = img_path.replace('\\', '/').split('/')[-2:]
+        name = relative_name(img_path, self._image_root)
         out_file = None
         if self.test_out_dir is not None:
-            out_file = osp.join(self.test_out_dir, video, file)
+            out_file = osp.join(self.test_out_dir, name)
         self._visualizer.add_datasample(
-            f'{video}/{file}' if self.show else 'test_img',
+            name if self.show else 'test_img',
             image,
             data_sample=img_data_sample,
             show=self.show,
