@@ -86,9 +86,8 @@ def register_placeholders() -> None:
         if _EXT not in sys.modules:
             sys.modules[_EXT] = _MissingOperators()
             # Newer than mmcv-lite; MMDetection warns at length without it.
-            importlib.import_module('mmcv.ops').line_nms = _placeholder(
-                'line_nms'
-            )
+            ops = importlib.import_module('mmcv.ops')
+            setattr(ops, 'line_nms', _placeholder('line_nms'))
         return
     try:
         importlib.import_module(_EXT)

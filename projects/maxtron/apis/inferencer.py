@@ -84,7 +84,7 @@ class MaXTronInferencer:
         feature_cache: str | None = None,
     ) -> None:
         if not isinstance(config, Config):
-            config = load_config(config, cfg_options)
+            config = load_config(os.fspath(config), cfg_options)
         elif cfg_options:
             merge_cfg_options(config, cfg_options)
         for key, value in (('mode', mode), ('feature_cache', feature_cache)):

@@ -4,6 +4,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
+from typing import TypeVar
 
 from mmdet.structures import DetDataSample
 
@@ -11,6 +12,8 @@ from ..structures import INSTANCE_OFFSET
 from .frame_source import FrameSource
 from .inferencer import MaXTronInferencer
 from .result_writers import IdMapWriter, PanopticWriter, YouTubeVISWriter
+
+Writer = TypeVar('Writer', bound=AbstractContextManager)
 
 
 class VideoResults(ABC):
@@ -32,7 +35,7 @@ class VideoResults(ABC):
     def __exit__(self, *exc) -> None:
         self._writers.__exit__(*exc)
 
-    def _open(self, writer: AbstractContextManager) -> AbstractContextManager:
+    def _open(self, writer: Writer) -> Writer:
         """Have a writer closed at the end."""
         return self._writers.enter_context(writer)
 

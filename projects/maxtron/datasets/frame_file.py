@@ -220,11 +220,14 @@ class FrameFile:
                 'file.'
             ) from error
         if ann.optional('ignore', FLAG, 0):
-            return self._leave_out("marked by 'ignore'")
+            self._leave_out("marked by 'ignore'")
+            return None
         if str(category_id) not in self._labels:
-            return self._leave_out('of a category that is not in classes')
+            self._leave_out('of a category that is not in classes')
+            return None
         if mask_utils.area(rle) == 0:
-            return self._leave_out('mask without a pixel')
+            self._leave_out('mask without a pixel')
+            return None
         x, y, w, h = mask_utils.toBbox(rle).tolist()
         return dict(
             instance_id=instance_id,

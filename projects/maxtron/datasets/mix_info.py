@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """How a dataset gives a transform what it mixes into a sample."""
 
+from mmengine.dataset import Compose
+
 
 class MixInfoMixin:
     """Serves transforms that mix several samples of a dataset.
@@ -10,6 +12,8 @@ class MixInfoMixin:
     samples, not the samples themselves: it loads them with a pipeline of its
     own, and only what it needs.
     """
+
+    pipeline: Compose
 
     def add_mix_results(self, data_info: dict, describe) -> dict:
         """Add what is known of the samples that will be mixed in.

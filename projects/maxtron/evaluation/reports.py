@@ -2,6 +2,7 @@
 """Tables of VPQ and STQ."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from terminaltables import AsciiTable
 
@@ -47,7 +48,7 @@ def vpq_report(
 
 
 def stq_report(
-    summary: dict[str, object], names: Sequence[str] | None = None
+    summary: dict[str, Any], names: Sequence[str] | None = None
 ) -> str:
     """Tables of STQ.
 

@@ -43,7 +43,7 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
 
     def img_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Height and width that frames of a shape have before padding."""
-        return tuple(shape)
+        return shape[0], shape[1]
 
     def preprocess_clip(self, frames: list[Tensor]) -> Tensor:
         """Preprocess the frames of one clip.
@@ -146,7 +146,7 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
         (height, width), (max_height, max_width) = shape, self.input_size
         scale = min(max_height / height, max_width / width)
         if scale >= 1:
-            return tuple(shape)
+            return height, width
         if max_width / width <= max_height / height:
             return max(round(height * scale), 1), max_width
         return max_height, max(round(width * scale), 1)

@@ -1,11 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Masks of instances: one reading of polygons, run lengths and bitmaps."""
 
+from typing import TypeAlias
+
 import numpy as np
 import torch
 from pycocotools import mask as mask_utils
 
-MaskLike = dict | list | np.ndarray | torch.Tensor
+MaskLike: TypeAlias = dict | list | np.ndarray | torch.Tensor
 
 # A run has 5 bits a character: 7 characters hold any run of an image.
 _MAX_RUN_CHARACTERS = 7

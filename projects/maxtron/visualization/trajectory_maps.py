@@ -252,7 +252,7 @@ def draw_trajectory(
     height, width = frames[0].shape[:2]
     scale = panel_width / width
     size = (panel_width, max(round(height * scale), 1))
-    panels = []
+    panels, gap = [], _GAP // 2
     for t, (frame, heat, text) in enumerate(zip(frames, maps, texts)):
         panel = convert_overlay_heatmap(
             cv2.resize(heat, size), cv2.resize(frame, size), alpha
@@ -266,7 +266,7 @@ def draw_trajectory(
         panels.append(
             cv2.copyMakeBorder(
                 panel,
-                *[_GAP // 2] * 4,
+                *(gap, gap, gap, gap),
                 cv2.BORDER_CONSTANT,
                 value=(255, 255, 255),
             )

@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Frames that are in memory, or that a generator makes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from itertools import chain
 
 import numpy as np
@@ -29,7 +29,7 @@ class ArraySource(FrameSource):
         self.name = 'frames'
         self.fps = fps
         self._frames = frames
-        if hasattr(frames, '__len__'):
+        if isinstance(frames, Sized):
             self.num_frames = len(frames)
         iterator = iter(frames)
         first = next(iterator, None)

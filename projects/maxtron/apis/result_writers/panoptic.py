@@ -3,6 +3,7 @@
 
 import json
 import os.path as osp
+from typing import TextIO
 
 from ...evaluation.submission import SegmentWriter
 from ...structures import INSTANCE_OFFSET, PanopticMap, metainfo_categories
@@ -49,7 +50,7 @@ class PanopticWriter:
         self._classes = dataset_meta['classes']
         self._masks = SegmentWriter(folder, name, categories)
         self.num_frames = 0
-        self._file = None
+        self._file: TextIO | None = None
         self._separator = '\n'
         if json_path is not None:
             with writing(json_path):
@@ -74,7 +75,7 @@ class PanopticWriter:
             {i: i % INSTANCE_OFFSET for i in panoptic_map.segment_ids},
             f'{name}.png',
         )
-        if self._file is not None:
+        if self._file is not None and self.json_path is not None:
             with writing(self.json_path):
                 self._file.write(self._separator + json.dumps(entry))
             self._separator = ',\n'
@@ -88,7 +89,7 @@ class PanopticWriter:
         ):
             lines = ',\n'.join(map(json.dumps, self._segments()))
             file.write(f'[\n{lines}\n]\n')
-        if self._file is not None:
+        if self._file is not None and self.json_path is not None:
             with (
                 finishing(self.json_path, exc_type, is_empty),
                 self._file as file,

@@ -151,7 +151,7 @@ class SceneRenderer:
             and one Patch or None per thing.
         """
         scene, camera = self.scene, self.scene.camera[time]
-        inverse = np.float32(cv2.invertAffineTransform(camera))
+        inverse = cv2.invertAffineTransform(camera).astype(np.float32)
         world = self.grid @ inverse[:, :2].T + inverse[:, 2]  # (H, W, 2)
         canvas = np.empty(self.shape + (3,), np.float32)
         owner = np.empty(self.shape, np.uint8)
@@ -196,6 +196,7 @@ class SceneRenderer:
         if region.kind == 'base':
             canvas[:], owner[:] = texture, region.family + 1
             return
+        assert region.edge is not None  # only the base region has none
         along, across = (0, 1) if region.kind == 'below' else (1, 0)
         place = world[..., along]
         bend = sum(

@@ -67,7 +67,7 @@ def _drift(bounds: SceneBounds) -> np.ndarray:
 def _backdrop(bounds: SceneBounds, families: np.ndarray) -> list[Region]:
     """One stuff region everywhere, one or two below wavy lines."""
     rng, height = bounds.rng, bounds.height
-    regions = [Region(families[0], _drift(bounds))]
+    regions = [Region(int(families[0]), _drift(bounds))]
     levels = sorted(rng.uniform(0.3, 0.85, size=len(families) - 1))
     for family, level in zip(families[1:], levels):
         waves = []

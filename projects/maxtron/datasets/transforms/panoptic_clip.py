@@ -230,8 +230,8 @@ class PackPanopticClip(BaseTransform):
         # Set while they are empty: MMDetection's setter prints the first one
         # into a string, with all its tensors, which takes longer than loading.
         sample.video_data_samples = [DetDataSample() for _ in frames]
-        for packed, frame, targets in zip(sample, frames, maps):
-            self._pack_frame(packed, frame, *targets, labels)
+        for packed, frame, (tubes, semantic) in zip(sample, frames, maps):
+            self._pack_frame(packed, frame, tubes, semantic, labels)
         imgs = np.stack(results['img']).transpose(0, 3, 1, 2)
         imgs = torch.from_numpy(np.ascontiguousarray(imgs))
         return dict(inputs=imgs, data_samples=sample)

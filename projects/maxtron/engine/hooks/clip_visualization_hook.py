@@ -29,6 +29,8 @@ class ClipVisualizationHook(TrackVisualizationHook):
         **kwargs: See TrackVisualizationHook.
     """
 
+    test_out_dir: str | None
+
     def __init__(self, frame_interval: int = 1, **kwargs) -> None:
         super().__init__(frame_interval=frame_interval, **kwargs)
         self._truth = PanopticTruth(self.backend_args)

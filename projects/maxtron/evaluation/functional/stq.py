@@ -8,6 +8,7 @@ segment of a video is a crowd if it is a thing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def count_associations(
         video.num_frames,
         float((shared * iou / gt_size).sum()),
         int((gt_sizes > 0).sum()),
-        np.int64(pixels),
+        np.asarray(pixels, np.int64),
         int(video.gt.ids[video.gt_rows[is_crowd][0]])
         if is_crowd.any()
         else None,
@@ -126,21 +127,21 @@ def _mean_iou(pixels: np.ndarray) -> float:
     )
 
 
-def summarize_stq(stats: Sequence[STQStats]) -> dict[str, object]:
+def summarize_stq(stats: Sequence[STQStats]) -> dict[str, Any]:
     """Average over videos.
 
     Args:
         stats (Sequence[:obj:`STQStats`]): One item per video.
 
     Returns:
-        dict[str, object]: ``STQ``, ``AQ`` and ``IoU`` in [0, 1];
+        dict[str, Any]: ``STQ``, ``AQ`` and ``IoU`` in [0, 1];
         ``per_class``, the IoU of each class, None for one that is neither
         annotated nor predicted; ``per_video``, a list of dicts with
         ``video_id``, ``length`` and the three values.
     """
     num_tubes = sum(video.num_tubes for video in stats)
     association = sum(video.association for video in stats)
-    pixels = sum(video.pixels for video in stats)
+    pixels = np.sum([video.pixels for video in stats], axis=0)
     per_video: list[dict] = []
     for video in stats:
         values = _values(video.association_quality, _mean_iou(video.pixels))

@@ -8,6 +8,7 @@ matched and counted as segments are in the panoptic quality of images.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,8 +45,8 @@ class TubeStats:
         Returns:
             :obj:`TubeStats`: Zeros.
         """
-        counts = np.zeros((3, num_classes), np.int64)
-        return cls(np.zeros(num_classes), *counts, num_windows=0)
+        tp, fp, fn = np.zeros((3, num_classes), np.int64)
+        return cls(np.zeros(num_classes), tp, fp, fn, num_windows=0)
 
     def __add__(self, other: 'TubeStats') -> 'TubeStats':
         return TubeStats(
@@ -301,7 +302,7 @@ def summarize_vpq(
     """
     is_thing = np.asarray(is_thing, bool)
     groups = dict(All=np.ones_like(is_thing), Things=is_thing, Stuff=~is_thing)
-    windows = {}
+    windows: dict[int, dict] = {}
     for window, stat in stats.items():
         quality = stat.quality()
         counts = quality.pop('counts')
@@ -321,14 +322,14 @@ def summarize_vpq(
             chosen = counts & group
             windows[window][name] = dict(
                 {
-                    key: 100 * _mean(values[chosen].tolist())
+                    key: 100 * (_mean(values[chosen].tolist()) or 0.0)
                     if chosen.any()
                     else None
                     for key, values in quality.items()
                 },
                 n=int(chosen.sum()),
             )
-    vpq = {
+    vpq: dict[str, Any] = {
         name: _mean([windows[k][name]['pq'] for k in windows])
         for name in groups
     }
@@ -341,5 +342,5 @@ def summarize_vpq(
 
 def _mean(values: Sequence[float | None]) -> float | None:
     """Average the values that are not None; None if there are none."""
-    values = [value for value in values if value is not None]
-    return sum(values) / len(values) if values else None
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

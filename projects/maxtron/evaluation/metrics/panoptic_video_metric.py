@@ -195,7 +195,7 @@ class PanopticVideoMetric(BaseMetric):
             (video.name, [f['file_name'] for f in video.submission_frames])
             for video in videos
         )
-        metrics = [None]
+        metrics: list[dict[str, float]] = [{}]
         if is_main_process():
             metrics = [
                 {
@@ -220,7 +220,7 @@ class PanopticVideoMetric(BaseMetric):
         if self.outfile_prefix is not None:
             path = write_pred_json(
                 self.outfile_prefix,
-                [video.submission for video in results],
+                [video.submission for video in results if video.submission],
                 self.categories,
             )
             logger.info(

@@ -70,7 +70,7 @@ class VideoGroup:
         return groups
 
 
-def _read_file(path: str) -> list[int | str]:
+def _read_file(path: str) -> Sequence[int | str]:
     """Read ids or names from a JSON file."""
     content = parse_json(path, remedy='It was to list long or short videos.')
     if isinstance(content, list):

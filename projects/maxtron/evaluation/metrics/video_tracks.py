@@ -121,7 +121,7 @@ def _predicted_masks(frame: dict) -> list[dict]:
             )
         counts = mask['counts']
         if isinstance(counts, list):
-            counts = to_rle(mask, size)['counts']
+            counts = to_rle(mask, (size[0], size[1]))['counts']
         if isinstance(counts, bytes):
             counts = counts.decode()
         encoded.append(dict(size=size, counts=counts))

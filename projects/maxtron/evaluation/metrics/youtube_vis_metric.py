@@ -118,7 +118,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         self.classwise = classwise
         self.listed_as = 'long' if long_videos is not None else 'short'
         listed = long_videos if short_videos is None else short_videos
-        self.listed_videos = None
+        self.listed_videos: VideoGroup | None = None
         if listed is not None:
             self.listed_videos = VideoGroup(listed, f'{self.listed_as}_videos')
 
@@ -295,6 +295,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
 
     def _split(self, videos: list[dict]) -> dict[str, list[dict]]:
         """Split the videos into long and short ones."""
+        assert self.listed_videos is not None  # _split is called with it
         listed, others = self.listed_videos.split(videos)
         if self.listed_as == 'long':
             return dict(long=listed, short=others)

@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Mask logits and class logits to per-frame instances, frame by frame."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ def resize_mask_logits(
         Tensor: Logits with shape (Q, *ori_shape).
     """
     logits = logits[None]
-    cfg = dict(mode='bilinear', align_corners=align_corners)
+    cfg: dict[str, Any] = dict(mode='bilinear', align_corners=align_corners)
     if logits.shape[-2:] != tuple(input_shape):
         logits = F.interpolate(logits, input_shape, **cfg)
     logits = logits[..., : img_shape[0], : img_shape[1]]

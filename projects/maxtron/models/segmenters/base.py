@@ -2,7 +2,7 @@
 """What a clip segmenter offers to everything after it."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from mmdet.structures import TrackSampleList
@@ -34,6 +34,7 @@ class ClipSegmenter(metaclass=ABCMeta):
             False.
     """
 
+    __call__: Callable[..., ClipPrediction]  # of nn.Module
     num_classes: int
     shared_with_tracker: tuple[str, ...] = ()
     fixed_clip_len = False

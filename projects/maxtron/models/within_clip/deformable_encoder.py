@@ -5,7 +5,7 @@ Deformable attention looks around inside each frame, axial-trajectory
 attention connects the frames of the coarse levels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from mmcv.ops.multi_scale_deform_attn import (
@@ -29,6 +29,8 @@ class TemporalMixin:
     This is a mix-in and not a sub-module, so that parameters keep the names of
     the reference.
     """
+
+    embed_dims: int
 
     def init_temporal(
         self,
@@ -196,6 +198,8 @@ class _CheckpointedLayer:
     """Mix-in that recomputes a layer in the backward pass (``with_cp``)."""
 
     with_cp = False
+    training: bool
+    _forward: Callable[..., Tensor]
 
     def forward(self, *args, **kwargs) -> Tensor:
         """Call :meth:`_forward`, checkpointed in training if asked for."""
@@ -222,6 +226,8 @@ class AxialTrajectoryDeformableEncoderLayer(
     Raises:
         ValueError: If ``position`` is neither 'inside' nor 'after'.
     """
+
+    self_attn: nn.Module
 
     def __init__(self, temporal_cfg: dict | None, **kwargs) -> None:
         if temporal_cfg is None:
@@ -377,7 +383,7 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
             )
         attn_cfg = self.layer_cfg.self_attn_cfg
         return TemporalEncoderLayer(
-            self.temporal_cfg,
+            self.temporal_cfg or {},
             attn_cfg.embed_dims,
             attn_cfg.get('num_heads', 8),
         )

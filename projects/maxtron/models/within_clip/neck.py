@@ -148,7 +148,7 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
             of higher resolution than those of the encoder are unchanged.
         """
         num_levels = self.num_encoder_levels
-        _, encoded = super().forward(feats[-num_levels:], num_frames)
+        _, encoded = super().forward(list(feats[-num_levels:]), num_frames)
         projected = [
             project(x) for project, x in zip(self.output_projs, encoded)
         ]

@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +27,7 @@ MIN_CHUNK_QUERIES_AT_TEST = 32
 # (512 MB), and beyond it computed a second time, chunk by chunk.
 MAX_KEPT_SIZE = 2**27
 
-AttentionOutput = Tensor | tuple[Tensor, Tensor]
+AttentionOutput: TypeAlias = Tensor | tuple[Tensor, Tensor]
 
 
 class _FusedProjectionAttention(nn.Module):

@@ -1,5 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 
+from typing import Any
+
 import torch
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackSampleList
@@ -58,9 +60,8 @@ class KMaXCriterion(nn.Module):
         self.loss_cls, self.loss_dice, self.loss_mask = map(
             _build, (loss_cls, loss_dice, loss_mask)
         )
-        self.loss_pixel, self.loss_semantic = map(
-            _build, (loss_pixel, loss_semantic)
-        )
+        self.loss_pixel = _build(loss_pixel)
+        self.loss_semantic = _build(loss_semantic)
         self.matcher = TASK_UTILS.build(
             matcher, default_args=dict(masking_void_pixel=masking_void_pixel)
         )
@@ -107,12 +108,12 @@ class KMaXCriterion(nn.Module):
                     targets,
                     semantic_targets(data_samples, self.num_classes, size),
                 )
-            for i, output in enumerate(pred.aux):
-                output = (*output, pred.mask_feats)[:3]
+            for i, aux in enumerate(pred.aux):
+                logits, masks, feats = (*aux, pred.mask_feats)[:3]
                 if not self.share_final_matching:
-                    targets = assign_tubes(self.matcher, *output[:2], tubes)
+                    targets = assign_tubes(self.matcher, logits, masks, tubes)
                 for name, loss in self._output_losses(
-                    *output, targets
+                    logits, masks, feats, targets
                 ).items():
                     losses[f'd{i}.{name}'] = loss
         return losses
@@ -174,6 +175,6 @@ class KMaXCriterion(nn.Module):
         )
 
 
-def _build(cfg: dict | None) -> nn.Module | None:
+def _build(cfg: dict | None) -> Any:
     """Build a loss that may be None."""
     return None if cfg is None else MODELS.build(cfg)

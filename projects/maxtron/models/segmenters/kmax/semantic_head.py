@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +33,7 @@ class KMaXASPP(nn.Module):
         norm_cfg: dict,
     ) -> None:
         super().__init__()
-        kwargs = dict(norm_cfg=norm_cfg, act_cfg=_GELU)
+        kwargs: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=_GELU)
         self.convs = nn.ModuleList(
             [ConvNormAct(in_channels, channels, **kwargs)]
         )
@@ -105,7 +106,7 @@ class KMaXSemanticHead(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        kwargs = dict(norm_cfg=norm_cfg, act_cfg=_GELU)
+        kwargs: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=_GELU)
 
         def separable_conv(in_channels: int) -> nn.Sequential:
             return nn.Sequential(

@@ -274,7 +274,7 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
         mask_pred: Tensor,
         gt_instances: InstanceData,
         img_meta: dict,
-    ) -> tuple[Tensor]:
+    ) -> tuple:
         """Match the queries of one clip at random points of the long image.
 
         Args:
@@ -324,7 +324,7 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
         mask_preds: Tensor,
         batch_gt_instances: InstanceList,
         batch_img_metas: list[dict],
-    ) -> tuple[Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Losses of one layer.
 
         Args:
