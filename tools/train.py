@@ -8,6 +8,7 @@ from projects.maxtron.engine import (
     CheckpointError,
     check_start_checkpoints,
     explain_unknown_arguments,
+    report_frozen_parameters,
 )
 
 import torch
@@ -132,6 +133,7 @@ def train(cfg: Config, auto_resume: bool) -> None:
     with explain_unknown_arguments(cfg):
         runner: Runner = build_runner(cfg)
         runner.logger.info(batch_facts(cfg, runner.world_size))
+        report_frozen_parameters(runner.model, runner.logger)
         if auto_resume and not cfg.resume:
             runner.logger.info(
                 f'Nothing to resume in {cfg.work_dir}: the run starts anew, '

@@ -15,7 +15,7 @@ from ._mmcv_lite import register_placeholders
 
 register_placeholders()  # before MMDetection is imported by anything below
 
-# OneDL's MMDetection tells at import of optional packages that are not there
+# OneDL's MMDetection prints notices about missing optional packages on import
 # (a data platform, a faster COCO metric). This project uses neither.
 with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
     warnings.filterwarnings('ignore', message='faster_coco_eval')
@@ -23,10 +23,10 @@ with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         importlib.import_module(f'mmdet.{name}')
 
 from . import datasets, engine, evaluation, models, visualization  # noqa: E402
-from .compat import mend_openmmlab  # noqa: E402
+from .compat import patch_openmmlab  # noqa: E402
 from .version import __version__  # noqa: E402
 
-mend_openmmlab()
+patch_openmmlab()
 
 __all__ = [
     '__version__',

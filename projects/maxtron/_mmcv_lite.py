@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Lets MMDetection be imported where MMCV has no compiled operators.
+"""Lets MMDetection be imported if MMCV has no compiled operators.
 
-MMDetection imports every compiled operator of MMCV when it is imported, and
-mmcv-lite has the Python side of them only. This project calls none that lacks
-a pure PyTorch form, so a placeholder for the compiled module is enough.
+On import, MMDetection imports every compiled operator of MMCV, and mmcv-lite
+has only their Python side. All that this project calls have a pure PyTorch
+form, so a placeholder for the compiled module is enough.
 """
 
 import importlib
@@ -22,7 +22,7 @@ _INSTALL_FULL = (
 
 
 def _placeholder(name: str) -> Callable[..., NoReturn]:
-    """Make the stand-in of one compiled operator."""
+    """Make the placeholder of one compiled operator."""
 
     def missing_operator(*args, **kwargs) -> NoReturn:
         raise NotImplementedError(
@@ -37,7 +37,7 @@ def _placeholder(name: str) -> Callable[..., NoReturn]:
 
 
 class _MissingOperators(ModuleType):
-    """Stand-in for ``mmcv._ext``: has every operator, can run none."""
+    """Placeholder for ``mmcv._ext``: has every operator, can run none."""
 
     def __init__(self) -> None:
         super().__init__(_EXT, 'Placeholder of projects.maxtron._mmcv_lite.')
@@ -55,7 +55,7 @@ def has_compiled_operators() -> bool:
     """Whether the installed MMCV is the full one.
 
     Returns:
-        bool: False for mmcv-lite, whether or not its placeholder is in place.
+        bool: False for mmcv-lite, also with the placeholder in place.
 
     Raises:
         ImportError: MMCV is not installed at all.
@@ -73,7 +73,7 @@ def has_compiled_operators() -> bool:
 
 
 def register_placeholders() -> None:
-    """Put the placeholder module in place where MMCV is the lite one.
+    """Put the placeholder module in place if MMCV is the lite one.
 
     Does nothing on the full MMCV and when called again. Must run before
     MMDetection is imported.

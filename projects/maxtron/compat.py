@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What OpenMMLab's last releases lack for today's PyTorch and NumPy.
+"""Compatibility patches for OpenMMLab's last releases.
 
-OneDL's releases have it, and are left alone. Not in this file: the compiled
-operators that mmcv-lite lacks, of both, which ``_mmcv_lite.py`` tells.
+OneDL's forks do not need them. ``_mmcv_lite.py`` handles the compiled
+operators that mmcv-lite lacks, in both stacks.
 """
 
 import logging
@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import mmdet
+import numpy as np
 import torch
 from mmdet.evaluation.functional import ytviseval
 from mmengine.logging import print_log
@@ -20,9 +21,9 @@ from mmengine.utils import digit_version
 
 
 def _load(file: Any, map_location: Any = None) -> Any:
-    """Load a file as before PyTorch 2.6, which refuses training states.
+    """Load a file, also a training state, which PyTorch 2.6 refuses.
 
-    ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the environment still does.
+    ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the environment refuses it still.
     """
     try:
         return torch.load(file, map_location, weights_only=True)
@@ -37,10 +38,10 @@ def _load(file: Any, map_location: Any = None) -> Any:
 
 
 class _LazyIterator(loops._InfiniteDataloaderIterator):
-    """Starts the workers of a data loader when the first batch is due.
+    """Start the workers of a data loader when the first batch is needed.
 
-    Begun with the training loop, they would miss what hooks do before the
-    training, as :class:`RNGStateHook` does for its continuation.
+    OpenMMLab's MMEngine starts them with the training loop, before hooks such
+    as :class:`RNGStateHook` prepare the dataset.
     """
 
     def __init__(self, dataloader: torch.utils.data.DataLoader) -> None:
@@ -52,26 +53,34 @@ class _LazyIterator(loops._InfiniteDataloaderIterator):
         return iter(self._dataloader)
 
 
-def _give(module: ModuleType, name: str, **changes: Any) -> None:
-    """Give one module, and no other, a library with changes."""
-    library = getattr(module, name)
-    own = ModuleType(library.__name__, library.__doc__)
-    vars(own).update(vars(library), **changes)
-    setattr(module, name, own)
+class _PatchedLibrary:
+    """A library with some attributes replaced, for one module only.
 
-
-def mend_openmmlab() -> None:
-    """Mend MMEngine and MMDetection where they are those of OpenMMLab.
-
-    Does nothing on OneDL's, and when called again.
+    Args:
+        library (ModuleType): The library.
+        **attributes: Replacements by name.
     """
-    # Only OneDL's MMEngine can continue a training without loading again
-    # what it was trained on.
+
+    def __init__(self, library: ModuleType, **attributes: Any) -> None:
+        self._library = library
+        vars(self).update(attributes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._library, name)
+
+
+def patch_openmmlab() -> None:
+    """Patch MMEngine and MMDetection if they are OpenMMLab's.
+
+    Does nothing with OneDL's forks, or if called again.
+    """
+    # Only OneDL's MMEngine can skip the batches of a resumed training.
     if (
         not hasattr(loops._InfiniteDataloaderIterator, 'skip_iter')
         and loops._InfiniteDataloaderIterator is not _LazyIterator
     ):
         loops._InfiniteDataloaderIterator = _LazyIterator
-        _give(checkpoint, 'torch', load=_load)
+        checkpoint.torch = _PatchedLibrary(torch, load=_load)
     if digit_version(mmdet.__version__) <= digit_version('3.3.0'):
-        _give(ytviseval, 'np', float=float)  # NumPy 1.24 has no np.float
+        # NumPy 1.24 removed np.float
+        ytviseval.np = _PatchedLibrary(np, float=float)

@@ -143,7 +143,7 @@ def test_compiled_module_of_another_torch_is_an_error(tmp_path):
 
 def test_no_mmcv_is_an_error(tmp_path):
     result = run_alone("lite['register_placeholders']()", tmp_path, '-S')
-    assert 'MMCV is not installed. Run "make test"' in result.stderr
+    assert 'MMCV is not installed. Run "make setup"' in result.stderr
 
 
 def test_torchvision_is_not_imported():

@@ -27,13 +27,13 @@ def openmmlab(monkeypatch):
     monkeypatch.setattr(mmdet, '__version__', '3.3.0')
     if IS_ONEDL:
         monkeypatch.delattr(loops._InfiniteDataloaderIterator, 'skip_iter')
-    compat.mend_openmmlab()
-    compat.mend_openmmlab()
+    compat.patch_openmmlab()
+    compat.patch_openmmlab()
 
 
 @pytest.mark.skipif(not IS_ONEDL, reason="this is OpenMMLab's stack")
 def test_onedl_is_left_alone():
-    compat.mend_openmmlab()
+    compat.patch_openmmlab()
     assert loops._InfiniteDataloaderIterator is not compat._LazyIterator
     assert checkpoint.torch is torch and ytviseval.np is numpy
 

@@ -1,9 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What the MMEngine runner lacks: hooks, and checks of what users give it."""
+"""Additions to MMEngine's runner: hooks, and checks of users' input."""
 
 from .checkpoint import load_checkpoint_checked
 from .checkpoint_file import CheckpointError, get_weights, read_checkpoint
 from .config import load_config, merge_cfg_options
+from .frozen_parameters import report_frozen_parameters
 from .hooks import BroadcastBuffersHook, InitialWeightsHook, RNGStateHook
 from .launch import prepare_cpu_launch
 from .optimizers import SeparateMultOptimWrapperConstructor
@@ -28,4 +29,5 @@ __all__ = [
     'merge_cfg_options',
     'prepare_cpu_launch',
     'read_checkpoint',
+    'report_frozen_parameters',
 ]

@@ -12,15 +12,14 @@ _FIELDS = dict(lr_mult='lr', decay_mult='weight_decay')
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """Lets ``custom_keys`` say one thing without the other.
+    """Look up ``lr_mult`` and ``decay_mult`` of ``custom_keys`` separately.
 
     In MMEngine's constructor a key that matches a parameter decides on its
     learning rate *and* its weight decay: ``backbone=dict(lr_mult=0.1)`` also
     ends the effect of ``norm_decay_mult`` and ``bias_decay_mult`` in the
-    backbone. Here ``lr_mult`` and ``decay_mult`` are looked up separately,
-    each in the longest matching key that has it, and where there is none the
-    other rules of ``paramwise_cfg`` apply. A ``*`` in a key stands for
-    anything. All else is as in MMEngine.
+    backbone. Here each multiplier is taken from the longest matching key that
+    has it. If there is none, the other rules of ``paramwise_cfg`` apply. A
+    ``*`` in a key matches any text. Everything else is as in MMEngine.
     """
 
     def add_params(

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
-    """Linear warm-up, then the polynomial decay that was running meanwhile.
+    """Polynomial decay, replaced by a linear warm-up at the beginning.
 
     In step t of n the learning rate is multiplied by
     ``f * (1 - t / w) + t / w`` for t < w, and by ``(1 - t / n)**power`` from

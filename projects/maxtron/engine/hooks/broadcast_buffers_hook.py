@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Lets all processes validate the same model."""
+"""Makes all processes validate the same model."""
 
 from mmdet.registry import HOOKS
 from mmengine.dist import broadcast
@@ -9,11 +9,11 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class BroadcastBuffersHook(Hook):
-    """Gives all processes the buffers of the first one before a validation.
+    """Copy the buffers of the first process to all before a validation.
 
     Gradients are exchanged, but the running statistics of batch norms that
-    are not synchronised (``sync_bn``) differ from process to process. Those
-    of the first one are saved: what is measured is what the checkpoint does.
+    are not synchronised (``sync_bn``) differ from process to process. A
+    checkpoint has those of the first process, so they are what is validated.
     """
 
     def before_val(self, runner: Runner) -> None:
