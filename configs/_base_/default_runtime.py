@@ -15,6 +15,7 @@ custom_hooks = [
     dict(type='BroadcastBuffersHook'),
     dict(type='InitialWeightsHook'),
     dict(type='NumClassCheckHook'),
+    dict(type='ThingLabelsHook'),
 ]
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
 log_level = 'INFO'

@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """VIPSeg, video panoptic segmentation in the wild."""
 
+import os.path as osp
 from typing import Any
 
 from mmdet.datasets import BaseVideoDataset
@@ -10,7 +11,7 @@ from mmdet.visualization.palette import get_palette
 from ..structures import category_ids, category_metainfo, check_classes
 from .mix_info import MixInfoMixin
 from .vipseg_categories import VIPSEG_CATEGORIES
-from .vipseg_layouts import Layout720P, LayoutRaw
+from .vipseg_layouts import Layout720P, LayoutRaw, read_category_ids
 
 
 @DATASETS.register_module()
@@ -21,8 +22,9 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
     is equally likely. A test sample is one whole video. The label of a
     category is the position of its name in ``classes``. ``metainfo`` also has
     ``isthing`` (tuple[bool]) and ``category_ids`` (tuple[int | str]), by
-    label. The ids are those of the JSON file; the raw layout has no ids, so
-    that they are the labels unless ``metainfo`` states them.
+    label. The ids are those of the JSON file. In the raw layout they are those
+    of ``categories.json`` beside the list of videos; without such a file they
+    are the labels, unless ``metainfo`` states others.
 
     Args:
         ann_file (str): ``*.json`` for the 720P layout, ``*.txt`` for the raw
@@ -126,6 +128,13 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
             backend_args=self.backend_args,
         )
         if self.layout == '.txt':
+            ids = read_category_ids(
+                osp.join(osp.dirname(self.ann_file), 'categories.json'),
+                self.metainfo['classes'],
+                self.backend_args,
+            )
+            if ids is not None:
+                self._metainfo['category_ids'] = ids
             return LayoutRaw(**args).read()
         layout = Layout720P(
             classes=self.metainfo['classes'],

@@ -5,7 +5,12 @@ from .checkpoint import load_checkpoint_checked
 from .checkpoint_file import CheckpointError, get_weights, read_checkpoint
 from .config import load_config, merge_cfg_options
 from .frozen_parameters import report_frozen_parameters
-from .hooks import BroadcastBuffersHook, InitialWeightsHook, RNGStateHook
+from .hooks import (
+    BroadcastBuffersHook,
+    InitialWeightsHook,
+    RNGStateHook,
+    ThingLabelsHook,
+)
 from .launch import prepare_cpu_launch
 from .optimizers import SeparateMultOptimWrapperConstructor
 from .option_action import OptionAction
@@ -20,6 +25,7 @@ __all__ = [
     'OptionAction',
     'RNGStateHook',
     'SeparateMultOptimWrapperConstructor',
+    'ThingLabelsHook',
     'WarmupPolyLR',
     'check_start_checkpoints',
     'explain_unknown_arguments',

@@ -12,12 +12,19 @@ Raw, as released::
     imgs/{video}/{frame}.jpg
     panomasks/{video}/{frame}.png       16 bit, class and instance
     {split}.txt                         names of the videos
+    categories.json                     the classes, unless they are VIPSeg's
 
 In both, {video} and {frame} may have folders themselves.
 """
 
 from .layout_720p import Layout720P
 from .layout_raw import LayoutRaw
-from .listing import list_frames, read_video_names
+from .listing import list_frames, read_category_ids, read_video_names
 
-__all__ = ['Layout720P', 'LayoutRaw', 'list_frames', 'read_video_names']
+__all__ = [
+    'Layout720P',
+    'LayoutRaw',
+    'list_frames',
+    'read_category_ids',
+    'read_video_names',
+]

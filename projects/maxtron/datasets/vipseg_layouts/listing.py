@@ -2,10 +2,13 @@
 """Lists of videos and folders of frames in the raw layout."""
 
 import os.path as osp
+from collections.abc import Sequence
 
-from mmengine.fileio import get, list_dir_or_file
+from mmengine.fileio import exists, get, list_dir_or_file
 
+from ...json_file import Entry, parse_json
 from ...structures import video_folder
+from ...structures.panoptic_json import read_categories
 from ...utils import is_foreign_file, natural_key
 
 
@@ -52,6 +55,42 @@ def read_video_names(path: str, backend_args: dict | None = None) -> list[str]:
     if not names:
         raise ValueError(f'{path} lists no videos: the dataset is empty.')
     return list(names)
+
+
+def read_category_ids(
+    path: str, classes: Sequence[str], backend_args: dict | None = None
+) -> tuple[int | str, ...] | None:
+    """Read the ids of the classes from categories.json, if there is one.
+
+    Args:
+        path (str): JSON file with a list of categories, in the order of the
+            values of raw maps.
+        classes (Sequence[str]): Names of the classes, by label.
+        backend_args (dict, optional): See :func:`mmengine.fileio.get`.
+
+    Returns:
+        tuple[int | str, ...] | None: One id per label; None if there is no
+        such file, or it is about other classes.
+
+    Raises:
+        ValueError: If a field is missing or wrong, or the classes have
+            another order than the values of the maps.
+    """
+    if not exists(path, backend_args=backend_args):
+        return None
+    content = parse_json(path, backend_args)
+    top = content if isinstance(content, dict) else dict(categories=content)
+    categories = read_categories(Entry(top, path))
+    names = [c['name'] for c in categories]
+    if set(names) != set(classes):
+        return None
+    if names != list(classes):
+        raise ValueError(
+            f'{path} lists the classes in another order than metainfo of the '
+            f'dataset: {", ".join(names[:10])}. In raw maps the order makes '
+            'the values: use the order of the file in metainfo.classes.'
+        )
+    return tuple(c['id'] for c in categories)
 
 
 def list_frames(

@@ -5,10 +5,12 @@ from .broadcast_buffers_hook import BroadcastBuffersHook
 from .clip_visualization_hook import ClipVisualizationHook
 from .initial_weights_hook import InitialWeightsHook
 from .rng_state_hook import RNGStateHook
+from .thing_labels_hook import ThingLabelsHook
 
 __all__ = [
     'BroadcastBuffersHook',
     'ClipVisualizationHook',
     'InitialWeightsHook',
     'RNGStateHook',
+    'ThingLabelsHook',
 ]
