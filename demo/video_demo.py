@@ -7,8 +7,8 @@ INPUT is a video file, a folder of frames, or the number of a camera. CONFIG
 belongs to a model for instances or to a panoptic one. The video is read,
 processed and written clip by clip, in memory that does not grow with its
 length. Ctrl-C ends it, and the results so far are kept. Modes that see the
-whole video first (--mode offline; --mode video of a panoptic model) give
-results after that; --feature-cache none then keeps the memory flat.
+whole video first (--mode offline, --segment-decision per_video) give results
+after that; --feature-cache none then keeps the memory flat.
 """
 
 import argparse
@@ -87,11 +87,17 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--mode',
-        choices=['video', 'clip', 'offline'],
-        help='offline: with a cross-clip tracker; video: near-online, of a '
-        'panoptic model with one decision at the end; clip: near-online, a '
-        'panoptic model decides clip by clip (default: as configured, but '
-        'clip rather than video)',
+        choices=['near_online', 'offline', 'video', 'clip'],
+        help='near_online: results come while the video is read; offline: a '
+        'cross-clip tracker sees the whole video first (default: as '
+        'configured; clip and video are old names of near_online with '
+        '--segment-decision per_clip and per_video)',
+    )
+    parser.add_argument(
+        '--segment-decision',
+        choices=['per_clip', 'per_video'],
+        help='near_online, panoptic models: decide on the segments of each '
+        'clip, or of the whole video at its end (default: per_clip)',
     )
     parser.add_argument(
         '--feature-cache',
@@ -279,7 +285,7 @@ def process(
     """Run the video through the model to the outputs."""
     bars = VideoProgress(source, inferencer, args.max_frames)
     results = inferencer.stream(source, args.max_frames, bars.read)
-    stop = StopOnInterrupt(inferencer.at_end)
+    stop = StopOnInterrupt(inferencer.results_at_end)
     with outputs, stop, closing(results), bars:
         for frame, sample in results:
             stop.reading = False
@@ -316,6 +322,7 @@ def build(args: argparse.Namespace) -> MaXTronInferencer:
             args.device,
             mode=args.mode,
             feature_cache=args.feature_cache,
+            segment_decision=args.segment_decision,
         )
     except (TypeError, KeyError, ImportError) as error:
         # str() of a KeyError would quote the text

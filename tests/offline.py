@@ -2,8 +2,9 @@
 """Tiny models with a cross-clip tracker, and videos to run them on."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from projects.maxtron.structures import ClipPrediction, ClipShapes
 from projects.maxtron.testing import make_batch
 
 import torch
@@ -107,6 +108,41 @@ def make_video(kind: str, num_frames: int, seed: int = 0) -> Tensor:
     return torch.stack(
         [scene[..., 2 * t : 2 * t + width] for t in range(num_frames)]
     )
+
+
+def read_clips(
+    model: nn.Module, frames: Iterable[Tensor], ori_shape: tuple = ORI_SHAPE
+) -> Iterator[tuple[ClipPrediction, ClipShapes]]:
+    """Segment a video clip by clip, without linking the clips."""
+    for inputs, shapes in model.read_clips(frames, ori_shape):
+        with torch.no_grad():
+            yield model.forward_clips(inputs), shapes
+
+
+def predict_clips(
+    head: nn.Module, clips: Iterable[tuple[ClipPrediction, ClipShapes]]
+) -> Iterator[list]:
+    """Results of a head, clip by clip, of clips that are segmented."""
+    video = head.start_video()
+    for clip, shapes in clips:
+        yield video.update(clip, shapes)
+    yield from video.finish()
+
+
+def refine_clips(
+    head: nn.Module, clips: Iterable[tuple[ClipPrediction, ClipShapes]]
+) -> tuple[Tensor, Tensor]:
+    """Class logits (Q, C + 1) and masks (Q, T, h, w) after the tracker."""
+    video, mask_feats = head.start_video(), []
+    for clip, shapes in clips:
+        video.update(clip, shapes)
+        mask_feats.append((clip.mask_feats, shapes))
+    cls_logits = video.refine()
+    masks = [
+        head.segment(video.next_embeds(), feats, shapes)
+        for feats, shapes in mask_feats
+    ]
+    return cls_logits, torch.cat(masks, 1)
 
 
 def predict(model: nn.Module, *videos: Sequence[Tensor]) -> list[list]:

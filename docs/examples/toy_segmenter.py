@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.models import ClipPrediction, ClipSegmenter
-from projects.maxtron.models.segmenters.tube_link import tube_masks
+from projects.maxtron.models.segmenters import mask_targets
 
 import torch.nn.functional as F
 from mmdet.models.task_modules import DiceCost
@@ -50,7 +50,7 @@ class ToySegmenter(ClipSegmenter, nn.Module):
         return self.cls_embed(cls_feats)
 
     def loss_by_pred(self, pred, data_samples, x=None):
-        tubes = tube_masks(data_samples, self.num_classes)
+        tubes = mask_targets(data_samples, self.num_classes)
         losses = []
         for layer in (*pred.aux, (pred.cls_logits, pred.mask_logits)):
             losses += map(self.clip_loss, *layer, tubes)

@@ -90,7 +90,7 @@ def content(samples):
 @KINDS
 def test_same_as_testing_on_the_dataset(make, kind, frames, folder):
     inferencer = make(kind, feature_cache='none')
-    assert inferencer.at_end and inferencer.num_passes == 2
+    assert inferencer.results_at_end and inferencer.num_passes == 2
     pipeline = Compose(inferencer.cfg.test_dataloader.dataset.pipeline)
     video = pipeline(
         dict(
@@ -125,13 +125,17 @@ def test_same_as_testing_on_the_dataset(make, kind, frames, folder):
 
 @KINDS
 def test_near_online_modes_of_an_offline_model(make, kind, frames):
-    near_online = make(kind, mode='video')
+    near_online = make(
+        kind,
+        mode='near_online',
+        segment_decision='per_video' if kind == 'panoptic' else None,
+    )
     model = near_online.model
     offline = content(make(kind, feature_cache='cpu')(frames))
     found = content(near_online(iter(frames)))
     assert len(found) == NUM_FRAMES and found != offline
     if kind == 'panoptic':  # decided at the end
-        assert near_online.at_end
+        assert near_online.results_at_end
         sample = TrackDataSample()
         sample.video_data_samples = [
             DetDataSample(metainfo=dict(ori_shape=(144, 176))) for _ in frames
@@ -139,11 +143,27 @@ def test_near_online_modes_of_an_offline_model(make, kind, frames):
         tensors = [torch.from_numpy(f).permute(2, 0, 1) for f in frames]
         (expected,) = model.predict([tensors], [sample])
         assert found == content(expected)
-        clip = make(kind, mode='clip')
-        assert not clip.at_end
+        clip = make(kind, mode='near_online')
+        assert not clip.results_at_end
         assert content(clip(frames)) != found
     else:
-        assert not near_online.at_end
+        assert not near_online.results_at_end
+
+
+@KINDS
+def test_old_names_of_the_modes(make, kind, frames):
+    """Version 0.1 had 'video' and 'clip', both near-online."""
+    for old, decision in (('video', 'per_video'), ('clip', 'per_clip')):
+        if kind == 'instances':
+            decision = None
+            if old == 'clip':  # of panoptic models only
+                continue
+        new = dict(mode='near_online', segment_decision=decision)
+        found = [
+            content(make(kind, **kwargs)(frames[:5]))
+            for kwargs in (dict(mode=old), new)
+        ]
+        assert found[0] == found[1]
 
 
 def test_frames_that_cannot_be_read_as_wanted(make, frames):
@@ -163,12 +183,21 @@ def test_frames_that_cannot_be_read_as_wanted(make, frames):
 @pytest.mark.parametrize(
     'kind, kwargs, message',
     [
-        ('instances', dict(mode='clip'), "mode is 'clip'; choose 'video' or"),
+        (
+            'instances',
+            dict(mode='clip'),
+            "mode is 'clip'; choose 'near_online' or",
+        ),
         ('panoptic', dict(feature_cache='disk'), "feature_cache is 'disk'"),
         (
             'panoptic',
-            dict(mode='clip', feature_cache='cpu'),
-            "mode is 'clip': ",
+            dict(mode='near_online', feature_cache='cpu'),
+            "mode is 'near_online': ",
+        ),
+        (
+            'panoptic',
+            dict(segment_decision='per_clip'),
+            "segment_decision='per_clip' is of mode 'near_online'",
         ),
     ],
 )

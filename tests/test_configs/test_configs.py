@@ -170,7 +170,7 @@ def check_clips(path, cfg, model):
     assert stuff == ('vipseg' in path or '-vps' in path)
     assert (tracker is not None) == (kind in ('offline', 'e2e'))
     if tracker is None:
-        assert num_frames == clip_len and model.head.mode == 'video'
+        assert num_frames == clip_len and model.head.mode == 'near_online'
         return
     assert num_frames % clip_len == 0 and num_frames >= 3 * clip_len
     assert model.head.mode == 'offline'

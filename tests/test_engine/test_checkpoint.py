@@ -189,7 +189,8 @@ def stages(request):
     """Near-online weights, and models with a tracker in both modes."""
     kind = request.param
     return offline_model(kind, 'nearonline').state_dict(), {
-        mode: offline_model(kind, mode=mode) for mode in ('video', 'offline')
+        mode: offline_model(kind, mode=mode)
+        for mode in ('near_online', 'offline')
     }
 
 
@@ -257,12 +258,12 @@ def test_prediction_with_a_near_online_checkpoint(stages, save):
     with pytest.raises(
         ValueError,
         match=r'near-online: it has no cross-clip tracker \(\d+ weights .*'
-        'load_from.*mode=\'video\'.*the "nearonline" config of the same',
+        'load_from.*mode=\'near_online\'.*the "nearonline" config of the same',
     ):
         load_checkpoint_checked(models['offline'], path)
-    load_checkpoint_checked(models['video'], path)
+    load_checkpoint_checked(models['near_online'], path)
     key = 'backbone.conv1.weight'
-    assert models['video'].state_dict()[key].equal(weights[key])
+    assert models['near_online'].state_dict()[key].equal(weights[key])
     # but all else must be there
     path = save(
         dict(state_dict={k: v for k, v in weights.items() if k != key})

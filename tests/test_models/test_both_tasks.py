@@ -1,7 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Instances of Video-kMaX, and things and stuff with Tube-Link."""
 
-from projects.maxtron.models.clip_reader import ClipReader
 from projects.maxtron.testing import find_ties, resize_logits
 from projects.maxtron.testing.naive_merge import naive_merge
 
@@ -13,7 +12,13 @@ from mmengine.config import Config
 from pycocotools import mask as mask_utils
 
 from tests.models import ROOT, build, model_cfg
-from tests.offline import ORI_SHAPE, make_video, offline_cfg, predict
+from tests.offline import (
+    ORI_SHAPE,
+    make_video,
+    offline_cfg,
+    predict,
+    read_clips,
+)
 from tests.test_models.clips import pack_masks, random_clip
 from tests.test_models.test_heads.test_maxtron_head import track
 
@@ -25,13 +30,18 @@ INSTANCES = Config.fromfile(
 ).instances
 
 
-def kmax_of_instances(stage):
-    """A tiny Video-kMaX without stuff, with random weights."""
+def kmax_cfg(stage):
+    """A tiny Video-kMaX without stuff."""
     cfg = offline_cfg('vps', stage)
     cfg.head.type = INSTANCES.head.type
     cfg.head.test_cfg = dict(clip_len=2)
+    return cfg
+
+
+def kmax_of_instances(stage):
+    """The same with random weights."""
     torch.manual_seed(0)
-    model = build(cfg)
+    model = build(kmax_cfg(stage))
     # so that there are queries with more than half of a pixel
     for name, parameter in model.named_parameters():
         if 'mask_norm.weight' in name:
@@ -69,8 +79,10 @@ def test_clips_have_the_length_of_the_training():
     head = kmax_of_instances('nearonline').head
     clips = list(head.split(range(5), 5))
     assert clips == [([0, 1], 2), ([2, 3], 2), ([4, 4], 1)]
+    cfg = kmax_cfg('nearonline')
+    cfg.head.test_cfg.overlap = 1
     with pytest.raises(ValueError, match='overlap is 1.*set it to 0'):
-        head._read_test_cfg(clip_len=2, overlap=1)
+        build(cfg)
 
 
 def test_stream_of_instances_has_the_masks_of_the_video():
@@ -136,9 +148,7 @@ def test_panoptic_maps_are_those_of_the_plain_rules(stage):
     torch.nn.init.normal_(segmenter.mask_embed[-1].weight)
     video = list(make_video('vis', 4))
     with torch.no_grad():
-        cls_logits, masks = track(
-            model.head, ClipReader(model, video, ORI_SHAPE)
-        )
+        cls_logits, masks = track(model.head, read_clips(model, video))
     size = model.data_preprocessor.img_shape(video[0].shape[-2:])
     masks = resize_logits(
         masks, (64, 96), size, ORI_SHAPE, align_corners=False

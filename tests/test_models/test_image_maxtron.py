@@ -147,7 +147,8 @@ class ColorReader(BaseModule):
     """A segmenter that knows its colours: a query is one of them."""
 
     num_classes = 133
-    masks_compete = align_corners = True
+    mask_activation = 'softmax'
+    align_corners = True
     letters = 'sgpqdk'
 
     def forward(self, images, num_frames):

@@ -1,8 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Models with a cross-clip tracker: second stage and whole videos."""
 
-from projects.maxtron.models.clip_reader import ClipReader
-
 import pytest
 import torch
 
@@ -16,6 +14,7 @@ from tests.offline import (
     offline_cfg,
     offline_model,
     predict,
+    read_clips,
     training_batch,
 )
 
@@ -83,10 +82,18 @@ def refined(model, video, feature_cache='device'):
     """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a video."""
     model.head.feature_cache = feature_cache
     with torch.no_grad():
-        cls_logits, clips = model.head.refine(
-            ClipReader(model, list(video), ORI_SHAPE)
-        )
-        masks = [model.head.segment(*clip) for clip in clips]
+        state = model.head.start_video()
+        clips = list(model.read_clips(list(video), ORI_SHAPE))
+        for inputs, shapes in clips:
+            state.update(model.forward_clips(inputs), shapes)
+        cls_logits = state.refine()
+        mask_feats = state.cache
+        if state.reads_twice:
+            mask_feats = [model.mask_features(clip.inputs) for clip in clips]
+        masks = [
+            model.head.segment(state.next_embeds(), feats, clip.shapes)
+            for feats, clip in zip(mask_feats, clips)
+        ]
     return cls_logits, torch.cat(masks, 1)
 
 
@@ -191,7 +198,12 @@ def test_clip_that_is_not_finite_is_named(kind, stage):
 def test_bad_settings(kind):
     for stage, key, value, message in (
         ('offline', 'feature_cache', 'gpu', "'gpu'; choose 'device', 'cpu', "),
-        ('offline', 'mode', 'online', "mode is 'online'; choose 'video'"),
+        (
+            'offline',
+            'mode',
+            'online',
+            "mode is 'online'; choose 'near_online'",
+        ),
         ('nearonline', 'mode', 'offline', 'no cross-clip tracker'),
     ):
         with pytest.raises(ValueError, match=message):
@@ -208,16 +220,13 @@ def test_bad_settings(kind):
 @BOTH
 def test_near_online_mode_of_an_offline_model(kind):
     """Is that of a model without a tracker."""
-    model = offline_model(kind, mode='video')
+    model = offline_model(kind, mode='near_online')
     plain = build(offline_cfg(kind, 'nearonline'))
     plain.load_state_dict(model.state_dict(), strict=False)
     video = list(make_video(kind, 7))
     with torch.no_grad():
         pairs = list(
-            zip(
-                *(ClipReader(m, video, ORI_SHAPE, 7) for m in (model, plain)),
-                strict=True,
-            )
+            zip(*(read_clips(m, video) for m in (model, plain)), strict=True)
         )
     for (actual, shapes), (expected, expected_shapes) in pairs:
         assert shapes == expected_shapes

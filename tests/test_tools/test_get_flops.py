@@ -165,7 +165,7 @@ def test_report(capsys):
         capsys,
         CONFIGS['offline'],
         '--cfg-options',
-        'model.head.test_cfg.mode=clip',
+        'model.head.test_cfg.segment_decision=per_clip',
     )
     assert 'tracker' not in out and 'offline' not in out
 

@@ -159,7 +159,7 @@ def refine(head, queries: torch.Tensor) -> torch.Tensor:
     """
     heads = query_heads(head)
     cls_feats, embeds = heads.project(head.tracker(queries)[-1][0])
-    heads.classify(head.tracker.weigh_clips(cls_feats[None]))
+    heads.classify(head.tracker.pool_over_clips(cls_feats[None]))
     return embeds
 
 

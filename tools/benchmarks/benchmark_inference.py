@@ -29,7 +29,6 @@ from projects.maxtron.utils import atomic_path
 
 import torch
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -53,7 +52,7 @@ PARTS = (
     'tracker',
     'post-processing',
 )
-MODES = ('video', 'clip', 'offline')
+MODES = ('near_online', 'offline', 'video', 'clip')
 CACHES = ('device', 'cpu', 'cpu_fp16', 'none')
 
 
@@ -102,16 +101,24 @@ def instrument(model, timer: PartTimer) -> None:
     if head.tracker is not None:
         timer.wrap(head.segmenter, 'mask_features', 'segmenter')
         timer.wrap(head.tracker, 'forward', 'tracker')
-        timer.wrap(head.tracker, 'weigh_clips', 'tracker')
+        timer.wrap(head.tracker, 'pool_over_clips', 'tracker')
         for method in ('project', 'classify', 'segment'):
             # the segmenter may use its own, too
             timer.wrap(query_heads(head), method, 'tracker', 'segmenter')
-    timer.wrap(head, 'predict', 'post-processing')
-    predict, predict_stream = head.predict, head.predict_stream
-    head.predict = lambda clips: predict(TimedClips(clips, timer))
-    head.predict_stream = lambda clips: timer.steps(
-        predict_stream(TimedClips(clips, timer)), 'post-processing'
-    )
+    read_clips, start_video = model.read_clips, head.start_video
+
+    def start_timed_video(*args):
+        with timer.part('post-processing'):
+            video = start_video(*args)
+        for method in ('update', 'refine', 'segment'):
+            if hasattr(video, method):
+                timer.wrap(video, method, 'post-processing')
+        finish = video.finish
+        video.finish = lambda: timer.steps(finish(), 'post-processing')
+        return video
+
+    model.read_clips = lambda *args: TimedClips(read_clips(*args), timer)
+    head.start_video = start_timed_video
 
 
 def query_heads(head):
@@ -179,16 +186,11 @@ def frame_size(cfg: Config) -> tuple[int, int]:
 def run_video(model, frames: RandomFrames, size: tuple[int, int]) -> int:
     """Track a video and drop the results; return its number of frames."""
     head, num_frames = model.head, len(frames)
-    if head.result_field == 'pred_panoptic_map' and head.mode == 'video':
-        sample = TrackDataSample()  # the results come at the end
-        sample.video_data_samples = [
-            DetDataSample(metainfo=dict(ori_shape=size))
-            for _ in range(num_frames)
-        ]
-        return len(model.predict([frames], [sample])[0])
-    return sum(
-        len(clip) for clip in model.predict_stream(frames, size, num_frames)
+    decision = getattr(head, 'segment_decision', None)
+    stream = model.predict_stream(
+        frames, size, num_frames, whole_video=decision == 'per_video'
     )
+    return sum(len(clip) for clip in stream)
 
 
 def measure(args: argparse.Namespace, setting: Setting) -> dict:
@@ -221,10 +223,10 @@ def measure(args: argparse.Namespace, setting: Setting) -> dict:
             f'The model gave {counted[0]} results for '
             f'{setting.num_frames} frames.'
         )
-    mode = model.head.mode
+    is_offline = model.head.mode == 'offline'
     return dict(
-        mode=mode,
-        feature_cache=model.head.feature_cache if mode == 'offline' else None,
+        mode=setting.mode or model.head.mode,
+        feature_cache=model.head.feature_cache if is_offline else None,
         frames=setting.num_frames,
         size=size,
         seconds={
@@ -307,7 +309,11 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', nargs='?', help='checkpoint file')
     parser.add_argument('--frames', type=int, nargs='+', default=[16])
     parser.add_argument(
-        '--mode', nargs='+', choices=MODES, help='by default as configured'
+        '--mode',
+        nargs='+',
+        choices=MODES,
+        help='clip and video are near_online with the segments of a panoptic '
+        'model decided per clip or per video; by default as configured',
     )
     parser.add_argument(
         '--feature-cache',

@@ -89,7 +89,7 @@ class PartTimer:
 
 
 class TimedClips:
-    """A :class:`ClipReader` whose work is timed as 'reading'."""
+    """A :class:`ClipReader` whose iteration is timed as 'reading'."""
 
     def __init__(self, clips, timer: PartTimer) -> None:
         self._clips = clips
@@ -97,10 +97,6 @@ class TimedClips:
 
     def __iter__(self) -> Iterator:
         return self._timer.steps(iter(self._clips), 'reading')
-
-    def mask_feats(self) -> Iterator:
-        """See :class:`ClipReader`."""
-        return self._timer.steps(self._clips.mask_feats(), 'reading')
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._clips, name)

@@ -10,8 +10,8 @@ model = dict(
             in_channels=[192, 384, 768, 1536],
             criterion=dict(loss_mask=dict(loss_weight=0.01)),
         ),
-        # The reference's configs test clip-wise (mode='clip'), but its docs
-        # recommend video-wise.
+        # The reference's configs test with segment_decision='per_clip', but
+        # its docs recommend the decision per video.
         test_cfg=dict(
             pixel_thr=0.4, thing_thr=0.7, stuff_thr=0.5, overlap_thr=0.8
         ),

@@ -35,37 +35,43 @@ VideoInput = str | os.PathLike | int | Iterable[np.ndarray] | FrameSource
 
 
 class MaXTronInferencer:
-    """Tracks and segments whatever is a video, in constant memory.
+    """Video instance or panoptic segmentation in constant memory.
 
-    Near-online, results come clip by clip while the video is read. In mode
-    'offline', and in mode 'video' of a panoptic model, they come after all of
-    it was read once.
+    Videos are files, frame folders, cameras or iterables of frames. The mode
+    says when results come:
+
+    - mode='near_online' - any model - clip by clip while the video is read.
+      A panoptic model decides on the segments of each clip by itself.
+    - mode='near_online', segment_decision='per_video' - panoptic models -
+      after the whole video was read once.
+    - mode='offline' - models with a cross-clip tracker - after the whole
+      video was read once (twice with feature_cache='none').
 
     Args:
         config (str | PathLike | Config): The config that the checkpoint was
             trained with, as file or loaded.
-        checkpoint (str, optional): The weights; without them the masks mean
-            nothing. Defaults to None.
+        checkpoint (str, optional): Weights. Without them the masks are
+            random. Defaults to None.
         device (str, optional): Such as ``'cuda:0'`` or ``'cpu'``. Defaults
-            to the first GPU, or the CPU where there is none.
+            to the first GPU, or to the CPU if there is none.
         cfg_options (dict, optional): Values that override those of the
             config. Defaults to None.
-        mode (str, optional): 'offline', with a cross-clip tracker only;
-            'video', near-online, of a panoptic model with one decision on
-            the segments of the whole video; 'clip', of a panoptic model, near
-            online with a decision a clip. By default that of the config, but
-            'clip' where it is 'video' and the model is panoptic.
-        feature_cache (str, optional): Of mode 'offline': where the pixel
-            embeddings wait for the end of the video, 'device', 'cpu' or
-            'cpu_fp16'; 'none' makes them a second time, in memory that does
-            not grow with the video. Defaults to that of the config.
+        mode (str, optional): 'near_online' or 'offline', see above. Old
+            names: 'clip' and 'video' for 'near_online' with the decision per
+            clip or per video. Defaults to that of the config.
+        feature_cache (str, optional): Where the pixel embeddings wait in mode
+            'offline': 'device', 'cpu', 'cpu_fp16' or 'none'; 'none' computes
+            them a second time, so that memory does not grow with the video.
+            Defaults to that of the config.
+        segment_decision (str, optional): 'per_clip' or 'per_video' for
+            panoptic models in mode 'near_online'. Defaults to 'per_clip'.
 
     Raises:
         FileNotFoundError: If there is no such config or checkpoint.
         ValueError: If the config is not of a MaXTron, the checkpoint does not
-            fit the config, an option names a key that the config does not
-            have, or the model has no such mode.
-        TypeError: If the config has a key that nothing takes.
+            fit the config, an option names an unknown key of the config, or
+            the model does not support the mode.
+        TypeError: If the config has an unknown key.
 
     Examples:
         >>> inferencer = MaXTronInferencer('config.py', 'weights.pth')
@@ -82,12 +88,17 @@ class MaXTronInferencer:
         cfg_options: dict | None = None,
         mode: str | None = None,
         feature_cache: str | None = None,
+        segment_decision: str | None = None,
     ) -> None:
         if not isinstance(config, Config):
             config = load_config(os.fspath(config), cfg_options)
         elif cfg_options:
             merge_cfg_options(config, cfg_options)
-        for key, value in (('mode', mode), ('feature_cache', feature_cache)):
+        for key, value in (
+            ('mode', mode),
+            ('feature_cache', feature_cache),
+            ('segment_decision', segment_decision),
+        ):
             if value is not None:
                 config.merge_from_dict({f'model.head.test_cfg.{key}': value})
         init_default_scope(config.get('default_scope', 'mmdet'))
@@ -104,8 +115,18 @@ class MaXTronInferencer:
                 f'the mode is {head.mode!r}: leave it out, or change the '
                 'mode.'
             )
-        self._as_a_whole = mode == 'video' and self.is_panoptic
-        # not through the registry, which has one visualizer for all
+        if segment_decision is not None and head.mode == 'offline':
+            raise ValueError(
+                f'segment_decision={segment_decision!r} is of mode '
+                "'near_online', but the mode is 'offline', which decides per "
+                'video: leave it out, or change the mode.'
+            )
+        # By default results come as early as they can, whatever the config
+        # says about the evaluation.
+        self._whole_video = self.is_panoptic and (
+            segment_decision == 'per_video' or mode == 'video'
+        )
+        # The registry shares one visualizer, so this one is built directly.
         look = config.get('visualizer', {})
         self.visualizer = ClipLocalVisualizer(
             **{
@@ -122,13 +143,13 @@ class MaXTronInferencer:
         return self.model.head.result_field == 'pred_panoptic_map'
 
     @property
-    def at_end(self) -> bool:
-        """bool: Whether results come after all of the video was read."""
-        return self._as_a_whole or self.model.head.mode == 'offline'
+    def results_at_end(self) -> bool:
+        """bool: Whether results come after the whole video was read."""
+        return self._whole_video or self.model.head.mode == 'offline'
 
     @property
     def num_passes(self) -> int:
-        """int: How often the model reads a video."""
+        """int: Number of times that the model reads a video."""
         head = self.model.head
         is_twice = head.mode == 'offline' and head.feature_cache == 'none'
         return 2 if is_twice else 1
@@ -199,12 +220,12 @@ class MaXTronInferencer:
             VideoError: If it has no end, or cannot be read twice, where that
                 is needed.
         """
-        mode = self.model.head.mode
-        if self.at_end and source.endless and max_frames is None:
+        if self.results_at_end and source.endless and max_frames is None:
             raise VideoError(
-                f'Mode {mode!r} sees all of a video before it gives a result, '
-                f'but {source.name} has no end: choose a near-online mode, or '
-                'say after how many frames to stop (max_frames).'
+                f'mode={self.model.head.mode!r} gives results after the whole '
+                f'video, but {source.name} has no end: use '
+                "mode='near_online' with segment_decision='per_clip', or stop "
+                'after some frames (max_frames).'
             )
         if self.num_passes > 1 and not source.rereadable:
             raise VideoError(
@@ -219,9 +240,9 @@ class MaXTronInferencer:
         max_frames: int | None,
         on_read: Callable[[], object],
     ) -> Iterator[tuple[np.ndarray, DetDataSample]]:
-        waiting = deque()  # frames that the model has read, but not answered
-        # those of a whole video are rather read again than kept
-        again = self.at_end and source.rereadable
+        waiting = deque()  # frames that were read and have no result yet
+        # Frames of a whole video are read again instead of being kept.
+        again = self.results_at_end and source.rereadable
 
         def read() -> Iterator[Tensor]:
             for frame in islice(source, max_frames):
@@ -237,7 +258,7 @@ class MaXTronInferencer:
             _Rereadable(read) if again else read(),
             source.size,
             num_frames,
-            as_a_whole=self._as_a_whole,
+            whole_video=self._whole_video,
         )
         shown = islice(source, max_frames) if again else _pop_all(waiting)
         for clip in clips:

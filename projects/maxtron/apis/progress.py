@@ -48,7 +48,7 @@ class VideoProgress:
         )
         self._reading = None
         name = source.name
-        if inferencer.at_end:
+        if inferencer.results_at_end:
             passes = inferencer.num_passes
             self._reading = self._progress.add_task(
                 f'{name}: reading' + (' twice' if passes > 1 else ''),
@@ -56,7 +56,7 @@ class VideoProgress:
             )
             name = f'{name}: results'
         self._results = self._progress.add_task(
-            name, total=total, start=not inferencer.at_end
+            name, total=total, start=not inferencer.results_at_end
         )
 
     def __enter__(self) -> 'VideoProgress':

@@ -71,8 +71,9 @@ def load_checkpoint_checked(
             f'{path} is near-online: it has no cross-clip tracker '
             f'({len(missing)} weights are missing, first: {missing[0]}). '
             'Train the second stage, with this file as load_from of the '
-            "config; or predict near-online: model.head.test_cfg.mode='video' "
-            '(the demo: --mode video), or '
+            'config; or predict near-online: '
+            "model.head.test_cfg.mode='near_online' "
+            '(the demo: --mode near_online), or '
             f'{sibling_config(config, "nearonline")}.'
         )
     if report.num_unfilled:

@@ -12,14 +12,14 @@ from .maxtron import MaXTron
 
 @MODELS.register_module()
 class ImageMaXTron(MaXTron):
-    """Clip segmenter on images: clips of one frame.
+    """Clip segmenter on images, which are clips of one frame.
 
-    With :class:`VideoKMaXHead` it is `kMaX-DeepLab
-    <https://arxiv.org/abs/2207.04044>`_, which video models start from: its
-    weights have the names that they have in :class:`MaXTron`. Training is
-    that of :class:`MaXTron`; at test time images come in and
-    ``pred_panoptic_seg`` goes out, as MMDetection's panoptic segmenters and
-    :class:`mmdet.evaluation.CocoPanopticMetric` have it.
+    With :class:`VideoKMaXHead` this is `kMaX-DeepLab
+    <https://arxiv.org/abs/2207.04044>`_, the pre-training of video models:
+    weights have the same names as in :class:`MaXTron`. Training is that of
+    :class:`MaXTron`. At test time the input are images, and the output is
+    ``pred_panoptic_seg`` as of MMDetection's panoptic segmenters and for
+    :class:`mmdet.evaluation.CocoPanopticMetric`.
 
     Args:
         kwargs: As for :class:`MaXTron`.

@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import chain
+from typing import NamedTuple
 
 import torch
 from mmdet.models.mot import BaseMOTModel
@@ -13,6 +15,22 @@ from torch.utils.checkpoint import checkpoint
 from ..structures import ClipPrediction
 from .association import check_finite
 from .clip_reader import ClipReader
+
+
+class ClipOutputs(NamedTuple):
+    """What the training of a tracker needs of N clips.
+
+    Attributes:
+        queries (Tensor): Shape (N, Q, D).
+        embeds (Tensor): Shape (N, Q, E).
+        mask_feats (Tensor): Shape (N, F, T, h, w).
+        losses (dict[str, Tensor]): Losses of the segmenter; may be empty.
+    """
+
+    queries: Tensor
+    embeds: Tensor
+    mask_feats: Tensor
+    losses: dict[str, Tensor]
 
 
 @MODELS.register_module()
@@ -32,21 +50,22 @@ class MaXTron(BaseMOTModel):
             clip. Defaults to None.
         data_preprocessor (:obj:`ConfigDict` or dict, optional):
             :class:`ClipDataPreprocessor`. Defaults to None.
-        freeze_segmenter (bool): With a tracker: whether only it is trained,
-            with the heads that it shares with the segmenter, and all before
-            it stays as loaded, in evaluation mode. False trains everything
-            end to end: of a clip only its frames, queries and pixel
-            embeddings are held, and it is computed a second time for its
-            gradients, so that the activations are those of one clip. Masks
-            of the whole video are held for each layer of the tracker in
-            either case. Defaults to True.
+        freeze_segmenter (bool): If True and a tracker is configured, freeze
+            the backbone, neck and segmenter (kept in eval mode) and train
+            only the tracker and the heads it shares with the segmenter. If
+            False, train everything end to end: each clip is checkpointed and
+            computed a second time in the backward pass, so that the
+            activations of one clip only are held. In both cases the masks of
+            the whole video are held for each layer of the tracker. Defaults
+            to True.
         init_cfg (:obj:`ConfigDict` or dict or list, optional): Initialization
             config. Defaults to None.
 
     Raises:
-        ValueError: If the segmenter is frozen, but the head weighs losses of
-            its clips, or the other way round and the tracker has heads of its
-            own, so that those of the segmenter would not be trained.
+        ValueError: If the segmenter is frozen and the head has a weight for
+            the losses of its clips, or if it is trained, the tracker has
+            heads of its own, and there is no such weight: the segmenter's
+            heads would get no gradient.
     """
 
     def __init__(
@@ -81,26 +100,26 @@ class MaXTron(BaseMOTModel):
             self._prepare_end_to_end()
 
     def _prepare_end_to_end(self) -> None:
-        """See to what is trained together with the tracker."""
+        """Prepare the training of all parts together with the tracker."""
         if self.head.tracker_heads and not self.head.clip_loss_weight:
             raise ValueError(
-                'model.freeze_segmenter=False trains this segmenter by the '
-                'losses of its clips as well: its own heads, which link the '
-                'clips, get no gradient from the tracker, which has others. '
+                'model.freeze_segmenter=False needs losses of the clips for '
+                'this segmenter: its own heads, which link the clips, get no '
+                'gradient from the tracker, which has heads of its own. '
                 'Set model.head.clip_loss_weight, and the criterion of '
                 'model.head.segmenter as in the near-online config.'
             )
-        # Whole clips are computed twice, so there is no use in computing
-        # parts of the backbone a third time.
+        # Whole clips are checkpointed. Checkpoints inside the backbone would
+        # compute its parts a third time.
         for module in self.backbone.modules():
             if getattr(module, 'with_cp', False):
                 module.with_cp = False
 
     @property
     def frozen_parts(self) -> tuple[str, ...]:
-        """tuple[str]: Sub-modules that stay in evaluation mode, as loaded.
+        """tuple[str]: Sub-modules that stay in eval mode, as loaded.
 
-        Only what the segmenter shares with the tracker is trained of them.
+        Exception: sub-modules shared with the tracker are trained.
         """
         if not self.freeze_segmenter:
             return ()
@@ -109,13 +128,13 @@ class MaXTron(BaseMOTModel):
 
     @property
     def unused_parts(self) -> tuple[str, ...]:
-        """tuple[str]: Sub-modules that a prediction does without."""
+        """tuple[str]: Sub-modules that inference does not use."""
         if self.head.tracker is None or self.head.mode == 'offline':
             return ()
         return ('head.tracker', 'head.tracker_heads')
 
     def train(self, mode: bool = True) -> 'MaXTron':
-        """Set the training mode, but not of what is frozen.
+        """Set the training mode of all parts that are not frozen.
 
         Args:
             mode (bool): Whether to train. Defaults to True.
@@ -140,7 +159,7 @@ class MaXTron(BaseMOTModel):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor]:
-        """Features of a batch of clips.
+        """Extract features of a batch of clips.
 
         Args:
             inputs (Tensor): Preprocessed clips, shape (N, T, 3, H, W).
@@ -178,68 +197,72 @@ class MaXTron(BaseMOTModel):
                 f'multiple of model.head.test_cfg.clip_len={clip_len}; change '
                 'clip_len of train_dataloader.dataset or that of the model.'
             )
-        *clips, clip_losses = zip(
-            *(
-                self._train_clip(
-                    k,
-                    inputs[:, k * clip_len : (k + 1) * clip_len],
-                    [
-                        _cut(sample, k * clip_len, clip_len)
-                        for sample in data_samples
-                    ],
-                )
-                for k in range(num_frames // clip_len)
-            )
+        clips = []
+        for k in range(num_frames // clip_len):
+            start, end = k * clip_len, (k + 1) * clip_len
+            samples = [_cut(sample, start, end) for sample in data_samples]
+            clips.append(self._train_clip(k, inputs[:, start:end], samples))
+        losses = self.head.video_loss(
+            [clip.queries for clip in clips],
+            [clip.embeds for clip in clips],
+            [clip.mask_feats for clip in clips],
+            data_samples,
         )
-        losses = self.head.video_loss(*clips, data_samples)
-        weight = self.head.clip_loss_weight / len(clip_losses)
-        for name in clip_losses[0]:
-            losses[f'clip.{name}'] = weight * sum(x[name] for x in clip_losses)
+        weight = self.head.clip_loss_weight / len(clips)
+        for name in clips[0].losses:
+            total = sum(clip.losses[name] for clip in clips)
+            losses[f'clip.{name}'] = weight * total
         return losses
 
-    def _train_clip(self, *args) -> tuple:
-        """:meth:`_segment_clip`, keeping what the backward pass needs."""
+    def _train_clip(
+        self, index: int, inputs: Tensor, data_samples: TrackSampleList
+    ) -> ClipOutputs:
+        """Segment one clip of each video, keeping what training needs.
+
+        Args and returns are those of :meth:`_segment_clip`.
+        """
         if not self.freeze_segmenter:
             return checkpoint(
                 self._segment_clip,
-                *args,
+                index,
+                inputs,
+                data_samples,
                 use_reentrant=False,
                 context_fn=lambda: (nullcontext(), _buffers_kept(self)),
             )
         with torch.no_grad():
-            outputs = self._segment_clip(*args)
-        # AMP would go on with its copies of weights that the tracker shares,
-        # which were made here and have no gradient.
+            outputs = self._segment_clip(index, inputs, data_samples)
+        # Autocast caches low-precision weight copies made under no_grad; drop
+        # them, or shared weights would receive no gradient.
         torch.clear_autocast_cache()
         return outputs
 
     def _segment_clip(
-        self, clip: int, inputs: Tensor, data_samples: TrackSampleList
-    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """One clip of each video, in the training of a tracker.
+        self, index: int, inputs: Tensor, data_samples: TrackSampleList
+    ) -> ClipOutputs:
+        """Segment one clip of each video for the training of a tracker.
 
         Args:
-            clip (int): Which clip it is, from 0, for an error message.
+            index (int): Number of the clip in its video, from 0, for an
+                error message.
             inputs (Tensor): Preprocessed clips, shape (N, T, 3, H, W).
             data_samples (list[:obj:`TrackDataSample`]): One per clip.
 
         Returns:
-            tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]: ``queries``,
-            ``embeds`` and ``mask_feats`` of the :obj:`ClipPrediction`, and
-            the losses of the segmenter, if they are wanted.
+            :obj:`ClipOutputs`: With losses if ``clip_loss_weight`` is set.
         """
         x = self.extract_feat(inputs)
         pred = self.head(x, inputs.shape[1])
         losses = {}
         if self.head.clip_loss_weight:
-            check_finite(pred.queries, clip)
+            check_finite(pred.queries, index)
             losses = self.head.segmenter.loss_by_pred(pred, data_samples, x)
-        return pred.queries, pred.embeds, pred.mask_feats, losses
+        return ClipOutputs(pred.queries, pred.embeds, pred.mask_feats, losses)
 
     def _forward(
         self, inputs: Tensor, data_samples: TrackSampleList | None = None
     ) -> ClipPrediction:
-        """Predict clips without post-processing, inputs (N, T, 3, H, W)."""
+        """Segment clips (N, T, 3, H, W) without post-processing."""
         return self.forward_clips(inputs)
 
     def forward_clips(self, inputs: Tensor) -> ClipPrediction:
@@ -253,6 +276,36 @@ class MaXTron(BaseMOTModel):
         """
         return self.head(self.extract_feat(inputs), inputs.shape[1])
 
+    def mask_features(self, inputs: Tensor) -> Tensor:
+        """Compute the pixel embeddings of a batch of clips alone.
+
+        Args:
+            inputs (Tensor): Preprocessed clips, shape (N, T, 3, H, W).
+
+        Returns:
+            Tensor: Shape (N, E, T, h, w).
+        """
+        return self.head.segmenter.mask_features(
+            self.extract_feat(inputs), inputs.shape[1]
+        )
+
+    def read_clips(
+        self,
+        frames: Iterable[Tensor],
+        ori_shape: tuple[int, int],
+        num_frames: int | None = None,
+        img_shape: tuple[int, int] | None = None,
+    ) -> ClipReader:
+        """Cut a video into preprocessed clips, see :class:`ClipReader`."""
+        return ClipReader(
+            frames,
+            self.head.split,
+            self.data_preprocessor,
+            ori_shape,
+            num_frames,
+            img_shape,
+        )
+
     @torch.no_grad()
     def predict(
         self, inputs: Iterable, data_samples: TrackSampleList
@@ -260,27 +313,26 @@ class MaXTron(BaseMOTModel):
         """Track and segment whole videos.
 
         Args:
-            inputs (Iterable): Per video either preprocessed frames with shape
-                (T, 3, H, W) or :obj:`VideoFrames` or another sequence of
+            inputs (Iterable): Per video preprocessed frames with shape
+                (T, 3, H, W), or :obj:`VideoFrames` or another sequence of
                 frames (3, h, w) in the range 0 to 255.
             data_samples (list[:obj:`TrackDataSample`]): One per video, with
                 ``ori_shape`` in every frame.
 
         Returns:
-            list[:obj:`TrackDataSample`]: The samples, each frame with what
-            the head predicts, at ``ori_shape``: ``pred_track_instances``
+            list[:obj:`TrackDataSample`]: The samples. Each frame has the
+            result of the head at ``ori_shape``: ``pred_track_instances``
             (:class:`MaXTronHead`) or ``pred_panoptic_map``
             (:class:`MaXTronPanopticHead`).
         """
         for video, sample in zip(inputs, data_samples):
-            clips = ClipReader(
-                self,
+            clips = self.read_clips(
                 video,
                 sample[0].ori_shape[:2],
                 len(video),
                 sample[0].get('img_shape'),
             )
-            results = self.head.predict(clips)
+            results = chain.from_iterable(self._track(clips, whole_video=True))
             for frame, result in zip(sample, results, strict=True):
                 frame.set_field(result, self.head.result_field)
         return data_samples
@@ -291,34 +343,28 @@ class MaXTron(BaseMOTModel):
         frames: Iterable[Tensor],
         ori_shape: tuple[int, int],
         num_frames: int | None = None,
-        as_a_whole: bool = False,
+        whole_video: bool = False,
     ) -> Iterator[list[DetDataSample]]:
         """Track and segment a stream of frames, clip by clip.
 
         Args:
             frames (Iterable[Tensor]): Frames of shape (3, h, w), BGR, in the
                 range 0 to 255, already resized for the model. They are read a
-                second time in mode 'offline' with ``feature_cache`` 'none'.
-            ori_shape (tuple[int, int]): Height and width that the masks are
-                wanted in.
-            num_frames (int, optional): Number of frames where it is known;
-                the last clips are then of nearly equal length.
-            as_a_whole (bool): Whether to give the results of :meth:`predict`,
-                as one clip at the end. Defaults to False.
+                second time in mode 'offline' with ``feature_cache='none'``.
+            ori_shape (tuple[int, int]): Height and width of the masks.
+            num_frames (int, optional): Number of frames if it is known; the
+                last clips then have nearly equal lengths.
+            whole_video (bool): Whether to give the results of
+                :meth:`predict`, at the end of the video. Defaults to False.
 
         Yields:
-            list[:obj:`DetDataSample`]: The frames of a clip, in order, each
-            with ``frame_id`` and the result as in :meth:`predict`, but with
-            ids that stay as they are when more of the video is seen; see
-            ``predict_stream`` of the head.
+            list[:obj:`DetDataSample`]: The new frames of a clip in order,
+            each with ``frame_id`` and the result as in :meth:`predict`. Ids
+            do not change when more of the video is seen.
         """
-        clips = ClipReader(self, frames, ori_shape, num_frames)
+        clips = self.read_clips(frames, ori_shape, num_frames)
         frame_id = 0
-        for results in (
-            [self.head.predict(clips)]
-            if as_a_whole
-            else self.head.predict_stream(clips)
-        ):
+        for results in self._track(clips, whole_video):
             samples = []
             for result in results:
                 sample = DetDataSample(
@@ -327,19 +373,48 @@ class MaXTron(BaseMOTModel):
                 sample.set_field(result, self.head.result_field)
                 samples.append(sample)
                 frame_id += 1
-            yield samples
+            if samples:
+                yield samples
+
+    def _track(self, clips: ClipReader, whole_video: bool) -> Iterator[list]:
+        """Segment the clips of a video and hand them to the head.
+
+        Args:
+            clips (:obj:`ClipReader`): The video.
+            whole_video (bool): See :meth:`BaseMaXTronHead.start_video`.
+
+        Yields:
+            list: Results that are final, one per frame; may be empty.
+
+        Raises:
+            ValueError: If the video must be read twice and cannot be.
+        """
+        video = self.head.start_video(whole_video)
+        if video.reads_twice and not clips.rereadable:
+            raise ValueError(
+                "feature_cache='none' reads the video twice, but these frames "
+                'can be read only once. Give a file, a folder or a list of '
+                "frames, or set feature_cache to 'cpu' or 'cpu_fp16'."
+            )
+        for inputs, shapes in clips:
+            yield video.update(self.forward_clips(inputs), shapes)
+        if video.reads_twice:
+            video.refine()
+            for inputs, shapes in clips:
+                yield video.segment(self.mask_features(inputs), shapes)
+        yield from video.finish()
 
 
-def _cut(sample: TrackDataSample, start: int, length: int) -> TrackDataSample:
-    """A clip of a video."""
+def _cut(sample: TrackDataSample, start: int, end: int) -> TrackDataSample:
+    """Cut the frames ``[start, end)`` out of a video."""
     clip = TrackDataSample(metainfo=sample.metainfo)
-    clip.video_data_samples = sample.video_data_samples[start : start + length]
+    clip.video_data_samples = sample.video_data_samples[start:end]
     return clip
 
 
 @contextmanager
 def _buffers_kept(model: nn.Module) -> Iterator[None]:
-    """Keep batch norms from counting what they see a second time."""
+    """Restore buffers, so that batch norms count a recomputed clip once."""
     kept = [
         (module, name, buffer)
         for module in model.modules()

@@ -71,7 +71,7 @@ def test_match_queries_equals_reference_for_panoptic_segments():
 
 def test_clips_of_one_length():
     for num_frames in (1, 4, 11):
-        clips = list(iter_clips(range(num_frames), 4, repeat_last=True))
+        clips = list(iter_clips(range(num_frames), 4, pad_last_clip=True))
         frames = [frame for clip, new in clips for frame in clip[:new]]
         assert frames == list(range(num_frames))
         assert all(len(clip) == 4 for clip, _ in clips)

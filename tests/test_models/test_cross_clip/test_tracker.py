@@ -172,7 +172,7 @@ def test_videos_of_a_batch_do_not_mix():
         for a, b in zip(together, model(video)):
             torch.testing.assert_close(a[i : i + 1], b)
         torch.testing.assert_close(
-            model.weigh_clips(videos)[i : i + 1], model.weigh_clips(video)
+            model.pool_over_clips(videos)[i : i + 1], model.weigh_clips(video)
         )
 
 
@@ -190,14 +190,14 @@ def test_weights_of_clips():
     model, feats = tracker(), torch.randn(2, 4, 3, 16)
     # at first all clips count about the same
     torch.testing.assert_close(
-        model.weigh_clips(feats), feats.mean(1), atol=0.05, rtol=0
+        model.pool_over_clips(feats), feats.mean(1), atol=0.05, rtol=0
     )
     torch.nn.init.zeros_(model.cls_weight.weight)
     model.cls_weight.weight.data[0, 0] = 100.0
     best = feats[..., 0].argmax(1)  # (B, Q)
     expected = feats.take_along_dim(best[:, None, :, None], 1)[:, 0]
     torch.testing.assert_close(
-        model.weigh_clips(feats), expected, atol=1e-2, rtol=0
+        model.pool_over_clips(feats), expected, atol=1e-2, rtol=0
     )
 
 
@@ -224,7 +224,7 @@ def test_variants_train(changes):
     assert len(layers) == changes.get('num_layers', 2)
     assert {x.shape for x in layers} == {queries.shape}
     weight = torch.randn(2, 4, 16)
-    sum((model.weigh_clips(x) * weight).sum() for x in layers).backward()
+    sum((model.pool_over_clips(x) * weight).sum() for x in layers).backward()
     assert queries.grad.abs().sum() > 0
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from tests.instance_results import compare_frames, compare_submission
 from tests.models import build, model_cfg
+from tests.offline import predict_clips, refine_clips
 from tests.parity import assert_norm_parity, load_case
 
 
@@ -48,8 +49,7 @@ def read_clips(case, head):
 def track(head, clips):
     """Class logits (Q, C + 1) and mask logits (Q, T, h, w) of a video."""
     if head.mode == 'offline':
-        cls_logits, clips = head.refine(clips)
-        return cls_logits, torch.cat([head.segment(*x) for x in clips], 1)
+        return refine_clips(head, clips)
     association = QueryAssociation()
     masks = [association.update(clip).mask_logits[0] for clip, _ in clips]
     return association.cls_logits, torch.cat(masks, 1)
@@ -157,7 +157,7 @@ def test_ids_follow_the_tracks():
     head = build(model_cfg(num_classes=3).head)
     head.max_per_frame = 4
     whole = head.predict(moving_clips())
-    stream = [f for clip in head.predict_stream(moving_clips()) for f in clip]
+    stream = [f for clip in predict_clips(head, moving_clips()) for f in clip]
     assert len(whole) == len(stream) == 8
     for frames, query in (
         (whole, lambda ids: (ids - 1) // 3),

@@ -2,7 +2,6 @@
 from dataclasses import replace
 
 from projects.maxtron.models.association import QueryAssociation
-from projects.maxtron.models.clip_reader import ClipReader
 from projects.maxtron.structures import INSTANCE_OFFSET
 
 import numpy as np
@@ -13,6 +12,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.config import Config
 
 from tests.models import ROOT, build
+from tests.offline import read_clips, refine_clips
 from tests.parity import assert_norm_parity, load_case
 
 NUM_CLASSES = 124
@@ -43,6 +43,12 @@ def frames_of(case):
     return list(case.outputs['video'].flip(1).double())
 
 
+def video_of(case):
+    """Frames of a case and their size."""
+    frames = frames_of(case)
+    return frames, frames[0].shape[-2:]
+
+
 def video_sample(num_frames, shape):
     sample = TrackDataSample()
     sample.video_data_samples = [
@@ -64,8 +70,8 @@ def stack_ids(panoptic_maps):
     return np.stack([reference_ids(x) for x in panoptic_maps])
 
 
-def predict(model, case, mode):
-    model.head.mode = mode
+def predict(model, case, segment_decision):
+    model.head.segment_decision = segment_decision
     frames = frames_of(case)
     (sample,) = model.predict(
         [frames], [video_sample(len(frames), frames[0].shape[-2:])]
@@ -76,15 +82,9 @@ def predict(model, case, mode):
 def test_video_wise_inference_equals_reference(model):
     case = load_case('near_online_video_wise_7frames', 'vps')
     expected = case.outputs['panoptic'].numpy()[:7]  # the 8th is repeated
-    panoptic = predict(model, case, 'video')
+    panoptic = predict(model, case, 'per_video')
     # no pixel is nearer to the threshold than 9.8e-5
     np.testing.assert_array_equal(panoptic, expected)
-
-
-def read_clips(model, case):
-    frames = frames_of(case)
-    with torch.no_grad():
-        yield from ClipReader(model, frames, frames[0].shape[-2:])
 
 
 def link(clips, case):
@@ -104,7 +104,7 @@ def link(clips, case):
 
 def test_queries_are_linked_as_in_the_reference(model):
     case = load_case('near_online_video_wise_7frames', 'vps')
-    cls_logits, masks = link(read_clips(model, case), case)
+    cls_logits, masks = link(read_clips(model, *video_of(case)), case)
     assert_norm_parity(cls_logits, case.outputs['mean_class_logits'])
     assert_norm_parity(masks, case.outputs['aligned_masks'])
 
@@ -112,7 +112,7 @@ def test_queries_are_linked_as_in_the_reference(model):
 def test_clip_wise_inference_equals_reference(model):
     case = load_case('near_online_clip_wise_7frames', 'vps')
     expected = case.outputs['linked_panoptic'].numpy()
-    np.testing.assert_array_equal(predict(model, case, 'clip'), expected)
+    np.testing.assert_array_equal(predict(model, case, 'per_clip'), expected)
     # and the same comes out of a stream that does not tell its length
     stream = model.predict_stream(iter(frames_of(case)), (61, 90))
     streamed = stack_ids(
@@ -125,15 +125,14 @@ def test_offline_inference_equals_reference():
     case = load_case('offline_7frames', 'vps')
     out = case.outputs
     model = reference_model('offline', case)
-    clips = list(read_clips(model, case))
+    clips = list(read_clips(model, *video_of(case)))
     link(clips, case)
     tracked = []
     hook = model.head.tracker.register_forward_pre_hook(
         lambda _, args: tracked.append(args[0])
     )
     with torch.no_grad():
-        cls_logits, refined = model.head.refine(clips)
-        masks = torch.cat([model.head.segment(*x) for x in refined], 1)
+        cls_logits, masks = refine_clips(model.head, clips)
         panoptic = stack_ids(model.head.predict(clips))
     hook.remove()
     aligned = tracked[0].transpose(1, 2)[:, ::8]
@@ -164,11 +163,11 @@ def tiny_cfg():
     )
 
 
-@pytest.mark.parametrize('mode', ['video', 'clip'])
-def test_video_shorter_than_a_clip_and_odd_last_clip(mode):
+@pytest.mark.parametrize('segment_decision', ['per_video', 'per_clip'])
+def test_video_shorter_than_a_clip_and_odd_last_clip(segment_decision):
     torch.manual_seed(0)
     model = build(tiny_cfg().model)
-    model.head.mode = mode
+    model.head.segment_decision = segment_decision
     video = torch.randint(0, 256, (3, 3, 40, 64), dtype=torch.uint8)
     for num_frames in (1, 3):
         (sample,) = model.predict(
@@ -180,7 +179,8 @@ def test_video_shorter_than_a_clip_and_odd_last_clip(mode):
 
 def test_bad_test_cfg_is_an_error():
     for key, value, message in (
-        ('mode', 'frame', "'clip' or 'offline'"),
+        ('mode', 'frame', "'near_online' or 'offline'"),
+        ('segment_decision', 'none', "'per_clip' or 'per_video'"),
         ('clip_len', 1, 'at least 2 frames'),
         ('thing_labels', [10], 'labels outside'),
     ):

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.models.postprocess import (
-    binary_logits,
     encode_frame,
     frame_instances,
+    softmax_to_sigmoid_logits,
     top_pairs,
 )
 
@@ -59,7 +59,7 @@ def test_masks_that_compete_as_single_ones():
     logits = torch.randn(5, 6, 7, generator=torch.manual_seed(0))
     for i, margin in enumerate((0, 5, 15, 20, 40, 300)):
         logits[1, i] += margin
-    single = binary_logits(logits)
+    single = softmax_to_sigmoid_logits(logits)
     exact = logits.double()
     others = torch.stack(
         [torch.cat((exact[:q], exact[q + 1 :])).logsumexp(0) for q in range(5)]
@@ -70,7 +70,7 @@ def test_masks_that_compete_as_single_ones():
     torch.testing.assert_close(single.sigmoid(), logits.softmax(0))
     # so that no pixel is of two masks, wherever between them it lies
     assert (single.topk(2, 0).values.sum(0) <= 1e-4).all()
-    assert binary_logits(logits[:1]).isfinite().all()
+    assert softmax_to_sigmoid_logits(logits[:1]).isfinite().all()
 
 
 def test_corners_are_aligned_on_request():

@@ -6,7 +6,7 @@ from threading import Barrier
 from projects.maxtron.datasets.vipseg_categories import VIPSEG_CATEGORIES
 from projects.maxtron.models.postprocess import (
     PanopticMerger,
-    SingleMaskMerger,
+    SigmoidPanopticMerger,
 )
 from projects.maxtron.models.postprocess.mask_candidates import (
     CandidateFinder,
@@ -38,7 +38,9 @@ def decode(maps):
 
 def merge(masks, classes, shapes, *args, clip_len=1, compete=True, **kwargs):
     """The merger on a whole video: maps and segments."""
-    merger = (PanopticMerger if compete else SingleMaskMerger)(*args, **kwargs)
+    merger = (PanopticMerger if compete else SigmoidPanopticMerger)(
+        *args, **kwargs
+    )
     for clip in masks.split(clip_len, 1):
         merger.update(clip, *shapes)
     return merger.merge(classes)
@@ -354,7 +356,7 @@ def test_corners_are_aligned_by_default():
     masks = torch.tensor([[[[-3.0, 1]]], [[[3.0, -1]]]])  # equal at 3/4
     classes = torch.tensor([[9.0, 0, 0], [0, 9, 0]])
     shapes = [(1, 8)] * 3
-    for cls in (PanopticMerger, SingleMaskMerger):
+    for cls in (PanopticMerger, SigmoidPanopticMerger):
         for kwargs, right in (({}, 2), (dict(align_corners=False), 3)):
             merger = cls([], 2, 0.5, 0, 0, 0, **kwargs)
             merger.update(masks, *shapes)
@@ -381,7 +383,7 @@ def test_bad_input():
     for value in (np.nan, np.inf, -np.inf):
         masks = torch.zeros(5, 1, 2, 2)
         masks[2, 0, 1, 1] = value
-        for cls in (PanopticMerger, SingleMaskMerger):
+        for cls in (PanopticMerger, SigmoidPanopticMerger):
             merger = cls([0], 3, 0.4, 0.2, 0.3, 0.8)
             with pytest.raises(ValueError, match='nan or inf'):
                 merger.update(masks, *[(8, 8)] * 3)

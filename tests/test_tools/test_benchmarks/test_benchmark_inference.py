@@ -40,8 +40,8 @@ def measure(path, *args):
 @pytest.mark.parametrize(
     'name, modes',
     [
-        ('tube-link', ['video', 'offline']),
-        ('video-kmax', ['video', 'clip', 'offline']),
+        ('tube-link', ['near_online', 'offline']),
+        ('video-kmax', ['near_online', 'clip', 'offline']),
     ],
 )
 def test_tables_and_json(name, modes, tmp_path):

@@ -60,7 +60,7 @@ def iter_clips(
     clip_len: int,
     num_frames: int | None = None,
     overlap: int = 0,
-    repeat_last: bool = False,
+    pad_last_clip: bool = False,
 ) -> Iterator[tuple[list, int]]:
     """Group a stream of frames into clips, holding one clip at a time.
 
@@ -72,19 +72,19 @@ def iter_clips(
             clips but the last have ``clip_len`` frames. A stream that turns
             out shorter or longer is still given out whole.
         overlap (int): Frames shared by neighbouring clips. Defaults to 0.
-        repeat_last (bool): Whether all clips are of one length, the last
+        pad_last_clip (bool): Whether all clips are of one length, the last
             frame of the video being repeated (rule of Video-kMaX); asks for
             ``overlap`` 0 and does not use ``num_frames``. Defaults to False.
 
     Yields:
         tuple[list, int]: The frames of a clip, and how many of them are new:
-        the last ones, or with ``repeat_last`` the first ones.
+        the last ones, or with ``pad_last_clip`` the first ones.
 
     Raises:
         ValueError: If there is no frame at all.
     """
     ends = []
-    if num_frames and not repeat_last:
+    if num_frames and not pad_last_clip:
         ends = split_video(num_frames, clip_len, overlap)
     start = ends[-1] if ends else overlap
     step = clip_len - overlap
@@ -99,7 +99,7 @@ def iter_clips(
             clip, new = clip[len(clip) - overlap :], 0
             end = next(ends)
     if new:
-        missing = clip_len - len(clip) if repeat_last else 0
+        missing = clip_len - len(clip) if pad_last_clip else 0
         yield clip + clip[-1:] * missing, new
     if index == 0:
         raise ValueError('The video has no frames: there is nothing to track.')

@@ -175,7 +175,7 @@ class CrossClipTracker(BaseModule):
             outputs.append(queries)
         return outputs
 
-    def weigh_clips(self, cls_feats: Tensor) -> Tensor:
+    def pool_over_clips(self, cls_feats: Tensor) -> Tensor:
         """Mean of the class features over the clips, with learnt weights.
 
         The weights of a query are a softmax over the clips of its video, so

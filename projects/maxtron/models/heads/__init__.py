@@ -4,5 +4,16 @@
 from .base_maxtron_head import BaseMaXTronHead
 from .maxtron_head import MaXTronHead
 from .maxtron_panoptic_head import MaXTronPanopticHead
+from .modes import MODES, SEGMENT_DECISIONS, translate_mode
+from .video_state import OfflineState, VideoState
 
-__all__ = ['BaseMaXTronHead', 'MaXTronHead', 'MaXTronPanopticHead']
+__all__ = [
+    'BaseMaXTronHead',
+    'MODES',
+    'MaXTronHead',
+    'MaXTronPanopticHead',
+    'OfflineState',
+    'SEGMENT_DECISIONS',
+    'VideoState',
+    'translate_mode',
+]

@@ -1,7 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 import torch
 from mmdet.registry import MODELS
@@ -12,54 +11,57 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...structures import ClipPrediction, ClipShapes
-from ..association import (
-    QueryAssociation,
-    align_queries,
-    check_finite,
-    iter_clips,
-)
+from ..association import align_queries, iter_clips
 from ..cross_clip import FeatureCache
+from .modes import MODES, check_choice, translate_mode
+from .video_state import VideoState
 
 Clips = Iterable[tuple[ClipPrediction, ClipShapes]]
 
 
 class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
-    """Clips to a video: near-online by itself, offline with a tracker.
+    """Base of the heads that turn the clips of a video into its results.
 
     Near-online tracking links each clip to the one before. Offline tracking
-    links all clips of the video first, lets a cross-clip tracker refine their
-    queries, and then makes one class prediction a query for the video and
-    masks clip by clip. Sub-classes turn masks and classes into results.
+    links all clips of the video, refines their queries by a cross-clip
+    tracker, predicts one class per query for the video, and makes the masks
+    clip by clip. Sub-classes turn masks and classes into results.
 
     Args:
         segmenter (:obj:`ConfigDict` or dict): :class:`ClipSegmenter`.
-        test_cfg (:obj:`ConfigDict` or dict): ``clip_len``, frames of a clip,
-            at least 2, also in the training of a tracker; ``mode``, one of
-            ``modes`` (default: 'offline' with a tracker, else 'video', which
-            is near-online); ``feature_cache``, where the pixel embeddings of
-            a video wait until its queries are refined: 'device' (default),
-            'cpu', 'cpu_fp16' (half precision) or 'none', which computes them
-            a second time, clip by clip, so that the memory does not grow
-            with the video; and what the sub-class takes.
+        test_cfg (:obj:`ConfigDict` or dict): Settings of inference. Each
+            sub-class adds its own to these:
+
+            - ``clip_len`` (int): Frames per clip, at least 2. The training of
+              a tracker uses it, too.
+            - ``mode`` (str): 'near_online' - any model - results come clip by
+              clip; 'offline' - models with a tracker - results come after the
+              last clip. Defaults to 'offline' with a tracker, else to
+              'near_online'.
+            - ``feature_cache`` (str): Where the pixel embeddings of a video
+              wait in mode 'offline': 'device' (default), 'cpu', 'cpu_fp16'
+              (half precision) or 'none': they are computed a second time, so
+              that memory does not grow with the video.
         tracker (:obj:`ConfigDict` or dict, optional):
             :class:`CrossClipTracker`. Defaults to None.
-        criterion (:obj:`ConfigDict` or dict, optional): Losses of what the
-            tracker predicts, such as :class:`KMaXCriterion`. Defaults to
-            None, those of the segmenter.
-        clip_loss_weight (float): Weight of the losses of the segmenter on
-            its clips, where it is trained together with a tracker.
-            Defaults to 0.
+        criterion (:obj:`ConfigDict` or dict, optional): Losses of the
+            tracker's predictions, such as :class:`KMaXCriterion`. Defaults to
+            None: the losses of the segmenter.
+        clip_loss_weight (float): Weight of the segmenter's losses on its
+            clips if it is trained together with a tracker. Defaults to 0.
         init_cfg (:obj:`ConfigDict` or dict or list, optional): Initialization
             config. Defaults to None.
 
     Raises:
         ValueError: If ``clip_len`` is below 2, ``mode`` or ``feature_cache``
-            is unknown, or something asks for a tracker and there is none.
+            is unknown, or a setting needs a tracker and there is none.
+        TypeError: If ``test_cfg`` has an unknown key.
     """
 
-    modes = ('video', 'offline')
-    # Where the result of a frame is put in its DetDataSample.
+    # Field of a frame's DetDataSample that holds its result.
     result_field: str
+    # Keys of ``test_cfg`` and their default values; sub-classes add their own.
+    test_cfg_defaults: dict = dict(mode=None, feature_cache='device')
 
     def __init__(
         self,
@@ -87,46 +89,53 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
                 dict(criterion, num_classes=self.num_classes)
             )
         self.clip_loss_weight = clip_loss_weight
-        self._read_test_cfg(**test_cfg)
 
-    def _read_test_cfg(
-        self,
-        clip_len: int,
-        mode: str | None = None,
-        feature_cache: str = 'device',
-    ) -> None:
-        if clip_len < 2:
+        self.test_cfg = self._complete(test_cfg)
+        self.clip_len = self.test_cfg['clip_len']
+        self.mode = self.test_cfg['mode']
+        self.feature_cache = self.test_cfg['feature_cache']
+        if self.clip_len < 2:
             raise ValueError(
-                f'model.head.test_cfg.clip_len is {clip_len}, but a clip '
+                f'model.head.test_cfg.clip_len is {self.clip_len}, but a clip '
                 'needs at least 2 frames to be tracked through; set it to 2 '
                 'or more.'
             )
-        if mode is None:
-            mode = 'video' if self.tracker is None else 'offline'
-        caches = (*FeatureCache.MODES, 'none')
-        for key, value, known in (
-            ('mode', mode, self.modes),
-            ('feature_cache', feature_cache, caches),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f'model.head.test_cfg.{key} is {value!r}; choose '
-                    f'{", ".join(map(repr, known[:-1]))} or {known[-1]!r}.'
-                )
-        if mode == 'offline' and self.tracker is None:
+        check_choice('mode', self.mode, MODES)
+        check_choice(
+            'feature_cache', self.feature_cache, (*FeatureCache.MODES, 'none')
+        )
+        if self.mode == 'offline' and self.tracker is None:
             raise ValueError(
                 "model.head.test_cfg.mode is 'offline', but the model has no "
                 'cross-clip tracker: take an offline config (maxtron-offline_'
-                '*.py), or another mode.'
+                "*.py), or mode='near_online'."
             )
-        self.clip_len = clip_len
-        self.mode = mode
-        self.feature_cache = feature_cache
+
+    def _complete(self, test_cfg: ConfigType) -> dict:
+        """Add the defaults to ``test_cfg`` and translate old names."""
+        unknown = test_cfg.keys() - self.test_cfg_defaults - {'clip_len'}
+        if unknown:
+            raise TypeError(
+                f'model.head.test_cfg has unknown keys {sorted(unknown)}; the '
+                f'known ones are {sorted(self.test_cfg_defaults)}.'
+            )
+        cfg = {**self.test_cfg_defaults, **test_cfg}
+        is_panoptic = 'segment_decision' in self.test_cfg_defaults
+        cfg['mode'], decision = translate_mode(
+            cfg['mode'], test_cfg.get('segment_decision'), is_panoptic
+        )
+        if decision is not None:
+            cfg['segment_decision'] = decision
+        if 'clip_len' not in cfg:
+            raise TypeError('model.head.test_cfg.clip_len is missing.')
+        if cfg['mode'] is None:
+            cfg['mode'] = 'near_online' if self.tracker is None else 'offline'
+        return cfg
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, *args, **kwargs
     ) -> None:
-        """Let the heads of the tracker begin as those of the segmenter."""
+        """Initialise missing heads of the tracker from the segmenter's."""
         if self.tracker_heads is not None:
             source = f'{prefix}segmenter.{self.tracker_heads.copied_from}.'
             target = f'{prefix}tracker_heads.'
@@ -165,7 +174,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         Returns:
             Iterator[tuple[list, int]]: See :func:`iter_clips`.
         """
-        return iter_clips(frames, self.clip_len, repeat_last=True)
+        return iter_clips(frames, self.clip_len, pad_last_clip=True)
 
     def forward(self, x: tuple[Tensor], num_frames: int) -> ClipPrediction:
         """Segment a batch of clips.
@@ -217,7 +226,8 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         *aux, (cls_logits, mask_logits) = [
             self._predict_video(x, mask_feats) for x in self.tracker(queries)
         ]
-        # Of a video there is no query and no embedding but those of clips.
+        # Queries and embeddings exist per clip only, so the video-level
+        # prediction has none.
         pred = ClipPrediction(
             cls_logits, mask_logits, queries=None, embeds=None, aux=aux
         )
@@ -246,72 +256,47 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         return cls_logits, masks.transpose(1, 2).flatten(2, 3)
 
     def _classify_video(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Class logits (B, Q, C + 1) and mask embeddings (B, K, Q, E)."""
+        """Classify refined queries (B, K, Q, D), pooled over the clips.
+
+        Returns:
+            tuple[Tensor, Tensor]: Class logits (B, Q, C + 1) and mask
+            embeddings (B, K, Q, E).
+        """
         cls_feats, embeds = (
             x.unflatten(0, queries.shape[:2])
             for x in self.query_heads.project(queries.flatten(0, 1))
         )
         cls_logits = self.query_heads.classify(
-            self.tracker.weigh_clips(cls_feats)
+            self.tracker.pool_over_clips(cls_feats)
         )
         return cls_logits, embeds
 
     @property
     def query_heads(self) -> nn.Module:
-        """nn.Module: What makes classes and masks of refined queries."""
+        """nn.Module: Module that classifies and segments refined queries."""
         if self.tracker_heads is not None:
             return self.tracker_heads
         return self.segmenter
 
-    def refine(
-        self, clips: Clips
-    ) -> tuple[Tensor, Iterator[tuple[Tensor, Tensor, ClipShapes]]]:
+    def refine(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Track the queries of a video through all its clips.
 
         Args:
-            clips (Iterable[tuple[:obj:`ClipPrediction`, :obj:`ClipShapes`]]):
-                Clips of the video in order, consumed one at a time; a
-                :class:`ClipReader` if ``feature_cache`` is 'none'.
+            queries (Tensor): Aligned queries of K clips, shape (K, Q, D).
 
         Returns:
-            tuple[Tensor, Iterator]: Class logits (Q, C + 1) of the video, and
-            clip by clip the mask embeddings (Q, E), the pixel embeddings
-            (1, E, T, h, w) and the shapes; see :meth:`segment`.
-
-        Raises:
-            ValueError: If 'none' is asked for and the frames can be read
-                only once, or if queries are not finite.
+            tuple[Tensor, Tensor]: Class logits of the video (Q, C + 1) and
+            mask embeddings of each clip (K, Q, E).
         """
-        cache = None
-        if self.feature_cache != 'none':
-            cache = FeatureCache(self.feature_cache)
-        elif not getattr(clips, 'rereadable', False):
-            raise ValueError(
-                "feature_cache='none' reads the video twice, but these frames "
-                'can be read only once. Give a file, a folder or a list of '
-                "frames, or set feature_cache to 'cpu' or 'cpu_fp16'."
-            )
-        association, queries, shapes = QueryAssociation(), [], []
-        for clip, clip_shapes in clips:
-            # The masks of queries that are not refined are not wanted.
-            clip = association.update(
-                replace(clip, mask_logits=clip.mask_logits[:, :, :0])
-            )
-            check_finite(clip.queries, len(queries))
-            queries.append(clip.queries)
-            shapes.append(clip_shapes)
-            if cache is not None:
-                cache.append(clip.mask_feats)
-            del clip  # before the next one is made
-        queries = self.tracker(torch.stack(queries, 1))[-1]
-        cls_logits, embeds = self._classify_video(queries)
-        feats = zip(cache, shapes) if cache is not None else clips.mask_feats()
-        return cls_logits[0], _with_embeds(embeds[0], feats)
+        cls_logits, embeds = self._classify_video(
+            self.tracker(queries[None])[-1]
+        )
+        return cls_logits[0], embeds[0]
 
     def segment(
         self, embeds: Tensor, mask_feats: Tensor, shapes: ClipShapes
     ) -> Tensor:
-        """Masks of the new frames of a clip after :meth:`refine`.
+        """Segment the new frames of a clip after :meth:`refine`.
 
         Args:
             embeds (Tensor): Mask embeddings, shape (Q, E).
@@ -325,24 +310,28 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         return self.query_heads.segment(embeds[None], new)[0]
 
     @abstractmethod
+    def start_video(self, whole_video: bool = False) -> VideoState:
+        """Start a video.
+
+        Args:
+            whole_video (bool): Whether near-online results may use the whole
+                video, as in the evaluation, and come at its end. Otherwise
+                they come clip by clip. Defaults to False.
+
+        Returns:
+            :obj:`VideoState`: Takes the predictions of the clips in order.
+        """
+
     def predict(self, clips: Clips) -> list:
-        """Results of a whole video, one a frame."""
+        """Results of a whole video whose clips are segmented already.
 
-    @abstractmethod
-    def predict_stream(self, clips: Clips) -> Iterator[list]:
-        """Results clip by clip."""
+        Args:
+            clips (Iterable[tuple[:obj:`ClipPrediction`, :obj:`ClipShapes`]]):
+                Clips of the video in order.
 
-
-def _with_embeds(
-    embeds: Tensor, clips: Iterable[tuple[Tensor, ClipShapes]]
-) -> Iterator[tuple[Tensor, Tensor, ClipShapes]]:
-    """Put the mask embeddings (K, Q, E) before pixel embeddings and shapes."""
-    clips = iter(clips)
-    for k, embed in enumerate(embeds):
-        clip = next(clips, None)
-        if clip is None:
-            raise ValueError(
-                f'The video had {len(embeds)} clips when it was read first, '
-                f'and {k} when it was read again. Do not change it meanwhile.'
-            )
-        yield (embed, *clip)
+        Returns:
+            list: One result per frame.
+        """
+        video = self.start_video(whole_video=True)
+        results = [r for clip in clips for r in video.update(*clip)]
+        return results + [r for part in video.finish() for r in part]

@@ -1,64 +1,87 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from collections.abc import Iterable, Iterator
-from itertools import chain
 
 import torch
 from mmdet.registry import MODELS
+from mmdet.utils import ConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ...structures import ClipShapes
+from ...structures import ClipPrediction, ClipShapes
 from ..association import QueryAssociation, iter_clips
 from ..postprocess import (
-    binary_logits,
+    FrameMasks,
     encode_frame,
     frame_instances,
+    softmax_to_sigmoid_logits,
     top_pairs,
 )
-from .base_maxtron_head import BaseMaXTronHead, Clips
+from .base_maxtron_head import BaseMaXTronHead
+from .video_state import OfflineState, VideoState
 
 
 @MODELS.register_module()
 class MaXTronHead(BaseMaXTronHead):
-    """Clip predictions to tracks of a video.
+    """Head that turns clip predictions into instance tracks of a video.
 
-    Near-online, the class score of a track is the softmax of the mean of its
-    class logits over the clips, and its mask in a frame is that of the clip
-    the frame belongs to. Offline, both come from the refined queries. Of a
-    segmenter whose masks compete for the pixels, a pixel is of the mask that
-    has more than half of it.
+    A *head* of MMDetection may contain other heads. This one contains::
+
+        MaXTronHead                  clips -> tracks of a video
+        |- segmenter                 one clip -> ClipPrediction; MMDetection
+        |  |- pixel_decoder          calls it panoptic_head or track_head
+        |  |- transformer_decoder
+        |  `- losses and matcher
+        `- tracker, tracker_heads    refined queries (offline models only)
+
+    Near-online, the class score of a track is the softmax of its mean class
+    logits over the clips, and each mask is that of the clip that first shows
+    the frame. Offline, both come from the refined queries. If the segmenter's
+    ``mask_activation`` is 'softmax', a pixel belongs to the mask whose
+    probability exceeds 0.5.
 
     Args:
-        test_cfg (:obj:`ConfigDict` or dict): As for :class:`BaseMaXTronHead`,
-            and ``overlap``, frames shared by neighbouring clips in
-            near-online mode (default 0); ``max_per_video``, (query, class)
-            pairs kept for a video (default 100); ``max_per_frame``, instances
-            kept in a frame (default 30; the reference, whose comment says
-            10).
-        kwargs: As for :class:`BaseMaXTronHead`.
+        segmenter (:obj:`ConfigDict` or dict): :class:`ClipSegmenter`.
+        test_cfg (:obj:`ConfigDict` or dict): Keys of
+            :class:`BaseMaXTronHead`, and
+
+            - ``overlap`` (int): Frames shared by neighbouring clips in mode
+              'near_online'. Defaults to 0.
+            - ``max_per_video`` (int): (query, class) pairs kept for a video.
+              Defaults to 100.
+            - ``max_per_frame`` (int): Instances kept in a frame. Defaults to
+              30 as in the reference (whose comment says 10).
+        kwargs: See :class:`BaseMaXTronHead`.
+
+    Raises:
+        ValueError: If clips overlap although all must have one length.
     """
 
     result_field = 'pred_track_instances'
+    test_cfg_defaults = dict(
+        BaseMaXTronHead.test_cfg_defaults,
+        overlap=0,
+        max_per_video=100,
+        max_per_frame=30,
+    )
 
-    def _read_test_cfg(
-        self,
-        overlap: int = 0,
-        max_per_video: int = 100,
-        max_per_frame: int = 30,
-        **kwargs,
+    def __init__(
+        self, segmenter: ConfigType, test_cfg: ConfigType, **kwargs
     ) -> None:
-        super()._read_test_cfg(**kwargs)
-        # the last clip with its last frame, see split
-        self.fills_up = self.mode == 'offline' or self.segmenter.fixed_clip_len
-        if overlap and self.fills_up:
+        super().__init__(segmenter, test_cfg, **kwargs)
+        self.overlap = self.test_cfg['overlap']
+        self.max_per_video = self.test_cfg['max_per_video']
+        self.max_per_frame = self.test_cfg['max_per_frame']
+        if self.overlap and self.pad_last_clip:
             raise ValueError(
-                f'model.head.test_cfg.overlap is {overlap}, but clips of one '
-                'length, as this segmenter or the mode offline wants them, do '
-                'not overlap; set it to 0.'
+                f'model.head.test_cfg.overlap is {self.overlap}, but this '
+                'segmenter, or mode offline, needs clips of one length, which '
+                'do not overlap; set it to 0.'
             )
-        self.overlap = overlap
-        self.max_per_video = max_per_video
-        self.max_per_frame = max_per_frame
+
+    @property
+    def pad_last_clip(self) -> bool:
+        """bool: Whether the last clip is padded by its last frame."""
+        return self.mode == 'offline' or self.segmenter.pad_last_clip
 
     def split(
         self, frames: Iterable, num_frames: int | None = None
@@ -67,129 +90,182 @@ class MaXTronHead(BaseMaXTronHead):
 
         Args:
             frames (Iterable): The frames.
-            num_frames (int, optional): Their number where it is known.
+            num_frames (int, optional): Their number if it is known.
 
         Returns:
             Iterator[tuple[list, int]]: See :func:`iter_clips`.
         """
-        if self.fills_up:
+        if self.pad_last_clip:
             return super().split(frames, num_frames)
         return iter_clips(frames, self.clip_len, num_frames, self.overlap)
 
-    def predict(self, clips: Clips) -> list[InstanceData]:
-        """Instances of a whole video, as in the YouTube-VIS evaluation.
-
-        A query may carry several classes; each (query, class) pair is a track
-        of its own with the id ``query * num_classes + class + 1``.
-
-        Args:
-            clips (Iterable[tuple[:obj:`ClipPrediction`, :obj:`ClipShapes`]]):
-                Clips of the video in order; consumed one at a time.
+    def start_video(self, whole_video: bool = False) -> VideoState:
+        """Start a video, see :class:`BaseMaXTronHead`.
 
         Returns:
-            list[:obj:`InstanceData`]: Per frame ``instances_id``, ``labels``,
-            ``scores``, ``bboxes`` and ``masks`` (COCO RLE), best first.
+            :obj:`VideoState`: Gives :obj:`InstanceData` with the fields of
+            :func:`frame_instances`.
         """
         if self.mode == 'offline':
-            return list(chain.from_iterable(self._predict_offline(clips)))
-        association, frames = QueryAssociation(), []
-        for clip, shapes in clips:
-            clip = association.update(clip)
-            frames += self._encode_clip(
-                self._binary(clip.mask_logits[0]), shapes
+            return OfflineInstances(self)
+        return WholeVideoInstances(self) if whole_video else Instances(self)
+
+    def encode(
+        self, mask_logits: Tensor, shapes: ClipShapes
+    ) -> list[FrameMasks]:
+        """Encode the masks of the new frames of a clip.
+
+        Args:
+            mask_logits (Tensor): Mask logits of n queries whose sigmoid are
+                probabilities, shape (n, T, h, w).
+            shapes (:obj:`ClipShapes`): Sizes of the frames.
+
+        Returns:
+            list[:obj:`FrameMasks`]: One per new frame.
+        """
+        # A padded clip begins with its new frames, an overlapping one ends
+        # with them.
+        start = 0 if self.pad_last_clip else -shapes.num_new
+        masks = mask_logits[:, start:][:, : shapes.num_new]
+        return [
+            encode_frame(
+                frame,
+                shapes.input_shape,
+                shapes.img_shape,
+                shapes.ori_shape,
+                self.segmenter.align_corners,
             )
-            del clip  # before the next one is made
-        scores, queries, labels, ids = self._top_pairs(association.cls_logits)
+            for frame in masks.unbind(1)
+        ]
+
+    def to_sigmoid(self, mask_logits: Tensor) -> Tensor:
+        """Mask logits (Q, ...) whose sigmoid are the probabilities."""
+        if self.segmenter.mask_activation == 'softmax':
+            return softmax_to_sigmoid_logits(mask_logits)
+        return mask_logits
+
+
+class Instances(VideoState):
+    """Near-online instances, clip by clip.
+
+    Scores use the class logits of the clips so far. A query has one label,
+    the best at the time, and the id ``query + 1``.
+
+    Args:
+        head (:obj:`MaXTronHead`): The head.
+    """
+
+    def __init__(self, head: MaXTronHead) -> None:
+        self.head = head
+        self._association = QueryAssociation()
+
+    def update(
+        self, clip: ClipPrediction, shapes: ClipShapes
+    ) -> list[InstanceData]:
+        """Track the instances into the next clip, see :class:`VideoState`."""
+        clip = self._association.update(clip)
+        probs = self._association.cls_logits.softmax(-1)[:, :-1]  # (Q, C)
+        scores, labels = probs.max(-1)
+        number = min(self.head.max_per_frame, len(scores))
+        scores, queries = scores.topk(number)
+        masks = self.head.to_sigmoid(clip.mask_logits[0])[queries]
+        frames = self.head.encode(masks, shapes)
+        scores, labels = scores.cpu(), labels[queries].cpu()
+        rows, ids = torch.arange(number), queries.cpu() + 1
         return [
             InstanceData(
-                **frame_instances(
-                    frame, scores, queries, labels, ids, self.max_per_frame
-                )
+                **frame_instances(frame, scores, rows, labels, ids, number)
             )
             for frame in frames
         ]
 
-    def _top_pairs(self, cls_logits: Tensor) -> tuple[Tensor, ...]:
-        """Scores, queries, labels and ids of the best pairs of a video."""
-        scores, queries, labels = (
-            x.cpu() for x in top_pairs(cls_logits, self.max_per_video)
-        )
-        return scores, queries, labels, queries * self.num_classes + labels + 1
 
-    def _predict_offline(self, clips: Clips) -> Iterator[list[InstanceData]]:
-        """Instances of a video, clip by clip after all clips were seen."""
-        cls_logits, clips = self.refine(clips)
-        scores, queries, labels, ids = self._top_pairs(cls_logits)
-        queries, rows = queries.unique(return_inverse=True)
-        for embeds, mask_feats, shapes in clips:
-            if self.segmenter.masks_compete:
-                masks = self._binary(self.segment(embeds, mask_feats, shapes))
-                masks = masks[queries]
-            else:
-                masks = self.segment(embeds[queries], mask_feats, shapes)
-            yield [
-                InstanceData(
-                    **frame_instances(
-                        frame, scores, rows, labels, ids, self.max_per_frame
-                    )
-                )
-                for frame in self._encode_clip(masks, shapes)
-            ]
+class WholeVideoInstances(VideoState):
+    """Near-online instances with scores of the whole video.
 
-    def predict_stream(self, clips: Clips) -> Iterator[list[InstanceData]]:
-        """Instances clip by clip, before the rest of the video is seen.
+    This is the rule of the YouTube-VIS evaluation. A query may carry several
+    classes; each (query, class) pair is a track of its own with the id
+    ``query * num_classes + class + 1``.
 
-        Near-online, scores use the class logits of the clips so far; a query
-        has one label, the best at the time, and the id ``query + 1``. Offline,
-        the results are those of :meth:`predict`, and come after all clips
-        were seen once.
+    Args:
+        head (:obj:`MaXTronHead`): The head.
+    """
 
-        Args:
-            clips (Iterable[tuple[:obj:`ClipPrediction`, :obj:`ClipShapes`]]):
-                Clips of the video in order; consumed one at a time.
+    def __init__(self, head: MaXTronHead) -> None:
+        self.head = head
+        self._association = QueryAssociation()
+        self._frames: list[FrameMasks] = []
 
-        Yields:
-            list[:obj:`InstanceData`]: Instances of the new frames of a clip,
-            with the fields of :meth:`predict`.
-        """
-        if self.mode == 'offline':
-            yield from self._predict_offline(clips)
-            return
-        association = QueryAssociation()
-        for clip, shapes in clips:
-            clip = association.update(clip)
-            scores, labels = association.cls_logits.softmax(-1)[:, :-1].max(-1)
-            scores, queries = scores.topk(min(self.max_per_frame, len(scores)))
-            masks = self._binary(clip.mask_logits[0])[queries]
-            frames = self._encode_clip(masks, shapes)
-            del clip  # before the next one is made
-            labels, queries = labels[queries].cpu(), queries.cpu()
-            rows = torch.arange(len(queries))
-            yield [
-                InstanceData(
-                    **frame_instances(
-                        frame,
-                        scores.cpu(),
-                        rows,
-                        labels,
-                        queries + 1,
-                        len(rows),
-                    )
-                )
-                for frame in frames
-            ]
+    def update(
+        self, clip: ClipPrediction, shapes: ClipShapes
+    ) -> list[InstanceData]:
+        """Encode the masks of the next clip, see :class:`VideoState`."""
+        clip = self._association.update(clip)
+        masks = self.head.to_sigmoid(clip.mask_logits[0])
+        self._frames += self.head.encode(masks, shapes)
+        return []
 
-    def _binary(self, mask_logits: Tensor) -> Tensor:
-        """Mask logits (Q, ...) whose sigmoid are probabilities."""
-        if self.segmenter.masks_compete:
-            return binary_logits(mask_logits)
-        return mask_logits
-
-    def _encode_clip(self, mask_logits: Tensor, shapes: ClipShapes) -> list:
-        """Encode the new frames of mask logits with shape (Q, T, h, w)."""
-        start = 0 if self.fills_up else -shapes.num_new
-        masks = mask_logits[:, start:][:, : shapes.num_new]
-        return [
-            encode_frame(frame, *shapes[:3], self.segmenter.align_corners)
-            for frame in masks.unbind(1)
+    def finish(self) -> Iterator[list[InstanceData]]:
+        """Select the tracks of the video, see :class:`VideoState`."""
+        pairs = _top_pairs(self.head, self._association.cls_logits)
+        number = self.head.max_per_frame
+        yield [
+            InstanceData(**frame_instances(frame, *pairs, number))
+            for frame in self._frames
         ]
+
+
+class OfflineInstances(OfflineState):
+    """Instances of refined queries; ids as for :class:`WholeVideoInstances`.
+
+    Args:
+        head (:obj:`MaXTronHead`): The head.
+    """
+
+    def __init__(self, head: MaXTronHead) -> None:
+        super().__init__(head.refine, head.feature_cache)
+        self.head = head
+
+    def refine(self) -> Tensor:
+        """Refine the queries and select the tracks of the video."""
+        cls_logits = super().refine()
+        scores, queries, labels, ids = _top_pairs(self.head, cls_logits)
+        # Masks are made of the selected queries only, one row each.
+        self._queries_kept, rows = queries.unique(return_inverse=True)
+        self._pairs = (scores, rows, labels, ids)
+        return cls_logits
+
+    def segment(
+        self, mask_feats: Tensor, shapes: ClipShapes
+    ) -> list[InstanceData]:
+        """Make the masks of the next clip, see :class:`OfflineState`."""
+        head, embeds, kept = self.head, self.next_embeds(), self._queries_kept
+        if head.segmenter.mask_activation == 'softmax':
+            masks = head.segment(embeds, mask_feats, shapes)
+            masks = head.to_sigmoid(masks)[kept]  # (n, num_new, h, w)
+        else:
+            masks = head.segment(embeds[kept], mask_feats, shapes)
+        return [
+            InstanceData(
+                **frame_instances(frame, *self._pairs, head.max_per_frame)
+            )
+            for frame in head.encode(masks, shapes)
+        ]
+
+
+def _top_pairs(
+    head: MaXTronHead, cls_logits: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Scores, queries, labels and ids of the best pairs of a video.
+
+    Args:
+        head (:obj:`MaXTronHead`): The head.
+        cls_logits (Tensor): Class logits, shape (Q, C + 1).
+
+    Returns:
+        tuple[Tensor, Tensor, Tensor, Tensor]: Each of shape (n, ), on the CPU.
+    """
+    scores, queries, labels = (
+        x.cpu() for x in top_pairs(cls_logits, head.max_per_video)
+    )
+    return scores, queries, labels, queries * head.num_classes + labels + 1

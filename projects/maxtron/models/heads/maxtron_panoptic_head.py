@@ -1,141 +1,223 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator
 
 from mmdet.registry import MODELS
+from mmdet.utils import ConfigType
+from torch import Tensor
 
-from ...structures import PanopticMap, thing_id
+from ...structures import ClipPrediction, ClipShapes, PanopticMap, thing_id
 from ..association import QueryAssociation, SegmentLinker
-from ..postprocess import PanopticMerger, SingleMaskMerger
-from .base_maxtron_head import BaseMaXTronHead, Clips
+from ..postprocess import PanopticMerger, SigmoidPanopticMerger
+from .base_maxtron_head import BaseMaXTronHead
+from .modes import SEGMENT_DECISIONS, check_choice
+from .video_state import OfflineState, VideoState
 
 
 @MODELS.register_module()
 class MaXTronPanopticHead(BaseMaXTronHead):
-    """Clip predictions to the panoptic segmentation of a video.
+    """Head that turns clip predictions into the panoptic maps of a video.
 
-    In mode 'video' the queries of the clips are linked by Hungarian matching
-    of their embeddings, each clip with the one before, class logits are
-    averaged over the clips and all queries are merged to segments once, over
-    the whole video. In mode 'offline' a cross-clip tracker refines the linked
-    queries before. In mode 'clip' each clip is merged by itself and its
-    things are linked, class by class, to those seen before: results come
-    while the video is running. No mode keeps more of the masks of a clip than
-    a compressed map a frame, some kilobytes, or, of a segmenter whose masks do
-    not compete for the pixels, their run-length encodings.
+    :class:`MaXTronHead` shows what the head contains. There are three ways to
+    decide on the segments:
+
+    - near_online, per_video - any model - results come at the end: Hungarian
+      matching of the embeddings links the queries of neighbouring clips. Class
+      logits are averaged over the clips. All queries are merged once.
+    - near_online, per_clip - any model - results come clip by clip: each clip
+      is merged by itself. Its things are linked, class by class, to those
+      seen before.
+    - offline - models with a tracker - results come at the end: as per_video,
+      with queries that the cross-clip tracker has refined.
+
+    Each frame is kept as a compressed map of some kilobytes.
 
     Args:
-        test_cfg (:obj:`ConfigDict` or dict): As for :class:`BaseMaXTronHead`,
-            with ``clip_len`` 2 by default, and ``thing_labels``, the labels
-            that are things; ``pixel_thr``, ``thing_thr``, ``stuff_thr``,
-            ``overlap_thr``: see :class:`PanopticMerger` (defaults 0.3, 0.2,
-            0.3, 0.8); ``link_cost`` the largest cost (1 - cosine) / 2 that
-            links two things in mode 'clip' (default 0.5).
-        kwargs: As for :class:`BaseMaXTronHead`.
+        segmenter (:obj:`ConfigDict` or dict): :class:`ClipSegmenter`.
+        test_cfg (:obj:`ConfigDict` or dict): Keys of
+            :class:`BaseMaXTronHead`, and
+
+            - ``clip_len`` (int): Defaults to 2.
+            - ``segment_decision`` (str): 'per_video' or 'per_clip' in mode
+              'near_online', see above. Defaults to 'per_video'.
+            - ``thing_labels`` (Sequence[int]): Labels that are things.
+            - ``pixel_thr``, ``thing_thr``, ``stuff_thr``, ``overlap_thr``
+              (float): Thresholds of :class:`PanopticMerger`. They default to
+              0.3, 0.2, 0.3 and 0.8.
+            - ``link_cost`` (float): Things of two clips are linked below this
+              cost (1 - cosine) / 2 if the decision is 'per_clip'. Defaults to
+              0.5.
+        kwargs: See :class:`BaseMaXTronHead`.
 
     Raises:
-        ValueError: If there is a label that the segmenter does not have.
+        ValueError: If a label is unknown to the segmenter.
     """
 
-    modes = ('video', 'clip', 'offline')
     result_field = 'pred_panoptic_map'
+    test_cfg_defaults = dict(
+        BaseMaXTronHead.test_cfg_defaults,
+        clip_len=2,
+        segment_decision='per_video',
+        thing_labels=None,
+        pixel_thr=0.3,
+        thing_thr=0.2,
+        stuff_thr=0.3,
+        overlap_thr=0.8,
+        link_cost=0.5,
+    )
 
-    def _read_test_cfg(
-        self,
-        thing_labels: Sequence[int],
-        clip_len: int = 2,
-        pixel_thr: float = 0.3,
-        thing_thr: float = 0.2,
-        stuff_thr: float = 0.3,
-        overlap_thr: float = 0.8,
-        link_cost: float = 0.5,
-        **kwargs,
+    def __init__(
+        self, segmenter: ConfigType, test_cfg: ConfigType, **kwargs
     ) -> None:
-        super()._read_test_cfg(clip_len=clip_len, **kwargs)
-        if not all(0 <= label < self.num_classes for label in thing_labels):
+        super().__init__(segmenter, test_cfg, **kwargs)
+        cfg = self.test_cfg
+        check_choice(
+            'segment_decision', cfg['segment_decision'], SEGMENT_DECISIONS
+        )
+        if cfg['thing_labels'] is None:
+            raise TypeError(
+                'model.head.test_cfg.thing_labels is missing: list the labels '
+                'that are things.'
+            )
+        if not all(
+            0 <= label < self.num_classes for label in cfg['thing_labels']
+        ):
             raise ValueError(
                 'model.head.test_cfg.thing_labels has labels outside of 0 to '
                 f'{self.num_classes - 1}, the classes of the segmenter.'
             )
+        self.segment_decision = cfg['segment_decision']
         self.merge_cfg = dict(
-            thing_labels=tuple(thing_labels),
+            thing_labels=tuple(cfg['thing_labels']),
             num_classes=self.num_classes,
-            pixel_thr=pixel_thr,
-            thing_thr=thing_thr,
-            stuff_thr=stuff_thr,
-            overlap_thr=overlap_thr,
+            pixel_thr=cfg['pixel_thr'],
+            thing_thr=cfg['thing_thr'],
+            stuff_thr=cfg['stuff_thr'],
+            overlap_thr=cfg['overlap_thr'],
             align_corners=self.segmenter.align_corners,
         )
-        self.link_cost = link_cost
+        self.link_cost = cfg['link_cost']
 
     def make_merger(self) -> PanopticMerger:
-        """Make what merges the masks of a video, or of a clip."""
-        merger = (
-            PanopticMerger
-            if self.segmenter.masks_compete
-            else SingleMaskMerger
-        )
-        return merger(**self.merge_cfg)
+        """Make a merger for the masks of a video, or of a clip."""
+        if self.segmenter.mask_activation == 'softmax':
+            return PanopticMerger(**self.merge_cfg)
+        return SigmoidPanopticMerger(**self.merge_cfg)
 
-    def predict(self, clips: Clips) -> list[PanopticMap]:
-        """Segment a whole video.
+    def start_video(self, whole_video: bool = False) -> VideoState:
+        """Start a video, see :class:`BaseMaXTronHead`.
 
         Args:
-            clips (Iterable[tuple[:obj:`ClipPrediction`, :obj:`ClipShapes`]]):
-                Clips of the video in order; consumed one at a time.
+            whole_video (bool): Whether results come at the end of the video
+                if ``segment_decision`` is 'per_video'. Otherwise clips are
+                decided on one by one. Defaults to False.
 
         Returns:
-            list[:obj:`PanopticMap`]: One per frame.
-        """
-        if self.mode == 'clip':
-            return list(chain.from_iterable(self.predict_stream(clips)))
-        merger = self.make_merger()
-        if self.mode == 'offline':
-            cls_logits, clips = self.refine(clips)
-            for embeds, mask_feats, shapes in clips:
-                masks = self.segment(embeds, mask_feats, shapes)
-                merger.update(masks, *shapes[:3])
-            return merger.merge(cls_logits).maps
-        association, num_frames = QueryAssociation(), 0
-        for clip, shapes in clips:
-            clip = association.update(clip)
-            # As in the reference, repeated frames count in the decision.
-            merger.update(clip.mask_logits[0], *shapes[:3])
-            num_frames += shapes.num_new
-            del clip  # before the next one is made
-        maps, _ = merger.merge(association.cls_logits)
-        return maps[:num_frames]
-
-    def predict_stream(self, clips: Clips) -> Iterator[list[PanopticMap]]:
-        """Segment clip by clip, before the rest of the video is seen.
-
-        In mode 'offline' the whole video is one clip.
-
-        Args:
-            clips (Iterable[tuple[:obj:`ClipPrediction`, :obj:`ClipShapes`]]):
-                Clips of the video in order; consumed one at a time.
-
-        Yields:
-            list[:obj:`PanopticMap`]: The new frames of a clip. A thing keeps
-            its id as long as it is found again in every clip.
+            :obj:`VideoState`: Gives one :obj:`PanopticMap` per frame.
         """
         if self.mode == 'offline':
-            yield self.predict(clips)
-            return
-        linker = SegmentLinker(self.link_cost)
-        for clip, shapes in clips:
-            merger = self.make_merger()
-            merger.update(clip.mask_logits[0], *shapes[:3])
-            maps, segments = merger.merge(clip.cls_logits[0])
-            things = [s for s in segments if s.isthing]
-            embeds = clip.embeds[0, [s.query for s in things]]
-            del clip  # before the next one is made
-            indices = linker.update([s.label for s in things], embeds)
-            ids = {
-                s.id: thing_id(s.label, index)
-                for s, index in zip(things, indices)
-            }
-            yield [
-                panoptic_map.relabel(ids)
-                for panoptic_map in maps[: shapes.num_new]
-            ]
+            return OfflineSegments(self)
+        if whole_video and self.segment_decision == 'per_video':
+            return VideoSegments(self)
+        return ClipSegments(self)
+
+
+class VideoSegments(VideoState):
+    """Near-online segments, decided on once per video.
+
+    Args:
+        head (:obj:`MaXTronPanopticHead`): The head.
+    """
+
+    def __init__(self, head: MaXTronPanopticHead) -> None:
+        self._association = QueryAssociation()
+        self._merger = head.make_merger()
+        self._num_frames = 0
+
+    def update(
+        self, clip: ClipPrediction, shapes: ClipShapes
+    ) -> list[PanopticMap]:
+        """Add the masks of the next clip, see :class:`VideoState`."""
+        clip = self._association.update(clip)
+        # As in the reference, repeated frames count in the decision.
+        _add_masks(self._merger, clip.mask_logits[0], shapes)
+        self._num_frames += shapes.num_new
+        return []
+
+    def finish(self) -> Iterator[list[PanopticMap]]:
+        """Decide on the segments of the video, see :class:`VideoState`."""
+        maps, _ = self._merger.merge(self._association.cls_logits)
+        yield maps[: self._num_frames]
+
+
+class ClipSegments(VideoState):
+    """Near-online segments, decided on clip by clip.
+
+    A thing keeps its id as long as it is found again in every clip.
+
+    Args:
+        head (:obj:`MaXTronPanopticHead`): The head.
+    """
+
+    def __init__(self, head: MaXTronPanopticHead) -> None:
+        self.head = head
+        self._linker = SegmentLinker(head.link_cost)
+
+    def update(
+        self, clip: ClipPrediction, shapes: ClipShapes
+    ) -> list[PanopticMap]:
+        """Segment the next clip and link its things, see the base class."""
+        merger = self.head.make_merger()
+        _add_masks(merger, clip.mask_logits[0], shapes)
+        maps, segments = merger.merge(clip.cls_logits[0])
+        things = [s for s in segments if s.isthing]
+        indices = self._linker.update(
+            [s.label for s in things],
+            clip.embeds[0, [s.query for s in things]],  # (n, E)
+        )
+        ids = {
+            s.id: thing_id(s.label, index) for s, index in zip(things, indices)
+        }
+        return [
+            panoptic_map.relabel(ids)
+            for panoptic_map in maps[: shapes.num_new]
+        ]
+
+
+class OfflineSegments(OfflineState):
+    """Segments of refined queries, decided on once per video.
+
+    Args:
+        head (:obj:`MaXTronPanopticHead`): The head.
+    """
+
+    def __init__(self, head: MaXTronPanopticHead) -> None:
+        super().__init__(head.refine, head.feature_cache)
+        self.head = head
+        self._merger = head.make_merger()
+
+    def refine(self) -> Tensor:
+        """Refine the queries, see :class:`OfflineState`."""
+        self._cls_logits = super().refine()
+        return self._cls_logits
+
+    def segment(
+        self, mask_feats: Tensor, shapes: ClipShapes
+    ) -> list[PanopticMap]:
+        """Add the masks of the next clip, see :class:`OfflineState`."""
+        masks = self.head.segment(self.next_embeds(), mask_feats, shapes)
+        _add_masks(self._merger, masks, shapes)
+        return []
+
+    def finish(self) -> Iterator[list[PanopticMap]]:
+        """Decide on the segments of the video, see :class:`OfflineState`."""
+        yield from super().finish()
+        yield self._merger.merge(self._cls_logits).maps
+
+
+def _add_masks(
+    merger: PanopticMerger, mask_logits: Tensor, shapes: ClipShapes
+) -> None:
+    """Add mask logits (Q, T, h, w) of a clip to a merger."""
+    merger.update(
+        mask_logits, shapes.input_shape, shapes.img_shape, shapes.ori_shape
+    )

@@ -3,22 +3,22 @@
 
 from .instance_topk import (
     FrameMasks,
-    binary_logits,
     encode_frame,
     frame_instances,
     resize_mask_logits,
+    softmax_to_sigmoid_logits,
     top_pairs,
 )
 from .panoptic_merge import PanopticMerger, PanopticResult, PanopticSegment
-from .single_mask_merge import SingleMaskMerger
+from .sigmoid_merge import SigmoidPanopticMerger
 
 __all__ = [
     'FrameMasks',
     'PanopticMerger',
     'PanopticResult',
     'PanopticSegment',
-    'SingleMaskMerger',
-    'binary_logits',
+    'SigmoidPanopticMerger',
+    'softmax_to_sigmoid_logits',
     'encode_frame',
     'frame_instances',
     'resize_mask_logits',

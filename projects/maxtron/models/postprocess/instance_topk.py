@@ -49,7 +49,7 @@ def top_pairs(
     return scores, index // num_classes, index % num_classes
 
 
-def binary_logits(logits: Tensor) -> Tensor:
+def softmax_to_sigmoid_logits(logits: Tensor) -> Tensor:
     """Mask logits that compete for the pixels as logits of single masks.
 
     Args:

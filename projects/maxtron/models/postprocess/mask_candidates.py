@@ -110,11 +110,11 @@ def resize_spans(
 class CandidateFinder:
     """Finds the candidate queries of a frame.
 
-    A tile of the output depends on a small window of the logits, which bounds
-    every query from both sides, for resized values lie between the resized
-    ones. So queries that cannot change the softmax of the tile by a rounding
-    error are left out, and only those that can reach the threshold are
-    compared with it.
+    Bilinear interpolation never leaves the range of its inputs, so the min and
+    max of a query's logits in a tile's input window bound its values in the
+    tile. Queries that cannot change the softmax of the tile by a rounding
+    error are left out. Only queries that can reach the threshold are compared
+    with it.
 
     Args:
         num_queries (int): Number of queries N.
@@ -173,11 +173,7 @@ class CandidateFinder:
         Raises:
             ValueError: If a logit is not finite.
         """
-        if not logits.sum().isfinite():  # one such logit is enough
-            raise ValueError(
-                'The mask logits hold nan or inf: the model has '
-                'diverged or its weights do not fit.'
-            )
+        check_mask_logits(logits)
         # The softmax does not see a shift, and resizing keeps it one. After
         # this one no value is positive, here and after resizing.
         logits = logits - logits.amax(0)
@@ -257,6 +253,22 @@ class CandidateFinder:
         ) + (row.start * self.ori_shape[1] + column.start)
         return Candidates(
             *(part.cpu().numpy() for part in (pixel, queries[query], probs))
+        )
+
+
+def check_mask_logits(logits: Tensor) -> None:
+    """Refuse mask logits that are not finite.
+
+    Args:
+        logits (Tensor): Mask logits of any shape.
+
+    Raises:
+        ValueError: If a logit is NaN or infinite.
+    """
+    if not logits.sum(dtype=torch.float32).isfinite():
+        raise ValueError(
+            'The mask logits hold nan or inf: the model has '
+            'diverged or its weights do not fit.'
         )
 
 

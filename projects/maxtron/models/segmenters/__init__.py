@@ -17,8 +17,11 @@ from .kmax import (
     TubeDiceLoss,
     VideoKMaXHead,
 )
-from .tube_link import TubeLinkHead, tube_masks
-from .tube_targets import TubeTargets, semantic_targets, tube_targets
+from .targets import TubeTargets, index_targets, mask_targets, semantic_targets
+from .tube_link import TubeLinkHead
+
+# Name in version 0.1, which segmenters of users import.
+tube_masks = mask_targets
 
 __all__ = [
     'AuxiliarySemanticLoss',
@@ -37,7 +40,8 @@ __all__ = [
     'TubeLinkHead',
     'TubeTargets',
     'VideoKMaXHead',
+    'index_targets',
+    'mask_targets',
     'semantic_targets',
     'tube_masks',
-    'tube_targets',
 ]

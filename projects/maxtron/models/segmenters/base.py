@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What a clip segmenter offers to everything after it."""
+"""Interface of clip segmenters."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
@@ -12,34 +12,45 @@ from ...structures import ClipPrediction
 
 
 class ClipSegmenter(metaclass=ABCMeta):
-    """Base of clip segmenters.
+    """Base class of clip segmenters.
 
-    :meth:`forward` and :meth:`loss_by_pred` are all that near-online tracking
-    asks for. A cross-clip tracker also asks how its refined queries become
-    classes and masks: :meth:`project`, :meth:`classify`, :meth:`segment`.
+    Near-online tracking needs :meth:`forward` and :meth:`loss_by_pred`. A
+    cross-clip tracker also needs :meth:`project`, :meth:`classify` and
+    :meth:`segment`, which make classes and masks of its refined queries.
 
     Attributes:
         num_classes (int): Number of classes without "no object".
         shared_with_tracker (tuple[str]): Sub-modules that a cross-clip
-            tracker uses, too, and that are trained with it where the rest of
+            tracker uses, too. They are trained with it although the rest of
             the segmenter is frozen.
-        fixed_clip_len (bool): Whether all clips of a video must be as long as
-            in training, the last one filled up with its last frame. Defaults
-            to False.
-        masks_compete (bool): Whether the probabilities of a pixel are a
-            softmax of its mask logits over the queries. Otherwise each is the
-            sigmoid of one logit. Defaults to False.
+        pad_last_clip (bool): Whether all clips of a video must be as long as
+            in training. The last clip is then padded by its last frame. (Old
+            name: ``fixed_clip_len``.) Defaults to False.
+        mask_activation (str): 'softmax': the probabilities of a pixel are a
+            softmax of its mask logits over the queries. 'sigmoid': each is
+            the sigmoid of its own logit. (Old name: ``masks_compete``, True
+            or False.) Defaults to 'sigmoid'.
         align_corners (bool): Whether masks are resized with aligned corners,
-            as :func:`torch.nn.functional.interpolate` has it. Defaults to
-            False.
+            see :func:`torch.nn.functional.interpolate`. Defaults to False.
     """
 
     __call__: Callable[..., ClipPrediction]  # of nn.Module
     num_classes: int
     shared_with_tracker: tuple[str, ...] = ()
-    fixed_clip_len = False
-    masks_compete = False
+    pad_last_clip = False
+    mask_activation = 'sigmoid'
     align_corners = False
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        """Accept the names that attributes had in version 0.1."""
+        super().__init_subclass__(**kwargs)
+        old = vars(cls)
+        if 'fixed_clip_len' in old:
+            cls.pad_last_clip = old['fixed_clip_len']
+        if 'masks_compete' in old:
+            cls.mask_activation = (
+                'softmax' if old['masks_compete'] else 'sigmoid'
+            )
 
     @abstractmethod
     def forward(self, x: Sequence[Tensor], num_frames: int) -> ClipPrediction:
@@ -68,8 +79,8 @@ class ClipSegmenter(metaclass=ABCMeta):
                 cross-clip tracker.
             data_samples (list[:obj:`TrackDataSample`]): One per clip or
                 video.
-            x (Sequence[Tensor], optional): What the prediction was made of,
-                as for :meth:`forward`.
+            x (Sequence[Tensor], optional): Features that the prediction was
+                computed from, as for :meth:`forward`. None for videos.
 
         Returns:
             dict[str, Tensor]: Losses.
@@ -92,7 +103,7 @@ class ClipSegmenter(metaclass=ABCMeta):
         )
 
     def mask_features(self, x: Sequence[Tensor], num_frames: int) -> Tensor:
-        """Pixel embeddings alone, at test time.
+        """Compute the pixel embeddings alone, at test time.
 
         Args:
             x (Sequence[Tensor]): Features, as for :meth:`forward`.
@@ -104,18 +115,19 @@ class ClipSegmenter(metaclass=ABCMeta):
         return self(x, num_frames).mask_feats
 
     def build_tracker_heads(self) -> nn.Module | None:
-        """Heads for the queries of a cross-clip tracker alone.
+        """Build separate heads for the queries of a cross-clip tracker.
 
         Returns:
-            nn.Module, optional: With :meth:`project`, :meth:`classify` and
-            :meth:`segment`, and ``copied_from``, the sub-module of the
-            segmenter whose weights of the same names they begin with. None:
-            the tracker shares those of the segmenter.
+            nn.Module, optional: Module with :meth:`project`,
+            :meth:`classify` and :meth:`segment`, and with the attribute
+            ``copied_from``: the sub-module of the segmenter whose weights of
+            the same names initialise it. None: the tracker shares the heads
+            of the segmenter.
         """
         return None
 
     def project(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries to what is classified and what makes the masks.
+        """Project queries to class features and mask embeddings.
 
         Args:
             queries (Tensor): Shape (B, Q, D).
@@ -130,11 +142,11 @@ class ClipSegmenter(metaclass=ABCMeta):
         )
 
     def classify(self, cls_feats: Tensor) -> Tensor:
-        """Class logits (B, Q, C + 1) of class features (B, Q, F)."""
+        """Classify features (B, Q, F) to class logits (B, Q, C + 1)."""
         raise NotImplementedError
 
     def segment(self, embeds: Tensor, mask_feats: Tensor) -> Tensor:
-        """Masks of embeddings, by default their products with the pixels.
+        """Make masks: by default products of mask and pixel embeddings.
 
         Args:
             embeds (Tensor): Mask embeddings, shape (B, Q, E).

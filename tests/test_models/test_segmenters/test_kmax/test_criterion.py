@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.models import ClipPrediction
-from projects.maxtron.models.segmenters import tube_targets
+from projects.maxtron.models.segmenters import index_targets
 from projects.maxtron.models.segmenters.kmax import (
     GumbelPixelSampler,
     assign_tubes,
@@ -168,7 +168,7 @@ def golden(request):
 
 def test_targets_equal_reference(golden):
     arrays, batch = golden.arrays, range(golden.settings['batch'])
-    tubes = tube_targets(
+    tubes = index_targets(
         golden.clips,
         golden.settings['num_classes'],
         golden.pred.mask_logits.shape[2:],

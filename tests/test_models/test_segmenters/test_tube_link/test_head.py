@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from projects.maxtron.models.segmenters.tube_link import tube_masks
+from projects.maxtron.models.segmenters import mask_targets
 
 import pytest
 import torch
@@ -86,7 +86,7 @@ def test_losses_equal_reference(mode, monkeypatch):
         point_loss=mode == 'points',
         train_cfg=dict(num_points=case.settings['num_points']),
     )
-    tubes = tube_masks(golden_clips(case), head.num_classes)
+    tubes = mask_targets(golden_clips(case), head.num_classes)
     for v, tube in enumerate(tubes):
         golden = case.outputs[f'tube_masks_{v}'].flatten(1, 2)
         assert tube.labels.equal(case.outputs[f'tube_labels_{v}'])
@@ -134,7 +134,7 @@ def test_assignment_equals_reference(monkeypatch):
         case,
         train_cfg=dict(num_points=case.settings['num_points']),
     )
-    tubes = tube_masks(golden_clips(case), head.num_classes)
+    tubes = mask_targets(golden_clips(case), head.num_classes)
     for v in range(2):
         monkeypatch.setattr(
             torch,
@@ -261,7 +261,7 @@ def test_instance_with_two_labels_is_an_error():
     _, sample = random_clip(0)
     sample[1].gt_instances.labels += 1
     with pytest.raises(ValueError, match='different labels in the frames'):
-        tube_masks([sample], head.num_classes)
+        mask_targets([sample], head.num_classes)
 
 
 def test_unknown_config_key_is_an_error():

@@ -8,7 +8,7 @@ from mmdet.structures import TrackSampleList
 from torch import Tensor, nn
 
 from ....structures import ClipPrediction
-from ..tube_targets import semantic_targets, tube_targets
+from ..targets import index_targets, semantic_targets
 from .query_targets import QueryTargets, assign_tubes
 from .resampling import take_pixels
 from .tube_softmax import tube_softmax
@@ -84,7 +84,7 @@ class KMaXCriterion(nn.Module):
             semantic_logits (Tensor, optional): Logits of the semantic branch,
                 shape (B, C + 1, T, h, w).
             data_samples (list[:obj:`TrackDataSample`]): Ground truth, see
-                :func:`tube_targets` and :func:`semantic_targets`.
+                :func:`index_targets` and :func:`semantic_targets`.
 
         Returns:
             dict[str, Tensor]: Weighted ``loss_cls``, ``loss_mask``,
@@ -98,7 +98,7 @@ class KMaXCriterion(nn.Module):
         """
         size = tuple(pred.mask_logits.shape[2:])
         with torch.autocast(pred.mask_logits.device.type, enabled=False):
-            tubes = tube_targets(data_samples, self.num_classes, size)
+            tubes = index_targets(data_samples, self.num_classes, size)
             output = (pred.cls_logits, pred.mask_logits, pred.mask_feats)
             targets = assign_tubes(self.matcher, *output[:2], tubes)
             losses = self._output_losses(*output, targets)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ...utils import EPS, at_least_float32
-from ..tube_targets import TubeTargets
+from ..targets import TubeTargets
 from .tube_softmax import tube_overlaps
 
 

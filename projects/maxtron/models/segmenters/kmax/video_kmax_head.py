@@ -37,8 +37,8 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
             :class:`BaseModule`.
     """
 
-    fixed_clip_len = True
-    masks_compete = True
+    pad_last_clip = True
+    mask_activation = 'softmax'
     align_corners = True
 
     def __init__(

@@ -2,6 +2,5 @@
 """Tube-Link: Mask2Former on clips."""
 
 from .head import TubeLinkHead
-from .tube_masks import tube_masks
 
-__all__ = ['TubeLinkHead', 'tube_masks']
+__all__ = ['TubeLinkHead']

@@ -3,20 +3,17 @@ from inspect import signature
 
 import torch
 import torch.nn.functional as F
-from mmcv.ops import point_sample
 from mmdet.models.tracking_heads import Mask2FormerTrackHead
-from mmdet.models.utils import get_uncertain_point_coords_with_randomness
 from mmdet.registry import MODELS
 from mmdet.structures import TrackSampleList
-from mmdet.utils import InstanceList, reduce_mean
 from mmengine.config import ConfigDict
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ....structures import ClipPrediction
 from ...within_clip import AxialTrajectoryPixelDecoder
 from ..base import ClipSegmenter
-from .tube_masks import tube_masks
+from ..targets import mask_targets
+from .long_image_loss import LongImageLossHead
 
 _TRAIN_KEYS = {
     'num_points',
@@ -28,32 +25,29 @@ _TRAIN_KEYS = {
 
 
 @MODELS.register_module()
-class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
+class TubeLinkHead(ClipSegmenter, LongImageLossHead):
     """Clip-level Mask2Former of Tube-Link: one query is one tube of a clip.
 
-    `Tube-Link <https://arxiv.org/abs/2303.12782>`_. Differs from MMDetection's
-    :class:`Mask2FormerTrackHead` in that a clip may have any number of frames,
-    its queries come out for association, and matching and losses see the clip
-    as one "long image", the frames stacked along the height, of which
-    ``num_points`` points are drawn in all (MMDetection: per frame).
+    `Tube-Link <https://arxiv.org/abs/2303.12782>`_. This head differs from
+    MMDetection's :class:`Mask2FormerTrackHead` in three points: a clip may
+    have any number of frames, the prediction contains the queries for
+    association, and matching and losses see the clip as one long image (see
+    :class:`LongImageLossHead`).
 
     Args:
         num_classes (int): Number of classes: things and, for panoptic
             segmentation, stuff.
         loss_cls (:obj:`ConfigDict` or dict): Config of the class loss.
-        point_loss (bool): Whether the mask losses are taken at
-            ``train_cfg.num_points`` uncertain points, or at all pixels of the
-            ground truth. Defaults to True.
-        no_object_weight (float): Weight of "no object" in the class loss,
-            where those of all classes are 1. Without effect if ``loss_cls``
-            has a ``class_weight``. Defaults to 0.1.
-        kwargs: As for :class:`mmdet.models.Mask2FormerTrackHead`; the pixel
-            decoder may be an :class:`AxialTrajectoryPixelDecoder`, which
-            makes the head track within the clip.
+        point_loss (bool): See :class:`LongImageLossHead`. Defaults to True.
+        no_object_weight (float): Weight of "no object" in the class loss; the
+            weights of all classes are 1. It has no effect if ``loss_cls`` has
+            a ``class_weight``. Defaults to 0.1.
+        kwargs: As for :class:`mmdet.models.Mask2FormerTrackHead`. With an
+            :class:`AxialTrajectoryPixelDecoder` the head tracks within the
+            clip.
 
     Raises:
-        TypeError: If there is an argument that it does not have, or a key of
-            ``train_cfg`` that it does not read.
+        TypeError: If an argument or a key of ``train_cfg`` is unknown.
         ValueError: If ``loss_cls.class_weight`` does not fit the classes.
     """
 
@@ -67,7 +61,7 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
         no_object_weight: float = 0.1,
         **kwargs,
     ) -> None:
-        # The parent swallows keys that it does not know.
+        # The parent class ignores unknown keys.
         unknown = kwargs.keys() - signature(Mask2FormerTrackHead).parameters
         if unknown:
             raise TypeError(
@@ -84,7 +78,12 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
         loss_cls.setdefault(
             'class_weight', [1.0] * num_classes + [no_object_weight]
         )
-        super().__init__(num_classes=num_classes, loss_cls=loss_cls, **kwargs)
+        super().__init__(
+            num_classes=num_classes,
+            loss_cls=loss_cls,
+            point_loss=point_loss,
+            **kwargs,
+        )
         if len(self.class_weight) != self.num_classes + 1:
             raise ValueError(
                 f'model.head.segmenter.loss_cls.class_weight has '
@@ -92,12 +91,11 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
                 f'{self.num_classes} needs {self.num_classes + 1}: one a '
                 'class and the last for "no object".'
             )
-        self.point_loss = point_loss
 
     def _decoder_inputs(
         self, memories: list[Tensor], batch_size: int
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Flatten the memories over time and space and locate their tokens.
+        """Flatten the memories over time and space, and encode positions.
 
         Args:
             memories (list[Tensor]): Per level, shape (B * T, C, h, w).
@@ -135,7 +133,7 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
             mask_feats (Tensor): Pixel embeddings, shape (B, E, T, H, W).
             level_feats (Tensor): The same at the resolution of the memory
                 that the next layer attends to, shape (B, E, T, h, w).
-            with_masks (bool): Whether masks are wanted at all.
+            with_masks (bool): Whether to compute the masks.
 
         Returns:
             tuple[Tensor, Tensor, Tensor]: Class logits (B, Q, C + 1), mask
@@ -149,30 +147,31 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
             blocked = (
                 torch.einsum('bqe,bel->bql', embed, level_feats.flatten(2)) < 0
             )
-            # A query that would see nothing sees everything.
+            # If the attention mask of a query is empty, let it attend
+            # everywhere (as Mask2Former).
             blocked &= ~blocked.all(-1, keepdim=True)
             blocked = blocked.repeat_interleave(self.num_heads, 0)
         return self.classify(cls_feats), masks, blocked
 
     def project(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Class features and mask embeddings, see :class:`ClipSegmenter`."""
+        """Project queries, see :class:`ClipSegmenter`."""
         queries = self.transformer_decoder.post_norm(queries)
         return queries, self.mask_embed(queries)
 
     def classify(self, cls_feats: Tensor) -> Tensor:
-        """Class logits, see :class:`ClipSegmenter`."""
+        """Classify features, see :class:`ClipSegmenter`."""
         return self.cls_embed(cls_feats)
 
     def _decode_pixels(
         self, x: tuple[Tensor], num_frames: int
     ) -> tuple[Tensor, list[Tensor]]:
-        """Mask features and memories, each with shape (B * T, C, h, w)."""
+        """Compute mask features and memories, each (B * T, C, h, w)."""
         if isinstance(self.pixel_decoder, AxialTrajectoryPixelDecoder):
             return self.pixel_decoder(x, num_frames)
         return self.pixel_decoder(x)
 
     def mask_features(self, x: tuple[Tensor], num_frames: int) -> Tensor:
-        """Pixel embeddings alone, see :class:`ClipSegmenter`."""
+        """Compute the pixel embeddings alone, see :class:`ClipSegmenter`."""
         return _clip_view(self._decode_pixels(x, num_frames)[0], num_frames)
 
     def forward(self, x: tuple[Tensor], num_frames: int) -> ClipPrediction:
@@ -185,9 +184,9 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
             num_frames (int): T.
 
         Returns:
-            :obj:`ClipPrediction`: ``queries`` and ``embeds`` both are the
-            queries after the last layer, before its norm, as the reference
-            links them. ``aux`` is filled in training mode only.
+            :obj:`ClipPrediction`: As in the reference, ``queries`` and
+            ``embeds`` both are the queries after the last layer, before its
+            norm. ``aux`` is filled in training mode only.
         """
         mask_feats, memories = self._decode_pixels(x, num_frames)
         batch_size = len(mask_feats) // num_frames
@@ -249,16 +248,16 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
         Args:
             pred (:obj:`ClipPrediction`): Of clips or of videos.
             data_samples (list[:obj:`TrackDataSample`]): One per clip or
-                video, with ground truth as :func:`tube_masks` wants it.
+                video, with the ground truth of :func:`mask_targets`.
             x (tuple[Tensor], optional): Not used.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
             of the last layer, ``d0.loss_cls`` etc. of the earlier ones.
         """
-        gts = tube_masks(data_samples, self.num_classes)
+        gts = mask_targets(data_samples, self.num_classes)
         layers = [*pred.aux, (pred.cls_logits, pred.mask_logits)]
-        # In half precision the matching costs, sums over points, overflow.
+        # Matching costs are sums over points and overflow in half precision.
         with torch.autocast(pred.cls_logits.device.type, enabled=False):
             return self.loss_by_feat(
                 [cls_logits.float() for cls_logits, _ in layers],
@@ -267,133 +266,6 @@ class TubeLinkHead(ClipSegmenter, Mask2FormerTrackHead):
                 gts,
                 [{}] * len(gts),
             )
-
-    def _get_targets_single(
-        self,
-        cls_score: Tensor,
-        mask_pred: Tensor,
-        gt_instances: InstanceData,
-        img_meta: dict,
-    ) -> tuple:
-        """Match the queries of one clip at random points of the long image.
-
-        Args:
-            cls_score (Tensor): Class logits, shape (Q, C + 1).
-            mask_pred (Tensor): Mask logits, shape (Q, T * h, w).
-            gt_instances (:obj:`InstanceData`): ``labels`` (G, ) and
-                ``masks`` (G, T * H, W).
-            img_meta (dict): Not used.
-
-        Returns:
-            tuple: As of :meth:`MaskFormerHead._get_targets_single`.
-        """
-        points = torch.rand((1, self.num_points, 2), device=cls_score.device)
-        # The same points for all: masks are channels of one image.
-        pred = InstanceData(
-            scores=cls_score, masks=point_sample(mask_pred[None], points)[0]
-        )
-        gt = InstanceData(
-            labels=gt_instances.labels,
-            masks=point_sample(gt_instances.masks[None], points)[0],
-        )
-        matched = self.sampler.sample(
-            self.assigner.assign(
-                pred_instances=pred, gt_instances=gt, img_meta=img_meta
-            ),
-            pred,
-            gt_instances,
-        )
-
-        labels = gt.labels.new_full((self.num_queries,), self.num_classes)
-        labels[matched.pos_inds] = gt.labels[matched.pos_assigned_gt_inds]
-        mask_weights = mask_pred.new_zeros((self.num_queries,))
-        mask_weights[matched.pos_inds] = 1
-        return (
-            labels,
-            torch.ones_like(labels),
-            gt_instances.masks[matched.pos_assigned_gt_inds],
-            mask_weights,
-            matched.pos_inds,
-            matched.neg_inds,
-            matched,
-        )
-
-    def _loss_by_feat_single(
-        self,
-        cls_scores: Tensor,
-        mask_preds: Tensor,
-        batch_gt_instances: InstanceList,
-        batch_img_metas: list[dict],
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Losses of one layer.
-
-        Args:
-            cls_scores (Tensor): Class logits, shape (B, Q, C + 1).
-            mask_preds (Tensor): Mask logits, shape (B, Q, T * h, w).
-            batch_gt_instances (list[:obj:`InstanceData`]): Tubes per clip.
-            batch_img_metas (list[dict]): Not used.
-
-        Returns:
-            tuple[Tensor, Tensor, Tensor]: Class, mask and dice loss.
-        """
-        labels, weights, targets, mask_weights, num_masks = self.get_targets(
-            list(cls_scores),
-            list(mask_preds),
-            batch_gt_instances,
-            batch_img_metas,
-        )
-        labels = torch.cat(labels)
-        class_weight = cls_scores.new_tensor(self.class_weight)
-        loss_cls = self.loss_cls(
-            cls_scores.flatten(0, 1),
-            labels,
-            torch.cat(weights),
-            avg_factor=class_weight[labels].sum(),
-        )
-
-        num_masks = reduce_mean(cls_scores.new_tensor([num_masks])).clamp(1)
-        targets = torch.cat(targets)
-        mask_preds = mask_preds[torch.stack(mask_weights) > 0]
-        if len(targets) == 0:
-            nothing = mask_preds.sum()
-            return loss_cls, nothing, nothing
-        mask_preds, targets = self._sample_masks(mask_preds, targets)
-        loss_dice = self.loss_dice(mask_preds, targets, avg_factor=num_masks)
-        loss_mask = self.loss_mask(
-            mask_preds.flatten(),
-            targets.flatten(),
-            avg_factor=num_masks * targets.shape[1],
-        )
-        return loss_cls, loss_mask, loss_dice
-
-    def _sample_masks(
-        self, preds: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Values of matched masks where the mask losses are taken.
-
-        Args:
-            preds (Tensor): Mask logits, shape (M, T * h, w).
-            targets (Tensor): Masks of 0 and 1, shape (M, T * H, W).
-
-        Returns:
-            tuple[Tensor, Tensor]: Logits and targets, shape (M, P).
-        """
-        preds, targets = preds[:, None], targets[:, None]
-        if not self.point_loss:
-            preds = F.interpolate(preds, targets.shape[-2:], mode='nearest')
-            return preds.flatten(1), targets.flatten(1)
-        with torch.no_grad():
-            points = get_uncertain_point_coords_with_randomness(
-                preds,
-                None,
-                self.num_points,
-                self.oversample_ratio,
-                self.importance_sample_ratio,
-            )
-        return (
-            point_sample(preds, points).squeeze(1),
-            point_sample(targets, points).squeeze(1),
-        )
 
 
 def _clip_view(x: Tensor, num_frames: int) -> Tensor:

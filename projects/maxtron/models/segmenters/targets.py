@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Ground truth of clips in the form that the losses of kMaX want."""
+"""Ground truth of clips: index maps, masks and semantic maps."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,9 @@ _UNLABELLED = 255
 
 
 class TubeTargets(NamedTuple):
-    """Ground truth of B clips of T frames.
+    """Tubes of B clips of T frames as index maps.
 
-    The masks of the tubes of a clip are disjoint, so one map tells them all.
+    The masks of the tubes of a clip are disjoint, so one map holds them all.
 
     Attributes:
         labels (list[Tensor]): Classes of the tubes of each clip, int64,
@@ -32,12 +32,11 @@ class TubeTargets(NamedTuple):
     tube_map: Tensor
 
     def masks(self) -> InstanceList:
-        """The same as masks, for losses of the Mask2Former family.
+        """Convert to one mask per tube, see :func:`mask_targets`.
 
         Returns:
             list[:obj:`InstanceData`]: Per clip ``labels`` (M_b, ) and
-            ``masks`` of 0 and 1, the frames one below the other, float32,
-            shape (M_b, T * h, w).
+            ``masks`` of 0 and 1, float32, shape (M_b, T * h, w).
         """
         clips = []
         for labels, tube_map in zip(self.labels, self.tube_map):
@@ -49,15 +48,15 @@ class TubeTargets(NamedTuple):
         return clips
 
 
-def tube_targets(
+def index_targets(
     data_samples: TrackSampleList,
     num_classes: int,
     size: tuple[int, int, int] | None = None,
 ) -> TubeTargets:
-    """Collect the tubes of clips.
+    """Collect the tubes of clips as index maps.
 
-    Ids without a label and ids without a pixel are left out. The tubes of a
-    clip come in the order of their ids.
+    Losses of kMaX use this form. Ids without a label and ids without a pixel
+    are left out. The tubes of a clip are in the order of their ids.
 
     Args:
         data_samples (list[:obj:`TrackDataSample`]): Clips. Each frame has
@@ -66,7 +65,8 @@ def tube_targets(
             and ``labels``.
         num_classes (int): C.
         size (tuple[int, int, int], optional): Frames T, height h and width w
-            of the predicted masks. Defaults to None, not to compare.
+            of the predicted masks, which the maps must have. Defaults to
+            None: no check.
 
     Returns:
         :obj:`TubeTargets`: On the device of the maps.
@@ -78,6 +78,38 @@ def tube_targets(
     clips = [_clip_tubes(clip, num_classes, size) for clip in data_samples]
     labels, areas, tube_maps = zip(*clips)
     return TubeTargets(list(labels), list(areas), torch.stack(tube_maps))
+
+
+def mask_targets(
+    data_samples: TrackSampleList, num_classes: int
+) -> InstanceList:
+    """Collect the tubes of clips as one mask per tube.
+
+    Losses of the Mask2Former family use this form.
+
+    Args:
+        data_samples (list[:obj:`TrackDataSample`]): Clips. Each frame has
+            panoptic ground truth as for :func:`index_targets`, or
+            ``gt_instances`` with ``labels``, ``instances_ids`` and ``masks``
+            (:obj:`BitmapMasks`), padded to the input.
+        num_classes (int): C.
+
+    Returns:
+        list[:obj:`InstanceData`]: Per clip ``labels`` (M, ) and ``masks`` of
+        0 and 1, float32, shape (M, T * h, w): the frames are concatenated
+        along the height, and a mask is zero in frames without its tube. The
+        tubes are in the order of their ids.
+
+    Raises:
+        ValueError: If a tube has two labels within a clip, or a label that is
+            not below ``num_classes``, or panoptic ground truth is incomplete.
+    """
+    if 'gt_panoptic_seg' in data_samples[0][0]:
+        return index_targets(data_samples, num_classes).masks()
+    return [
+        _join_frames([frame.gt_instances for frame in clip], num_classes)
+        for clip in data_samples
+    ]
 
 
 def semantic_targets(
@@ -112,6 +144,45 @@ def semantic_targets(
     return labels.masked_fill_(labels == _UNLABELLED, num_classes)
 
 
+def _join_frames(frames: list[InstanceData], num_classes: int) -> InstanceData:
+    """Join the instances of the frames of a clip to tubes.
+
+    Args:
+        frames (list[:obj:`InstanceData`]): Instances of each frame.
+        num_classes (int): C.
+
+    Returns:
+        :obj:`InstanceData`: See :func:`mask_targets`.
+    """
+    ids, index = torch.cat([f.instances_ids for f in frames]).unique(
+        return_inverse=True
+    )
+    labels = torch.cat([f.labels for f in frames])
+    tube_labels = labels.new_zeros(len(ids))
+    tube_labels[index] = labels
+    if not torch.equal(tube_labels[index], labels):
+        raise ValueError(
+            'An instance has different labels in the frames of one clip '
+            f'(instance ids {ids.tolist()}); check "category_id" in the '
+            'annotation file.'
+        )
+    if len(labels) and labels.max() >= num_classes:
+        raise ValueError(
+            f'An instance has the label {labels.max()}, but '
+            f'model.head.segmenter.num_classes is {num_classes}; set it to '
+            "the number of the dataset's classes."
+        )
+    height, width = frames[0].masks.height, frames[0].masks.width
+    masks = labels.new_zeros(
+        (len(ids), len(frames), height, width), dtype=torch.float
+    )
+    for t, (frame, rows) in enumerate(
+        zip(frames, index.split([len(f) for f in frames]))
+    ):
+        masks[rows, t] = frame.masks.to_tensor(torch.float, labels.device)
+    return InstanceData(labels=tube_labels, masks=masks.flatten(1, 2))
+
+
 def _clip_tubes(
     clip: TrackDataSample, num_classes: int, size: tuple[int, int, int] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -126,7 +197,7 @@ def _clip_tubes(
     tubes = torch.searchsorted(ids, id_map).clamp_(max=len(ids) - 1)
     tubes = (tubes + 1) * (ids[tubes] == id_map)
     areas = tubes.flatten().bincount(minlength=len(ids) + 1)[1:]
-    # Tubes without a pixel go, the others move up.
+    # Drop tubes without a pixel and close the gaps in the numbers.
     seen = areas > 0
     order = torch.cat((seen.new_zeros(1), seen))
     order = order.cumsum(0) * order
@@ -180,7 +251,7 @@ def _clip_map(
 
 
 def _field(frame: DetDataSample, name: str):
-    """Field of a frame."""
+    """Field of a frame, which must exist."""
     if name not in frame:
         raise ValueError(
             f'{_name(frame)} has no {name}: the training '
@@ -190,5 +261,5 @@ def _field(frame: DetDataSample, name: str):
 
 
 def _name(frame: DetDataSample) -> str:
-    """What to call a frame in a message."""
+    """Name of a frame for a message."""
     return str(frame.metainfo.get('img_path', 'a frame without img_path'))

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from projects.maxtron.models.segmenters import semantic_targets, tube_targets
+from projects.maxtron.models.segmenters import index_targets, semantic_targets
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_ids_become_indices(clip):
         ]
     )
     empty = pack_clip(torch.zeros(SIZE), {}, torch.full(SIZE, 255))
-    targets = tube_targets([clip, empty, clip], 3, SIZE)
+    targets = index_targets([clip, empty, clip], 3, SIZE)
     assert [x.tolist() for x in targets.labels] == [[1, 0], [], [1, 0]]
     assert [x.tolist() for x in targets.areas] == [[4, 3], [], [4, 3]]
     expected = torch.tensor([[[0, 1, 1], [2, 2, 0]], [[1, 1, 0], [2, 0, 0]]])
@@ -100,5 +100,5 @@ def shorten(clip):
 def test_bad_ground_truth_is_told(clip, harm, message):
     harm(clip)
     with pytest.raises(ValueError, match=message):
-        tube_targets([clip], 3, SIZE)
+        index_targets([clip], 3, SIZE)
         semantic_targets([clip], 3, SIZE)

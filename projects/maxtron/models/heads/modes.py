@@ -1,0 +1,58 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Modes of inference, and the names that they had in version 0.1."""
+
+import logging
+
+from mmengine.logging import print_log
+
+MODES = ('near_online', 'offline')
+SEGMENT_DECISIONS = ('per_clip', 'per_video')
+_OLD_MODES = {
+    'video': ('near_online', 'per_video'),
+    'clip': ('near_online', 'per_clip'),
+}
+
+
+def translate_mode(
+    mode: str | None, segment_decision: str | None, is_panoptic: bool
+) -> tuple[str | None, str | None]:
+    """Replace the old names of the modes and log a note.
+
+    Args:
+        mode (str, optional): Value of ``test_cfg.mode``; 'video' and 'clip'
+            are the old names.
+        segment_decision (str, optional): Value of
+            ``test_cfg.segment_decision``; an old mode overrides it.
+        is_panoptic (bool): Whether the model decides on panoptic segments.
+
+    Returns:
+        tuple[str | None, str | None]: ``mode`` and ``segment_decision`` in
+        the new names.
+    """
+    if mode not in _OLD_MODES or (mode == 'clip' and not is_panoptic):
+        return mode, segment_decision
+    new_mode, new_decision = _OLD_MODES[mode]
+    note = f"model.head.test_cfg.mode={mode!r} is now mode='{new_mode}'"
+    if is_panoptic:
+        segment_decision = new_decision
+        note += f" with segment_decision='{segment_decision}'"
+    print_log(f'{note}.', logger='current', level=logging.WARNING)
+    return new_mode, segment_decision
+
+
+def check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse an unknown value of ``model.head.test_cfg``.
+
+    Args:
+        key (str): Name of the key.
+        value (str): Its value.
+        choices (tuple[str]): The known values.
+
+    Raises:
+        ValueError: If the value is unknown.
+    """
+    if value not in choices:
+        raise ValueError(
+            f'model.head.test_cfg.{key} is {value!r}; choose '
+            f'{", ".join(map(repr, choices[:-1]))} or {choices[-1]!r}.'
+        )
