@@ -25,15 +25,18 @@ class ToySegmenter(ClipSegmenter, nn.Module):
         self.dice_cost = DiceCost(pred_act=True, eps=1.0)
 
     def forward(self, x, num_frames):
-        x = [
-            conv(level).unflatten(0, (-1, num_frames)).transpose(1, 2)
-            for conv, level in zip(self.convs, x)
-        ]  # (B, D, T, h, w)
-        pixels = sum(F.interpolate(level, x[0].shape[2:]) for level in x)
-        queries = self.decoder(
-            self.queries.weight.expand(len(pixels), -1, -1),
-            x[2].flatten(2).transpose(1, 2),
-        )  # (B, Q, D)
+        levels = []
+        for conv, feat in zip(self.convs, x):
+            level = conv(feat)  # (B * T, D, h, w)
+            level = level.unflatten(0, (-1, num_frames))  # (B, T, D, h, w)
+            levels.append(level.transpose(1, 2))  # (B, D, T, h, w)
+        size = levels[0].shape[2:]
+        pixels = sum(F.interpolate(level, size) for level in levels)
+
+        batch_size = len(pixels)
+        queries = self.queries.weight.expand(batch_size, -1, -1)  # (B, Q, D)
+        tokens = levels[2].flatten(2).transpose(1, 2)  # (B, T * h * w, D)
+        queries = self.decoder(queries, tokens)  # (B, Q, D)
         cls_feats, embeds = self.project(queries)
         return ClipPrediction(
             self.classify(cls_feats),
@@ -50,17 +53,26 @@ class ToySegmenter(ClipSegmenter, nn.Module):
         return self.cls_embed(cls_feats)
 
     def loss_by_pred(self, pred, data_samples, x=None):
-        tubes = mask_targets(data_samples, self.num_classes)
-        losses = []
-        for layer in (*pred.aux, (pred.cls_logits, pred.mask_logits)):
-            losses += map(self.clip_loss, *layer, tubes)
-        return dict(zip(('loss_cls', 'loss_dice'), map(sum, zip(*losses))))
+        targets = mask_targets(data_samples, self.num_classes)
+        losses = dict(loss_cls=0.0, loss_dice=0.0)
+        layers = [*pred.aux, (pred.cls_logits, pred.mask_logits)]
+        for cls_logits, mask_logits in layers:
+            for b, tubes in enumerate(targets):
+                loss_cls, loss_dice = self.clip_loss(
+                    cls_logits[b], mask_logits[b], tubes
+                )
+                losses['loss_cls'] += loss_cls
+                losses['loss_dice'] += loss_dice
+        return losses
 
-    def clip_loss(self, logits, masks, tubes):
-        masks = masks.flatten(1, 2)[None]  # one long image: (1, Q, T * h, w)
-        masks = F.interpolate(masks, tubes.masks.shape[1:])[0]
+    def clip_loss(self, cls_logits, mask_logits, tubes):
+        # All frames as one long image, at the size of the ground truth.
+        masks = mask_logits.flatten(1, 2)  # (Q, T * h, w)
+        masks = F.interpolate(masks[None], tubes.masks.shape[1:])[0]
+        # One query per tube, so that the dice loss is the smallest.
         cost = self.dice_cost(InstanceData(masks=masks), tubes)  # (Q, M)
         query, tube = linear_sum_assignment(cost.detach().cpu())
-        labels = tubes.labels.new_full(logits.shape[:1], self.num_classes)
+        no_object = self.num_classes
+        labels = tubes.labels.new_full((len(cls_logits),), no_object)
         labels[query] = tubes.labels[tube]
-        return F.cross_entropy(logits, labels), cost[query, tube].sum()
+        return F.cross_entropy(cls_logits, labels), cost[query, tube].sum()

@@ -74,7 +74,7 @@ def test_one_clip_is_read_ahead():
     for k in range(2):
         next(clips)
         # ends only if the frame is read without the next clip being asked for
-        assert frames.events[(k + 2) * LENGTH - 1].wait(60)
+        assert frames.events[(k + 2) * LENGTH - 1].wait(20)
         assert frames.read == [*range((k + 2) * LENGTH)]
     clips.close()  # waits for the thread that reads
     assert frames.read == [*range(3 * LENGTH)]

@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Models with a cross-clip tracker: second stage and whole videos."""
 
+from projects.maxtron.models.association import align_queries
+
 import pytest
 import torch
 
@@ -95,6 +97,80 @@ def refined(model, video, feature_cache='device'):
             for feats, clip in zip(mask_feats, clips)
         ]
     return cls_logits, torch.cat(masks, 1)
+
+
+def test_results_are_those_of_the_refined_queries(model):
+    """Of the last layer of the tracker, on queries in one order."""
+    head, video = model.head, make_video(model.kind, 3 * CLIP_LEN[model.kind])
+    cls_logits, masks = refined(model, video)
+    clips = [clip for clip, _ in read_clips(model, list(video))]
+    with torch.no_grad():
+        queries = align_queries(
+            [clip.queries for clip in clips], [clip.embeds for clip in clips]
+        )  # (1, K, Q, D)
+        expected = []
+        for x in (queries, head.tracker(queries)[-1]):
+            feats, embeds = head.query_heads.project(x[0])
+            expected.append(
+                (
+                    head.query_heads.classify(
+                        head.tracker.pool_over_clips(feats[None])
+                    )[0],
+                    torch.cat(
+                        [
+                            head.query_heads.segment(
+                                embed[None], clip.mask_feats
+                            )[0]
+                            for embed, clip in zip(embeds, clips)
+                        ],
+                        1,
+                    ),
+                )
+            )
+    for actual, unrefined, right in zip((cls_logits, masks), *expected):
+        torch.testing.assert_close(actual, right)
+        assert (actual - unrefined).abs().max() > 1e-2
+
+
+def test_video_that_changes_between_two_readings(model):
+    """Pixel embeddings of another number of clips are refused."""
+    model.head.feature_cache = 'none'
+    clip_len = CLIP_LEN[model.kind]
+
+    video = make_video(model.kind, 2 * clip_len)
+
+    class Changing:
+        """A video of another length when it is read again."""
+
+        def __init__(self, length):
+            self.parts = [list(video), list(video[:length])]
+
+        def __iter__(self):
+            yield from self.parts.pop(0)
+
+    message = '2 clips when it was read first, and 1 when it was read again'
+    with pytest.raises(ValueError, match=message):
+        list(model.predict_stream(Changing(clip_len), ORI_SHAPE))
+    longer = Changing(2 * clip_len)
+    longer.parts[0] = longer.parts[0][:clip_len]
+    with pytest.raises(ValueError, match='1 clips .* and more when it'):
+        list(model.predict_stream(longer, ORI_SHAPE))
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_autocast_keeps_no_weights_of_the_frozen_clips(kind, monkeypatch):
+    """They would get no gradient: seen with PyTorch 2.4 on a GPU."""
+    cleared = []
+    clear = torch.clear_autocast_cache
+    monkeypatch.setattr(
+        torch,
+        'clear_autocast_cache',
+        lambda: (cleared.append(torch.is_grad_enabled()), clear()),
+    )
+    model = offline_model(kind).train()
+    with torch.autocast('cpu', torch.bfloat16):
+        losses_of(model, training_batch(kind, 2 * CLIP_LEN[kind]))
+        assert cleared == [True, True]  # after each clip, out of no_grad
 
 
 def test_last_clip_is_filled_up_with_the_last_frame(model):

@@ -33,6 +33,17 @@ def test_half_precision_takes_half_the_memory():
     assert kept.dtype == torch.float16
 
 
+def test_cpu_modes_take_tensors_off_their_device():
+    """The device 'meta' stands for a GPU: nothing can be copied from it."""
+    for mode in FeatureCache.MODES:
+        cache, clip = FeatureCache(mode), torch.empty(4, device='meta')
+        if mode == 'device':
+            cache.append(clip)
+        else:
+            with pytest.raises(NotImplementedError, match='meta'):
+                cache.append(clip)
+
+
 def test_unknown_mode():
     with pytest.raises(ValueError, match="no feature cache 'disk', only 'dev"):
         FeatureCache('disk')

@@ -184,13 +184,39 @@ def test_ids_follow_the_tracks():
         assert whole_scores[pair] == pytest.approx(float(score))
 
 
-def test_overlap_gives_each_frame_once():
-    head = build(model_cfg(num_classes=3).head)
-    clips = [
-        (clip, shapes._replace(num_new=2 - (k > 0)))
-        for k, (clip, shapes) in enumerate(moving_clips())
-    ]
-    assert len(head.predict(clips)) == 2 + 3
+def walking_clips(starts, length, new):
+    """One track whose mask in frame t is column t, in clips of a video."""
+    size = (4, 16)
+    embeds = torch.eye(2)[None]
+    cls = torch.tensor([[[9.0, 0, 0, 0], [0, 0, 0, 9]]])
+    for start, num_new in zip(starts, new, strict=True):
+        masks = torch.full((1, 2, length, *size), -5.0)
+        for t in range(length):
+            masks[0, 0, t, :, start + t] = 5
+        clip = ClipPrediction(cls, masks, embeds, embeds)
+        yield clip, ClipShapes(size, size, size, num_new)
+
+
+@pytest.mark.parametrize('streamed', [True, False])
+def test_overlapping_clips_give_the_masks_of_their_new_frames(streamed):
+    cfg = model_cfg(num_classes=3)
+    cfg.head.test_cfg.overlap = 2
+    head = build(cfg.head)
+    clips = walking_clips(starts=[0, 1, 2, 4], length=3, new=[3, 1, 1, 2])
+    if streamed:
+        frames = [f for clip in predict_clips(head, clips) for f in clip]
+    else:
+        frames = head.predict(clips)
+    assert [int(frame.bboxes[0, 0]) for frame in frames] == [*range(7)]
+
+
+def test_padded_clips_give_the_masks_of_their_first_frames():
+    cfg = model_cfg(num_classes=3)
+    head = build(cfg.head)
+    head.segmenter.pad_last_clip = True
+    clips = walking_clips(starts=[0, 3, 6], length=3, new=[3, 3, 1])
+    frames = head.predict(clips)
+    assert [int(frame.bboxes[0, 0]) for frame in frames] == [*range(7)]
 
 
 @pytest.mark.parametrize('clip_len', [1, 0, -3])

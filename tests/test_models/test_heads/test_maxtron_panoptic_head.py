@@ -2,7 +2,12 @@
 from dataclasses import replace
 
 from projects.maxtron.models.association import QueryAssociation
-from projects.maxtron.structures import INSTANCE_OFFSET
+from projects.maxtron.structures import (
+    INSTANCE_OFFSET,
+    ClipPrediction,
+    ClipShapes,
+    thing_id,
+)
 
 import numpy as np
 import pytest
@@ -177,6 +182,41 @@ def test_video_shorter_than_a_clip_and_odd_last_clip(segment_decision):
         assert shapes == [(20, 32)] * num_frames
 
 
+def test_repeated_last_frame_counts_in_the_decision():
+    """As in the reference: it weighs twice, though it is given once."""
+    size = (4, 8)
+    masks = torch.full((4, 3, *size), -20.0)
+    masks[0, 0, :, :6] = 20  # frames of A, then of B, else of the rest
+    masks[1, 0, 0, :6] = masks[1, 2, :2] = 20  # B: 6 pixels of A, 16 alone
+    masks[2, 0, :, 6:] = masks[2, 1] = masks[2, 2, 2:] = 20
+    masks[3] = -30  # nowhere
+    cls = torch.zeros(1, 4, 11)
+    cls[0, 0, 4], cls[0, 1, 5], cls[0, 2, 10], cls[0, 3, 10] = 20, 9, 20, 20
+    embeds = torch.eye(4)[None]
+    head = build(tiny_cfg().model.head)
+    assert head.merge_cfg['overlap_thr'] == 0.8
+    assert {4, 5} <= set(head.merge_cfg['thing_labels'])
+    # 16 of 22 pixels of B are free, but 32 of 38 where the last frame is
+    # repeated
+    for frames, is_found in (([2, 2], True), ([2], False)):
+        video = head.start_video(whole_video=True)
+        for part, num_new in (([0, 1], 2), (frames, 1)):
+            clip = ClipPrediction(cls, masks[None, :, part], embeds, embeds)
+            video.update(clip, ClipShapes(size, size, size, num_new))
+        maps = [m for part in video.finish() for m in part]
+        assert len(maps) == 3
+        assert (thing_id(5, 0) in maps[2].segment_ids) == is_found
+
+
+def test_old_names_of_the_modes():
+    """Version 0.1 had 'video' and 'clip'."""
+    for old, decision in (('video', 'per_video'), ('clip', 'per_clip')):
+        cfg = tiny_cfg().model.head
+        cfg.test_cfg.mode = old
+        head = build(cfg)
+        assert (head.mode, head.segment_decision) == ('near_online', decision)
+
+
 def test_bad_test_cfg_is_an_error():
     for key, value, message in (
         ('mode', 'frame', "'near_online' or 'offline'"),
@@ -188,3 +228,7 @@ def test_bad_test_cfg_is_an_error():
         bad.head.test_cfg[key] = value
         with pytest.raises(ValueError, match=message):
             build(bad)
+    bad = tiny_cfg().model
+    bad.head.test_cfg.piksel_thr = 0.3
+    with pytest.raises(TypeError, match="unknown keys.*'piksel_thr'"):
+        build(bad)
