@@ -165,7 +165,7 @@ def test_report(capsys):
         capsys,
         CONFIGS['offline'],
         '--cfg-options',
-        'model.head.test_cfg.segment_decision=per_clip',
+        'model.head.test_cfg.mode=near_online',
     )
     assert 'tracker' not in out and 'offline' not in out
 
