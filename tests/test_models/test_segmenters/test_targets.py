@@ -47,7 +47,7 @@ def test_ids_become_indices(clip):
 
 def test_masks_of_tubes(clip):
     empty = pack_clip(torch.zeros(SIZE), {}, torch.full(SIZE, 255))
-    first, second = tube_targets([clip, empty], 3, SIZE).masks()
+    first, second = index_targets([clip, empty], 3, SIZE).masks()
     assert first.labels.tolist() == [1, 0]
     assert first.masks.tolist() == [
         [[0, 1, 1], [0, 0, 0], [1, 1, 0], [0, 0, 0]],
