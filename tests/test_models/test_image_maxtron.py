@@ -132,7 +132,7 @@ def test_video_model_starts_from_it(pretrained, tmp_path):
     # and the log says so
     (log,) = (tmp_path / 'video').glob('*/*.log')
     told = re.search(
-        f'{checkpoint} initialises .* MaXTron but (.*) that it '
+        f'{checkpoint} initialises .* MaXTron except (.*) that it '
         'lacks and (.*) that .* start anew: (.*)',
         log.read_text(),
     )
