@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..structures import ClipPrediction
 from .association import check_finite
+from .channels import check_in_channels
 from .clip_reader import ClipReader
 
 
@@ -78,6 +79,12 @@ class MaXTron(BaseMOTModel):
         init_cfg: OptMultiConfig = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        self._in_channels = {
+            'model.neck.in_channels': (neck or {}).get('in_channels'),
+            'model.head.segmenter.in_channels': (
+                head.get('segmenter', {}).get('in_channels')
+            ),
+        }
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck is not None else None
         self.head = MODELS.build(head)
@@ -166,9 +173,21 @@ class MaXTron(BaseMOTModel):
 
         Returns:
             tuple[Tensor]: Features, each of shape (N * T, C_i, h_i, w_i).
+
+        Raises:
+            ValueError: ``in_channels`` of the neck or the segmenter are not
+                those of the features.
         """
         x = self.backbone(inputs.flatten(0, 1))
-        return x if self.neck is None else self.neck(x, inputs.shape[1])
+        if self.neck is not None:
+            self._check_in_channels('model.neck.in_channels', x)
+            x = self.neck(x, inputs.shape[1])
+        self._check_in_channels('model.head.segmenter.in_channels', x)
+        return x
+
+    def _check_in_channels(self, key: str, features: Sequence[Tensor]) -> None:
+        """Compare the features with the key of the config."""
+        check_in_channels(key, self._in_channels[key], features)
 
     def loss(
         self, inputs: Tensor, data_samples: TrackSampleList
