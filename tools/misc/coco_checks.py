@@ -4,7 +4,6 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from projects.maxtron.datasets.track_file import read_categories
 from projects.maxtron.json_file import (
     FLAG,
     ID,
@@ -16,7 +15,7 @@ from projects.maxtron.json_file import (
     index_by_id,
     load_json,
 )
-from projects.maxtron.structures import to_rle
+from projects.maxtron.structures import index_categories, to_rle
 
 from mmdet.datasets import CocoDataset
 from pycocotools import mask as mask_utils
@@ -63,7 +62,7 @@ class CocoFileChecker:
                 of categories or images is wrong.
         """
         top = load_json(self.path, self.backend_args)
-        categories = read_categories(top)
+        categories = index_categories(top)
         names = {key: c.values['name'] for key, c in categories.items()}
         yield from self._compare_classes(
             {c.values['name']: c for c in categories.values()}

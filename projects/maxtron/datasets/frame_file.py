@@ -17,8 +17,7 @@ from ..json_file import (
     index_by_id,
     load_json,
 )
-from ..structures import to_rle
-from .track_file import read_categories
+from ..structures import index_categories, to_rle
 
 CONVERTER = 'tools/dataset_converters/youtube_vis_to_coco.py'
 _MASK = Kind(
@@ -69,7 +68,7 @@ class FrameFile:
                 f'not a per-image annotation file. Convert it with '
                 f'{CONVERTER}.'
             )
-        self._categories = read_categories(self.top)
+        self._categories = index_categories(self.top)
         self.category_ids = self._match_classes(classes)
         self._labels = {str(i): k for k, i in enumerate(self.category_ids)}
         self.num_annotations = 0
@@ -125,12 +124,19 @@ class FrameFile:
         videos: dict[str, list[dict]] = defaultdict(list)
         for frame in frames.values():
             videos[str(frame['video_id'])].append(frame)
-        names = self._read_names(videos)
+        listed: dict[str, Entry] = {}
+        if 'videos' in self.top:
+            listed = index_by_id(self.top.entries('videos', 'video'), 'video')
         for key, video in videos.items():
             video.sort(key=lambda frame: frame['frame_id'])
             self._check_frames(video)
+            folder = video[0]['file_name'].rpartition('/')[0]
+            name, video_id = folder or key, video[0]['video_id']
+            if key in listed:
+                name = str(listed[key].values.get('name') or name)
+                video_id = listed[key].require('id', ID)
             for frame in video:
-                frame['video_name'] = names[key]
+                frame.update(video_name=name, video_id=video_id)
         return [
             dict(
                 video_id=video[0]['video_id'],
@@ -258,22 +264,6 @@ class FrameFile:
                 f'{ann.where} has instance_id {value}; ids start at 1.'
             )
         return int(text)
-
-    def _read_names(self, videos: dict[str, list[dict]]) -> dict[str, str]:
-        """Name the videos: as the file does, or by the folder of frames."""
-        listed: dict[str, Entry] = {}
-        if 'videos' in self.top:
-            listed = index_by_id(self.top.entries('videos', 'video'), 'video')
-        folders = {
-            key: video[0]['file_name'].rpartition('/')[0]
-            for key, video in videos.items()
-        }
-        return {
-            key: str(listed[key].values.get('name') or folder or key)
-            if key in listed
-            else folder or key
-            for key, folder in folders.items()
-        }
 
     def _check_frames(self, frames: list[dict]) -> None:
         """Check that the frames of a video are distinct and of one size."""

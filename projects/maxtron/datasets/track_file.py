@@ -9,29 +9,10 @@ import numpy as np
 from pycocotools import mask as mask_utils
 
 from ..json_file import FLAG, ID, LIST, SIZE, TEXT, Entry, index_by_id
-from ..structures import to_rle
+from ..structures import index_categories, to_rle
 from ..utils import natural_key
 
 _BOX_TOLERANCE = 1  # in pixels
-
-
-def read_categories(top: Entry) -> dict[str, Entry]:
-    """Read the categories of a file.
-
-    Args:
-        top (:obj:`Entry`): Top level of the file.
-
-    Returns:
-        dict[str, :obj:`Entry`]: Categories by the text of their id.
-
-    Raises:
-        ValueError: If an id or a name is missing or repeated.
-    """
-    categories = index_by_id(top.entries('categories', 'category'), 'category')
-    for category in categories.values():
-        category.require('name', TEXT)
-    index_by_id(categories.values(), 'category', 'name')
-    return categories
 
 
 def read_file_names(video: Entry) -> list[str]:
@@ -136,7 +117,7 @@ class TrackFile:
 
     def __init__(self, top: Entry, with_tracks: bool) -> None:
         self.notes: Counter[str] = Counter()
-        self.categories = read_categories(top)
+        self.categories = index_categories(top)
         entries = index_by_id(top.entries('videos', 'video'), 'video')
         if not entries:
             raise top.error('videos is empty.')

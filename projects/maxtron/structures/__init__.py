@@ -6,6 +6,7 @@ from .categories import (
     category_ids,
     category_metainfo,
     check_classes,
+    index_categories,
     metainfo_categories,
     thing_flags,
 )
@@ -46,6 +47,7 @@ __all__ = [
     'check_distinct_frames',
     'frame_name',
     'frame_names',
+    'index_categories',
     'index_map',
     'metainfo_categories',
     'raw_labels',

@@ -1,7 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Categories of a panoptic dataset: as metainfo and as a table."""
+"""Categories of a dataset: as metainfo and as a table."""
 
 from collections.abc import Sequence
+
+from ..json_file import TEXT, Entry, index_by_id
 
 UNLABELLED = 255  # in maps of labels, which are bytes
 
@@ -43,12 +45,35 @@ def thing_flags(metainfo: dict) -> list[bool]:
     return [name in things for name in metainfo['classes']]
 
 
-def category_ids(metainfo: dict) -> list[int | str]:
+def index_categories(top: Entry) -> dict[str, Entry]:
+    """Index the categories of a file by their ids.
+
+    Args:
+        top (:obj:`Entry`): Top level of the file.
+
+    Returns:
+        dict[str, :obj:`Entry`]: Categories by the text of their id.
+
+    Raises:
+        ValueError: If there is no category, or an id or a name is missing or
+            repeated.
+    """
+    categories = index_by_id(top.entries('categories', 'category'), 'category')
+    if not categories:
+        raise top.error('categories is empty: list the classes there.')
+    for category in categories.values():
+        category.require('name', TEXT)
+    index_by_id(categories.values(), 'category', 'name')
+    return categories
+
+
+def category_ids(metainfo: dict, first: int = 0) -> list[int | str]:
     """Look up the ids that the user's files have for the labels.
 
     Args:
         metainfo (dict): Of a dataset: ``classes`` and, unless the ids are
-            the labels, ``category_ids``.
+            counted from ``first``, ``category_ids``.
+        first (int): Id of label 0 if the metainfo has no ids. Defaults to 0.
 
     Returns:
         list[int | str]: One id per label.
@@ -57,7 +82,7 @@ def category_ids(metainfo: dict) -> list[int | str]:
         ValueError: If there is not one id per class, or two are equal.
     """
     count = len(metainfo['classes'])
-    ids = list(metainfo.get('category_ids') or range(count))
+    ids = list(metainfo.get('category_ids') or range(first, first + count))
     if len({str(i) for i in ids}) != count or len(ids) != count:
         raise ValueError(
             'category_ids in metainfo of the dataset must be one id for each '

@@ -5,9 +5,9 @@ Datasets, converters and evaluation read such files by these functions, so
 that an error always names the file, the entry and the field.
 """
 
-from typing import Any
 
 from ..json_file import FLAG, ID, NUMBER, TEXT, Entry, Kind, index_by_id
+from .categories import index_categories
 from .video_names import frame_name, video_folder
 
 MAX_ID = 1 << 24  # ids are colours
@@ -41,13 +41,8 @@ def read_categories(top: Entry, needs_color: bool = False) -> list[dict]:
         ValueError: If a field is missing or wrong, or an id or a name is not
             unique.
     """
-    entries = top.entries('categories', 'category')
-    if not entries:
-        raise top.error('categories is empty: list the classes there.')
-    index_by_id(entries, 'category')
-    categories: list[dict] = []
-    owners: dict[str, Any] = {}
-    for entry in entries:
+    categories = []
+    for entry in index_categories(top).values():
         category = dict(
             entry.values,
             id=entry.require('id', ID),
@@ -56,12 +51,6 @@ def read_categories(top: Entry, needs_color: bool = False) -> list[dict]:
         )
         if needs_color or 'color' in entry:
             category['color'] = entry.require('color', _COLOR)
-        if category['name'] in owners:
-            raise entry.error(
-                f'category {owners[category["name"]]} has the same name '
-                f'{category["name"]!r}. Give every category its own.'
-            )
-        owners[category['name']] = category['id']
         categories.append(category)
     return categories
 

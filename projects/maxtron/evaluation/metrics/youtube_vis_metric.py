@@ -15,6 +15,7 @@ from mmdet.evaluation.metrics import YouTubeVISMetric
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
+from ...structures import category_ids
 from ...utils import atomic_path
 from .video_groups import VideoGroup, VideoList
 from .video_tracks import collect_ground_truth, collect_predictions
@@ -201,10 +202,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
 
     def _submission(self, videos: list[dict], preds: list[dict]) -> list[dict]:
         """Give predictions the ids of the user's annotation file."""
-        classes = self.dataset_meta['classes']
-        ids = self.dataset_meta.get('category_ids')
-        if ids is None:  # as in the published files
-            ids = range(1, len(classes) + 1)
+        ids = category_ids(self.dataset_meta, first=1)
         return [
             dict(
                 pred,
