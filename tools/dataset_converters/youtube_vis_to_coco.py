@@ -1,9 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Convert the annotations of YouTube-VIS and OVIS for this project.
 
-The original files describe a video by one entry per instance; here every frame
-is an image with annotations of its own, as MMDetection's video datasets read
-it. Run from the root of the repository:
+The original files have one entry per instance and video. The converted files
+have one entry per frame, as MMDetection's video datasets read them. Masks
+decide in which frames an instance is visible; boxes and areas are derived from
+them. Run from the root of the repository:
 
     python tools/dataset_converters/youtube_vis_to_coco.py \
         data/youtube_vis_2019 --version 2019

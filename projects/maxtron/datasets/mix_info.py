@@ -1,30 +1,35 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""How a dataset gives a transform what it mixes into a sample."""
+"""Descriptions of the samples that a transform mixes into another one."""
+
+from collections.abc import Callable
 
 from mmengine.dataset import Compose
 
 
 class MixInfoMixin:
-    """Serves transforms that mix several samples of a dataset.
+    """Serve transforms that mix several samples of a dataset.
 
-    Such a transform has ``get_indices(dataset)``, as those that MMDetection's
-    ``MultiImageMixDataset`` serves. Here it gets what is known of these
-    samples, not the samples themselves: it loads them with a pipeline of its
-    own, and only what it needs.
+    Such a transform has ``get_indices(dataset)``, as transforms of
+    MMDetection's ``MultiImageMixDataset`` have. Here the transform gets
+    descriptions of the samples, not the samples themselves: it loads them
+    with a pipeline of its own, and only the parts that it needs.
     """
 
     pipeline: Compose
 
-    def add_mix_results(self, data_info: dict, describe) -> dict:
-        """Add what is known of the samples that will be mixed in.
+    def add_mix_results(
+        self, data_info: dict, describe: Callable[[int], dict]
+    ) -> dict:
+        """Add descriptions of the samples that will be mixed in.
 
         Args:
-            data_info (dict): A sample before its pipeline.
-            describe (callable): Gives the same of the sample with an index.
+            data_info (dict): Description of a sample before its pipeline.
+            describe (callable): Returns the description of the sample with a
+                given index.
 
         Returns:
-            dict: The same; with ``mix_results`` (list[dict]) if the pipeline
-            mixes.
+            dict: ``data_info``, with ``mix_results`` (list[dict]) if the
+            pipeline mixes samples.
         """
         for transform in self.pipeline.transforms:
             if hasattr(transform, 'get_indices'):

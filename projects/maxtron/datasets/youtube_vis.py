@@ -15,8 +15,8 @@ class YouTubeVISClipDataset(YouTubeVISDataset, ClipVideoDataset):
     videos are those of 2021 and additional long ones.
 
     Args:
-        dataset_version (str): '2019', '2021' or '2022'. Decides on the
-            classes only; those of other data can be given by
+        dataset_version (str): '2019', '2021' or '2022'. It selects the
+            classes only. Classes of other data are set by
             ``metainfo=dict(classes=...)``.
         *args, **kwargs: See :class:`ClipVideoDataset`.
     """

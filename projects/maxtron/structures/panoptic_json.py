@@ -5,7 +5,6 @@ Datasets, converters and evaluation read such files by these functions, so
 that an error always names the file, the entry and the field.
 """
 
-
 from ..json_file import FLAG, ID, NUMBER, TEXT, Entry, Kind, index_by_id
 from .categories import index_categories
 from .video_names import frame_name, video_folder

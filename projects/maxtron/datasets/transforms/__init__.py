@@ -1,10 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from .canvas import PadToCanvas, ScaleJitter, SSDColorJitter
-from .clip import ClipCrop, ClipSampler, RejectEmpty
+from .clip import ClipCrop, RejectEmpty
+from .clip_sampling import ClipSampler, RandomClipSampler
 from .copy_paste import VideoCopyPaste
 from .lazy_video import PackLazyVideo, VideoFrames
 from .loading import LoadVideoFrame, TracksToPanopticMap
-from .panoptic_clip import LoadPanopticMap, PackPanopticClip, RandomClipSampler
+from .panoptic_clip import LoadPanopticMap, PackPanopticClip
 
 __all__ = [
     'ClipCrop',

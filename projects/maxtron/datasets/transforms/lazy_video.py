@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Videos whose frames are loaded when they are used."""
+"""Videos whose frames are loaded on access."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from torch import Tensor
 
 
 class VideoFrames:
-    """The frames of a video, each loaded when it is asked for.
+    """Frames of a video, each loaded on access.
 
-    Nothing is kept, so that the memory that a video takes does not depend on
-    its length. It is deliberately no ``Sequence``: MMEngine's collate and
+    Frames are not kept, so the memory does not grow with the length of the
+    video. The class is deliberately no ``Sequence``: MMEngine's collate and
     cast functions would load all frames to copy them.
 
     Args:
-        frames (list[dict]): What the transforms need to know of each frame.
+        frames (list[dict]): For each frame the keys that the transforms need.
         transforms (callable): Loads and transforms a frame; sets ``img``,
             (h, w, 3).
     """
@@ -29,7 +29,7 @@ class VideoFrames:
         self.transforms = transforms
 
     def __len__(self) -> int:
-        """int: Number of frames."""
+        """Number of frames."""
         return len(self.frames)
 
     def __getitem__(self, t: int) -> Tensor:
@@ -100,7 +100,7 @@ class PackLazyVideo(BaseTransform):
             )
             for frame in frames
         ]
-        # the model needs no annotations, and a worker would copy them twice
+        # The model needs no annotations; a worker would copy them twice.
         for frame in frames:
             frame.pop('instances', None)
         return dict(

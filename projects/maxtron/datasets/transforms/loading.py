@@ -9,7 +9,7 @@ from mmdet.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class LoadVideoFrame(LoadImageFromFile):
-    """Load a frame of a video, and say which one if that is impossible.
+    """Load a frame of a video; errors name the video and the frame.
 
     Required Keys:
 
@@ -36,14 +36,15 @@ class LoadVideoFrame(LoadImageFromFile):
         """Load one frame.
 
         Args:
-            results (dict): What is known of the frame.
+            results (dict): The frame with the required keys.
 
         Returns:
-            dict: The same with the image, of shape (height, width, 3), BGR.
+            dict: ``results`` with the image, shape (height, width, 3), BGR.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it is no image, or of another size than stated.
+            ValueError: If the file is no image, or the image has another
+                size than ``height`` and ``width``.
         """
         where = (
             f'Frame {results.get("frame_id")} of video '
@@ -75,9 +76,9 @@ class LoadVideoFrame(LoadImageFromFile):
 class TracksToPanopticMap(BaseTransform):
     """Put the masks of instances into one map, for panoptic pipelines.
 
-    So datasets of instances can train segmenters whose masks share the
-    pixels, such as :class:`VideoKMaXHead`. Where masks overlap, the smaller
-    one is on top; pixels without an instance are void.
+    Datasets of instances can then train segmenters whose masks share the
+    pixels, such as :class:`VideoKMaXHead`. If masks overlap, the smaller one
+    is on top. Pixels without an instance are void.
 
     Required Keys:
 
@@ -101,7 +102,7 @@ class TracksToPanopticMap(BaseTransform):
             results (dict): The frame with its annotations.
 
         Returns:
-            dict: The same with the map instead.
+            dict: ``results`` with the map instead of the annotations.
         """
         masks = results.pop('gt_masks').masks.astype(bool)  # (n, h, w)
         index = np.zeros(results['img'].shape[:2], np.int32)

@@ -10,79 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from mmdet.datasets.transforms import BaseFrameSample
 from mmdet.registry import TRANSFORMS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData, PixelData
 
 from ...structures import UNLABELLED, index_map, read_id_map, read_raw_segments
-
-
-@TRANSFORMS.register_module()
-class RandomClipSampler(BaseFrameSample):
-    """Draw consecutive frames anywhere in the video.
-
-    Of a video with L frames the reference draws the first one from 0 to
-    L - clip_len - 1, which never is the last window; the published numbers
-    were made so, and it is the default. A video that is not longer than the
-    clip is taken as a whole, and its last frame repeated.
-
-    Required Keys:
-
-    - images, video_id, video_length
-    - clip_len (set by the dataset)
-
-    Added Keys: those of a frame, each a list over frames.
-
-    Args:
-        include_last (bool): Whether the last window may be drawn, too.
-            Defaults to False.
-        reverse_prob (float): Probability to play the clip backwards.
-            Defaults to 0.
-        **kwargs: See :class:`mmdet.datasets.BaseFrameSample`.
-
-    Raises:
-        ValueError: If ``reverse_prob`` is no probability.
-    """
-
-    def __init__(
-        self, include_last: bool = False, reverse_prob: float = 0.0, **kwargs
-    ) -> None:
-        super().__init__(**kwargs)
-        if not 0 <= reverse_prob <= 1:
-            raise ValueError(
-                f'reverse_prob of RandomClipSampler is {reverse_prob}; it '
-                'must be between 0 and 1.'
-            )
-        self.include_last = include_last
-        self.reverse_prob = reverse_prob
-
-    def transform(self, video_infos: dict) -> dict[str, list]:
-        """Sample a clip.
-
-        Args:
-            video_infos (dict): The whole video.
-
-        Returns:
-            dict[str, list]: The frames of the clip.
-        """
-        clip_len = video_infos['clip_len']
-        length = video_infos['video_length']
-        start = 0
-        if length > clip_len:
-            start = np.random.randint(length - clip_len + self.include_last)
-        frames = [min(start + i, length - 1) for i in range(clip_len)]
-        if self.reverse_prob and np.random.rand() < self.reverse_prob:
-            frames.reverse()
-        return self.prepare_data(video_infos, frames)
-
-    def __repr__(self) -> str:
-        return (
-            f'{self.__class__.__name__}('
-            f'include_last={self.include_last}, '
-            f'reverse_prob={self.reverse_prob}, '
-            f'collect_video_keys={self.collect_video_keys})'
-        )
 
 
 @TRANSFORMS.register_module()
