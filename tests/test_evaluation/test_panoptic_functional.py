@@ -16,6 +16,7 @@ from projects.maxtron.evaluation.functional import (
 from projects.maxtron.evaluation.panoptic_folders import (
     count_video,
     list_videos,
+    segments_to_count,
 )
 from projects.maxtron.testing.naive_vpq import naive_window
 
@@ -177,6 +178,22 @@ def merge_twins(video):
             unique = {s['id']: s for s in segments}
             segments[:] = unique.values()
     return video
+
+
+def test_segments_to_count():
+    """Pixels decide; a stated area of 0 excuses the lack of them."""
+    pairs = count_pairs(np.array([[7, 8]]), np.array([[1, 1]]), 'here')
+    listed = [
+        dict(id=7, category=2, area=0),
+        dict(id=8, category=1, iscrowd=1),
+        dict(id=9, category=0, area=0),
+        dict(id=10, category=0, area=5, iscrowd=None),
+    ]
+    assert segments_to_count(listed, pairs) == [
+        dict(id=7, category_id=2, iscrowd=0),
+        dict(id=8, category_id=1, iscrowd=1),
+        dict(id=10, category_id=0, iscrowd=0),
+    ]
 
 
 def count(gt, pred, gt_segments, pred_segments):

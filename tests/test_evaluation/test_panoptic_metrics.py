@@ -201,6 +201,12 @@ def test_tables(log):
     assert ['sky', '0.93419'] in cells
 
 
+def test_no_table_of_classes_and_no_warning_by_default(log):
+    evaluate([build('VPQ'), build('STQ')], [make_sample(v) for v in VIDEOS])
+    assert '| All ' in log.text
+    assert 'person' not in log.text and 'no ground truth' not in log.text
+
+
 def test_nothing_to_measure_is_said(log):
     report = evaluate(
         [build('VPQ', windows=[1, 60])], [make_sample(VIDEOS[0])]
@@ -222,6 +228,15 @@ def drop_frame(frames):
 
 def repeat_frame(frames):
     frames[3].set_metainfo(dict(frame_id=2))
+
+
+def renumber_frame(frames):
+    frames[3].set_metainfo(dict(frame_id=99))
+
+
+def shorten_video(frames):
+    for frame in frames:
+        frame.set_metainfo(dict(video_length=6))
 
 
 def other_video(frames):
@@ -266,6 +281,8 @@ def drop_segments(frames):
             repeat_frame,
             'video_0.*03.jpg: .*02.jpg has the same frame number 2',
         ),
+        (renumber_frame, r'7 frames, but 7 are predicted; missing .* \[3\]'),
+        (shorten_video, r'6 frames, but 7 are predicted; missing .* \[\]'),
         (other_video, 'video_0, frame .*00000003.jpg belongs to video b'),
         (drop_prediction, '00000003.jpg has no pred_panoptic_map'),
         (drop_mask, 'video_0: 1 of 7 frames have no seg_map_path.*00000003'),

@@ -161,6 +161,20 @@ def test_long_and_short_videos(tmp_path):
             subsets['AP_all'], abs=1e-12
         )
         assert report['youtube_vis/segm_mAP_l_all'] == -1
+    report = evaluate(
+        build(metric_items=ClipYouTubeVISMetric.STATS, long_videos=['v1'])
+    )
+    groups = [
+        [report[f'youtube_vis/segm_{name}_{x}'] for x in ('long', 'short')]
+        for name in ClipYouTubeVISMetric.STATS
+    ]
+    # a mean needs both, and here one lacks objects of some size
+    assert any(min(pair) == -1 < max(pair) for pair in groups)
+    for name, pair in zip(ClipYouTubeVISMetric.STATS, groups):
+        expected = -1 if -1 in pair else sum(pair) / 2
+        assert report[f'youtube_vis/segm_{name}_all'] == pytest.approx(
+            expected
+        )
     with pytest.raises(ValueError, match='long_videos matches 0 of the 4'):
         evaluate(build(long_videos=['v9']))
 

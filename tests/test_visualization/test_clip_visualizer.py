@@ -213,6 +213,20 @@ def test_outlines_of_things_are_on_top_of_stuff(visualizer):
     assert (row[36] != thing).any() and (row[83] != thing).any()
 
 
+def test_outlines_of_things_are_on_top_of_those_of_stuff(visualizer):
+    visualizer.dataset_meta = PANOPTIC_META
+    image = np.full((120, 80, 3), 100, np.uint8)
+    edges = np.concatenate(
+        [
+            visualizer.draw_panoptic(image, halves(*ids))[60, 39:41]
+            for ids in ((1, 1002), (1002, 1))
+        ]
+    )  # both sides of the border, wherever the thing is
+    assert (edges == edges[0]).all()
+    thing, stuff = edges[0].tolist(), [200, 40, 0]
+    assert np.abs(np.subtract(thing, stuff)).sum() > 100
+
+
 def test_instances_of_few_classes_have_colors_apart(visualizer):
     visualizer.dataset_meta = None
     image = np.zeros((120, 240, 3), np.uint8)
