@@ -34,7 +34,7 @@ from projects.maxtron.apis import (
 )
 from projects.maxtron.engine import load_config
 from projects.maxtron.engine.cli import add_cfg_options
-from projects.maxtron.utils import part_path
+from projects.maxtron.utils import part_path, writing
 
 import cv2
 import torch
@@ -219,7 +219,8 @@ class Outputs:
         self.num_frames = 0
         self.video = None
         for path in filter(None, (args.out, args.out_json)):
-            os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
+            with writing(path, any_file=True):
+                os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
         with ExitStack() as stack:
             if args.out:
                 fps = args.fps or source.fps or DEFAULT_FPS

@@ -110,22 +110,26 @@ class WriteError(OSError):
 
 
 @contextmanager
-def writing(path: str | os.PathLike) -> Iterator[None]:
+def writing(path: str | os.PathLike, any_file: bool = False) -> Iterator[None]:
     """Name a file in the errors of the block that writes it.
 
     Args:
         path (str | PathLike): Name of the complete file.
+        any_file (bool): Whether the block touches nothing but this file, its
+            folder and temporary files. Defaults to False: errors about other
+            files are raised as they are.
 
     Raises:
         WriteError: If the system cannot write, for instance as the disk is
-            full. Errors about other files are raised as they are.
+            full.
     """
     try:
         yield
     except OSError as error:
         names = {None, os.fspath(path), part_path(path)}
-        other = error.filename and error.filename.removeprefix('file:')
-        if isinstance(error, WriteError) or other not in names:
+        other = error.filename and str(error.filename).removeprefix('file:')
+        is_other = not any_file and other not in names
+        if isinstance(error, WriteError) or is_other:
             raise
         raise WriteError(
             f'{path} cannot be written: {error.strerror or error}.'

@@ -1,6 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import struct
-import warnings
 import wave
 from fractions import Fraction
 
@@ -63,7 +62,7 @@ def test_container_count_is_only_a_hint(tmp_path, frames, announced):
     source = open_frame_source(path)
     assert source.num_frames == announced
     if announced > len(frames):
-        with pytest.warns(UserWarning, match='100 frames but only 12 could'):
+        with pytest.warns(UserWarning, match='100 frames but only 12 fra'):
             assert len(list(source)) == len(frames)
     else:
         assert len(list(source)) == len(frames)
@@ -170,8 +169,7 @@ def test_truncated_file_is_read_as_far_as_possible(tmp_path, frames, suffix):
     path = write(tmp_path / f'video{suffix}', frames)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     source = open_frame_source(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')  # of an AVI the count is known
+    with pytest.warns(UserWarning, match=f'video{suffix} .* but only'):
         read = list(source)
     assert 4 <= len(read) < 12
     assert source.frame_times(len(read) - 1)
@@ -184,7 +182,7 @@ def test_damaged_frames_are_left_out(tmp_path, frames):
     data[start : start + 600] = bytes(600)  # the head of a frame
     path.write_bytes(data)
     source = open_frame_source(path)
-    with pytest.warns(UserWarning, match='12 frames but only 11 could'):
+    with pytest.warns(UserWarning, match='12 frames but only 11 fra'):
         assert len(list(source)) == 11
 
 

@@ -407,6 +407,9 @@ def test_broken_frame_in_the_middle(models, kind, tmp_path, monkeypatch):
         (['nowhere.mp4', '--out', 'o.mp4'], 'no file or folder nowhere.mp4'),
         (['97', '--out', 'o.mp4'], 'Camera 97 cannot be opened'),
         (['VIDEO', '--out-png', 'full'], 'full is not empty'),
+        (['VIDEO', '--out', 'full/notes.txt/o.mp4'], 'o.mp4 cannot be writt'),
+        (['VIDEO', '--out-json', 'full/notes.txt/o'], 'o cannot be written'),
+        (['VIDEO', '--out-png', 'full/notes.txt/o'], 'o cannot be written'),
         (['VIDEO', '--out', 'o.mp4', '--checkpoint', 'no.pth'], 'no.pth'),
         (
             [

@@ -5,7 +5,6 @@ import os.path as osp
 import warnings
 from array import array
 from collections.abc import Iterator
-from contextlib import suppress
 
 import av
 import numpy as np
@@ -35,9 +34,10 @@ class VideoFileSource(FrameSource):
         self.path = path
         self.name = osp.splitext(osp.basename(path))[0]
         self._times = array('d')
+        self._is_damaged = False
         with self._open() as container:
             stream = self._stream(container)
-            frame = next(_decode(container, stream), None)
+            frame = next(self._decode(container, stream), None)
             if frame is None:
                 raise VideoError(
                     f'The video {path} has no frame that can be decoded. '
@@ -87,10 +87,26 @@ class VideoFileSource(FrameSource):
                     _upright(frame), f'Frame {count} of {self.path}'
                 )
                 count += 1
+            self._warn_if_short(container, count)
+
+    def _warn_if_short(
+        self, container: av.container.InputContainer, count: int
+    ) -> None:
+        """Warn if the file was to have more than the frames decoded."""
+        announced = None
         if self.num_frames and count < self.num_frames:
+            announced = f'announces {self.num_frames} frames'
+        elif self._is_damaged:
+            announced = 'is damaged'
+        elif container.duration and len(container.streams) == 1:
+            # sound may last longer than the video
+            seconds = container.duration / av.time_base
+            if self._times[count] < 0.9 * seconds:
+                announced = f'announces {seconds:.1f} s'
+        if announced:
             warnings.warn(
-                f'{self.path} announces {self.num_frames} frames but '
-                f'only {count} could be decoded; the result has {count}.'
+                f'{self.path} {announced} but only {count} frames could be '
+                f'decoded; the result has {count}.'
             )
 
     def _timed(
@@ -99,7 +115,7 @@ class VideoFileSource(FrameSource):
         """Yield frames, each when its start and end are in ``_times``."""
         gap = 1 / (self.fps or _FALLBACK_RATE)
         waiting, begin, start = None, None, 0.0
-        for index, frame in enumerate(_decode(container, stream)):
+        for index, frame in enumerate(self._decode(container, stream)):
             if frame.pts is not None:
                 time = float(frame.pts * frame.time_base)
                 begin = time if begin is None else begin
@@ -122,6 +138,28 @@ class VideoFileSource(FrameSource):
             self._note(index + 1, start + max(gap, 0))
             yield waiting
 
+    def _decode(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.VideoFrame]:
+        """Decode one frame after the other; what is damaged is left out."""
+        packets = container.demux(stream)
+        at_end = False
+        while not at_end:
+            packet = None  # flushes the decoder
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:
+                self._is_damaged = True  # the rest cannot be read
+            at_end = packet is None or packet.size == 0
+            try:
+                frames = stream.decode(packet)
+            except av.EOFError:
+                frames = []  # there is nothing to flush
+            except av.FFmpegError:
+                self._is_damaged = True
+                frames = []
+            yield from frames
+
     def _note(self, index: int, time: float) -> None:
         """Keep the start of a frame, unless an earlier reading did."""
         if index == len(self._times):
@@ -130,22 +168,6 @@ class VideoFileSource(FrameSource):
     def frame_times(self, index: int) -> tuple[float, float]:
         """Start and end of a frame that was read, see the base class."""
         return self._times[index], self._times[index + 1]
-
-
-def _decode(
-    container: av.container.InputContainer, stream: av.VideoStream
-) -> Iterator[av.VideoFrame]:
-    """Decode one frame after the other; what is damaged is left out."""
-    packets = container.demux(stream)
-    at_end = False
-    while not at_end:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            packet = None  # the rest of the file cannot be read
-        at_end = packet is None or packet.size == 0
-        with suppress(av.FFmpegError):
-            yield from stream.decode(packet)
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:

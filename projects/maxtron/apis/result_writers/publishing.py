@@ -14,13 +14,15 @@ def make_empty_folder(folder: str) -> None:
 
     Raises:
         FileExistsError: If the folder has files.
+        WriteError: If it cannot be made.
     """
     if osp.isdir(folder) and os.listdir(folder):
         raise FileExistsError(
             f'The folder {folder} is not empty, and its files would mix with '
             'the new ones. Empty it or give another folder.'
         )
-    os.makedirs(folder, exist_ok=True)
+    with writing(folder, any_file=True):
+        os.makedirs(folder, exist_ok=True)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class YouTubeVISWriter:
         self.num_frames = 0
         self._tracks: dict[int, _Track] = {}
         self._size = [0, 0]
-        with writing(path):
+        with writing(path, any_file=True):
             # beside the result, as the default folder may be in memory
             self._spool = tempfile.TemporaryFile(
                 dir=osp.dirname(osp.abspath(path))
