@@ -36,8 +36,10 @@ SPLIT := $(DATA)/youtube-vis/annotations/synthetic_vis_val.json
 PANOPTIC_SPLIT := $(DATA)/vipseg/VIPSeg_720P/panoptic_gt_VIPSeg_val.json
 HELD_OUT := data/held-out.mp4
 INPUT := $(if $(VIDEO),$(VIDEO),$(HELD_OUT))
-# and what is drawn, by kind
-DEMO_VIDEO = $(OUT)/$(basename $(notdir $(INPUT)))_$(1).mp4
+# What is drawn, by kind. A video keeps its path and suffix, so that no two
+# videos have one output.
+NAME := $(if $(VIDEO),$(subst ../,up/,$(patsubst /%,%,$(VIDEO))),held-out)
+DEMO_VIDEO = $(OUT)/$(NAME)_$(1).mp4
 
 .PHONY: help setup demo demo-instances demo-panoptic test lint docs check clean-setup
 

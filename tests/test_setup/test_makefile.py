@@ -120,8 +120,26 @@ def test_half_of_the_demo():
     assert 'held-out_panoptic.mp4' in output and 'tools/test.py' in output
     assert 'tube-link' not in output and 'youtube-vis' not in output
     output = dry_run('demo-instances', 'VIDEO=README.md')
-    assert 'README_instances.mp4' in output and 'tools/test.py' not in output
-    assert 'panoptic' not in output
+    assert 'tools/test.py' not in output and 'panoptic' not in output
+
+
+def test_every_video_has_outputs_of_its_own():
+    videos = (
+        'docs/index.md',
+        'README.md',
+        'LICENSE',
+        str(ROOT / 'README.md'),
+        f'../{ROOT.name}/README.md',
+    )
+    outs = [
+        re.search(r"--out '(.*)'", dry_run('demo-instances', f'VIDEO={video}'))
+        for video in videos
+    ]
+    outs = [out[1] for out in outs]
+    assert outs[1] == 'demo/output/README.md_instances.mp4'
+    assert outs[4] == f'demo/output/up/{ROOT.name}/README.md_instances.mp4'
+    assert all(out.startswith('demo/output/') for out in outs)
+    assert len({os.path.normpath(out) for out in outs}) == len(videos)
 
 
 def test_bad_values_are_refused(tmp_path):
