@@ -71,8 +71,12 @@ def run(
     load_from=None,
     launcher='none',
     hook=True,
+    by_epoch=False,
+    persistent=False,
 ):
     """Train 20 iterations, validating every 5th, saving the 10th.
+
+    Or three epochs of 7 iterations, validating and saving after each.
 
     Args:
         work_dir (Path): Where checkpoints and losses go.
@@ -83,6 +87,8 @@ def run(
         load_from (str, optional): Checkpoint to resume from.
         launcher (str): "none" or "pytorch".
         hook (bool): Whether the hook under test takes part.
+        by_epoch (bool): Whether to train epochs.
+        persistent (bool): Whether the workers live longer than an epoch.
     """
     rank = get_rank()
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -92,9 +98,13 @@ def run(
         model=NoisyModel(),
         work_dir=str(work_dir),
         train_dataloader=dict(
-            sampler=dict(type=sampler, shuffle=True), **loader
+            sampler=dict(type=sampler, shuffle=True),
+            persistent_workers=persistent,
+            **loader,
         ),
-        train_cfg=dict(by_epoch=False, max_iters=20, val_interval=5),
+        train_cfg=dict(by_epoch=True, max_epochs=3)
+        if by_epoch
+        else dict(by_epoch=False, max_iters=20, val_interval=5),
         val_dataloader=dict(
             sampler=dict(type='DefaultSampler', shuffle=False), **loader
         ),
@@ -104,7 +114,11 @@ def run(
         ),
         optim_wrapper=dict(optimizer=dict(type='Adam', lr=0.01)),
         default_hooks=dict(
-            checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=10)
+            checkpoint=dict(
+                type='CheckpointHook',
+                by_epoch=by_epoch,
+                interval=1 if by_epoch else 10,
+            )
         ),
         custom_hooks=[dict(type='RNGStateHook')] * hook
         + [Recorder(work_dir / f'losses_{rank}.txt', kill_at)],

@@ -49,6 +49,26 @@ def test_resumed_losses(tmp_path, sampler, workers, seed):
     assert losses(tmp_path / 'again') == losses(tmp_path / 'whole')[10:]
 
 
+@pytest.mark.parametrize(
+    'workers, persistent', [(0, False), (2, False), (2, True)]
+)
+def test_resumed_epochs(tmp_path, workers, persistent):
+    """Seven batches of an epoch are no multiple of two workers."""
+    options = dict(
+        sampler='DefaultSampler',
+        workers=workers,
+        persistent=persistent,
+        by_epoch=True,
+        seed=3,
+    )
+    run(tmp_path / 'whole', **options)
+    checkpoint = str(tmp_path / 'whole/epoch_1.pth')
+    run(tmp_path / 'again', load_from=checkpoint, **options)
+    whole = losses(tmp_path / 'whole')
+    assert losses(tmp_path / 'again') == whole[7:]
+    assert len({line.split()[1] for line in whole}) == 21
+
+
 def test_without_the_hook_losses_differ(tmp_path):
     """The runs above can tell."""
     run(tmp_path / 'whole', seed=3, hook=False)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Makes a resumed training run continue exactly as an unbroken one."""
+"""Makes a resumed training continue exactly as an uninterrupted one."""
 
 import random
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from mmdet.registry import HOOKS
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import BatchSampler, DataLoader, get_worker_info
 
 _MODEL, _DATA = range(2)  # streams of random numbers that never meet
@@ -30,25 +31,35 @@ def _set_rng_state(*key: int) -> None:
 
 
 class _SeededFetch:
-    """Loads a batch with random numbers that depend on its position only.
+    """Load a batch with random numbers that depend on its position only.
 
-    PyTorch's fetcher calls ``dataset.__getitems__``, where there is one, with
-    the indices of a batch, in the process that loads it. Batch ``k`` of an
-    iterator goes to worker ``k % num_workers``, so every process knows the
-    position of its batches without being told.
+    PyTorch's fetcher calls ``dataset.__getitems__``, if there is one, with
+    the indices of a batch, in the process that loads it. No other hook runs
+    in a worker before a batch is loaded, so the method is set on the dataset.
+    Batch ``k`` of an epoch goes to worker ``k % num_workers``, so a worker can
+    count the position of its batches itself.
 
     Args:
         dataset: The dataset that the batches are read from.
-        sampler: Its sampler, for the epoch where it counts epochs.
+        sampler: Its sampler; its ``epoch``, if it has one, is part of the
+            seed. None if positions count on from epoch to epoch.
         seed (int): Seed of the run.
         rank (int): Rank of this process.
+        epoch_length (int, optional): Batches of an epoch, after which worker
+            0 begins again. Defaults to None, an endless epoch.
     """
 
     def __init__(
-        self, dataset: Any, sampler: Any, seed: int, rank: int
+        self,
+        dataset: Any,
+        sampler: Any,
+        seed: int,
+        rank: int,
+        epoch_length: int | None = None,
     ) -> None:
         self.dataset = dataset
         self.sampler = sampler
+        self.epoch_length = epoch_length
         self.key = (seed, rank, _DATA)
         self.read_batch = getattr(dataset, '__getitems__', None)
         self.start = 0  # position of the first batch of an iterator
@@ -59,12 +70,21 @@ class _SeededFetch:
         worker = get_worker_info()
         position = self.start
         if worker is not None:
-            position += worker.id + self.count * worker.num_workers
+            position += self._position_in_worker(worker)
             self.count += 1
         _set_rng_state(*self.key, getattr(self.sampler, 'epoch', 0), position)
         if self.read_batch is not None:
             return self.read_batch(indices)
         return [self.dataset[index] for index in indices]
+
+    def _position_in_worker(self, worker: Any) -> int:
+        """Count the batches before this one since the worker was started."""
+        if self.epoch_length is None:
+            return worker.id + self.count * worker.num_workers
+        share = len(range(worker.id, self.epoch_length, worker.num_workers))
+        epoch, count = divmod(self.count, share)
+        position = worker.id + count * worker.num_workers
+        return epoch * self.epoch_length + position
 
 
 @HOOKS.register_module()
@@ -118,9 +138,16 @@ class RNGStateHook(Hook):
                 logger='current',
             )
             return
-        self._replays = loader.num_workers > 0 and not _can_skip(loader)
+        by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        self._replays = (
+            loader.num_workers > 0 and not by_epoch and not _can_skip(loader)
+        )
         self._fetch = _SeededFetch(
-            loader.dataset, samplers[-1], runner.seed, get_rank()
+            loader.dataset,
+            None if by_epoch else samplers[-1],
+            runner.seed,
+            get_rank(),
+            len(loader) if by_epoch else None,
         )
         loader.dataset.__getitems__ = self._fetch
 
@@ -150,8 +177,8 @@ class RNGStateHook(Hook):
 def _can_skip(loader: DataLoader) -> bool:
     """Whether a resumed MMEngine skips batches without loading them.
 
-    It does so for samplers with a method ``skip``. With any other one it lets
-    the workers load all batches again, and their positions count from 0.
+    It does so for samplers with a method ``skip``. Otherwise, a loop over
+    iterations loads all batches again, and their positions count from 0.
     """
     batch_sampler = loader.batch_sampler
     return hasattr(loader.sampler, 'skip') or (
