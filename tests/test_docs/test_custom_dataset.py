@@ -203,7 +203,7 @@ def test_values_of_maps(followed):
         (300, 2),
         (400, 3),
     ]
-    with pytest.raises(ValueError, match='the unknown category 99'):
+    with pytest.raises(ValueError, match='class number 100 counted from 1'):
         read_raw_segments(np.array([[100]]), (True, True), '')
 
 

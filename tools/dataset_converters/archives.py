@@ -1,9 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Puts the files of archives and folders where a rule says."""
+"""Unpacking of archives and folders to places that a rule chooses."""
 
 import gzip
 import lzma
 import os
+import posixpath
 import re
 import shutil
 import tarfile
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from projects.maxtron.utils import atomic_path
+from projects.maxtron.utils import atomic_path, is_foreign_file, natural_key
 
 from mmengine.utils import ProgressBar
 
@@ -73,7 +74,7 @@ def list_members(file: BinaryIO, where: str) -> Iterator[Member]:
     file.seek(0)
     if start[:2] == b'PK':
         infos = zipfile.ZipFile(file)
-        # all names are looked at before anything is written
+        # all names are checked before anything is written
         members = [
             Member(
                 info.filename,
@@ -102,14 +103,14 @@ def list_members(file: BinaryIO, where: str) -> Iterator[Member]:
             yield Member(
                 info.name, info.size, lambda info=info: tar.extractfile(info)
             )
-    # tarfile takes an archive that ends too early for a complete one
+    # tarfile does not notice that an archive ends too early
     tar.fileobj.seek(tar.offset)
     if len(tar.fileobj.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
         raise tarfile.ReadError('it has no end')
 
 
 def _check_name(name: str, where: str) -> None:
-    """See that a path stays below the folder that it is unpacked to."""
+    """Check that a path stays below the folder that it is unpacked to."""
     if re.match(r'/|[A-Za-z]:', name) or '..' in re.split(r'[/\\]', name):
         raise ValueError(
             f'{where} has the file {name!r}, whose path leads '
@@ -119,7 +120,7 @@ def _check_name(name: str, where: str) -> None:
 
 @contextmanager
 def _explain_damage(where: str) -> Iterator[None]:
-    """Say what to do about an archive that cannot be read to its end."""
+    """Explain how to replace an archive that cannot be read to its end."""
     try:
         yield
     except _DAMAGE as error:
@@ -130,22 +131,22 @@ def _explain_damage(where: str) -> Iterator[None]:
 
 
 class Unpacker:
-    """Puts the files of archives and folders where a rule says.
+    """Unpacks archives and folders to places that a rule chooses.
 
-    Every file is written beside its place and then renamed; one that is there
-    with the right size is left alone. So a run that was interrupted goes on
-    where it was, and a second one writes nothing.
+    Every file is written beside its place and then renamed. A file that
+    exists with the right size is left alone, so an interrupted run continues
+    where it stopped, and a second run writes nothing.
 
     Args:
-        place (callable): Tells the path to write for a path in a source, such
-            as ``'train/JPEGImages/a/0.jpg'`` of ``train.zip`` (the name of
-            the source comes first); None for what is not needed.
-        overwrite (bool): Whether to replace files that are there with
-            another size. Defaults to False.
+        place (callable): Returns the path to write for a path in a source,
+            such as ``'train/JPEGImages/a/0.jpg'`` of ``train.zip`` (the name
+            of the source comes first); None if the file is not needed.
+        overwrite (bool): Whether to replace files that exist with another
+            size. Defaults to False.
 
     Attributes:
         num_written (int): Files that were written.
-        num_present (int): Files that were there.
+        num_present (int): Files that existed before.
         num_ignored (int): Files that were not needed.
     """
 
@@ -160,8 +161,8 @@ class Unpacker:
         """Put the files of a source in place.
 
         Args:
-            source (Path): An archive, also one of archives; a folder, whose
-                files are linked, or copied where that is impossible, and
+            source (Path): An archive, which may contain archives; a folder,
+                whose files are linked (or copied if that is impossible) and
                 whose archives are unpacked; or a single file.
 
         Returns:
@@ -169,7 +170,7 @@ class Unpacker:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it cannot be read, or a file is there with another
+            ValueError: If it cannot be read, or a file exists with another
                 size.
         """
         before = self.num_written + self.num_present
@@ -190,8 +191,10 @@ class Unpacker:
         name = source.resolve().name
         for folder, folders, files in os.walk(source, followlinks=True):
             below = name / Path(folder).relative_to(source)
-            folders[:] = sorted(f for f in folders if not _IGNORED.search(f))
-            for file in sorted(files):
+            folders[:] = sorted(
+                (f for f in folders if not _IGNORED.search(f)), key=natural_key
+            )
+            for file in sorted(files, key=natural_key):
                 if archive_stem(file) is not None:
                     archives.append(Path(folder) / file)
                 else:
@@ -235,8 +238,11 @@ class Unpacker:
     def _put(
         self, path: str, size: int, where: str, write: Callable[[str], None]
     ) -> None:
-        """Write a file, unless it is there or not needed."""
-        target = None if _IGNORED.search(path) else self.place(path)
+        """Write a file, unless it exists or is not needed."""
+        is_ignored = _IGNORED.search(path) or is_foreign_file(
+            posixpath.basename(path)
+        )
+        target = None if is_ignored else self.place(path)
         if target is None:
             self.num_ignored += 1
             return
@@ -265,7 +271,7 @@ def _copy(member: Member, part: str) -> None:
 
 
 def _link(source: Path, part: str) -> None:
-    # else a copy would be written into the file that it is a link of
+    # otherwise a copy would be written into the file that this links to
     Path(part).unlink(missing_ok=True)
     try:
         os.link(source.resolve(), part)

@@ -1,15 +1,15 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Make a checked dataset of its downloads, as the configs read it.
+"""Prepare a dataset from its downloads, as the configs read it.
 
     python tools/dataset_converters/prepare_dataset.py youtube_vis_2019 \
         downloads/train.zip downloads/valid.zip downloads/*.json
 
-Unpacks what the configs need, converts it, and checks it by
+Unpacks the files that the configs need, converts them, and checks them with
 tools/misc/check_dataset.py. Sources are archives (zip or tar, with or without
 a leading folder, also archives in archives), single files, and folders, whose
-files are linked and whose archives are unpacked. They are only read. What is
-in place already is left alone: a run that was interrupted goes on, and the
-same command again only checks.
+files are linked and whose archives are unpacked. They are only read. Files
+that are in place are left alone: an interrupted run continues, and the same
+command run again only checks.
 """
 
 import argparse
@@ -29,19 +29,19 @@ VIPSEG = 'VIPSeg_720P'  # what vipseg_to_720p makes
 
 
 class Recipe(NamedTuple):
-    """How a dataset is made of its downloads.
+    """Rules that make a dataset from its downloads.
 
     Attributes:
-        config (str): Config that says how it is read, below ``configs``.
-        folder (str): Where the configs look for it.
+        config (str): Config that reads the dataset, below ``configs``.
+        folder (str): Folder that the configs read.
         rules (list[tuple[str, str]]): Pattern of the path of a file in a
-            source, of which the name of the source is the first part, and
-            what it becomes below the folder.
-        needs (dict[str, list[tuple]]): For each split, paths below the
-            folder, of which one is enough, and the download that has them.
+            source (the name of the source is its first part), and the path
+            below the folder.
+        needs (dict[str, list[tuple]]): For each split, alternative paths
+            below the folder, and the download that has them.
         checked (str): Folder below that is checked, as data_root.
-        version (str, optional): Of youtube_vis_to_coco.
-        note (str): What to know if something is missing.
+        version (str, optional): Version for youtube_vis_to_coco.
+        note (str): Advice if something is missing.
     """
 
     config: str
@@ -53,9 +53,9 @@ class Recipe(NamedTuple):
     note: str = ''
 
     def place(self, path: str) -> str | None:
-        """Path below the folder of a path in a source; None if not needed."""
+        """Map a path in a source to one below the folder; None if unneeded."""
         for pattern, target in self.rules:
-            # the last folder with the name of a split says which it is
+            # the last folder with the name of a split decides
             match = re.match(f'(?:.*/)?{pattern}$', path)
             if match:
                 return match.expand(target)
@@ -253,7 +253,7 @@ def convert_instances(version: str, args: argparse.Namespace) -> None:
         ):
             print(
                 f'{converted}: converted before, left alone (--overwrite '
-                'makes it anew)'
+                'converts it again)'
             )
             continue
         youtube_vis_to_coco.main(
@@ -269,7 +269,7 @@ def convert_instances(version: str, args: argparse.Namespace) -> None:
 
 
 def convert_vipseg(args: argparse.Namespace) -> None:
-    """Make VIPSeg_720P, as far as it is not complete."""
+    """Convert the splits of VIPSeg that are not complete."""
     options = ['--overwrite'] if args.overwrite else []
     splits = [
         split
@@ -283,7 +283,7 @@ def convert_vipseg(args: argparse.Namespace) -> None:
         if split not in splits:
             print(
                 f'{args.data_root / VIPSEG}, {split}: converted before, '
-                'left alone (--overwrite makes it anew)'
+                'left alone (--overwrite converts it again)'
             )
     if splits:
         vipseg_to_720p.main(
@@ -345,8 +345,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace files that are there with another size, and convert '
-        'anew',
+        help='replace files that exist with another size, and convert again',
     )
     args = parser.parse_args(args)
     recipe = RECIPES[args.name]

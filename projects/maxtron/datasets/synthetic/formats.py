@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from ...structures import SegmentColors
+from ...structures import SegmentColors, raw_labels
 from .classes import (
     SYNTHETIC_THING_CLASSES,
     thing_categories,
@@ -98,11 +98,6 @@ def encode_instances(video: SyntheticVideo) -> list[dict]:
     return encoded
 
 
-def raw_to_category(raw_id: int) -> int:
-    """VIPSeg category (0-based, stuff first) of a raw value."""
-    return raw_id - 1 if raw_id < 125 else raw_id // 100 - 1
-
-
 def encode_segments(
     video: SyntheticVideo,
 ) -> tuple[list[list[dict]], dict[int, tuple[int, int, int]]]:
@@ -117,7 +112,8 @@ def encode_segments(
     """
     raw_ids = np.setdiff1d(video.ids, [0]).tolist()
     colors = SegmentColors(vipseg_categories(), raw_ids)
-    ids = {raw: colors.next_id(raw_to_category(raw)) for raw in raw_ids}
+    labels = dict(zip(raw_ids, raw_labels(np.array(raw_ids)).tolist()))
+    ids = {raw: colors.next_id(label) for raw, label in labels.items()}
     frames = []
     for frame in video.ids:
         values, areas = np.unique(frame, return_counts=True)
@@ -125,7 +121,7 @@ def encode_segments(
             [
                 dict(
                     id=ids[value],
-                    category_id=raw_to_category(value),
+                    category_id=labels[value],
                     iscrowd=0,
                     area=area,
                 )

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Bringing frames onto a canvas of fixed size, and their colours."""
+"""Placing frames on a canvas of fixed size, and changing their colours."""
 
 import cv2
 import numpy as np
@@ -14,10 +14,10 @@ from PIL import Image
 class ScaleJitter(BaseTransform):
     """Resize a frame to a random size relative to a canvas.
 
-    The frame is made to fit the canvas, and that size multiplied by a random
-    number. Images are interpolated by Pillow, whose bilinear filter averages
-    over all pixels when it makes them smaller; maps take the nearest pixel
-    under the same alignment.
+    The size that fits the canvas is multiplied by a random number. Images are
+    interpolated by Pillow, whose bilinear filter averages over all pixels
+    when it shrinks an image. Maps take the nearest pixel under the same
+    alignment.
 
     Required Keys:
 
@@ -55,7 +55,7 @@ class ScaleJitter(BaseTransform):
 
     @cache_randomness
     def _random_ratio(self) -> float:
-        """Draw the factor, once a clip where the clip shares it."""
+        """Draw the factor, once per clip if the clip shares it."""
         return np.random.uniform(*self.ratio_range)
 
     def transform(self, results: dict) -> dict:
@@ -136,13 +136,13 @@ class PadToCanvas(Pad):
 class SSDColorJitter(BaseTransform):
     """Change the colours of a frame as SSD does, on bytes.
 
-    Brightness first; then contrast, saturation and hue, or saturation, hue
-    and contrast. Each of the four is left out with probability 0.5, and the
+    Brightness comes first, then contrast, saturation and hue, or saturation,
+    hue and contrast. Each of the four is left out with probability 0.5. The
     result of each is clipped to 0 to 255 and truncated to bytes.
 
-    MMDetection's ``PhotoMetricDistortion`` calculates in floats that may
-    leave this range, shifts the hue by degrees, which is half as far, and
-    swaps channels; so it is not what the reference trains with.
+    MMDetection's ``PhotoMetricDistortion`` differs from the training of the
+    reference: it calculates in floats that may leave this range, shifts the
+    hue by degrees, which is half as far, and swaps channels.
 
     Required Keys:
 
@@ -174,7 +174,7 @@ class SSDColorJitter(BaseTransform):
 
     @cache_randomness
     def _random_changes(self) -> dict:
-        """Draw all changes; None stands for one that is left out."""
+        """Draw all changes; a change that is left out is None."""
         changes = dict(
             contrast_first=np.random.rand() < 0.5,
             brightness=np.random.uniform(
@@ -239,6 +239,6 @@ class SSDColorJitter(BaseTransform):
 
 
 def _byte_table(factor: float, summand: float) -> np.ndarray:
-    """What becomes of every byte that is multiplied and added to."""
+    """Map every byte to itself times a factor plus a summand, clipped."""
     values = np.arange(256, dtype=np.float32) * factor + summand
     return values.clip(0, 255).astype(np.uint8)

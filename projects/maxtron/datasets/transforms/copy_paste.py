@@ -7,7 +7,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmdet.registry import TRANSFORMS
 
-# ids of panoptic maps are below, those of pasted segments not
+# added to the ids of pasted segments; ids of panoptic maps are below
 PASTED = 1 << 24
 
 
@@ -15,17 +15,16 @@ PASTED = 1 << 24
 class VideoCopyPaste(BaseTransform):
     """Paste segments of a second random clip into a clip.
 
-    What is pasted is decided on the first frame of the second clip: all its
-    things, and a random number (0 to all) of random segments. These segments
-    are pasted in every frame in which they appear, at the place where they
-    are.
+    The first frame of the second clip decides which segments are pasted: all
+    its things, and a random number (0 to all) of random segments. They are
+    pasted in every frame in which they appear, at their own places.
 
-    Pasted stuff joins the stuff of the same class, if the clip has any; else
-    it is a tube of its own, as pasted things are.
+    Pasted stuff joins the stuff of the same class if the clip has any.
+    Otherwise it is a tube of its own, as pasted things are.
 
     Required Keys, of both the clip and the second one:
 
-    - what ``transforms`` and ``paste_transforms`` need
+    - the keys that ``transforms`` and ``paste_transforms`` require
     - mix_results (list[dict]): The second video, set by the dataset.
 
     Required Keys, after ``transforms``, each a list over frames:
@@ -35,14 +34,14 @@ class VideoCopyPaste(BaseTransform):
     Args:
         transforms (list[dict]): From the video to the clip on its canvas.
         paste_transforms (list[dict]): The same for the second video.
-        reference_collision (bool): In every video of VIPSeg the first
-            instance of a class has the class's colour as its id. The
-            reference keeps the ids when it pastes, so that in a frame a
-            pasted segment takes the place of the one with the same id: its
-            pixels become void of instances, but keep their class. Stuff joins
-            that of its class only in frames that show any, and keeps its id
-            in the others. True does the same; False, the default, keeps
-            all as tubes of their own, and decides for the clip what joins.
+        reference_collision (bool): Whether to keep ids when pasting, as the
+            reference does. In every video of VIPSeg the first instance of a
+            class has the colour of the class as its id. A pasted segment then
+            replaces the segment with the same id in a frame, whose pixels
+            lose their instance but keep their class, and stuff joins that of
+            its class only in frames that show any. If False, pasted segments
+            get ids of their own, and stuff joins for the whole clip.
+            Defaults to False.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class VideoCopyPaste(BaseTransform):
 
     @staticmethod
     def get_indices(dataset) -> list[int]:
-        """Choose the second video: any one of the dataset.
+        """Choose the second video at random.
 
         Args:
             dataset (Sized): The dataset.
@@ -76,7 +75,7 @@ class VideoCopyPaste(BaseTransform):
             results (dict): The video.
 
         Returns:
-            dict[str, list] | None: The clip; None if it is rejected.
+            dict[str, list] | None: The clip; None if it was rejected.
 
         Raises:
             ValueError: If the dataset gave no second video.
@@ -85,7 +84,7 @@ class VideoCopyPaste(BaseTransform):
             raise ValueError(
                 'VideoCopyPaste got no second video. Use it as a step of the '
                 'pipeline of VIPSegDataset or CocoPanopticClipDataset, not '
-                'inside of another transform.'
+                'inside another transform.'
             )
         other = results.pop('mix_results')[0]
         clip = self.transforms(results)
@@ -102,7 +101,7 @@ class VideoCopyPaste(BaseTransform):
 
     @staticmethod
     def _choose(segments: list[dict]) -> set[int]:
-        """Decide what is pasted: ids of segments of the first frame."""
+        """Choose the ids of the segments to paste, given the first frame."""
         segments = [seg for seg in segments if not seg['iscrowd']]
         number = np.random.randint(len(segments) + 1)
         chosen = set(np.random.permutation(len(segments))[:number].tolist())
@@ -114,7 +113,7 @@ class VideoCopyPaste(BaseTransform):
 
     @staticmethod
     def _stuff_ids(segments: Iterable[dict]) -> dict[int, int]:
-        """Id of the stuff of each label; the first of several."""
+        """Map each label of stuff to its id, the first of several."""
         stuff = {}
         for seg in segments:
             if not (seg['is_thing'] or seg['iscrowd']):
@@ -134,10 +133,9 @@ class VideoCopyPaste(BaseTransform):
         Args:
             clip (dict[str, list]): The clip, modified in place.
             other (dict[str, list]): The second clip.
-            t (int): Index of the frame, of both.
+            t (int): Index of the frame in both clips.
             chosen (set[int]): Ids of the segments to paste.
-            stuff (dict[int, int]): Id of the stuff of each label that is in
-                the clip.
+            stuff (dict[int, int]): Id of the stuff in the clip, by label.
         """
         index = other['gt_seg_map'][t]  # (h, w)
         pasted = other['segments_info'][t]
@@ -178,7 +176,7 @@ class VideoCopyPaste(BaseTransform):
             stuff[seg['category']] if joined else seg['id'] + offset
             for seg, joined in zip(pasted, joins)
         ]
-        # those that are not pasted have no pixel, but their place in the list
+        # segments that are not pasted keep their place in the list
         clip['segments_info'][t] = segments + [
             dict(seg, id=new_id if is_pasted else 0)
             for seg, new_id, is_pasted in zip(pasted, new_ids, is_chosen[1:])
@@ -193,5 +191,5 @@ class VideoCopyPaste(BaseTransform):
 
 
 def _is_seen(index: np.ndarray, num_segments: int) -> np.ndarray:
-    """Which segments have pixels, (num_segments, ), among (n, ) ones."""
+    """Return which segments have pixels, (num_segments, ) bool."""
     return np.bincount(index, minlength=num_segments + 1)[1:] > 0

@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Sampling, loading and packing of clips with panoptic annotations.
 
-In these pipelines ``gt_seg_map`` of a frame holds, for every pixel, 1 + the
+In these pipelines, ``gt_seg_map`` of a frame has for every pixel 1 + the
 position of its segment in ``segments_info``, and 0 for void.
 """
 
@@ -25,8 +25,8 @@ class LoadPanopticMap(BaseTransform):
 
     - img, seg_map_path
     - segments_info (list[dict] with id, category, is_thing and iscrowd; None
-      if the map is a raw one of VIPSeg, which needs no list)
-    - label_is_thing (of raw maps: list[bool])
+      if the map is a raw one of VIPSeg, which states its segments itself)
+    - label_is_thing (only for raw maps: list[bool])
     - video_id, frame_id (optional, for messages)
 
     Added Keys:
@@ -35,7 +35,7 @@ class LoadPanopticMap(BaseTransform):
 
     Modified Keys:
 
-    - segments_info (of raw maps)
+    - segments_info (only for raw maps)
 
     Args:
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
@@ -55,7 +55,7 @@ class LoadPanopticMap(BaseTransform):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If map, image and list do not fit each other.
+            ValueError: If map, image and list of segments disagree.
         """
         path = results['seg_map_path']
         where = (
@@ -70,7 +70,7 @@ class LoadPanopticMap(BaseTransform):
             raise ValueError(
                 f'{where}: the panoptic map is {size[0]} x {size[1]} (height '
                 f'x width), but the image {results["img_path"]} is '
-                f'{other[0]} x {other[1]}. Convert the dataset anew.'
+                f'{other[0]} x {other[1]}. Convert the dataset again.'
             )
         if raw:
             ids, results['segments_info'] = read_raw_segments(
@@ -87,16 +87,16 @@ class LoadPanopticMap(BaseTransform):
 class PackPanopticClip(BaseTransform):
     """Pack a clip with panoptic targets for training.
 
-    Targets are taken at every ``stride``-th pixel of row and column. Crowd
-    regions are left unlabelled. Each frame's :class:`DetDataSample` has
+    Targets are taken at every ``stride``-th pixel of rows and columns. Crowd
+    regions stay unlabelled. The :class:`DetDataSample` of a frame has
 
     - ``gt_panoptic_seg`` (PixelData): ``sem_seg`` of shape (1, h, w), int32,
       the id of the tube, 0 for void;
     - ``gt_sem_seg`` (PixelData): ``sem_seg`` of shape (1, h, w), uint8, the
-      label, 255 where there is none;
+      label, 255 for unlabelled pixels;
     - ``gt_instances`` (InstanceData): ``instances_ids`` and ``labels``, (n, ),
-      of the tubes that are seen in this frame. If a tube has several labels
-      in the clip, it has the largest, as in the reference;
+      of the tubes in this frame. A tube with several labels in the clip gets
+      the largest, as in the reference;
     - ``valid_pixels`` (PixelData): ``sem_seg`` of shape (1, H, W), bool, False
       on padding.
 
@@ -106,9 +106,9 @@ class PackPanopticClip(BaseTransform):
 
     Args:
         stride (int): Defaults to 4.
-        min_labelled (int, optional): Reject the sample unless more pixels
-            than that are labelled at this stride, and any tube is seen. It is
-            not rejected by default.
+        min_labelled (int, optional): Reject a sample unless more pixels than
+            this are labelled at this stride, and a tube is visible. Defaults
+            to None: no sample is rejected.
         meta_keys (Sequence[str]): Keys that become metainfo of the frame.
     """
 
@@ -159,8 +159,8 @@ class PackPanopticClip(BaseTransform):
                     seg['category'], labels.get(seg['id'], 0)
                 )
         sample = TrackDataSample()
-        # Set while they are empty: MMDetection's setter prints the first one
-        # into a string, with all its tensors, which takes longer than loading.
+        # MMDetection's setter formats the first sample, which is slow once it
+        # has tensors: set the samples while they are empty.
         sample.video_data_samples = [DetDataSample() for _ in frames]
         for packed, frame, (tubes, semantic) in zip(sample, frames, maps):
             self._pack_frame(packed, frame, tubes, semantic, labels)
@@ -169,7 +169,7 @@ class PackPanopticClip(BaseTransform):
         return dict(inputs=imgs, data_samples=sample)
 
     def _targets(self, frame: dict):
-        """Ids of tubes and labels of a frame, two arrays of shape (h, w)."""
+        """Compute ids of tubes and labels of a frame, two arrays (h, w)."""
         ids, labels = [0], [UNLABELLED]
         for seg in frame['segments_info']:
             crowd = seg['iscrowd']
