@@ -2,7 +2,7 @@
 """Splits the time of a run among parts of a model that call each other."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,10 +16,18 @@ class PartTimer:
 
     Args:
         parts (Sequence[str]): Names of the parts.
-        is_cuda (bool): Whether to wait for a GPU wherever a part changes.
+        is_cuda (bool): Whether to wait for a GPU whenever a part changes.
+        clock (callable, optional): Returns seconds and CPU seconds. Defaults
+            to the clocks of this machine.
     """
 
-    def __init__(self, parts: Sequence[str], is_cuda: bool) -> None:
+    def __init__(
+        self,
+        parts: Sequence[str],
+        is_cuda: bool,
+        clock: Callable[[], tuple[float, float]] | None = None,
+    ) -> None:
+        self._clock = clock or _read_clocks
         self.parts = tuple(parts)
         self.is_cuda = is_cuda
         self.current: str | None = None
@@ -85,7 +93,11 @@ class PartTimer:
     def _now(self) -> tuple[float, float]:
         if self.is_cuda:
             torch.cuda.synchronize()
-        return time.perf_counter(), time.process_time()
+        return self._clock()
+
+
+def _read_clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
 
 
 class TimedClips:
