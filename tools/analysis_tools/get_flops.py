@@ -22,6 +22,7 @@ from typing import NamedTuple
 from projects.maxtron.engine import explain_unknown_arguments
 from projects.maxtron.engine.cli import make_parser, positive_int, read_config
 from projects.maxtron.models import MaXTron
+from projects.maxtron.testing import frame_size
 
 import torch
 from mmdet.registry import MODELS
@@ -31,8 +32,6 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
-
-from tools.benchmarks.benchmark_inference import frame_size, query_heads
 
 aten = torch.ops.aten
 
@@ -129,10 +128,10 @@ def count_parts(
     head = model.head
     clip = count('segmenter', head.segmenter, head, feats, num_frames)
     if head.mode == 'offline':
-        queries = clip.queries[:, None].repeat(1, num_clips, 1, 1)
-        embeds, video = count_flops(refine, head, queries)
+        queries = clip.queries.repeat(num_clips, 1, 1)  # (K, Q, D)
+        (_, embeds), video = count_flops(head.refine, queries)
         _, masks = count_flops(
-            query_heads(head).segment, embeds[:1], clip.mask_feats
+            head.query_heads.segment, embeds[:1], clip.mask_feats
         )
         parts['tracker'] = Part(
             video + num_clips * masks,
@@ -145,22 +144,6 @@ def count_parts(
 def num_params(*modules: nn.Module | None) -> int:
     """Number of parameters of modules; None has none."""
     return sum(p.numel() for p in nn.ModuleList(modules).parameters())
-
-
-def refine(head, queries: torch.Tensor) -> torch.Tensor:
-    """What an offline head does with the queries of a video.
-
-    Args:
-        head (:obj:`BaseMaXTronHead`): The head.
-        queries (Tensor): Of all clips, shape (1, K, Q, D).
-
-    Returns:
-        Tensor: Mask embeddings, shape (K, Q, E).
-    """
-    heads = query_heads(head)
-    cls_feats, embeds = heads.project(head.tracker(queries)[-1][0])
-    heads.classify(head.tracker.pool_over_clips(cls_feats[None]))
-    return embeds
 
 
 def format_table(parts: dict[str, Part], num_frames: int) -> str:

@@ -18,31 +18,31 @@ the head that is neither segmenter nor tracker: linking, merging, encoding.
 
 import argparse
 import itertools
-import json
 import sys
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 from projects.maxtron.engine import load_checkpoint_checked, load_config
-from projects.maxtron.utils import atomic_path
+from projects.maxtron.engine.cli import positive_int
+from projects.maxtron.testing import frame_size
 
 import torch
 from mmdet.registry import MODELS
-from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
+from tools.benchmarks.cli import make_parser, write_json
 from tools.benchmarks.measuring import (
     highest_memory,
     in_new_process,
     peak_memory,
 )
 from tools.benchmarks.part_timer import PartTimer, TimedClips
-from tools.benchmarks.planted_segments import PlantedSegments
+from tools.benchmarks.synthetic_predictions import SyntheticPredictions
 
 PARTS = (
     'reading',
@@ -104,7 +104,7 @@ def instrument(model, timer: PartTimer) -> None:
         timer.wrap(head.tracker, 'pool_over_clips', 'tracker')
         for method in ('project', 'classify', 'segment'):
             # the segmenter may use its own, too
-            timer.wrap(query_heads(head), method, 'tracker', 'segmenter')
+            timer.wrap(head.query_heads, method, 'tracker', 'segmenter')
     read_clips, start_video = model.read_clips, head.start_video
 
     def start_timed_video(*args):
@@ -121,36 +121,31 @@ def instrument(model, timer: PartTimer) -> None:
     head.start_video = start_timed_video
 
 
-def query_heads(head):
-    """What makes classes and masks of the queries of a tracker."""
-    return head.tracker_heads or head.segmenter
-
-
-def plant(model, timer: PartTimer, num_segments: int) -> None:
-    """Have the predictions of a model overwritten, without timing it."""
-    head, planted = model.head, PlantedSegments(num_segments)
+def replace_predictions(model, timer: PartTimer, num_segments: int) -> None:
+    """Replace the predictions of a model, without timing it."""
+    head, synthetic = model.head, SyntheticPredictions(num_segments)
     is_offline = head.mode == 'offline'
 
     def after(owner, method: str, overwrite: Callable) -> None:
         function = getattr(owner, method)
 
-        def planting(*args, **kwargs):
+        def replaced(*args, **kwargs):
             result = function(*args, **kwargs)
             if timer.current != 'segmenter':  # which may use its own
                 with timer.part(None):
                     overwrite(result)
             return result
 
-        setattr(owner, method, planting)
+        setattr(owner, method, replaced)
 
     after(
         head.segmenter,
         'forward',
-        lambda clip: planted.plant_clip(clip, with_masks=not is_offline),
+        lambda clip: synthetic.replace_clip(clip, with_masks=not is_offline),
     )
     if is_offline:
-        after(query_heads(head), 'classify', planted.plant_classes)
-        after(query_heads(head), 'segment', planted.plant_masks)
+        after(head.query_heads, 'classify', synthetic.replace_classes)
+        after(head.query_heads, 'segment', synthetic.replace_masks)
 
 
 def build_model(cfg: Config, args: argparse.Namespace, setting: Setting):
@@ -168,19 +163,6 @@ def build_model(cfg: Config, args: argparse.Namespace, setting: Setting):
     else:
         load_checkpoint_checked(model, args.checkpoint)
     return model.to(args.device).eval()
-
-
-def frame_size(cfg: Config) -> tuple[int, int]:
-    """Height and width of frames that the config makes no smaller."""
-    if 'input_size' in cfg.model.data_preprocessor:
-        return tuple(cfg.model.data_preprocessor.input_size)
-    steps = get_test_pipeline_cfg(cfg)
-    steps = [
-        *steps,
-        *(s for step in steps for s in step.get('transforms', ())),
-    ]
-    scale = next(step.scale for step in steps if step.type == 'Resize')
-    return tuple(scale[::-1])
 
 
 def run_video(model, frames: RandomFrames, size: tuple[int, int]) -> int:
@@ -209,7 +191,7 @@ def measure(args: argparse.Namespace, setting: Setting) -> dict:
     timer = PartTimer(PARTS, is_cuda)
     instrument(model, timer)
     if args.segments:
-        plant(model, timer, args.segments)
+        replace_predictions(model, timer, args.segments)
     if is_cuda:  # kernels are loaded and chosen
         run_video(model, RandomFrames(2 * model.head.clip_len, size), size)
     timer.reset()
@@ -301,13 +283,10 @@ def report(rows: list[dict]) -> str:
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = make_parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint file')
-    parser.add_argument('--frames', type=int, nargs='+', default=[16])
+    parser.add_argument('--frames', type=positive_int, nargs='+', default=[16])
     parser.add_argument(
         '--mode',
         nargs='+',
@@ -334,15 +313,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         default=15,
         help='segments that the predictions are overwritten with',
     )
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--json', help='also write the results to this file')
-    args = parser.parse_args(args)
-    if min(args.frames) < 1:
-        parser.error('--frames must be at least 1')
-    if args.device.startswith('cuda') and not torch.cuda.is_available():
-        parser.error('--device: PyTorch finds no CUDA device.')
-    return args
+    return parser.parse_args(args)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -370,20 +341,7 @@ def main(args: list[str] | None = None) -> None:
         f'{args.threads} CPU threads'
     )
     print(report(rows))
-    if args.json is not None:
-        with atomic_path(args.json) as path, open(path, 'w') as file:
-            json.dump(
-                dict(
-                    torch=torch.__version__,
-                    config=args.config,
-                    device=args.device,
-                    threads=args.threads,
-                    segments=args.segments,
-                    rows=rows,
-                ),
-                file,
-                indent=2,
-            )
+    write_json(args, rows=rows)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -66,7 +66,7 @@ class ClipReader:
         self.rereadable = iter(frames) is not frames
 
     def __iter__(self) -> Iterator[ClipInputs]:
-        frames = self.frames
+        frames: Any = self.frames
         if not hasattr(frames, '__iter__'):  # a sequence such as VideoFrames
             frames = map(frames.__getitem__, range(len(frames)))
         clips = self.split(frames, self.num_frames)
@@ -86,5 +86,10 @@ class ClipReader:
             img_shape = self.preprocessor.img_shape(images[0].shape[-2:])
         return ClipInputs(
             inputs,
-            ClipShapes(inputs.shape[-2:], img_shape, self.ori_shape, num_new),
+            ClipShapes(
+                inputs.shape[-2:],
+                img_shape or inputs.shape[-2:],
+                self.ori_shape,
+                num_new,
+            ),
         )

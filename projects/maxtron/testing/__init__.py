@@ -1,13 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Naive oracles and random inputs, shared by tests and benchmarks."""
 
-from .batches import make_batch, make_sample
+from .batches import frame_size, make_batch, make_sample
 from .naive_attention import naive_trajectory_attention
 from .naive_merge import find_ties, naive_merge, resize_logits
 from .naive_vpq import naive_window
 
 __all__ = [
     'find_ties',
+    'frame_size',
     'make_batch',
     'make_sample',
     'naive_merge',

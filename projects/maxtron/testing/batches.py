@@ -5,6 +5,7 @@ import argparse
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
+from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
@@ -59,3 +60,23 @@ def make_batch(cfg: Config, args: argparse.Namespace) -> dict:
             for _ in clips
         ],
     )
+
+
+def frame_size(cfg: Config) -> tuple[int, int]:
+    """Find the largest size of frames that the test pipeline keeps.
+
+    Args:
+        cfg (Config): Config of a model.
+
+    Returns:
+        tuple[int, int]: Height and width.
+    """
+    if 'input_size' in cfg.model.data_preprocessor:
+        return tuple(cfg.model.data_preprocessor.input_size)
+    steps = get_test_pipeline_cfg(cfg)
+    steps = [
+        *steps,
+        *(s for step in steps for s in step.get('transforms', ())),
+    ]
+    scale = next(step.scale for step in steps if step.type == 'Resize')
+    return tuple(scale[::-1])

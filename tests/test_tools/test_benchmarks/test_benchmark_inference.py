@@ -11,7 +11,7 @@ import torch
 from tests.models import ROOT
 from tools.benchmarks.benchmark_inference import PARTS
 from tools.benchmarks.part_timer import PartTimer
-from tools.benchmarks.planted_segments import PlantedSegments
+from tools.benchmarks.synthetic_predictions import SyntheticPredictions
 
 SCRIPT = ROOT / 'tools/benchmarks/benchmark_inference.py'
 CONFIGS = ROOT / 'configs/maxtron/synthetic'
@@ -137,15 +137,15 @@ def test_timer_counts_the_innermost_part():
     assert timer.current is None
 
 
-def test_planted_segments():
+def test_synthetic_predictions():
     clip = ClipPrediction(
         cls_logits=torch.zeros(1, 20, 11),
         mask_logits=torch.zeros(1, 20, 3, 48, 64),
         queries=None,
         embeds=torch.zeros(1, 20, 8),
     )
-    planted = PlantedSegments(6)
-    planted.plant_clip(clip, with_masks=True)
+    synthetic = SyntheticPredictions(6)
+    synthetic.replace_clip(clip, with_masks=True)
     probs = clip.cls_logits[0].softmax(-1)
     assert (probs[:6, -1] < 0.5).all() and (probs[6:, -1] > 0.5).all()
     masks = clip.mask_logits[0]
@@ -156,7 +156,7 @@ def test_planted_segments():
     # smooth in time, and it goes on where it was
     before = masks[:6, -1].clone()
     embeds = clip.embeds.clone()
-    planted.plant_clip(clip, with_masks=True)
+    synthetic.replace_clip(clip, with_masks=True)
     assert torch.equal(clip.embeds, embeds)
     after = clip.mask_logits[0, :6]
     step = (after[:, 0] - before).abs().mean()

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -190,7 +191,7 @@ class QueryAssociation:
     def __init__(self) -> None:
         self._embeds = None
         self._num_clips = 0
-        self.cls_logits = 0
+        self.cls_logits: Any = 0  # a tensor from the first clip on
 
     def update(self, clip: ClipPrediction) -> ClipPrediction:
         """Link the next clip of the video.

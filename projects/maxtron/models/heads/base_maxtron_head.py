@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from mmdet.registry import MODELS
@@ -74,7 +75,9 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.segmenter = MODELS.build(segmenter)
-        self.tracker = self.tracker_heads = self.criterion = None
+        self.tracker: Any = None
+        self.tracker_heads: Any = None
+        self.criterion: Any = None
         if tracker is not None:
             self.tracker = MODELS.build(tracker)
             self.tracker_heads = self.segmenter.build_tracker_heads()

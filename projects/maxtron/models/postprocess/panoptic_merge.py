@@ -107,8 +107,9 @@ class PanopticMerger:
         self.align_corners = align_corners
         self.tile_shape = tile_shape
         self._logit_thr = math.log(pixel_thr / (1 - pixel_thr))
-        self._finder_args = self._finder = None
-        self._sets: QuerySets | None = None
+        self._finder_args: tuple | None = None
+        self._finder: CandidateFinder
+        self._sets: QuerySets
         self._counts = np.zeros(0, np.int64)  # pixels of each set
         self._prob_sums = np.zeros(0)
         self._frames: list[tuple[IndexMap, np.ndarray]] = []
@@ -137,7 +138,7 @@ class PanopticMerger:
                 finite, or ``img_shape`` is larger than ``input_shape``.
         """
         self._start(mask_logits, input_shape, img_shape)
-        args = (
+        args: tuple = (
             len(mask_logits),
             tuple(mask_logits.shape[-2:]),
             tuple(input_shape),
@@ -169,7 +170,7 @@ class PanopticMerger:
     ) -> None:
         """Check the arguments of :meth:`update`; prepare for N queries."""
         num_queries = len(mask_logits)
-        if self._sets is None:
+        if not self._frames:
             self._sets = QuerySets(num_queries)
             self._prob_sums = np.zeros(num_queries)
         if num_queries != len(self._prob_sums):

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Predictions as of a trained model, for benchmarks with random weights."""
+"""Predictions like those of a trained model, for random weights."""
 
 import torch
 import torch.nn.functional as F
@@ -9,15 +9,15 @@ from torch import Tensor
 PERIOD = 8
 
 
-class PlantedSegments:
-    """Overwrites predictions by segments that move smoothly.
+class SyntheticPredictions:
+    """Replaces predictions by segments that move smoothly.
 
     With random weights no query has a class, so post-processing would have
-    nothing to do. Planted are some segments with a class and masks that are
-    smooth in space and time, and a bit noisy; the other queries have neither.
+    nothing to do. Some queries get a segment: a class, and masks that are
+    smooth in space and time, and a bit noisy. The others get neither.
 
     Args:
-        num_segments (int): How many of the queries have a segment.
+        num_segments (int): Number of queries with a segment.
     """
 
     def __init__(self, num_segments: int) -> None:
@@ -25,28 +25,28 @@ class PlantedSegments:
         self.frame = 0
         self._noise: Tensor | None = None
 
-    def plant_clip(self, clip, with_masks: bool) -> None:
+    def replace_clip(self, clip, with_masks: bool) -> None:
         """Overwrite the prediction of a segmenter.
 
         Args:
             clip (:obj:`ClipPrediction`): Of batch size 1.
             with_masks (bool): Whether its masks are used.
         """
-        self.plant_classes(clip.cls_logits)
+        self.replace_classes(clip.cls_logits)
         # every clip the same, so that its queries are found again
         clip.embeds.copy_(_random(clip.embeds.shape, 0))
         if with_masks:
-            self.plant_masks(clip.mask_logits)
+            self.replace_masks(clip.mask_logits)
 
-    def plant_classes(self, logits: Tensor) -> None:
+    def replace_classes(self, logits: Tensor) -> None:
         """Overwrite class logits with shape (1, Q, C + 1)."""
         labels = torch.arange(self.num_segments) % (logits.shape[-1] - 1)
-        planted = _random(logits.shape, 1)
-        planted[..., -1] += 7
-        planted[0, range(self.num_segments), labels] += 12
-        logits.copy_(planted)
+        replaced = _random(logits.shape, 1)
+        replaced[..., -1] += 7
+        replaced[0, range(self.num_segments), labels] += 12
+        logits.copy_(replaced)
 
-    def plant_masks(self, logits: Tensor) -> None:
+    def replace_masks(self, logits: Tensor) -> None:
         """Overwrite mask logits of the next frames, (1, Q, T, h, w)."""
         num_queries, num_frames, height, width = logits.shape[1:]
         if self._noise is None:
