@@ -129,6 +129,7 @@ test: $(STAMP)
 lint: $(STAMP)
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
 
 # The site mirrors the repository, so that links to configs and code work.
 docs: $(STAMP)
