@@ -243,19 +243,24 @@ def test_full_disk_of_a_panoptic_video(tmp_path, small_disk):
     assert not list((tmp_path / 'new').iterdir())
 
 
-def test_ids_of_the_users_categories(tmp_path, video):
-    with YouTubeVISWriter(
-        str(tmp_path / 'out.json'), category_ids=[70, 5, 12]
-    ) as writer:
-        for frame in video:
-            writer.write(frame)
-    tracks = json.loads((tmp_path / 'out.json').read_text())
-    with YouTubeVISWriter(str(tmp_path / 'plain.json')) as writer:
-        for frame in video:
-            writer.write(frame)
-    plain = json.loads((tmp_path / 'plain.json').read_text())
-    for track, other in zip(tracks, plain, strict=True):
-        assert track['category_id'] == [70, 5, 12][other['category_id'] - 1]
+def test_ids_and_names_of_the_users_categories(tmp_path, video):
+    classes = ('бык', 'cat', 'dog')
+    written = []
+    for meta in (
+        None,
+        dict(classes=classes),
+        dict(classes=classes, category_ids=(70, 5, 12)),
+    ):
+        with YouTubeVISWriter(str(tmp_path / 'out.json'), meta) as writer:
+            for frame in video:
+                writer.write(frame)
+        written.append(json.loads((tmp_path / 'out.json').read_text()))
+    for plain, named, own in zip(*written, strict=True):
+        label = plain['category_id'] - 1
+        assert 'category' not in plain
+        assert named['category_id'] == label + 1
+        assert own['category_id'] == (70, 5, 12)[label]
+        assert own['category'] == named['category'] == classes[label]
 
 
 @pytest.mark.parametrize(

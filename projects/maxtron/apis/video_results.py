@@ -2,7 +2,6 @@
 """Masks of a video as files, for instance and for panoptic models."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import TypeVar
 
@@ -62,8 +61,8 @@ class InstanceResults(VideoResults):
         json (str, optional): File of :class:`YouTubeVISWriter`.
         score_thr (float): Instances of a lower score are neither in the PNG
             files nor counted.
-        category_ids (Sequence[int], optional): See
-            :class:`YouTubeVISWriter`. Defaults to None.
+        dataset_meta (dict, optional): See :class:`YouTubeVISWriter`.
+            Defaults to None.
     """
 
     def __init__(
@@ -71,13 +70,13 @@ class InstanceResults(VideoResults):
         png: str | None,
         json: str | None,
         score_thr: float,
-        category_ids: Sequence[int] | None = None,
+        dataset_meta: dict | None = None,
     ) -> None:
         super().__init__()
         self.score_thr = score_thr
         self._png = IdMapWriter(png, score_thr) if png else None
         self._json = (
-            self._open(YouTubeVISWriter(json, category_ids)) if json else None
+            self._open(YouTubeVISWriter(json, dataset_meta)) if json else None
         )
 
     def write(self, sample: DetDataSample, name: str) -> None:
@@ -179,4 +178,4 @@ def open_results(
     meta = inferencer.model.dataset_meta
     if inferencer.is_panoptic:
         return PanopticResults(png, json, source.name, meta)
-    return InstanceResults(png, json, score_thr, meta.get('category_ids'))
+    return InstanceResults(png, json, score_thr, meta)

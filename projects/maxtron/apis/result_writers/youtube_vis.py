@@ -6,11 +6,11 @@ import os.path as osp
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Sequence
 from typing import TextIO
 
 from mmengine.structures import InstanceData
 
+from ...structures import category_ids
 from ...utils import writing
 from .publishing import finishing
 
@@ -19,15 +19,16 @@ class YouTubeVISWriter:
     """Writes the tracks of a video as a YouTube-VIS submission.
 
     The score of a track is the mean over its frames, and its category the
-    most frequent one. Each track has its ``instance_id`` in addition to the
-    fields of the format. Masks wait in a temporary file for the end of the
-    video, because the format lists them track by track.
+    most frequent one. Each track has its ``instance_id`` and the name of its
+    ``category`` in addition to the fields of the format. Masks wait in a
+    temporary file for the end of the video, because the format lists them
+    track by track.
 
     Args:
         path (str): The JSON file.
-        category_ids (Sequence[int], optional): Id of every class in the
-            user's annotation file. Defaults to None: 1 for the first class,
-            2 for the second, ...
+        dataset_meta (dict, optional): ``classes`` and, if the user's file
+            has ids of its own, ``category_ids``. Defaults to None: ids count
+            from 1 and tracks have no ``category``.
         video_id (int): Id of the video. Defaults to 1.
 
     Raises:
@@ -35,13 +36,11 @@ class YouTubeVISWriter:
     """
 
     def __init__(
-        self,
-        path: str,
-        category_ids: Sequence[int] | None = None,
-        video_id: int = 1,
+        self, path: str, dataset_meta: dict | None = None, video_id: int = 1
     ) -> None:
         self.path = path
-        self.category_ids = category_ids
+        self._names = dataset_meta and dataset_meta['classes']
+        self._ids = dataset_meta and category_ids(dataset_meta, first=1)
         self.video_id = video_id
         self.num_frames = 0
         self._tracks: dict[int, _Track] = {}
@@ -102,11 +101,11 @@ class YouTubeVISWriter:
         head = dict(
             video_id=self.video_id,
             instance_id=instance_id,
-            category_id=self.category_ids[label]
-            if self.category_ids
-            else label + 1,
+            category_id=self._ids[label] if self._ids else label + 1,
             score=sum(track.scores) / len(track.scores),
         )
+        if self._names:
+            head['category'] = self._names[label]
         file.write(json.dumps(head)[:-1] + ', "segmentations": [')
         masks = dict(zip(track.frames, zip(track.offsets, track.lengths)))
         for t in range(self.num_frames):
