@@ -1,18 +1,18 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Draw what a point of a frame attends to in every frame of its clip.
+"""Draw the attention of a point of a frame to every frame of its clip.
 
     python tools/analysis_tools/visualize_trajectory.py CONFIG CHECKPOINT INPUT
         --point X Y --frame I --out FILE.png
         [--clip F ...] [--layer L] [--level V]
 
 INPUT is a video file or a folder of frames. The reference point, in pixels of
-frame I, is drawn as a red dot; over each frame lies a heat map of the
-attention of one axial-trajectory layer, with what share of the attention that
-frame has. How it is made of the height and the width axis is told in
-projects/maxtron/visualization/trajectory_maps.py.
+frame I, is drawn as a red dot. Each frame is drawn under a heat map of the
+attention of one axial-trajectory layer, with the share of the attention that
+goes to that frame. projects/maxtron/visualization/trajectory_maps.py explains
+how the maps of the height and the width axis are combined.
 
-By default the clip is the one that the model would cut of the video; --clip
-takes other frames, as many as one likes, for one clip.
+By default the clip is the one into which the model would cut the video. --clip
+takes any number of other frames as the clip.
 """
 
 import argparse

@@ -23,7 +23,7 @@ from projects.maxtron.engine.cli import (
 )
 from projects.maxtron.structures import IndexMap, PanopticMap, thing_flags
 from projects.maxtron.utils import relative_name
-from projects.maxtron.visualization import PanopticTruth, find_image_root
+from projects.maxtron.visualization import PanopticGroundTruth, find_image_root
 
 import mmcv
 import numpy as np
@@ -62,7 +62,7 @@ class ClipDrawer:
         Returns:
             list[np.ndarray]: RGB, uint8, (H, W, 3), one a frame.
         """
-        truth = PanopticTruth(self.backend_args)
+        truth = PanopticGroundTruth(self.backend_args)
         drawn = []
         for t, frame in enumerate(sample['data_samples'][:max_frames]):
             if isinstance(sample['inputs'], torch.Tensor):
@@ -84,7 +84,7 @@ class ClipDrawer:
         return drawn
 
     def _trained_on(
-        self, frame: DetDataSample, truth: PanopticTruth, size: tuple
+        self, frame: DetDataSample, truth: PanopticGroundTruth, size: tuple
     ) -> DetDataSample:
         """Targets of a frame, as the visualizer reads them."""
         targets = DetDataSample()
@@ -102,7 +102,7 @@ class ClipDrawer:
         return targets
 
     def _panoptic_map(
-        self, frame: DetDataSample, truth: PanopticTruth, size: tuple
+        self, frame: DetDataSample, truth: PanopticGroundTruth, size: tuple
     ) -> PanopticMap:
         """Targets at the stride of PackPanopticClip, at that of the image."""
         is_thing = (

@@ -5,7 +5,7 @@ from ..structures import to_bitmap
 from .clip_visualizer import ClipLocalVisualizer
 from .image_root import find_image_root
 from .mask_drawing import draw_masks, id_colors
-from .panoptic_truth import PanopticTruth
+from .panoptic_ground_truth import PanopticGroundTruth
 from .trajectory_maps import (
     draw_trajectory,
     record_calls,
@@ -17,7 +17,7 @@ from .trajectory_maps import (
 
 __all__ = [
     'ClipLocalVisualizer',
-    'PanopticTruth',
+    'PanopticGroundTruth',
     'draw_masks',
     'draw_trajectory',
     'find_image_root',

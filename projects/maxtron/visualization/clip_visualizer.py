@@ -13,19 +13,19 @@ from mmengine.structures import InstanceData
 from ..structures import INSTANCE_OFFSET, PanopticMap, to_bitmap
 from .mask_drawing import draw_masks, id_colors
 
-# Between the colours of two classes. It keeps those of the first instances of
-# a dozen classes apart.
+# Distance of the colours of two classes. It keeps the first instances of a
+# dozen classes apart.
 _CLASS_OFFSET = 98
 
 
 @VISUALIZERS.register_module()
 class ClipLocalVisualizer(TrackLocalVisualizer):
-    """Draws tracked instances with masks as run-length encodings.
+    """Draws tracked instances and panoptic maps of videos.
 
-    It stands in for MMDet's TrackLocalVisualizer, which needs decoded masks
-    and ground truth, draws through matplotlib and knows no panoptic videos.
-    An instance keeps the colour of its id over the video; stuff has the
-    colour of its class.
+    It replaces MMDet's TrackLocalVisualizer, which requires decoded masks and
+    ground truth, draws through matplotlib and has no panoptic videos. An
+    instance keeps the colour of its id over the video. Stuff has the colour
+    of its class.
 
     Args:
         name (str): Name of the instance. Defaults to 'visualizer'.
@@ -141,7 +141,7 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
         data_sample: DetDataSample,
         score_thr: float = 0.3,
     ) -> np.ndarray | None:
-        """Draw what a model predicted for one frame, of whatever kind.
+        """Draw the instances or the panoptic map predicted for a frame.
 
         Args:
             image (np.ndarray): RGB, uint8, shape (H, W, 3).
@@ -165,7 +165,7 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
     def _draw_ground_truth(
         self, image: np.ndarray, data_sample: DetDataSample
     ) -> np.ndarray | None:
-        """Draw what is annotated; None where nothing is."""
+        """Draw the annotations; None if there are none."""
         if 'gt_panoptic_map' in data_sample:
             return self.draw_panoptic(image, data_sample.gt_panoptic_map)
         instances = _annotated_instances(data_sample)
@@ -211,8 +211,8 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
     ) -> None:
         """Draw a frame, and show it, write it or send it to the backends.
 
-        Ground truth, where the sample has any, is drawn left of the
-        prediction. The drawn image is what ``get_image`` gives afterwards.
+        If the sample has ground truth, it is drawn left of the prediction.
+        ``get_image`` returns the drawn image afterwards.
 
         Args:
             name (str): Name of the image.
@@ -253,7 +253,7 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
 
 
 def _annotated_instances(data_sample: DetDataSample) -> InstanceData | None:
-    """Annotated instances of a frame; None where it is not annotated.
+    """Annotated instances of a frame; None if it is not annotated.
 
     A lazily loaded test video has its annotations as they were parsed, in
     the metainfo.

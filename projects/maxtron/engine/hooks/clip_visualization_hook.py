@@ -11,7 +11,7 @@ from mmengine.fileio import get
 from mmengine.runner import Runner
 
 from ...utils import relative_name
-from ...visualization import PanopticTruth, find_image_root
+from ...visualization import PanopticGroundTruth, find_image_root
 
 
 @HOOKS.register_module()
@@ -33,7 +33,7 @@ class ClipVisualizationHook(TrackVisualizationHook):
 
     def __init__(self, frame_interval: int = 1, **kwargs) -> None:
         super().__init__(frame_interval=frame_interval, **kwargs)
-        self._truth = PanopticTruth(self.backend_args)
+        self._truth = PanopticGroundTruth(self.backend_args)
         self._image_root = ''
 
     def before_test(self, runner: Runner) -> None:
@@ -44,8 +44,8 @@ class ClipVisualizationHook(TrackVisualizationHook):
         """
         self._image_root = find_image_root(runner.test_dataloader.dataset)
         if self.test_out_dir is not None:
-            # the parent class joins this to the work folder at each video,
-            # which leaves an absolute path as it is
+            # the parent class joins this to the work folder at each video;
+            # an absolute path stays as it is
             self.test_out_dir = osp.abspath(
                 osp.join(runner.work_dir, runner.timestamp, self.test_out_dir)
             )

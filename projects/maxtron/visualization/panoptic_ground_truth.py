@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Annotated panoptic maps in the form of the predicted ones."""
+"""Annotated panoptic maps as :class:`PanopticMap`, like predictions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from ..structures import (
 )
 
 
-class PanopticTruth:
+class PanopticGroundTruth:
     """Reads the annotated maps of videos, frame after frame.
 
     The things of a class are numbered in the order in which they appear in
@@ -41,10 +41,10 @@ class PanopticTruth:
         """Read the map of a frame.
 
         Args:
-            sample (DetDataSample): A frame. Of its metainfo, ``img_path``,
-                ``video_id``, ``seg_map_path`` and ``segments_info`` are used;
-                see :class:`~projects.maxtron.evaluation.metrics.VPQMetric`.
-            dataset_meta (dict): ``classes`` and, where there is a map,
+            sample (DetDataSample): A frame with ``img_path``, ``video_id``,
+                ``seg_map_path`` and ``segments_info`` in its metainfo; see
+                :class:`~projects.maxtron.evaluation.metrics.VPQMetric`.
+            dataset_meta (dict): ``classes`` and, if there is a map,
                 ``thing_classes``.
 
         Returns:
@@ -80,14 +80,14 @@ class PanopticTruth:
         )
 
     def panoptic_id(self, segment: dict, is_thing: Sequence[bool]) -> int:
-        """The id that a prediction would have for an annotated segment.
+        """Map an annotated segment to an id as predictions have it.
 
         Args:
             segment (dict): With ``id`` and ``category``.
             is_thing (Sequence[bool]): For every label.
 
         Returns:
-            int: The same at each call for a segment of the video.
+            int: Id of the segment, constant over the video.
         """
         label = segment['category']
         if not is_thing[label]:
