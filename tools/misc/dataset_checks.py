@@ -153,7 +153,7 @@ class VideoChecker:
         size = frame['height'], frame['width']
         for transform in (self.load_image, self.load_map)[: 1 + is_panoptic]:
             # each starts from the stated size, with which it compares
-            results = dict(frame, img=np.empty(size))
+            results = dict(frame, img=np.broadcast_to(np.uint8(0), size))
             try:
                 results = transform(results)
             except (OSError, ValueError) as error:
