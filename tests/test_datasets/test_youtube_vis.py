@@ -375,6 +375,24 @@ def test_ids_may_be_texts_and_large(root, tmp_path):
     assert names == ['landscape', 'portrait']
 
 
+def test_crowds_are_marked_and_videos_named(root, tmp_path):
+    """A crowd is kept, but not trained on; the file may name its videos."""
+
+    def change(content):
+        content['annotations'][0]['iscrowd'] = 1
+        content['videos'][0]['name'] = 'day 1'
+
+    dataset = load(root, tmp_path, change)
+    flags = [
+        a['ignore_flag'] for _, anns in instances_of(dataset) for a in anns
+    ]
+    assert flags == [1] + [0] * 15
+    names = [
+        dataset.get_data_info(i)['images'][-1]['video_name'] for i in range(2)
+    ]
+    assert names == ['day 1', 'portrait']
+
+
 def test_fields_of_single_frames_do_not_shift_others(root, tmp_path):
     """MMDetection makes a list of every field, which must not be shorter."""
 

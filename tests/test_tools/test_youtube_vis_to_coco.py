@@ -207,6 +207,7 @@ def own_file(**changes):
         (dict(bboxes=[['90', None, 1, 2], 'x']), '2 boxes that differ'),
         (dict(bboxes=[[float('nan')] * 4] * 2), '2 boxes that differ'),
         (dict(bboxes=[[90, 20, 121, 51]] * 2), '2 boxes that differ'),
+        (dict(bboxes=[[91, 20, 29, 30], [91.5, 20, 30, 30]]), '1 boxes that'),
         (dict(areas=[0, 0]), None),
         (dict(areas=[None, -1]), None),
         (dict(areas=[]), None),

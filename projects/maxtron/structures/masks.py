@@ -120,7 +120,9 @@ def read_polygons(mask: list) -> list[np.ndarray]:
             )
         points = np.asarray(polygon, dtype=np.float64)
         if not np.isfinite(points).all():
-            raise ValueError('has a polygon with a coordinate that is not finite')
+            raise ValueError(
+                'has a polygon with a coordinate that is not finite'
+            )
         if len(points) >= 6 and len(points) % 2 == 0:
             polygons.append(points)
     return polygons
