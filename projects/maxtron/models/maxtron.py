@@ -293,7 +293,8 @@ class MaXTron(BaseMOTModel):
         Returns:
             :obj:`ClipPrediction`: Prediction of the segmenter.
         """
-        return self.head(self.extract_feat(inputs), inputs.shape[1])
+        x = self.extract_feat(inputs)
+        return self.head.segmenter(x, inputs.shape[1])
 
     def mask_features(self, inputs: Tensor) -> Tensor:
         """Compute the pixel embeddings of a batch of clips alone.

@@ -8,20 +8,8 @@ from torch import Tensor
 EPS = 1e-5
 
 
-def single_or_double(x: Tensor) -> torch.dtype:
-    """Type to compute in what half precision is too coarse for.
-
-    Args:
-        x (Tensor): What it is computed from.
-
-    Returns:
-        torch.dtype: float64 if ``x`` is, else float32.
-    """
-    return torch.promote_types(x.dtype, torch.float32)
-
-
 def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision to single, the others as they are.
+    """Convert half precision to single precision.
 
     Args:
         x (Tensor): Of any shape.
@@ -29,4 +17,4 @@ def at_least_float32(x: Tensor) -> Tensor:
     Returns:
         Tensor: Same shape, float32 or float64.
     """
-    return x.to(single_or_double(x))
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..layers import LayerNorm2d
-from ..utils import single_or_double
 
 # What the original code calls modules that are named here as in MMPretrain.
 _ORIGINAL_NAMES = (
@@ -44,7 +43,10 @@ class GlobalResponseNorm(nn.Module):
         """
         # a sum over the whole map: beyond the range of half precision
         response = torch.linalg.vector_norm(
-            x, dim=(1, 2), keepdim=True, dtype=single_or_double(x)
+            x,
+            dim=(1, 2),
+            keepdim=True,
+            dtype=torch.promote_types(x.dtype, torch.float32),
         )
         share = response / (response.mean(-1, keepdim=True) + self.eps)
         # gamma * x * share + beta + x in one pass over the map

@@ -12,7 +12,7 @@ from ..association import QueryAssociation, iter_clips
 from ..postprocess import (
     FrameMasks,
     encode_frame,
-    frame_instances,
+    select_instances,
     softmax_to_sigmoid_logits,
     top_pairs,
 )
@@ -172,12 +172,11 @@ class Instances(VideoState):
         frames = self.head.encode(masks, shapes)
         scores, labels = scores.cpu(), labels[queries].cpu()
         rows, ids = torch.arange(number), queries.cpu() + 1
-        return [
-            InstanceData(
-                **frame_instances(frame, scores, rows, labels, ids, number)
-            )
-            for frame in frames
-        ]
+        return select_instances(frames, scores, rows, labels, ids, number)
+
+    def finish(self) -> Iterator[list[InstanceData]]:
+        """End the video: all results were given already."""
+        return iter(())
 
 
 class WholeVideoInstances(VideoState):
@@ -208,11 +207,7 @@ class WholeVideoInstances(VideoState):
     def finish(self) -> Iterator[list[InstanceData]]:
         """Select the tracks of the video, see :class:`VideoState`."""
         pairs = _top_pairs(self.head, self._association.cls_logits)
-        number = self.head.max_per_frame
-        yield [
-            InstanceData(**frame_instances(frame, *pairs, number))
-            for frame in self._frames
-        ]
+        yield select_instances(self._frames, *pairs, self.head.max_per_frame)
 
 
 class OfflineInstances(OfflineState):
@@ -245,12 +240,8 @@ class OfflineInstances(OfflineState):
             masks = head.to_sigmoid(masks)[kept]  # (n, num_new, h, w)
         else:
             masks = head.segment(embeds[kept], mask_feats, shapes)
-        return [
-            InstanceData(
-                **frame_instances(frame, *self._pairs, head.max_per_frame)
-            )
-            for frame in head.encode(masks, shapes)
-        ]
+        frames = head.encode(masks, shapes)
+        return select_instances(frames, *self._pairs, head.max_per_frame)
 
 
 def _top_pairs(

@@ -182,6 +182,10 @@ class ClipSegments(VideoState):
             for panoptic_map in maps[: shapes.num_new]
         ]
 
+    def finish(self) -> Iterator[list[PanopticMap]]:
+        """End the video: all results were given already."""
+        return iter(())
+
 
 class OfflineSegments(OfflineState):
     """Segments of refined queries, decided on once per video.

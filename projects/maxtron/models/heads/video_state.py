@@ -38,13 +38,13 @@ class VideoState(metaclass=ABCMeta):
             list: Results that are final, one per frame; may be empty.
         """
 
+    @abstractmethod
     def finish(self) -> Iterator[list]:
         """End the video.
 
         Returns:
             Iterator[list]: The remaining results, in order.
         """
-        return iter(())
 
 
 class OfflineState(VideoState):

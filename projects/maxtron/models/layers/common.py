@@ -1,10 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Layers and initialisation that several parts of the model share."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from ..utils import single_or_double
 
 
 def truncated_normal_init(weight: Tensor, std: float) -> Tensor:
@@ -43,7 +42,7 @@ class LayerNorm2d(nn.LayerNorm):
         Returns:
             Tensor: Same shape and type.
         """
-        dtype = single_or_double(x)
+        dtype = torch.promote_types(x.dtype, torch.float32)
         normed = F.layer_norm(
             x.movedim(1, -1).to(dtype),
             self.normalized_shape,

@@ -6,6 +6,7 @@ from .instance_topk import (
     encode_frame,
     frame_instances,
     resize_mask_logits,
+    select_instances,
     softmax_to_sigmoid_logits,
     top_pairs,
 )
@@ -22,5 +23,6 @@ __all__ = [
     'encode_frame',
     'frame_instances',
     'resize_mask_logits',
+    'select_instances',
     'top_pairs',
 ]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
 from torch import Tensor
 
@@ -183,3 +184,29 @@ def frame_instances(
         bboxes=masks.bboxes[queries[order]],
         masks=[masks.rles[q] for q in queries[order].tolist()],
     )
+
+
+def select_instances(
+    frames: list[FrameMasks],
+    scores: Tensor,
+    queries: Tensor,
+    labels: Tensor,
+    ids: Tensor,
+    max_num: int,
+) -> list[InstanceData]:
+    """Select the best instances of each frame.
+
+    Args:
+        frames (list[:obj:`FrameMasks`]): Masks of each frame.
+        scores, queries, labels, ids (Tensor): See :func:`frame_instances`.
+        max_num (int): Number of instances to keep in a frame.
+
+    Returns:
+        list[:obj:`InstanceData`]: One per frame.
+    """
+    return [
+        InstanceData(
+            **frame_instances(frame, scores, queries, labels, ids, max_num)
+        )
+        for frame in frames
+    ]

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...layers import truncated_normal_init
-from ...utils import single_or_double
 from .layers import KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
 
 
@@ -25,7 +24,7 @@ def norm_and_sum(
     Returns:
         Tensor: Sum with shape (B, *channels, h, w), of at least float32.
     """
-    dtype = single_or_double(terms[0])
+    dtype = torch.promote_types(terms[0].dtype, torch.float32)
     if torch.is_grad_enabled() or not _is_affine_map(norm):
         stacked = torch.stack(terms, 1)
         normed = norm(stacked.flatten(1, len(channels) + 1).flatten(2))

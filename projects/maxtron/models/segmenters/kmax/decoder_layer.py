@@ -11,10 +11,8 @@ from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
 from ...utils import at_least_float32
-from .layers import KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
+from .layers import GELU, KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
 from .predictor import KMaXPrediction, KMaXPredictor
-
-_GELU = dict(type='GELU')
 
 
 def kmeans_update(
@@ -155,7 +153,8 @@ class KMaXSelfAttention(nn.Module):
             for x in self.qkv(query).split(self.split_sizes, dim=1)
         )
         logits = self.logits_norm(q.transpose(2, 3) @ k)
-        weights = at_least_float32(logits).softmax(-1).to(v.dtype)
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        weights = logits.softmax(-1, dtype=dtype).to(v.dtype)
         retrieved = (v @ weights.transpose(2, 3)).flatten(1, 2)
         return self.proj(F.gelu(self.norm(retrieved)))
 
@@ -192,10 +191,10 @@ class KMaXDecoderLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.pixel_conv = ConvNormAct(
-            pixel_channels, channels, norm_cfg=norm_cfg, act_cfg=_GELU
+            pixel_channels, channels, norm_cfg=norm_cfg, act_cfg=GELU
         )
         self.query_conv = ConvNormAct(
-            channels, channels, dims=1, norm_cfg=norm_cfg, act_cfg=_GELU
+            channels, channels, dims=1, norm_cfg=norm_cfg, act_cfg=GELU
         )
         self.predictor = KMaXPredictor(
             channels, channels, embed_channels, num_classes, norm_cfg
@@ -210,7 +209,7 @@ class KMaXDecoderLayer(nn.Module):
                 feedforward_channels,
                 dims=1,
                 norm_cfg=norm_cfg,
-                act_cfg=_GELU,
+                act_cfg=GELU,
             ),
             ConvNormAct(
                 feedforward_channels,

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Units that the pixel and the transformer decoder of kMaX are made of."""
+"""Layers of the pixel decoder and the transformer decoder of kMaX."""
 
 import warnings
 
@@ -11,6 +11,7 @@ from ...layers import truncated_normal_init
 # Batch norm of all kMaX models. Several GPUs synchronise it with the
 # `sync_bn='torch'` of MMEngine's runner.
 KMAX_NORM_CFG = dict(type='BN', eps=1e-3, momentum=0.01)
+GELU = dict(type='GELU')
 
 
 def build_kmax_norm(

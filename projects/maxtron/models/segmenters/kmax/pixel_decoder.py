@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 from ...layers import LayerNorm2d
 from .axial_attention import AxialAttention
-from .layers import KMAX_NORM_CFG, ConvNormAct
-
-GELU = dict(type='GELU')
+from .layers import GELU, KMAX_NORM_CFG, ConvNormAct
 
 
 class KMaXBlock(nn.Module):

@@ -10,9 +10,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...utils import at_least_float32
-from .layers import KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
+from .layers import GELU, KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
 
-_GELU = dict(type='GELU')
 # The prior of "no object": its probability when all class logits are equal.
 _VOID_PROBABILITY = 0.9
 
@@ -126,14 +125,11 @@ class KMaXPredictor(KMaXQueryPredictor):
                 kernel_size=5,
                 groups=pixel_channels,
                 norm_cfg=norm_cfg,
-                act_cfg=_GELU,
+                act_cfg=GELU,
                 xavier=True,
             ),
             ConvNormAct(
-                pixel_channels,
-                query_channels,
-                norm_cfg=norm_cfg,
-                act_cfg=_GELU,
+                pixel_channels, query_channels, norm_cfg=norm_cfg, act_cfg=GELU
             ),
             ConvNormAct(
                 query_channels,
@@ -201,7 +197,7 @@ class KMaXQueryHeads(BaseModule):
         super().__init__(init_cfg)
         self.cls_proj, self.mask_proj = (
             ConvNormAct(
-                channels, channels, dims=1, norm_cfg=norm_cfg, act_cfg=_GELU
+                channels, channels, dims=1, norm_cfg=norm_cfg, act_cfg=GELU
             )
             for _ in range(2)
         )

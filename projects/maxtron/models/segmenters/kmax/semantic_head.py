@@ -8,9 +8,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from .layers import KMAX_NORM_CFG, ConvNormAct
-
-_GELU = dict(type='GELU')
+from .layers import GELU, KMAX_NORM_CFG, ConvNormAct
 
 
 class KMaXASPP(nn.Module):
@@ -33,7 +31,7 @@ class KMaXASPP(nn.Module):
         norm_cfg: dict,
     ) -> None:
         super().__init__()
-        kwargs: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=_GELU)
+        kwargs: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=GELU)
         self.convs = nn.ModuleList(
             [ConvNormAct(in_channels, channels, **kwargs)]
         )
@@ -106,7 +104,7 @@ class KMaXSemanticHead(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        kwargs: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=_GELU)
+        kwargs: dict[str, Any] = dict(norm_cfg=norm_cfg, act_cfg=GELU)
 
         def separable_conv(in_channels: int) -> nn.Sequential:
             return nn.Sequential(

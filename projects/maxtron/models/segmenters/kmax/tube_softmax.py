@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ...utils import at_least_float32, single_or_double
+from ...utils import at_least_float32
 from .resampling import resize_frames
 
 # On a CPU, logits are worked on in pieces of this size, which fit its cache.
@@ -76,7 +76,9 @@ class _TubeSoftmax(Function):
         num_queries = logits.shape[1]
         covered = query_map < num_queries
         query_map = query_map.clamp(max=num_queries - 1)
-        counted = (covered | with_void).to(single_or_double(logits))
+        counted = (covered | with_void).to(
+            torch.promote_types(logits.dtype, torch.float32)
+        )
         ctx.save_for_backward(logits, query_map, covered, counted)
         log_probs = torch.empty_like(counted)
         prob_sums = counted.new_zeros(logits.shape[:2])
