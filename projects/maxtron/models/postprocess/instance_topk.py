@@ -198,7 +198,10 @@ def select_instances(
 
     Args:
         frames (list[:obj:`FrameMasks`]): Masks of each frame.
-        scores, queries, labels, ids (Tensor): See :func:`frame_instances`.
+        scores (Tensor): Class scores of n candidates, shape (n, ).
+        queries (Tensor): Query of each candidate, shape (n, ), int64.
+        labels (Tensor): Class of each candidate, shape (n, ), int64.
+        ids (Tensor): Identity of each candidate, shape (n, ), int64.
         max_num (int): Number of instances to keep in a frame.
 
     Returns:
