@@ -58,10 +58,10 @@ def run(cfg):
     losses = [k for k in scalars if k.startswith('train/') and 'loss' in k]
     assert len(losses) > 2
     for name in losses:
-        assert torch.tensor(scalars[name].current()).isfinite(), name
+        assert 0 < scalars[name].current() < float('inf'), name
     if cfg.val_cfg:
         (metric,) = (v for k, v in METRICS.items() if f'_{k}' in cfg.filename)
-        assert 0 <= scalars[f'val/{metric}'].current() <= 100
+        assert f'val/{metric}' in scalars  # its values: test_offline_test.py
     return runner.model, {
         key
         for key, value in runner.model.state_dict().items()

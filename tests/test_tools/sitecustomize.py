@@ -1,8 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Python imports it when it starts with this folder in PYTHONPATH.
+"""Replacement of YAPF, for the tests and the processes that they start.
 
-MMEngine has YAPF lay the config out five times a run, which takes longer than
-all else that a run of the tests does. Here it only has to be valid code.
+Python imports this module at start if its folder is in PYTHONPATH.
+MMEngine formats the config with YAPF five times a run, which takes seconds,
+longer than the rest of a run of the tests. No test depends on the layout.
 """
 
 import sys
@@ -10,7 +11,7 @@ from types import ModuleType
 
 
 def check_code(text, **style):
-    """Take the place of YAPF's FormatCode."""
+    """Check the syntax and return the code as it is, as FormatCode would."""
     compile(text, 'config', 'exec')
     return text, False
 
