@@ -8,6 +8,9 @@ from projects.maxtron.utils import (
 )
 
 import pytest
+import torch.distributed as dist
+
+from tests.processes import run_ranks
 
 
 @pytest.mark.parametrize('before', [None, 'old'])
@@ -66,3 +69,19 @@ def test_foreign_files():
     for name in ('.DS_Store', '._1.jpg', 'Thumbs.db', 'desktop.ini'):
         assert is_foreign_file(name)
     assert not is_foreign_file('1.jpg')
+
+
+def write_together(rank, folder):
+    path = folder / 'out.txt'
+    with atomic_path(path) as part:
+        with open(part, 'w') as file:
+            file.write('the same')
+        dist.barrier()
+    dist.barrier()
+    assert path.read_text() == 'the same'
+    assert not list(folder.glob('*.part*'))
+
+
+def test_two_processes_write_one_file_at_a_time(tmp_path):
+    """As for a video that a sampler repeats."""
+    run_ranks(write_together, tmp_path)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 
+from mmengine.dist import get_rank
+
 _FOREIGN_FILES = ('thumbs.db', 'desktop.ini')
 
 
@@ -95,14 +97,19 @@ def distinct_stems(names: Sequence[str]) -> list[str]:
 def part_path(path: str | os.PathLike) -> str:
     """Name a file that is not complete yet.
 
+    Samplers repeat videos to give every process of a distributed test as
+    many, so two processes may write one file at a time. Each has a name of
+    its own until it is complete.
+
     Args:
         path (str | PathLike): Name of the complete file.
 
     Returns:
-        str: ``out.part.mp4`` for ``out.mp4``: writers go by the suffix.
+        str: ``out.part.mp4`` for ``out.mp4``: writers go by the suffix. On
+        rank 1 ``out.part1.mp4``, and so on.
     """
     stem, suffix = osp.splitext(path)
-    return f'{stem}.part{suffix}'
+    return f'{stem}.part{get_rank() or ""}{suffix}'
 
 
 class WriteError(OSError):
