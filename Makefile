@@ -41,7 +41,7 @@ INPUT := $(if $(VIDEO),$(VIDEO),$(HELD_OUT))
 NAME := $(if $(VIDEO),$(subst ../,up/,$(patsubst /%,%,$(VIDEO))),held-out)
 DEMO_VIDEO = $(OUT)/$(NAME)_$(1).mp4
 
-.PHONY: help setup demo demo-instances demo-panoptic test lint docs check clean-setup
+.PHONY: help setup demo demo-instances demo-panoptic test test-fast lint docs check clean-setup
 
 help:
 	@echo 'make demo             tracked instances, and things and stuff, on a held-out'
@@ -49,6 +49,7 @@ help:
 	@echo 'make demo VIDEO=path  the same on a video of yours, without measuring'
 	@echo 'make demo-instances, make demo-panoptic (also with VIDEO=): half of that'
 	@echo 'make test             the test suite'
+	@echo 'make test-fast        all tests but the slow ones: a minute or so on 2 cores'
 	@echo 'make lint             style and types of the code'
 	@echo 'make docs             a site of the pages, build/site (needs requirements/docs.txt)'
 	@echo 'make check            versions, MMCV, device, and remedies'
@@ -125,6 +126,9 @@ WORKERS := -n logical --maxprocesses 8 --dist worksteal
 
 test: $(STAMP)
 	@$(RUN) -m pytest -q --durations=15 $(WORKERS) $(TESTS)
+
+test-fast: $(STAMP)
+	@$(RUN) -m pytest -q -m 'not slow' $(WORKERS) $(TESTS)
 
 lint: $(STAMP)
 	@$(RUN) -m ruff check .

@@ -17,6 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tests.configs import ZOO, load
 
+pytestmark = pytest.mark.slow
+
 NORMS = (_BatchNorm, GroupNorm, LayerNorm)
 
 

@@ -12,6 +12,8 @@ from mmengine.runner import Runner
 from tests.configs import MASK2FORMER, ZOO
 from tests.shrinking import shrink, write_miniatures
 
+pytestmark = pytest.mark.slow
+
 BACKBONES = ('r50', 'swin-l', 'convnext-l', 'convnextv2-l')
 SEGMENTERS = ('video-kmax', 'tube-link')
 DATASETS = ('vipseg', 'ovis')

@@ -14,6 +14,8 @@ from mmengine.config import Config
 
 from tests.models import ROOT, build
 
+pytestmark = pytest.mark.slow
+
 
 class Shipped(NamedTuple):
     """A checkpoint, how it is tested, and its rows in docs/synthetic.md."""

@@ -180,6 +180,7 @@ ALL_KINDS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @ALL_KINDS
 def test_memory_does_not_grow_with_the_video(
     models, kind, long_video, tmp_path

@@ -29,6 +29,8 @@ from tests.test_docs.pages import (
 )
 from tools.dataset_converters.youtube_vis_to_coco import convert
 
+pytestmark = pytest.mark.slow
+
 PAGE = 'custom_dataset.md'
 FILES = [
     f'docs/examples/custom_dataset/{name}.py'

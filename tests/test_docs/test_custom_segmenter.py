@@ -22,6 +22,8 @@ from tests.test_docs.pages import (
     workplace,
 )
 
+pytestmark = pytest.mark.slow
+
 PAGE = 'custom_segmenter.md'
 MODULE = 'docs/examples/toy_segmenter.py'
 CONFIGS = 'docs/examples/custom_segmenter/toy_{}.py'

@@ -13,6 +13,8 @@ from tests.test_tools.tiny_downloads import DOWNLOADS
 from tools.dataset_converters import make_synthetic, prepare_dataset
 from tools.misc import browse_dataset, check_dataset
 
+pytestmark = pytest.mark.slow
+
 PAGE = (ROOT / 'docs/data.md').read_text()
 # the tools, and what is added to their commands
 TOOLS = {

@@ -8,6 +8,8 @@ import pytest
 from tests.processes import exit_code, run_ranks
 from tests.test_engine.resume_run import run, run_and_resume
 
+pytestmark = pytest.mark.slow
+
 
 def losses(work_dir, rank=0):
     return (work_dir / f'losses_{rank}.txt').read_text().splitlines()

@@ -10,6 +10,8 @@ from torch import nn
 
 from tests.offline import CLIP_LEN, KINDS, offline_model, training_batch
 
+pytestmark = pytest.mark.slow
+
 NUM_CLIPS = 3
 
 

@@ -19,6 +19,8 @@ from tests.shrinking import shrink
 from tests.test_datasets.tiny_coco import COLORS, LABELS, TRUTH, write_coco
 from tests.test_datasets.tiny_panoptic import write_dataset
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip('panopticapi', reason='CocoPanopticMetric needs it')
 COCO = 'configs/kmax/coco/kmax-msda_r50_8xb8-150k_coco-panoptic.py'
 VIPSEG = (

@@ -22,6 +22,8 @@ from tests.scripts import command, run, run_ranks, run_script
 from tests.shrinking import shrink
 from tests.test_datasets.tiny_coco import TRUTH, write_coco
 
+pytestmark = pytest.mark.slow
+
 SYNTHETIC = ROOT / 'configs/maxtron/synthetic'
 SPLITS = ('train', 'val', 'test')
 THRESHOLDS = dict(pixel=0.1, thing=0.0, stuff=0.0, overlap=0.0)

@@ -15,6 +15,8 @@ from tests.offline import CLIP_LEN, KINDS
 from tests.scripts import run_ranks, run_script
 from tests.test_tools.test_distributed import losses
 
+pytestmark = pytest.mark.slow
+
 FOLDERS = dict(vis='youtube-vis/', vps='vipseg/VIPSeg_720P/')
 COPIED = 'The heads of the cross-clip tracker begin as copies'
 
