@@ -217,6 +217,14 @@ def test_old_names_of_the_modes():
         assert (head.mode, head.segment_decision) == ('near_online', decision)
 
 
+def test_default_test_cfg():
+    cfg = tiny_cfg().model.head
+    cfg.test_cfg = dict(thing_labels=[0])
+    head = build(cfg)
+    assert (head.clip_len, head.mode) == (2, 'near_online')
+    assert head.segment_decision == 'per_video'
+
+
 def test_bad_test_cfg_is_an_error():
     for key, value, message in (
         ('mode', 'frame', "'near_online' or 'offline'"),
