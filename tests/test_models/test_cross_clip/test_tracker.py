@@ -172,7 +172,8 @@ def test_videos_of_a_batch_do_not_mix():
         for a, b in zip(together, model(video)):
             torch.testing.assert_close(a[i : i + 1], b)
         torch.testing.assert_close(
-            model.pool_over_clips(videos)[i : i + 1], model.pool_over_clips(video)
+            model.pool_over_clips(videos)[i : i + 1],
+            model.pool_over_clips(video),
         )
 
 
