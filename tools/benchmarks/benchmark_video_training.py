@@ -17,8 +17,10 @@ other work, too, and the ratios of the two ways. Panoptic configs only.
 import argparse
 import sys
 import time
+from functools import partial
 
 from projects.maxtron.engine.cli import positive_int
+from projects.maxtron.models.tracker_training import segment_clip
 from projects.maxtron.testing import make_batch
 
 import torch
@@ -86,7 +88,9 @@ def measure(args: argparse.Namespace, num_clips: int, way: str) -> dict:
     model.init_weights()
     model.to(args.device).train()
     if way == 'plain autograd':
-        model._train_clip = model._segment_clip
+        model._train_clip = partial(
+            segment_clip, model.extract_feat, model.head
+        )
     args.frames = num_clips * model.head.clip_len
     batch = model.data_preprocessor(make_batch(cfg, args), training=True)
     for parameter in model.parameters():

@@ -1,37 +1,24 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from itertools import chain
-from typing import NamedTuple
+from itertools import chain, count
 
 import torch
 from mmdet.models.mot import BaseMOTModel
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample, TrackDataSample, TrackSampleList
+from mmdet.structures import DetDataSample, TrackSampleList
 from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
-from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch import Tensor
 
 from ..structures import ClipPrediction
-from .association import check_finite
-from .channels import check_in_channels
 from .clip_reader import ClipReader
-
-
-class ClipOutputs(NamedTuple):
-    """What the training of a tracker needs of N clips.
-
-    Attributes:
-        queries (Tensor): Shape (N, Q, D).
-        embeds (Tensor): Shape (N, Q, E).
-        mask_feats (Tensor): Shape (N, F, T, h, w).
-        losses (dict[str, Tensor]): Losses of the segmenter; may be empty.
-    """
-
-    queries: Tensor
-    embeds: Tensor
-    mask_feats: Tensor
-    losses: dict[str, Tensor]
+from .tracker_training import (
+    ClipOutputs,
+    cut_videos,
+    prepare_training,
+    segment_checkpointed,
+    segment_frozen,
+    tracker_losses,
+)
 
 
 @MODELS.register_module()
@@ -54,19 +41,15 @@ class MaXTron(BaseMOTModel):
         freeze_segmenter (bool): If True and a tracker is configured, freeze
             the backbone, neck and segmenter (kept in eval mode) and train
             only the tracker and the heads it shares with the segmenter. If
-            False, train everything end to end: each clip is checkpointed and
-            computed a second time in the backward pass, so that the
-            activations of one clip only are held. In both cases the masks of
-            the whole video are held for each layer of the tracker. Defaults
-            to True.
+            False, train everything, see :func:`segment_checkpointed`. In both
+            cases each layer of the tracker holds the masks of the whole
+            video. Defaults to True.
         init_cfg (:obj:`ConfigDict` or dict or list, optional): Initialization
             config. Defaults to None.
 
     Raises:
-        ValueError: If the segmenter is frozen and the head has a weight for
-            the losses of its clips, or if it is trained, the tracker has
-            heads of its own, and there is no such weight: the segmenter's
-            heads would get no gradient.
+        ValueError: If ``clip_loss_weight`` of the head does not fit
+            ``freeze_segmenter``, see :func:`prepare_training`.
     """
 
     def __init__(
@@ -91,36 +74,9 @@ class MaXTron(BaseMOTModel):
         self.freeze_segmenter = (
             freeze_segmenter and self.head.tracker is not None
         )
-        if self.freeze_segmenter:
-            if self.head.clip_loss_weight:
-                raise ValueError(
-                    'model.head.clip_loss_weight is for a segmenter that is '
-                    'trained: set model.freeze_segmenter=False, or leave the '
-                    'weight out.'
-                )
-            for name in self.frozen_parts:
-                self.get_submodule(name).requires_grad_(False)
-            segmenter = self.head.segmenter
-            for name in segmenter.shared_with_tracker:
-                segmenter.get_submodule(name).requires_grad_(True)
-        elif self.head.tracker is not None:
-            self._prepare_end_to_end()
-
-    def _prepare_end_to_end(self) -> None:
-        """Prepare the training of all parts together with the tracker."""
-        if self.head.tracker_heads and not self.head.clip_loss_weight:
-            raise ValueError(
-                'model.freeze_segmenter=False needs losses of the clips for '
-                'this segmenter: its own heads, which link the clips, get no '
-                'gradient from the tracker, which has heads of its own. '
-                'Set model.head.clip_loss_weight, and the criterion of '
-                'model.head.segmenter as in the near-online config.'
-            )
-        # Whole clips are checkpointed. Checkpoints inside the backbone would
-        # compute its parts a third time.
-        for module in self.backbone.modules():
-            if getattr(module, 'with_cp', False):
-                module.with_cp = False
+        if self.head.tracker is not None:
+            frozen = [self.get_submodule(name) for name in self.frozen_parts]
+            prepare_training(self.head, self.backbone, frozen)
 
     @property
     def frozen_parts(self) -> tuple[str, ...]:
@@ -186,8 +142,15 @@ class MaXTron(BaseMOTModel):
         return x
 
     def _check_in_channels(self, key: str, features: Sequence[Tensor]) -> None:
-        """Compare the features with the key of the config."""
-        check_in_channels(key, self._in_channels[key], features)
+        """Compare the features with the key of the config, if it is set."""
+        expected = self._in_channels[key]
+        found = [feature.shape[1] for feature in features]
+        if expected is not None and list(expected) != found:
+            raise ValueError(
+                f'{key} is {list(expected)}, but the features that come in '
+                f'have {found} channels. Set it to {found}, or change the '
+                'module that they come from.'
+            )
 
     def loss(
         self, inputs: Tensor, data_samples: TrackSampleList
@@ -209,74 +172,18 @@ class MaXTron(BaseMOTModel):
         """
         if self.head.tracker is None:
             return self.head.loss(self.extract_feat(inputs), data_samples)
-        num_frames, clip_len = inputs.shape[1], self.head.clip_len
-        if num_frames % clip_len != 0:
-            raise ValueError(
-                f'A training sample has {num_frames} frames, which are no '
-                f'multiple of model.head.test_cfg.clip_len={clip_len}; change '
-                'clip_len of train_dataloader.dataset or that of the model.'
-            )
-        clips = []
-        for k in range(num_frames // clip_len):
-            start, end = k * clip_len, (k + 1) * clip_len
-            samples = [_cut(sample, start, end) for sample in data_samples]
-            clips.append(self._train_clip(k, inputs[:, start:end], samples))
-        losses = self.head.video_loss(
-            [clip.queries for clip in clips],
-            [clip.embeds for clip in clips],
-            [clip.mask_feats for clip in clips],
-            data_samples,
-        )
-        weight = self.head.clip_loss_weight / len(clips)
-        for name in clips[0].losses:
-            total = sum(clip.losses[name] for clip in clips)
-            losses[f'clip.{name}'] = weight * total
-        return losses
+        videos = cut_videos(inputs, data_samples, self.head.clip_len)
+        clips = [self._train_clip(k, *clip) for k, clip in enumerate(videos)]
+        return tracker_losses(self.head, clips, data_samples)
 
     def _train_clip(
         self, index: int, inputs: Tensor, data_samples: TrackSampleList
     ) -> ClipOutputs:
-        """Segment one clip of each video, keeping what training needs.
-
-        Args and returns are those of :meth:`_segment_clip`.
-        """
-        if not self.freeze_segmenter:
-            return checkpoint(
-                self._segment_clip,
-                index,
-                inputs,
-                data_samples,
-                use_reentrant=False,
-                context_fn=lambda: (nullcontext(), _buffers_kept(self)),
-            )
-        with torch.no_grad():
-            outputs = self._segment_clip(index, inputs, data_samples)
-        # Autocast caches low-precision weight copies made under no_grad; drop
-        # them, or shared weights would receive no gradient.
-        torch.clear_autocast_cache()
-        return outputs
-
-    def _segment_clip(
-        self, index: int, inputs: Tensor, data_samples: TrackSampleList
-    ) -> ClipOutputs:
-        """Segment one clip of each video for the training of a tracker.
-
-        Args:
-            index (int): Number of the clip in its video, from 0, for an
-                error message.
-            inputs (Tensor): Preprocessed clips, shape (N, T, 3, H, W).
-            data_samples (list[:obj:`TrackDataSample`]): One per clip.
-
-        Returns:
-            :obj:`ClipOutputs`: With losses if ``clip_loss_weight`` is set.
-        """
-        x = self.extract_feat(inputs)
-        pred = self.head(x, inputs.shape[1])
-        losses = {}
-        if self.head.clip_loss_weight:
-            check_finite(pred.queries, index)
-            losses = self.head.segmenter.loss_by_pred(pred, data_samples, x)
-        return ClipOutputs(pred.queries, pred.embeds, pred.mask_feats, losses)
+        """Segment clip ``index`` of each video, see :func:`segment_clip`."""
+        clip = (self.extract_feat, self.head, index, inputs, data_samples)
+        if self.freeze_segmenter:
+            return segment_frozen(*clip)
+        return segment_checkpointed(self, *clip)
 
     def _forward(
         self, inputs: Tensor, data_samples: TrackSampleList | None = None
@@ -383,16 +290,14 @@ class MaXTron(BaseMOTModel):
             do not change when more of the video is seen.
         """
         clips = self.read_clips(frames, ori_shape, num_frames)
-        frame_id = 0
+        frame_ids = count()
         for results in self._track(clips, whole_video):
             samples = []
             for result in results:
-                sample = DetDataSample(
-                    metainfo=dict(frame_id=frame_id, ori_shape=ori_shape)
-                )
+                metainfo = dict(frame_id=next(frame_ids), ori_shape=ori_shape)
+                sample = DetDataSample(metainfo=metainfo)
                 sample.set_field(result, self.head.result_field)
                 samples.append(sample)
-                frame_id += 1
             if samples:
                 yield samples
 
@@ -423,27 +328,3 @@ class MaXTron(BaseMOTModel):
             for inputs, shapes in clips:
                 yield video.segment(self.mask_features(inputs), shapes)
         yield from video.finish()
-
-
-def _cut(sample: TrackDataSample, start: int, end: int) -> TrackDataSample:
-    """Cut the frames ``[start, end)`` out of a video."""
-    clip = TrackDataSample(metainfo=sample.metainfo)
-    clip.video_data_samples = sample.video_data_samples[start:end]
-    return clip
-
-
-@contextmanager
-def _buffers_kept(model: nn.Module) -> Iterator[None]:
-    """Restore buffers, so that batch norms count a recomputed clip once."""
-    kept = [
-        (module, name, buffer)
-        for module in model.modules()
-        for name, buffer in module.named_buffers(recurse=False)
-    ]
-    for module, name, buffer in kept:
-        setattr(module, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for module, name, buffer in kept:
-            setattr(module, name, buffer)
