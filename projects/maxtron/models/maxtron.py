@@ -131,8 +131,7 @@ class MaXTron(BaseMOTModel):
             tuple[Tensor]: Features, each of shape (N * T, C_i, h_i, w_i).
 
         Raises:
-            ValueError: ``in_channels`` of the neck or the segmenter are not
-                those of the features.
+            ValueError: If ``in_channels`` do not fit the features.
         """
         x = self.backbone(inputs.flatten(0, 1))
         if self.neck is not None:
@@ -279,8 +278,8 @@ class MaXTron(BaseMOTModel):
                 range 0 to 255, already resized for the model. They are read a
                 second time in mode 'offline' with ``feature_cache='none'``.
             ori_shape (tuple[int, int]): Height and width of the masks.
-            num_frames (int, optional): Number of frames if it is known; the
-                last clips then have nearly equal lengths.
+            num_frames (int, optional): Their number, if known. The last clips
+                then have nearly equal lengths.
             whole_video (bool): Whether to give the results of
                 :meth:`predict`, at the end of the video. Defaults to False.
 
