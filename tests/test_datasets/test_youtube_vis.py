@@ -7,44 +7,19 @@ from projects.maxtron.datasets import OVISDataset, YouTubeVISClipDataset
 
 import numpy as np
 import pytest
-from mmdet.registry import DATA_SAMPLERS, DATASETS
+from mmdet.registry import DATA_SAMPLERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from tests.processes import run_ranks
-from tests.test_datasets.tiny_videos import CLASSES, NUM_FRAMES, write_dataset
-
-T = 3
-
-
-def build(root, pipeline=(dict(type='ClipSampler'),), **kwargs):
-    """Build a dataset of the tiny videos."""
-    cfg = dict(
-        type='YouTubeVISClipDataset',
-        dataset_version='2021',
-        data_root=str(root),
-        ann_file='train.json',
-        data_prefix=dict(img_path='train/JPEGImages'),
-        metainfo=dict(classes=CLASSES),
-        clip_len=T,
-        serialize_data=False,  # faster for a few frames
-        pipeline=list(pipeline),
-    )
-    cfg.update(kwargs)
-    return DATASETS.build(cfg)
+from tests.test_datasets.tiny_videos import NUM_FRAMES, write_dataset
+from tests.test_datasets.youtube_vis import T, build
 
 
-@pytest.fixture(scope='module')
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp('videos')
-    write_dataset(root)
-    return root
-
-
-def test_clips_are_sampled_as_in_the_reference(root):
+def test_clips_are_sampled_as_in_the_reference(video_root):
     """Every annotated frame is a key frame; a clip is the T frames from it,
     un-annotated ones included; at the end of the video it is rejected."""
-    dataset = build(root)
+    dataset = build(video_root)
     annotated = [[0, 1, 2, 3, 4, 5, 6], [0, 1, 3, 4]]
     lengths = list(NUM_FRAMES.values())
     for video, keys in enumerate(annotated):
@@ -61,16 +36,16 @@ def test_clips_are_sampled_as_in_the_reference(root):
     assert dataset.prepare_data((1, 1))['instances'][1] == []
 
 
-def test_sampler_enumerates_key_frames_or_videos(root):
+def test_sampler_enumerates_key_frames_or_videos(video_root):
     sampler = dict(type='TrackImgSampler', seed=0)
-    train = build(root)
+    train = build(video_root)
     indices = list(
         DATA_SAMPLERS.build(sampler, default_args=dict(dataset=train))
     )
     assert sorted(indices) == [(0, i) for i in range(7)] + [
         (1, i) for i in range(4)
     ]
-    test = build(root, pipeline=[], test_mode=True)
+    test = build(video_root, pipeline=[], test_mode=True)
     indices = list(
         DATA_SAMPLERS.build(sampler, default_args=dict(dataset=test))
     )
@@ -79,9 +54,12 @@ def test_sampler_enumerates_key_frames_or_videos(root):
     ]
 
 
-def list_indices(root, rank: int, folder) -> None:
+def list_indices(video_root, rank: int, folder) -> None:
     """Write the samples that one of two processes gets."""
-    datasets = build(root), build(root, pipeline=[], test_mode=True)
+    datasets = (
+        build(video_root),
+        build(video_root, pipeline=[], test_mode=True),
+    )
     samplers = [
         DATA_SAMPLERS.build(
             dict(type='TrackImgSampler'), default_args=dict(dataset=dataset)
@@ -95,8 +73,8 @@ def list_indices(root, rank: int, folder) -> None:
     (folder / f'{rank}.json').write_text(json.dumps(indices))
 
 
-def test_processes_share_the_samples(root, tmp_path):
-    run_ranks(partial(list_indices, root), tmp_path)
+def test_processes_share_the_samples(video_root, tmp_path):
+    run_ranks(partial(list_indices, video_root), tmp_path)
     (train_0, test_0), (train_1, test_1) = (
         json.loads((tmp_path / f'{rank}.json').read_text())
         for rank in range(2)
@@ -108,10 +86,10 @@ def test_processes_share_the_samples(root, tmp_path):
     assert [k for i, k in enumerate(both) if k not in both[:i]] == everything
 
 
-def test_rejected_samples_are_replaced(root):
+def test_rejected_samples_are_replaced(video_root):
     """By clips of videos of the same orientation, all of them."""
     np.random.seed(0)
-    dataset = build(root)
+    dataset = build(video_root)
     for last, video_id, keys in (
         ((0, 6), 1, {0, 1, 2, 3, 4}),
         ((1, 3), 2, {0, 1, 3}),
@@ -121,24 +99,24 @@ def test_rejected_samples_are_replaced(root):
         assert {clip['frame_id'][0] for clip in clips} == keys
 
 
-def test_labels_are_positions_in_classes(root):
+def test_labels_are_positions_in_classes(video_root):
     """Whatever the order in the file; other categories are left out."""
-    dataset = build(root, metainfo=dict(classes=('owl', 'cat')))
+    dataset = build(video_root, metainfo=dict(classes=('owl', 'cat')))
     frame = dataset.get_data_info(0)['images'][2]
     assert [ann['bbox_label'] for ann in frame['instances']] == [1, 0]
     assert [ann['instance_id'] for ann in frame['instances']] == [1, 2]
     assert len(dataset) == 1  # no video with a dog only
-    subset = build(root).get_subset([1])
+    subset = build(video_root).get_subset([1])
     assert len(subset) == 1 and subset.get_len_per_video(0) == 4
     assert subset.prepare_data(subset._rand_another()) is not None
 
 
-def test_frames_in_any_order_and_unfiltered(root, tmp_path):
-    content = json.loads((root / 'train.json').read_text())
+def test_frames_in_any_order_and_unfiltered(video_root, tmp_path):
+    content = json.loads((video_root / 'train.json').read_text())
     content['images'].reverse()
     (tmp_path / 'a.json').write_text(json.dumps(content))
     dataset = build(
-        root,
+        video_root,
         ann_file=str(tmp_path / 'a.json'),
         filter_cfg=dict(filter_empty_gt=False, min_size=64),
     )
@@ -162,251 +140,14 @@ def test_class_lists():
     assert OVISDataset.METAINFO['classes'][-1] == 'Vehical'
 
 
-def test_clip_of_one_frame_is_an_error(root):
+def test_clip_of_one_frame_is_an_error(video_root):
     with pytest.raises(ValueError, match='clip_len is 1.*at least 2'):
-        build(root, clip_len=1)
+        build(video_root, clip_len=1)
 
 
-@pytest.mark.parametrize(
-    'classes, message',
-    [
-        ('cat', r"is the text 'cat', .* such as \('cat', \)"),
-        (('cat', 'dog', 'cat'), "lists 'cat' twice"),
-    ],
-)
-def test_bad_classes(root, classes, message):
-    with pytest.raises(ValueError, match=message):
-        build(root, metainfo=dict(classes=classes))
-
-
-def test_missing_annotation_file(root):
-    with pytest.raises(
-        FileNotFoundError, match='nowhere.json does not exist.*convert'
-    ):
-        build(root, ann_file='nowhere.json')
-
-
-def edit(field, value, index=1):
-    """Return a function that changes one annotation or image."""
-
-    def change(content):
-        table, key = field.split('.')
-        content[table][index][key] = value
-
-    return change
-
-
-@pytest.mark.parametrize(
-    'change, message',
-    [
-        (
-            edit('annotations.category_id', 77),
-            r'bad\.json: annotation 2 has the unknown category 77.*\[1, 2, 3\]',
-        ),
-        (
-            edit('annotations.segmentation', dict(size=[60, 96], counts='0')),
-            r'bad\.json: annotation 2: the mask in image 2 '
-            r'\(landscape/00001\.png\) is 60 x 96 .*image is 64 x 96',
-        ),
-        (
-            edit(
-                'annotations.segmentation', dict(size=[64, 96], counts=[9, 9])
-            ),
-            r'bad\.json: annotation 2: the mask in image 2 '
-            r'\(landscape/00001\.png\) has runs of 18 pixels .*has 64 x 96',
-        ),
-        (
-            edit('annotations.segmentation', None),
-            "annotation 2: the field 'segmentation' is null, but must be a li",
-        ),
-        (edit('annotations.id', 1), 'annotation 1: another annotation has '),
-        (edit('annotations.image_id', 99), 'belongs to image 99'),
-        (edit('annotations.instance_id', 0), 'instance_id 0; ids start at 1'),
-        (
-            edit('images.width', 90, index=12),
-            'frames of video 2 differ in size: .*96 x 64 .* 96 x 90',
-        ),
-        (edit('images.frame_id', 0), 'video 1 has two frames with frame_id 0'),
-        (
-            lambda content: content['categories'].pop(),
-            "bad.json has no category named 'owl'; its categories are cat, dog",
-        ),
-        (lambda content: content['images'].clear(), 'the dataset is empty'),
-        (edit('images.height', 0), "image 2: the field 'height' is 0, but"),
-        (edit('images.width', '96'), 'image 2: the field .* "96", but'),
-        (edit('images.file_name', None), "image 2: the field 'file_name' is"),
-        (edit('images.frame_id', -1), "the field 'frame_id' is -1, but must"),
-        (edit('images.id', 1), 'image 1: another image has the same id'),
-        (edit('videos.id', 1), 'video 1: another video has the same id'),
-        (edit('categories.id', 1), 'category 1: another category has the sam'),
-        (edit('categories.name', 'cat'), 'another category has the same nam'),
-        (edit('annotations.iscrowd', 'no'), 'the field \'iscrowd\' is "no"'),
-        (edit('annotations.instance_id', 'a'), 'instance_id a; ids start at'),
-        (edit('annotations.instance_id', 2**31), 'numbers up to 2147483647'),
-        (edit('annotations.instance_id', -1), 'instance_id -1; ids start at'),
-        (
-            lambda content: content['annotations'][3].update(instance_id=1),
-            r'in landscape/00002\.png the id 1 is given twice',
-        ),
-        (
-            lambda content: content.update(annotations=None),
-            "the field 'annotations' is null, but must be a list",
-        ),
-        (
-            lambda content: content['annotations'].clear(),
-            'bad.json has nothing to train on: of 13 frames in 2 videos 0 show',
-        ),
-        (
-            lambda content: content.pop('images'),
-            'has no images: it is not a per-image .*youtube_vis_to_coco',
-        ),
-    ],
-)
-def test_bad_annotations(root, tmp_path, change, message):
-    content = json.loads((root / 'train.json').read_text())
-    change(content)
-    (tmp_path / 'bad.json').write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=message):
-        build(root, ann_file=str(tmp_path / 'bad.json'))
-
-
-def load(root, tmp_path, change, **kwargs):
-    """Build a dataset of a changed annotation file."""
-    content = json.loads((root / 'train.json').read_text())
-    change(content)
-    path = tmp_path / 'mit Leerzeichen, ö.json'
-    text = json.dumps(content, ensure_ascii=False)
-    path.write_bytes(b'\xef\xbb\xbf' + text.encode())
-    return build(root, ann_file=str(path), **kwargs)
-
-
-def instances_of(dataset):
-    return [
-        (frame['img_path'], frame['instances'])
-        for video in map(dataset.get_data_info, range(len(dataset)))
-        for frame in video['images']
-    ]
-
-
-@pytest.mark.parametrize(
-    'changes',
-    [
-        dict(bbox=None, area=None),
-        dict(bbox=[], area=0),
-        dict(bbox=[0, 0, 0, 0]),
-        dict(bbox=[0.1, 0.2, 0.1, 0.1]),
-        dict(bbox=[500, 500, 5, 5]),
-        dict(bbox='x', area='y'),
-        dict(bbox=[float('nan')] * 4, area=-1),
-    ],
-)
-def test_boxes_and_areas_follow_from_masks(root, tmp_path, changes):
-    def change(content):
-        for ann in content['annotations']:
-            ann.update(changes)
-
-    def remove(content):
-        for ann in content['annotations']:
-            del ann['bbox'], ann['area'], ann['iscrowd']
-
-    sound = build(root)
-    expected = instances_of(sound)
-    for spoil in (change, remove):
-        dataset = load(root, tmp_path, spoil)
-        assert instances_of(dataset) == expected
-        assert dataset.num_annotations == 16 and not dataset.left_out
-    instance = expected[0][1][0]
-    assert instance['bbox'] == [8, 8, 38, 48]  # x1, y1, x2, y2
-    assert instance['ignore_flag'] == 0
-
-
-@pytest.mark.parametrize(
-    'changes, reason',
-    [
-        (dict(segmentation=[]), 'mask without a pixel'),
-        (dict(segmentation=[[3, 3, 4, 4]]), 'mask without a pixel'),
-        (dict(segmentation=[[-9, -9, -9, -5, -5, -5]]), 'mask without a pixe'),
-        (dict(ignore=1), "marked by 'ignore'"),
-    ],
-)
-def test_what_is_left_out_is_counted(root, tmp_path, changes, reason):
-    dataset = load(
-        root,
-        tmp_path,
-        lambda content: content['annotations'][0].update(changes),
-    )
-    assert dataset.num_annotations == 16
-    assert [
-        (key[: len(reason)], n) for key, n in dataset.left_out.items()
-    ] == [(reason, 1)]
-    frames = instances_of(dataset)
-    assert sum(len(instances) for _, instances in frames) == 15
-    assert frames[0][1] == []
-
-
-def test_other_categories_are_counted(root):
-    dataset = build(root, metainfo=dict(classes=('owl',)))
-    assert dataset.left_out == {'of a category that is not in classes': 10 + 1}
-    assert dataset.metainfo['category_ids'] == (3,)
-
-
-def test_ids_may_be_texts_and_large(root, tmp_path):
-    """They are kept for results; texts and numbers may be mixed."""
-
-    def change(content):
-        for category in content['categories']:
-            category['id'] = {1: 40, 2: 'x', 3: 3}[category['id']]
-        for video in content['videos']:
-            video['id'] = {1: 'ä b', 2: 2**60}[video['id']]
-        for image in content['images']:
-            image['video_id'] = {1: 'ä b', 2: str(2**60)}[image['video_id']]
-            image['id'] = f'image {image["id"]}'
-        for ann in content['annotations']:
-            ann['image_id'] = f'image {ann["image_id"]}'
-            ann['category_id'] = {1: '40', 2: 'x', 3: 3.0}[ann['category_id']]
-            ann['instance_id'] = str(ann['instance_id'])
-
-    dataset = load(root, tmp_path, change)
-    assert instances_of(dataset) == instances_of(build(root))
-    assert dataset.metainfo['category_ids'] == (40, 'x', 3)
-    videos = [dataset.get_data_info(i) for i in range(2)]
-    assert [video['video_id'] for video in videos] == ['ä b', 2**60]
-    names = [video['images'][0]['video_name'] for video in videos]
-    assert names == ['landscape', 'portrait']
-
-
-def test_crowds_are_marked_and_videos_named(root, tmp_path):
-    """A crowd is kept, but not trained on; the file may name its videos."""
-
-    def change(content):
-        content['annotations'][0]['iscrowd'] = 1
-        content['videos'][0]['name'] = 'day 1'
-
-    dataset = load(root, tmp_path, change)
-    flags = [
-        a['ignore_flag'] for _, anns in instances_of(dataset) for a in anns
-    ]
-    assert flags == [1] + [0] * 15
-    names = [
-        dataset.get_data_info(i)['images'][-1]['video_name'] for i in range(2)
-    ]
-    assert names == ['day 1', 'portrait']
-
-
-def test_fields_of_single_frames_do_not_shift_others(root, tmp_path):
-    """MMDetection makes a list of every field, which must not be shorter."""
-
-    def change(content):
-        content['images'][3]['license'] = 7
-
-    dataset = load(root, tmp_path, change, pipeline=[], test_mode=True)
-    lengths = {len(values) for values in dataset[0].values()}
-    assert lengths == {7} and 'license' not in dataset[0]
-
-
-def test_clips_longer_than_all_videos(root):
+def test_clips_longer_than_all_videos(video_root):
     with pytest.raises(ValueError, match='starts 8 consecutive frames'):
-        build(root, clip_len=8)
+        build(video_root, clip_len=8)
 
 
 @pytest.mark.parametrize(

@@ -1,83 +1,30 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
-import os
 import re
 import resource
 import runpy
-import signal
-import subprocess
 import sys
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
-from itertools import cycle
 
-from projects.maxtron.apis import (
-    FrameSource,
-    VideoError,
-    VideoWriter,
-    open_frame_source,
-)
+from projects.maxtron.apis import VideoWriter, open_frame_source
 
 import cv2
 import numpy as np
 import pytest
-from mmengine.config import Config
-from PIL import Image
-from pycocotools import mask as mask_utils
 
-from tests.footage import (
-    INSTANCE_CONFIG,
-    PANOPTIC_CONFIG,
-    footage,
-    read_frames,
-    write_checkpoint,
-    write_config,
-    write_frames,
-    write_video,
+from tests.footage import footage, read_frames, write_frames, write_video
+from tests.test_demo.demo_runs import (
+    ALL_KINDS,
+    DEMO,
+    KINDS,
+    SIZE,
+    check_outputs,
+    finish,
+    outputs,
+    start,
 )
-from tests.models import ROOT
-
-DEMO = str(ROOT / 'demo/video_demo.py')
-SIZE = (272, 640)
-OFFLINE = ('--mode', 'offline', '--feature-cache', 'none')
-
-
-def make_model(folder, content):
-    """Config and checkpoint of a small model."""
-    config = write_config(folder, content)
-    checkpoint = write_checkpoint(
-        folder / 'small.pth', Config.fromfile(config).model
-    )
-    return [str(config), '--checkpoint', str(checkpoint), '--device', 'cpu']
-
-
-@pytest.fixture(scope='module')
-def models(tmp_path_factory):
-    return {
-        'instances': make_model(
-            tmp_path_factory.mktemp('instances'), INSTANCE_CONFIG
-        )
-        + ['--score-thr', '0.01'],
-        'panoptic': make_model(
-            tmp_path_factory.mktemp('panoptic'), PANOPTIC_CONFIG
-        ),
-        **{
-            f'offline {kind}': [
-                *make_model(
-                    tmp_path_factory.mktemp('offline'),
-                    content.replace('nearonline', 'offline'),
-                ),
-                *OFFLINE,
-                '--score-thr',
-                '0',
-            ]
-            for kind, content in (
-                ('instances', INSTANCE_CONFIG),
-                ('panoptic', PANOPTIC_CONFIG),
-            )
-        },
-    }
 
 
 @pytest.fixture
@@ -91,93 +38,6 @@ def long_video(tmp_path_factory):
     path = tmp_path_factory.mktemp('video') / 'long.mp4'
     frames = read_frames(footage('bikes.mp4'))
     return str(write_video(path, frames + frames[:50]))
-
-
-def outputs(folder):
-    return [
-        '--out',
-        f'{folder}/new/out.mp4',
-        '--out-json',
-        f'{folder}/out.json',
-        '--out-png',
-        f'{folder}/ids',
-    ]
-
-
-def start(*args):
-    return subprocess.Popen(
-        [sys.executable, DEMO, *args],
-        env=dict(os.environ, OMP_NUM_THREADS='1'),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def finish(process):
-    out, err = process.communicate(timeout=1200)
-    assert process.returncode == 0, err
-    return out
-
-
-def check_outputs(kind, folder, num_frames, size, names):
-    """All outputs have all frames, and agree."""
-    written = read_frames(folder / 'new' / 'out.mp4')
-    assert {frame.shape for frame in written} == {(*size, 3)}
-    assert len(written) == num_frames
-    pngs = {path.stem for path in (folder / 'ids').glob('*.png')}
-    assert pngs == set(names) and len(names) == num_frames
-    assert not list(folder.rglob('*.part*'))
-    CHECKS[kind.split()[-1]](folder, size, names)
-
-
-def check_tracks(folder, size, names):
-    """The PNG files of ids show the masks of the YouTube-VIS submission."""
-    tracks = json.loads((folder / 'out.json').read_text())
-    assert tracks and all(
-        len(track['segmentations']) == len(names) for track in tracks
-    )
-    masks = {track['instance_id']: track['segmentations'] for track in tracks}
-    seen = set()
-    for t in np.linspace(0, len(names) - 1, 5).astype(int):
-        ids = np.array(Image.open(folder / 'ids' / f'{names[t]}.png'))
-        assert ids.shape == size
-        for i in set(np.unique(ids)) - {0}:
-            mask = mask_utils.decode(masks[i][t])
-            assert mask.shape == size
-            assert mask[ids == i].all()  # the rest is under other masks
-            seen.add(i)
-    assert len(seen) > 1
-
-
-def check_segments(folder, size, names):
-    """The PNG files, their table and the VIPSeg submission agree."""
-    table = json.loads((folder / 'ids' / 'segments.json').read_text())
-    categories = {entry['id']: entry['category_id'] for entry in table}
-    assert len(categories) == len(table)
-    assert {entry['isthing'] for entry in table} == {0, 1}
-    (video,) = json.loads((folder / 'out.json').read_text())['annotations']
-    frames = video['annotations']
-    assert [frame['file_name'] for frame in frames] == [
-        f'{name}.png' for name in names
-    ]
-    for t in np.linspace(0, len(names) - 1, 5).astype(int):
-        rgb = np.array(Image.open(folder / 'ids' / f'{names[t]}.png'))
-        assert rgb.shape == (*size, 3)
-        ids, areas = np.unique(rgb @ [1, 256, 65536], return_counts=True)
-        found = dict(zip(ids.tolist(), areas.tolist()))
-        found.pop(0, None)  # void
-        segments = frames[t]['segments_info']
-        assert found == {s['id']: s['area'] for s in segments}
-        for segment in segments:
-            assert segment['category_id'] == categories[segment['id']]
-
-
-CHECKS = dict(instances=check_tracks, panoptic=check_segments)
-KINDS = pytest.mark.parametrize('kind', sorted(CHECKS))
-ALL_KINDS = pytest.mark.parametrize(
-    'kind', [*sorted(CHECKS), *(f'offline {kind}' for kind in sorted(CHECKS))]
-)
 
 
 @pytest.mark.slow
@@ -206,77 +66,6 @@ def test_memory_does_not_grow_with_the_video(
         assert f'Wrote {folder}/out.json' in out
         peaks[count] = int(re.search(r'peak memory (\d+) MiB', out)[1])
     assert peaks[180] < 1.08 * peaks[40], peaks
-
-
-class InterruptedSource(FrameSource):
-    """Endless frames; Ctrl-C is pressed when some of them are read."""
-
-    name, size, fps = 'clip', (144, 176), 25
-
-    def __init__(self, frames, pressed_at):
-        self.frames = frames
-        self.pressed_at = pressed_at
-        self.num_read = 0
-
-    def __iter__(self):
-        for frame in cycle(self.frames):
-            self.num_read += 1
-            if self.num_read in self.pressed_at:
-                # of this process, as Ctrl-C; handled by the main thread
-                os.kill(os.getpid(), signal.SIGINT)
-            yield frame
-
-
-def run_interrupted(demo, args, folder, pressed_at):
-    """Run the parts of the demo on a source of frames."""
-    sys.argv = [DEMO, 'x', *args, *outputs(folder)]
-    args = demo['parse_args']()
-    frames = read_frames(footage('carphone_pristine.mp4'), 8)
-    source = InterruptedSource(frames, pressed_at)
-    inferencer = demo['build'](args)
-    results = demo['Outputs'](args, source, inferencer)
-    demo['process'](args, source, inferencer, results)
-    return results.num_frames
-
-
-@pytest.fixture(scope='module')
-def demo():
-    return runpy.run_path(DEMO, run_name='demo')
-
-
-@KINDS
-def test_interrupted(demo, models, kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, 'argv', sys.argv)
-    count = run_interrupted(demo, models[kind], tmp_path, [20])
-    assert 10 <= count <= 20  # and the end of an endless video
-    check_outputs(
-        kind, tmp_path, count, (144, 176), [f'{i:06d}' for i in range(count)]
-    )
-
-
-def test_interrupted_before_the_first_result(
-    demo, models, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(sys, 'argv', sys.argv)
-    (tmp_path / 'out.json').write_text('of an earlier run')
-    with pytest.raises(VideoError, match='Interrupted before the first resul'):
-        run_interrupted(
-            demo,
-            [*models['offline panoptic'], '--max-frames', '99'],
-            tmp_path,
-            [20],
-        )
-    assert (tmp_path / 'out.json').read_text() == 'of an earlier run'
-    assert not list(tmp_path.rglob('*.mp4')) + list(tmp_path.rglob('*.part*'))
-
-
-def test_second_interrupt_ends_at_once(demo):
-    with demo['StopOnInterrupt'](results_at_end=False) as stop:
-        signal.raise_signal(signal.SIGINT)
-        assert stop.requested
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def run(monkeypatch, *args):

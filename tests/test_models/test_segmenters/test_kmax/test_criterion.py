@@ -1,247 +1,21 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from projects.maxtron.models import ClipPrediction
-from projects.maxtron.models.segmenters import index_targets
-from projects.maxtron.models.segmenters.kmax import (
-    GumbelPixelSampler,
-    assign_tubes,
-)
-
 import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 
-from tests.parity import assert_parity, load_case
 from tests.test_models.clips import pack_masks, random_clip
+from tests.test_models.test_segmenters.test_kmax.criteria import (
+    WEIGHTS,
+    criterion_cfg,
+    prediction,
+)
 from tests.test_models.test_segmenters.test_kmax.naive_criterion import (
     naive_losses,
     naive_semantic_loss,
     sample,
     targets_of,
 )
-
-WEIGHTS = dict(
-    loss_cls=4.0,
-    loss_mask=0.1,
-    loss_dice=5.0,
-    loss_pixel=1.0,
-    loss_semantic=1.0,
-)
-REFERENCE_NAMES = dict(
-    loss_cls='loss_ce',
-    loss_mask='loss_mask',
-    loss_dice='loss_dice',
-    loss_pixel='loss_pixel_insdis',
-    loss_semantic='loss_aux_semantic',
-)
-
-
-class RecordedPixelSampler(GumbelPixelSampler):
-    """Takes its noise from a list that others may share."""
-
-    def __init__(self, noise: list, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.noise = noise
-
-    def uniform_noise(self, like):
-        if self.noise:
-            return self.noise.pop(0).clone()
-        return super().uniform_noise(like)
-
-
-def criterion_cfg(
-    num_classes, num_points, noise=(), weights=WEIGHTS, **kwargs
-):
-    noise = list(noise)
-
-    def sampler(temperature):
-        return dict(
-            type=RecordedPixelSampler,
-            noise=noise,
-            num_points=num_points,
-            temperature=temperature,
-        )
-
-    cfg = dict(
-        type='KMaXCriterion',
-        num_classes=num_classes,
-        loss_cls=dict(type='PQClassLoss'),
-        loss_mask=dict(type='TubeCrossEntropyLoss'),
-        loss_dice=dict(type='TubeDiceLoss'),
-        loss_pixel=dict(type='PixelInstanceLoss', sampler=sampler(1.8)),
-        loss_semantic=dict(type='AuxiliarySemanticLoss', sampler=sampler(2.4)),
-        **kwargs,
-    )
-    for name in REFERENCE_NAMES:
-        if name in weights:
-            cfg[name]['loss_weight'] = weights[name]
-        else:
-            cfg[name] = None
-    return cfg
-
-
-def prediction(cls_logits, mask_logits, mask_feats=None, aux=()):
-    return ClipPrediction(
-        cls_logits,
-        mask_logits,
-        queries=None,
-        embeds=None,
-        mask_feats=mask_feats,
-        aux=list(aux),
-    )
-
-
-class GoldenCriterion:
-    """A golden case, its prediction and ground truth."""
-
-    def __init__(self, name):
-        case = load_case(name, 'vps')
-        self.settings = s = case.settings
-        self.arrays = arrays = case.outputs
-        self.leaves = {
-            k: arrays[k].clone().requires_grad_()
-            for k in arrays
-            if k.startswith('in_')
-        }
-        outputs = []
-        for prefix in ['in_'] + [f'in_aux{i}_' for i in range(6)]:
-            if f'{prefix}pred_logits' in arrays:
-                outputs.append(
-                    tuple(
-                        self.leaves.get(prefix + name)
-                        for name in (
-                            'pred_logits',
-                            'pred_masks',
-                            'pixel_feature',
-                        )
-                    )
-                )
-        self.pred = prediction(*outputs[0], aux=outputs[1:])
-        self.semantic = self.leaves.get('in_aux_semantic_pred')
-        if self.semantic is not None:
-            self.semantic = self.semantic.unflatten(2, (s['frames'], -1))
-        self.clips = [
-            pack_masks(
-                *(
-                    arrays[f'target{b}_{x}']
-                    for x in ('labels', 'masks', 'semantic')
-                )
-            )
-            for b in range(s['batch'])
-        ]
-        noise = [v for k, v in arrays.items() if k.startswith('uniform_')]
-        # The gradients are those of these weights, and the losses without.
-        self.weights = WEIGHTS
-        if s['sample_k'] == 0:  # cross-clip
-            self.weights = dict(loss_cls=4.0, loss_mask=0.0, loss_dice=4.0)
-
-        def build(weights):
-            return MODELS.build(
-                criterion_cfg(
-                    s['num_classes'],
-                    s['sample_k'] or 1,
-                    noise,
-                    weights,
-                    share_final_matching=s['share_final_matching'],
-                    masking_void_pixel=s['masking_void_pixel'],
-                )
-            )
-
-        self.weighted, self.plain = (
-            build(self.weights),
-            build(dict.fromkeys(self.weights, 1.0)),
-        )
-
-
-@pytest.fixture(
-    params=[
-        'wc_criterion_sampled',
-        'wc_criterion_all_pixels',
-        'wc_criterion_noshare_novoidmask',
-        'wc_criterion_more_gt_than_queries',
-        'cc_criterion',
-    ]
-)
-def golden(request):
-    return GoldenCriterion(request.param)
-
-
-def test_targets_equal_reference(golden):
-    arrays, batch = golden.arrays, range(golden.settings['batch'])
-    tubes = index_targets(
-        golden.clips,
-        golden.settings['num_classes'],
-        golden.pred.mask_logits.shape[2:],
-    )
-    for b in batch:
-        assert tubes.labels[b].equal(arrays[f'target{b}_labels'])
-        masks = (
-            tubes.tube_map[b]
-            == torch.arange(1, 1 + len(tubes.labels[b]))[:, None, None, None]
-        )
-        assert masks.equal(arrays[f'target{b}_masks'].bool())
-
-    targets = assign_tubes(
-        golden.plain.matcher,
-        golden.pred.cls_logits,
-        golden.pred.mask_logits,
-        tubes,
-    )
-    for b in batch:
-        query, gt = arrays[f'match{b}_query'], arrays[f'match{b}_gt']
-        found = targets.mask_weights[b].nonzero()[:, 0]
-        assert found.equal(query)
-        for q, g in zip(query, gt):
-            assert (targets.query_map[b] == q).equal(
-                arrays[f'target{b}_masks'][g].bool()
-            )
-        assert_parity(
-            targets.cls_weights[b, query], arrays[f'match{b}_mask_similarity']
-        )
-        assert_parity(
-            targets.mask_weights[b, query], arrays[f'match{b}_class_prob']
-        )
-    assert targets.labels.equal(arrays['processed_labels'])
-    is_void = targets.query_map == golden.settings['num_queries']
-    assert is_void.equal(arrays['processed_void_mask'].bool())
-    for name, value in dict(
-        pq_loss_mask_weight=targets.mask_weights,
-        pq_loss_class_weight=targets.cls_weights,
-        inverse_gt_mask_area=targets.log_inverse_areas.exp().view_as(
-            targets.query_map
-        ),
-    ).items():
-        assert_parity(value, arrays[f'processed_{name}'])
-
-
-def test_losses_equal_reference(golden):
-    losses = golden.plain(golden.pred, golden.semantic, golden.clips)
-    expected = golden.settings['losses_unweighted']
-    assert len(losses) == len(expected)
-    for name, loss in losses.items():
-        prefix, _, short = name.rpartition('.')
-        suffix = prefix.replace('d', '_')
-        torch.testing.assert_close(
-            loss.item(),
-            expected[REFERENCE_NAMES[short] + suffix],
-            rtol=1e-4,
-            atol=0,
-        )
-
-
-def test_gradients_equal_reference(golden):
-    losses = golden.weighted(golden.pred, golden.semantic, golden.clips)
-    sum(v for k, v in losses.items() if '.' not in k).backward()
-    names = [k for k in golden.arrays if k.startswith('grad_')]
-    assert len(names) == (4 if golden.semantic is not None else 2)
-    for name in names:
-        grad = golden.leaves[name.replace('grad_', 'in_')].grad
-        if name == 'grad_pred_masks':  # stored is every other query
-            grad = grad[:, ::2]
-        expected = golden.arrays[name]
-        torch.testing.assert_close(
-            grad, expected, rtol=1e-4, atol=1e-5 * expected.std().item()
-        )
 
 
 def random_prediction(
@@ -275,74 +49,38 @@ def resized(x, size):
     )
 
 
-@pytest.mark.parametrize(
-    'size, num_tubes, options',
-    [
-        ((2, 7, 9), (4, 0, 9), {}),  # without any, and more than queries
-        ((1, 6, 10), (3,), {}),
-        ((3, 5, 7), (5, 2), dict(share_final_matching=False)),
-        ((2, 6, 8), (3, 4), dict(masking_void_pixel=False)),
-        ((1, 4, 5), (0, 0), {}),
-    ],
-)
-def test_equals_plain_formulas(size, num_tubes, options, monkeypatch):
-    # Work is split in many pieces, none of them even.
-    kmax = 'projects.maxtron.models.segmenters.kmax'
-    monkeypatch.setattr(f'{kmax}.tube_softmax._PIECE', 7 * size[2] * 2)
-    monkeypatch.setattr(f'{kmax}.losses._BLOCK', 9)
-    num_classes, num_queries, batch = 5, 7, len(num_tubes)
-    share = options.get('share_final_matching', True)
-    mask_void = options.get('masking_void_pixel', True)
-    random = torch.Generator().manual_seed(sum(size))
-    clips = [
-        random_clip(b, num, num_classes, size)
-        if num
-        else random_clip(b, 1, num_classes, size, void=2.0)
-        for b, num in enumerate(num_tubes)
-    ]
-    clips = [
-        (
-            labels[:num],
-            masks[:num],
-            semantic if num else torch.full_like(semantic, -1),
+def random_clips(num_tubes, num_classes, size):
+    """Ground truth of clips with these numbers of tubes, which may be 0."""
+    for b, num in enumerate(num_tubes):
+        void = {} if num else dict(void=2.0)
+        labels, masks, semantic = random_clip(
+            b, num or 1, num_classes, size, **void
         )
-        for (labels, masks, semantic), num in zip(clips, num_tubes)
-    ]
-    low = (size[0], (size[1] + 1) // 2, (size[2] + 1) // 2)
-    outputs = [
-        random_prediction(random, batch, num_queries, num_classes, s)
-        for s in (size, low, size)
-    ]
-    # Some pixels are so certain that their loss is zero and is not counted.
-    with torch.no_grad():
-        outputs[0][1][:, :, 0, 0] *= 100
-    semantic_logits = torch.randn(
-        (batch, num_classes + 1, *size), generator=random, dtype=torch.float64
-    ).requires_grad_()
-    num_pixels = torch.Size(size).numel()
-    num_points = num_pixels * 4 // 5  # more than have a tube
-    noise = torch.rand(
-        (4, batch, num_pixels), generator=random, dtype=torch.float64
-    )
+        if not num:
+            semantic = torch.full_like(semantic, -1)
+        yield labels[:num], masks[:num], semantic
 
-    criterion = MODELS.build(
-        criterion_cfg(
-            num_classes,
-            num_points,
-            noise,
-            dict.fromkeys(WEIGHTS, 1.0),
-            **options,
-        )
-    )
-    losses = criterion(
-        prediction(*outputs[0], aux=outputs[1:]),
-        semantic_logits,
-        [pack_masks(*clip) for clip in clips],
-    )
 
-    expected, targets = {}, None
+def naive_losses_of_layers(
+    outputs, semantic_logits, clips, noise, num_points, share, mask_void
+):
+    """Losses by the plain formulas, by the names of the criterion.
+
+    Args:
+        outputs: Class logits, mask logits and pixel features per layer; the
+            last layer comes first.
+        semantic_logits (Tensor): (B, C + 1, T, H, W).
+        clips: Labels, masks and semantic map per clip.
+        noise (Tensor): (draws, B, pixels), used in this order.
+        num_points (int): Pixels that a draw takes.
+        share (bool): Whether all layers use the targets of the last one.
+        mask_void (bool): Whether void pixels are left out.
+    """
+    size = semantic_logits.shape[2:]
+    num_classes = semantic_logits.shape[1] - 1
     labels, masks, semantic = zip(*clips)
     order = iter(noise)
+    expected, targets = {}, None
     for i, (cls_logits, *maps) in enumerate(outputs):
         maps = [resized(x, size) for x in maps]
         if targets is None or not share:
@@ -370,7 +108,62 @@ def test_equals_plain_formulas(size, num_tubes, options, monkeypatch):
                 semantic_logits, truth, draw(2.4)
             )
         expected.update({f'd{i - 1}.{k}' if i else k: found[k] for k in found})
+    return expected
 
+
+@pytest.mark.parametrize(
+    'size, num_tubes, options',
+    [
+        ((2, 7, 9), (4, 0, 9), {}),  # without any, and more than queries
+        ((1, 6, 10), (3,), {}),
+        ((3, 5, 7), (5, 2), dict(share_final_matching=False)),
+        ((2, 6, 8), (3, 4), dict(masking_void_pixel=False)),
+        ((1, 4, 5), (0, 0), {}),
+    ],
+)
+def test_equals_plain_formulas(size, num_tubes, options, monkeypatch):
+    # Work is split in many pieces, none of them even.
+    kmax = 'projects.maxtron.models.segmenters.kmax'
+    monkeypatch.setattr(f'{kmax}.tube_softmax._PIECE', 7 * size[2] * 2)
+    monkeypatch.setattr(f'{kmax}.losses._BLOCK', 9)
+    num_classes, num_queries, batch = 5, 7, len(num_tubes)
+    random = torch.Generator().manual_seed(sum(size))
+    clips = list(random_clips(num_tubes, num_classes, size))
+    low = (size[0], (size[1] + 1) // 2, (size[2] + 1) // 2)
+    outputs = [
+        random_prediction(random, batch, num_queries, num_classes, s)
+        for s in (size, low, size)
+    ]
+    # Some pixels are so certain that their loss is zero and is not counted.
+    with torch.no_grad():
+        outputs[0][1][:, :, 0, 0] *= 100
+    semantic_logits = torch.randn(
+        (batch, num_classes + 1, *size), generator=random, dtype=torch.float64
+    ).requires_grad_()
+    num_pixels = torch.Size(size).numel()
+    num_points = num_pixels * 4 // 5  # more than have a tube
+    noise = torch.rand(
+        (4, batch, num_pixels), generator=random, dtype=torch.float64
+    )
+
+    weights = dict.fromkeys(WEIGHTS, 1.0)
+    criterion = MODELS.build(
+        criterion_cfg(num_classes, num_points, noise, weights, **options)
+    )
+    losses = criterion(
+        prediction(*outputs[0], aux=outputs[1:]),
+        semantic_logits,
+        [pack_masks(*clip) for clip in clips],
+    )
+    expected = naive_losses_of_layers(
+        outputs,
+        semantic_logits,
+        clips,
+        noise,
+        num_points,
+        share=options.get('share_final_matching', True),
+        mask_void=options.get('masking_void_pixel', True),
+    )
     assert losses.keys() == expected.keys()
     for name in losses:
         torch.testing.assert_close(losses[name], expected[name])

@@ -1,0 +1,51 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""The models of the tests of the demo."""
+
+import pytest
+from mmengine.config import Config
+
+from tests.footage import (
+    INSTANCE_CONFIG,
+    PANOPTIC_CONFIG,
+    write_checkpoint,
+    write_config,
+)
+
+OFFLINE = ('--mode', 'offline', '--feature-cache', 'none')
+
+
+def make_model(folder, content):
+    """Config and checkpoint of a small model."""
+    config = write_config(folder, content)
+    checkpoint = write_checkpoint(
+        folder / 'small.pth', Config.fromfile(config).model
+    )
+    return [str(config), '--checkpoint', str(checkpoint), '--device', 'cpu']
+
+
+@pytest.fixture(scope='session')
+def models(tmp_path_factory):
+    return {
+        'instances': make_model(
+            tmp_path_factory.mktemp('instances'), INSTANCE_CONFIG
+        )
+        + ['--score-thr', '0.01'],
+        'panoptic': make_model(
+            tmp_path_factory.mktemp('panoptic'), PANOPTIC_CONFIG
+        ),
+        **{
+            f'offline {kind}': [
+                *make_model(
+                    tmp_path_factory.mktemp('offline'),
+                    content.replace('nearonline', 'offline'),
+                ),
+                *OFFLINE,
+                '--score-thr',
+                '0',
+            ]
+            for kind, content in (
+                ('instances', INSTANCE_CONFIG),
+                ('panoptic', PANOPTIC_CONFIG),
+            )
+        },
+    }

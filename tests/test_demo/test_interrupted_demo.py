@@ -1,0 +1,84 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import os
+import runpy
+import signal
+import sys
+from itertools import cycle
+
+from projects.maxtron.apis import FrameSource, VideoError
+
+import pytest
+
+from tests.footage import footage, read_frames
+from tests.test_demo.demo_runs import DEMO, KINDS, check_outputs, outputs
+
+
+class InterruptedSource(FrameSource):
+    """Endless frames; Ctrl-C is pressed when some of them are read."""
+
+    name, size, fps = 'clip', (144, 176), 25
+
+    def __init__(self, frames, pressed_at):
+        self.frames = frames
+        self.pressed_at = pressed_at
+        self.num_read = 0
+
+    def __iter__(self):
+        for frame in cycle(self.frames):
+            self.num_read += 1
+            if self.num_read in self.pressed_at:
+                # of this process, as Ctrl-C; handled by the main thread
+                os.kill(os.getpid(), signal.SIGINT)
+            yield frame
+
+
+def run_interrupted(demo, args, folder, pressed_at):
+    """Run the parts of the demo on a source of frames."""
+    sys.argv = [DEMO, 'x', *args, *outputs(folder)]
+    args = demo['parse_args']()
+    frames = read_frames(footage('carphone_pristine.mp4'), 8)
+    source = InterruptedSource(frames, pressed_at)
+    inferencer = demo['build'](args)
+    results = demo['Outputs'](args, source, inferencer)
+    demo['process'](args, source, inferencer, results)
+    return results.num_frames
+
+
+@pytest.fixture(scope='module')
+def demo():
+    return runpy.run_path(DEMO, run_name='demo')
+
+
+@KINDS
+def test_interrupted(demo, models, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', sys.argv)
+    count = run_interrupted(demo, models[kind], tmp_path, [20])
+    assert 10 <= count <= 20  # and the end of an endless video
+    check_outputs(
+        kind, tmp_path, count, (144, 176), [f'{i:06d}' for i in range(count)]
+    )
+
+
+def test_interrupted_before_the_first_result(
+    demo, models, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, 'argv', sys.argv)
+    (tmp_path / 'out.json').write_text('of an earlier run')
+    with pytest.raises(VideoError, match='Interrupted before the first resul'):
+        run_interrupted(
+            demo,
+            [*models['offline panoptic'], '--max-frames', '99'],
+            tmp_path,
+            [20],
+        )
+    assert (tmp_path / 'out.json').read_text() == 'of an earlier run'
+    assert not list(tmp_path.rglob('*.mp4')) + list(tmp_path.rglob('*.part*'))
+
+
+def test_second_interrupt_ends_at_once(demo):
+    with demo['StopOnInterrupt'](results_at_end=False) as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
