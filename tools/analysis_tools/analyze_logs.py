@@ -5,9 +5,9 @@
     python tools/analysis_tools/analyze_logs.py plot_curve LOG.json [...]
         --keys loss [...] --out CURVE.png
 
-Everything is MMDetection's, and LOG is a WORK_DIR/TIMESTAMP/vis_data/
-scalars.json. It counts evaluations in epochs, of which there is one here:
-this draws them over iterations (--keys VPQ, --keys segm_mAP).
+The commands and options are MMDetection's. LOG is a
+WORK_DIR/TIMESTAMP/vis_data/scalars.json. MMDetection's tool draws evaluations
+over epochs; this one draws them over iterations (--keys VPQ, --keys segm_mAP).
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ def load_tool() -> ModuleType:
     """Load the tool that MMDetection has installed.
 
     Raises:
-        ImportError: If it is not there, or Matplotlib is not.
+        ImportError: If the tool or Matplotlib is not installed.
     """
     package = Path(importlib.util.find_spec('mmdet').origin).parent
     path = package / '.mim/tools/analysis_tools/analyze_logs.py'
@@ -35,15 +35,16 @@ def load_tool() -> ModuleType:
 
 
 def by_evaluation(path: str, log_dict: dict, keys: list) -> dict:
-    """One "epoch" an evaluation, numbered by its iteration.
+    """Make one "epoch" of each evaluation, numbered by its iteration.
 
     Args:
         path (str): The log.
-        log_dict (dict): What MMDetection read of it, for losses and the like.
-        keys (list[str]): What is to be drawn.
+        log_dict (dict): The log as MMDetection's tool read it; returned if
+            no key is a metric of an evaluation.
+        keys (list[str]): Values to draw.
 
     Returns:
-        dict: Log by "epoch", as MMDetection's tool has it.
+        dict: The log by "epoch", in the format of MMDetection's tool.
     """
     evaluations = {
         step: {

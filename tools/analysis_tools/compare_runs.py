@@ -4,11 +4,15 @@
     python tools/analysis_tools/compare_runs.py WORK_DIR WORK_DIR [...]
         [--keys METRIC ...]
 
-Prints two Markdown tables. The first has the metrics of the last evaluation
-(in brackets: compared with the first run), the best ones where those are of
-another iteration, those of tools/test.py, iterations, seconds an iteration
-(the mean without the first line of the log, as analyze_logs.py has it), memory
-on the GPU, and seed. The second has the settings that differ.
+The output is two Markdown tables. The first has a row for
+
+- each metric of the last evaluation, with the difference from the first run in
+  brackets, and the best value if another iteration has it;
+- each metric of tools/test.py;
+- the iterations, the seconds per iteration (as in analyze_logs.py, the mean
+  without the first line of the log), the GPU memory and the seed.
+
+The second table has the settings that differ.
 """
 
 import argparse
@@ -29,24 +33,25 @@ from mmengine.runner import Runner
 from tools.analysis_tools.training_logs import TrainingLog, read_run
 
 MISSING = '-'
-# Settings that make a difference, and not variables of the config files.
+# The settings that MMEngine's runner reads. Other entries of a config are
+# variables of the config files.
 READ = {*signature(Runner).parameters, 'auto_scale_lr'} - {
     'work_dir',
     'resume',
     'experiment_name',
 }
-MAX_WIDTH = 60  # of a setting
+MAX_WIDTH = 60  # characters of a setting in the table
 
 
 class Run(NamedTuple):
-    """A run: what was set, and what came out.
+    """Settings and results of a run.
 
     Attributes:
-        name (str): What to call it.
-        cfg (Config): Its config, as resolved.
-        log (TrainingLog): What its training logged.
+        name (str): Name in the tables.
+        cfg (Config): Its resolved config.
+        log (TrainingLog): Log of its training.
         tests (dict[str, float]): Metrics of its last test.
-        seed (int, optional): Its seed where it is known.
+        seed (int, optional): Its seed, if known.
     """
 
     name: str
@@ -60,12 +65,12 @@ def read(work_dir: str) -> Run:
     """Read a work folder.
 
     Raises:
-        FileNotFoundError: If it is not there, or is not that of a run.
+        FileNotFoundError: If it does not exist or does not belong to a run.
     """
     folder = Path(work_dir)
     if not folder.is_dir():
         raise FileNotFoundError(f'There is no folder {folder}.')
-    # A test leaves its config, too; that of the training is the one to tell.
+    # Tests write configs, too; the config of the training is preferred.
     trained = sorted(folder.glob('*/vis_data/scalars.json'))
     configs = [path.with_name('config.py') for path in trained] or sorted(
         folder.glob('*/vis_data/config.py')
@@ -79,7 +84,7 @@ def read(work_dir: str) -> Run:
     seed = cfg.get('randomness', {}).get('seed')
     if seed is None:
         seed = _drawn_seed(configs[-1])
-    # not what else was put into the folder
+    # A test writes TIMESTAMP/TIMESTAMP.json; other JSON files are the user's.
     tests = sorted(
         path
         for path in folder.glob('*/*.json')
@@ -96,7 +101,7 @@ def read(work_dir: str) -> Run:
 
 
 def _drawn_seed(config: Path) -> int | None:
-    """The seed that the runner has drawn and told in its log."""
+    """Read the seed that the runner drew from its log."""
     for path in config.parents[1].glob('*.log'):
         match = re.search(r'^ +seed: (\d+)$', path.read_text(), re.MULTILINE)
         if match:
@@ -105,7 +110,7 @@ def _drawn_seed(config: Path) -> int | None:
 
 
 def flatten(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """Settings of a config by dotted key; those of lists by number."""
+    """List the settings of a config by dotted key; lists count from 0."""
     children = ()
     if isinstance(node, dict):
         children = node.items()
@@ -120,7 +125,7 @@ def flatten(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def differences(runs: list[Run]) -> list[list]:
-    """Settings that differ: key, then the value of each run."""
+    """List the settings that differ: key, then the value of each run."""
     settings = [
         dict(flatten({k: x for k, x in run.cfg.items() if k in READ}))
         for run in runs
@@ -204,7 +209,7 @@ def _metric(key: str, by_run: list[dict[str, float]]) -> list[str]:
 
 
 def _best(key: str, run: Run) -> str:
-    """The best value of a metric, unless it is the last."""
+    """Format the best value of a metric; empty if it is the last value."""
     values = {i: x[key] for i, x in run.log.evaluations.items() if key in x}
     if not values:
         return ''
@@ -215,7 +220,7 @@ def _best(key: str, run: Run) -> str:
 
 
 def format_table(header: list[str], rows: list[list]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [header, [':--', *['--:'] * (len(header) - 1)], *rows]
     return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
 

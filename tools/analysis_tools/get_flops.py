@@ -1,17 +1,19 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""FLOPs and parameters of a model, a frame and a clip, by part.
+"""Count the FLOPs and parameters of a model by part, per frame and per clip.
 
     python tools/analysis_tools/get_flops.py CONFIG [--shape H W]
         [--num-frames T] [--num-clips K] [--cfg-options KEY=VALUE ...]
 
-As in MMDetection, and in most papers, a multiply-add is one FLOP. Counted are
-convolutions, linear layers, matrix products (einsum and attention too), and 4
-a value for the bilinear sampling of deformable attention. Not counted are
-norms, activations, softmax, resizing and elementwise products, nor what has no
-weights: post-processing and the linking of clips.
+A multiply-add is one FLOP, as in MMDetection and in most papers. The count
+includes convolutions, linear layers, matrix products (also of einsum and
+attention), and 4 FLOPs per value for the bilinear sampling of deformable
+attention. It excludes norms, activations, softmax, resizing and elementwise
+products, and the parts without weights: post-processing and the linking of
+clips.
 
-With a cross-clip tracker in mode 'offline', whose cost a clip depends on the
-number of clips, a video of --num-clips clips is counted.
+The cost of a cross-clip tracker per clip depends on the number of clips. For
+models in mode 'offline' the tool therefore counts a video of --num-clips
+clips.
 """
 
 import argparse
@@ -36,8 +38,8 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 aten = torch.ops.aten
 
 
-# What PyTorch's counter leaves out; like its own formulas, in its unit, two a
-# multiply-add.
+# Formulas of operators that PyTorch's counter leaves out. Like those of the
+# counter, they give 2 per multiply-add.
 def _sdpa_flops(query, key, value, *args, **kwargs):
     return sdpa_flop_count(query, key, value)
 
@@ -51,11 +53,11 @@ FORMULAS = {
 
 
 class Part(NamedTuple):
-    """What a part of the model costs.
+    """Cost of a part of the model.
 
     Attributes:
         flops (int): Multiply-adds of ``num_clips`` clips.
-        num_clips (int): See ``flops``.
+        num_clips (int): Number of clips that ``flops`` covers.
         params (int): Number of parameters.
     """
 
@@ -68,7 +70,7 @@ def count_flops(function: Callable, *args) -> tuple[object, int]:
     """Call a function and count its multiply-adds.
 
     Returns:
-        tuple[object, int]: What it returned, and the count.
+        tuple[object, int]: The result of the call, and the count.
     """
     counter = FlopCounterMode(display=False, custom_mapping=FORMULAS)
     with torch.no_grad(), counter:
@@ -77,10 +79,10 @@ def count_flops(function: Callable, *args) -> tuple[object, int]:
 
 
 def build_model(cfg: Config) -> MaXTron:
-    """Build the model with weights that mean nothing.
+    """Build the model with random weights.
 
     Raises:
-        ValueError: If it is none of this project.
+        ValueError: If the model is not a MaXTron.
     """
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     kind = MODELS.get(cfg.model.type)
@@ -92,22 +94,22 @@ def build_model(cfg: Config) -> MaXTron:
     cfg.model.backbone.init_cfg = None  # nothing is downloaded
     with explain_unknown_arguments(cfg):
         model = revert_sync_batchnorm(MODELS.build(cfg.model))
-    return model.eval().requires_grad_(False)  # as the counter wants it
+    return model.eval().requires_grad_(False)  # the counter requires it
 
 
 def count_parts(
     model: MaXTron, inputs: torch.Tensor, num_clips: int
 ) -> dict[str, Part]:
-    """Cost of all parts of a model, in the order of the data.
+    """Count the cost of all parts of a model, in the order of the data.
 
     Args:
         model (:obj:`MaXTron`): The model; its backbone is left without
             weights.
         inputs (Tensor): A preprocessed clip, shape (1, T, 3, H, W).
-        num_clips (int): Clips of a video, which a tracker sees at once.
+        num_clips (int): Clips of a video, which a tracker processes at once.
 
     Returns:
-        dict[str, Part]: By name.
+        dict[str, Part]: Costs by the name of the part.
     """
     parts, num_frames = {}, inputs.shape[1]
 
@@ -116,8 +118,9 @@ def count_parts(
         parts[name] = Part(flops, 1, num_params(module))
         return result
 
-    # Shapes are enough, and large backbones take minutes to compute. (What
-    # follows asks for values: deformable attention checks its shapes.)
+    # The backbone runs on shapes only, as large backbones take minutes to
+    # compute. The neck and the head need values: deformable attention reads
+    # the shapes of its levels from a tensor.
     backbone = model.backbone.to('meta')
     feats = count(
         'backbone', backbone, backbone, inputs.flatten(0, 1).to('meta')
@@ -142,12 +145,12 @@ def count_parts(
 
 
 def num_params(*modules: nn.Module | None) -> int:
-    """Number of parameters of modules; None has none."""
+    """Count the parameters of modules; None has none."""
     return sum(p.numel() for p in nn.ModuleList(modules).parameters())
 
 
 def format_table(parts: dict[str, Part], num_frames: int) -> str:
-    """A Markdown table of the parts and their sum."""
+    """Format the parts and their sum as a Markdown table."""
     a_clip = {name: p.flops / p.num_clips for name, p in parts.items()}
     rows = [(name, part.params, a_clip[name]) for name, part in parts.items()]
     total = sum(a_clip.values())
@@ -177,20 +180,19 @@ def make_flops_parser() -> argparse.ArgumentParser:
         type=positive_int,
         nargs=2,
         metavar=('H', 'W'),
-        help='height and width of the frames before padding, or, of a model '
-        'with a canvas, of the canvas; by default those of the config',
+        help='height and width of the frames before padding or, for models '
+        'with a canvas, of the canvas (default: as in the config)',
     )
     parser.add_argument(
         '--num-frames',
         type=positive_int,
-        help='frames of a clip; by default as in testing',
+        help='frames per clip (default: as in testing)',
     )
     parser.add_argument(
         '--num-clips',
         type=positive_int,
         default=10,
-        help='clips of the video that an offline model tracks through '
-        '(default: %(default)s)',
+        help='clips per video for offline models (default: %(default)s)',
     )
     return parser
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 
 class TrainingLog(NamedTuple):
-    """What a training has logged.
+    """Log of a training.
 
     Attributes:
-        training (list[dict]): Losses, learning rates, ``time`` in seconds an
-            iteration and, on a GPU, ``memory`` in MB, with the iteration as
-            ``step``.
+        training (list[dict]): Losses, learning rates, ``time`` in seconds
+            per iteration and, on a GPU, ``memory`` in MB; ``step`` is the
+            iteration.
         evaluations (dict[int, dict]): Metrics by iteration.
     """
 
@@ -23,19 +23,18 @@ class TrainingLog(NamedTuple):
 def read_log(path: Path) -> TrainingLog:
     """Read a ``scalars.json``, or the ``TIMESTAMP.json`` beside it.
 
-    An evaluation without the number of its iteration (with
-    ``log_metric_by_epoch=True``, MMEngine's default, all have 0) belongs to
-    that of the line before.
+    With ``log_metric_by_epoch=True``, MMEngine's default, evaluations have
+    step 0. Such an evaluation gets the iteration of the line before it.
 
     Args:
         path (Path): The file.
 
     Returns:
-        TrainingLog: What is in it.
+        TrainingLog: Content of the file.
 
     Raises:
-        ValueError: If a line is no JSON object; but the last one, which an
-            interrupted training may have left incomplete, is skipped.
+        ValueError: If a line is not JSON. The last line may be incomplete
+            after an interruption and is skipped in that case.
     """
     log, lines = TrainingLog([], {}), Path(path).read_text().splitlines()
     for number, line in enumerate(lines, 1):
@@ -57,15 +56,15 @@ def read_log(path: Path) -> TrainingLog:
 
 
 def read_run(work_dir: Path) -> TrainingLog:
-    """Read the logs of a training, of all times that it was begun.
+    """Read the logs of a training and of its resumed runs.
 
-    Where it was resumed, what came after that iteration before is dropped.
+    A resumed run replaces the lines from its first iteration on.
 
     Args:
-        work_dir (Path): Its work folder.
+        work_dir (Path): Work folder of the training.
 
     Returns:
-        TrainingLog: All lines, in order; empty if nothing was logged.
+        TrainingLog: All lines in order; empty without a log.
     """
     run = TrainingLog([], {})
     for path in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):

@@ -49,9 +49,9 @@ def read_clip(
 
     Args:
         source (FrameSource): The video.
-        head (:obj:`BaseMaXTronHead`): Cuts it, unless ``clip`` says how.
-        frame (int): The frame.
-        clip (list[int], optional): Frames to take for the clip.
+        head (:obj:`BaseMaXTronHead`): Splits the video if ``clip`` is None.
+        frame (int): Number of the frame.
+        clip (list[int], optional): Numbers of the frames of the clip.
 
     Returns:
         tuple[list[int], list[np.ndarray]]: Numbers of the frames, and the
@@ -80,10 +80,17 @@ def read_clip(
 
 
 def choose_layer(model, index: int) -> tuple:
-    """Name of a layer that tracks, and the layer.
+    """Choose a within-clip tracking layer by its number.
+
+    Args:
+        model (nn.Module): The model.
+        index (int): Number of the layer; negative numbers count from the end.
+
+    Returns:
+        tuple[str, :obj:`AxialTrajectoryLayer`]: Name and layer.
 
     Raises:
-        ValueError: If there is none of that number.
+        ValueError: If the layer does not exist.
     """
     layers = list(tracking_layers(model).items())
     if not layers:
@@ -104,7 +111,19 @@ def draw(
     source: FrameSource,
     args: argparse.Namespace,
 ) -> np.ndarray:
-    """Run the model on a clip and draw its attention, RGB, uint8."""
+    """Run the model on a clip and draw the attention of the point.
+
+    Args:
+        inferencer (:obj:`MaXTronInferencer`): Has the model.
+        source (:obj:`FrameSource`): The video.
+        args (Namespace): The command line.
+
+    Returns:
+        np.ndarray: RGB, uint8, (H, W, 3).
+
+    Raises:
+        ValueError: If the layer or the level does not exist.
+    """
     model = inferencer.model
     name, layer = choose_layer(model, args.layer)
     numbers, frames = read_clip(source, model.head, args.frame, args.clip)
@@ -116,9 +135,8 @@ def draw(
         model.forward_clips(inputs)
         if not -len(calls) <= args.level < len(calls):
             raise ValueError(
-                f'--level {args.level} is not there: the layer '
-                f'tracks on {len(calls)} levels, 0 being the '
-                'coarsest.'
+                f'--level {args.level} does not exist: the layer has '
+                f'{len(calls)} levels; level 0 is the coarsest.'
             )
         call = calls[args.level]
         input_shape = inputs.shape[-2:]
@@ -172,7 +190,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=int,
         required=True,
         metavar='I',
-        help='number of the frame that has it, from 0',
+        help='number of the frame with the reference point, from 0',
     )
     parser.add_argument('--out', required=True, help='image file to write')
     parser.add_argument(
@@ -180,29 +198,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         type=int,
         nargs='+',
         metavar='F',
-        help='numbers of the frames that make the clip, --frame among them; '
-        'by default the clip that the model would cut',
+        help='numbers of the frames of the clip, including --frame (default: '
+        'the clip that inference would use)',
     )
     parser.add_argument(
         '--layer',
         type=int,
         default=-1,
-        help='which of the layers that track within a clip, from 0, or from '
-        'the last, -1 (default: %(default)s)',
+        help='number of the within-clip tracking layer: 0 is the first, -1 '
+        'the last (default: %(default)s)',
     )
     parser.add_argument(
         '--level',
         type=int,
         default=-1,
-        help='which of the levels it tracks on, from the coarsest, 0, or from '
-        'the finest, -1 (default: %(default)s)',
+        help='level of the feature pyramid: 0 is the coarsest, -1 the finest '
+        '(default: %(default)s)',
     )
     parser.add_argument(
         '--panel-width',
         type=int,
         default=480,
-        help='width in pixels that a frame is drawn with '
-        '(default: %(default)s)',
+        help='width of a drawn frame in pixels (default: %(default)s)',
     )
     parser.add_argument(
         '--alpha',
@@ -212,7 +229,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--device',
-        help='such as cuda:0 or cpu; by default the first GPU, if any',
+        help='such as cuda:0 or cpu (default: the first GPU, if any)',
     )
     args = parser.parse_args(argv)
     if args.clip is None:

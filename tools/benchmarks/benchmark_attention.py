@@ -3,8 +3,8 @@
 
     python tools/benchmarks/benchmark_attention.py [--json FILE]
 
-Prints, for within-clip and cross-clip sizes, time and peak memory of both,
-their ratios and the largest difference of outputs and gradients.
+For within-clip and cross-clip sizes, the table has the time and peak memory of
+both forms, their ratios, and the largest difference of outputs and gradients.
 """
 
 import argparse
@@ -46,7 +46,7 @@ class Case(NamedTuple):
 
 
 def axial_cases(num_frames: int, height: int, width: int) -> list[Case]:
-    """Height and width axis of a feature map."""
+    """Make the cases of the height and the width axis of a feature map."""
     name = f'within-clip T={num_frames} {height}x{width}'
     return [
         Case(f'{name} height axis', width, num_frames, height, True),
@@ -68,8 +68,9 @@ CASES = [
 def naive_size(case: Case, channels: int, heads: int, with_grad: bool) -> int:
     """Predict the peak memory of the naive form in bytes.
 
-    The matrix between all tokens before and after the softmax, the points
-    and the keys and values made of them; their gradients are as large again.
+    It has the attention matrix between all tokens before and after the
+    softmax, the trajectory points, and their keys and values. The gradients
+    take the same memory again.
     """
     tokens = case.num_frames * case.num_tokens
     matrix = heads * tokens**2
@@ -79,7 +80,7 @@ def naive_size(case: Case, channels: int, heads: int, with_grad: bool) -> int:
 
 
 class Workload:
-    """Everything to run one case in both forms.
+    """Runs one case in both forms.
 
     Args:
         case (Case): Sizes.
@@ -131,7 +132,7 @@ class Workload:
         return out.detach()
 
     def results(self, function: Callable[[], Tensor]) -> list[Tensor]:
-        """Output and, with gradients, the gradients of input and weights."""
+        """Return the output and any gradients of input and weights."""
         results = [function()]
         if self.with_grad:
             results.append(self.query.grad)
@@ -140,7 +141,7 @@ class Workload:
 
 
 def largest_difference(workload: Workload) -> float:
-    """Largest difference of outputs and gradients, relative to their scale.
+    """Find the largest difference of outputs and gradients, by scale.
 
     Each tensor's difference is divided by its largest value, or by one where
     that is smaller (the gradient of a bias that the softmax does not see is
@@ -162,7 +163,7 @@ def measure(
     with_grad: bool,
     with_naive: bool,
 ):
-    """Measure one thing; meant to be run in a process of its own."""
+    """Measure time or memory; must run in a new process."""
     torch.set_num_threads(args.threads)
     sizes = (args.embed_dims, args.num_heads, with_grad, args.device)
     # first use allocates buffers in the libraries, which are not counted

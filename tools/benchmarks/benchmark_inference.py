@@ -1,19 +1,20 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Time and peak memory of inference on a video, by part of the model.
+"""Measure time and peak memory of inference on a video, by part of the model.
 
     python tools/benchmarks/benchmark_inference.py CONFIG [CHECKPOINT]
         [--frames N ...] [--mode M ...] [--feature-cache C ...] [--json FILE]
 
-Each combination runs in a process of its own. Frames are random and made when
-they are read, so that the memory is that of the model; results are dropped as
-they come. Since random weights or frames would leave post-processing without
-work, predictions are overwritten by --segments that move smoothly, which is
-not timed; 0 keeps what the model says.
+Each combination runs in a new process. Frames are random and are generated
+when they are read, and results are dropped at once, so that the memory is that
+of the model. With random weights or frames, post-processing would have no
+segments. Predictions are therefore overwritten by --segments segments that
+move smoothly, which is not timed; --segments 0 keeps the predictions of the
+model.
 
-Prints two tables, seconds with memory and shares of the CPU seconds of all
-threads, which tell more on a machine that does other work, too. 'reading' is
-waiting for frames, normalising and padding them; 'post-processing' is all of
-the head that is neither segmenter nor tracker: linking, merging, encoding.
+The output is two tables: seconds with memory, and shares of the CPU seconds of
+all threads. CPU seconds are more reliable if other processes run. The part
+'reading' is waiting for frames, normalising and padding. 'post-processing' is
+the rest of the head besides segmenter and tracker: linking, merging, encoding.
 """
 
 import argparse
@@ -57,7 +58,7 @@ CACHES = ('device', 'cpu', 'cpu_fp16', 'none')
 
 
 class Setting(NamedTuple):
-    """One measurement; None is what the config says."""
+    """Settings of one measurement; None means the value of the config."""
 
     mode: str | None
     feature_cache: str | None
@@ -92,7 +93,7 @@ class RandomFrames:
 
 
 def instrument(model, timer: PartTimer) -> None:
-    """Have the parts of a model timed."""
+    """Time the parts of a model."""
     head = model.head
     timer.wrap(model.backbone, 'forward', 'backbone')
     if model.neck is not None:
@@ -176,11 +177,11 @@ def run_video(model, frames: RandomFrames, size: tuple[int, int]) -> int:
 
 
 def measure(args: argparse.Namespace, setting: Setting) -> dict:
-    """Measure one setting; meant to be run in a process of its own.
+    """Measure one setting; must run in a new process.
 
     Returns:
-        dict: What was used, seconds and CPU seconds of the parts a frame,
-        and memory in MiB: at its peak, and what the video added.
+        dict: The settings used, seconds and CPU seconds per frame of the
+        parts, the peak memory in MiB, and the memory that the video added.
     """
     torch.set_num_threads(args.threads)
     warnings.filterwarnings('ignore', 'torch.meshgrid')  # in MMDetection
@@ -223,7 +224,7 @@ def measure(args: argparse.Namespace, setting: Setting) -> dict:
 
 
 def settings(args: argparse.Namespace) -> list[Setting]:
-    """All combinations; only mode 'offline' has feature caches."""
+    """List all combinations; only mode 'offline' has feature caches."""
     caches = args.feature_cache or [None]
     return [
         Setting(*values)
@@ -239,14 +240,14 @@ def settings(args: argparse.Namespace) -> list[Setting]:
 def format_line(
     row: dict, values: dict[str, float], digits: int, more: tuple[str, ...]
 ) -> str:
-    """One line of a table."""
+    """Format one line of a table."""
     cells = [row['mode'], row['feature_cache'] or '-', str(row['frames'])]
     cells += [f'{values[part]:.{digits}f}' for part in PARTS]
     return '| ' + ' | '.join([*cells, *more]) + ' |'
 
 
 def report(rows: list[dict]) -> str:
-    """Both tables."""
+    """Format both tables."""
     lines = []
     first = ('Mode', 'Feature cache', 'Frames', *PARTS)
     for title, more in (
@@ -298,20 +299,21 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         '--feature-cache',
         nargs='+',
         choices=CACHES,
-        help='of mode offline; by default as configured',
+        help='feature caches of mode offline (default: as configured)',
     )
     parser.add_argument(
         '--size',
         type=int,
         nargs=2,
         metavar=('H', 'W'),
-        help='of the frames; by default the largest that is not made smaller',
+        help='size of the frames (default: the largest size that the test '
+        'pipeline does not shrink)',
     )
     parser.add_argument(
         '--segments',
         type=int,
         default=15,
-        help='segments that the predictions are overwritten with',
+        help='number of segments that overwrite the predictions',
     )
     return parser.parse_args(args)
 

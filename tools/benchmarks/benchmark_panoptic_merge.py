@@ -3,10 +3,11 @@
 
     python tools/benchmarks/benchmark_panoptic_merge.py [--json FILE]
 
-Prints, for videos at the canvas of VIPSeg (769x1345), time and peak memory
-beyond the input logits of both, their ratios, how many pixels of the maps
-differ, how many are ties, that is, have a probability within 1e-6 of the
-threshold, where a rounding error decides, and how many differ without.
+The videos have the canvas of VIPSeg (769x1345). For both forms the table has
+the time, the peak memory beyond the input logits, and their ratios. It also
+has the number of pixels that differ, the number of ties, and the number of
+pixels that differ without a tie. A tie is a probability within 1e-6 of the
+threshold, so that a rounding error decides.
 """
 
 import argparse
@@ -70,12 +71,12 @@ THRESHOLDS = {
 def make_logits(
     num_queries: int, num_segments: int, num_frames: int
 ) -> tuple[Tensor, Tensor]:
-    """Logits as of a trained model: smooth in space and time, a bit noisy.
+    """Make logits like those of a trained model: smooth, with some noise.
 
     Args:
         num_queries (int): Number of queries N.
-        num_segments (int): How many of them have a class and, each
-            somewhere, high logits. The others stay below.
+        num_segments (int): Number of queries with a class and a region of
+            high logits. The other queries have low logits.
         num_frames (int): Number of frames T.
 
     Returns:
@@ -103,7 +104,7 @@ def make_logits(
 
 
 class Workload:
-    """Everything to run one case in both forms."""
+    """Runs one case in both forms."""
 
     def __init__(self, case: Case, args: argparse.Namespace) -> None:
         self.shapes = (INPUT_SHAPE, case.img_shape, case.ori_shape)
@@ -132,7 +133,7 @@ class Workload:
         )
 
     def compare(self) -> dict[str, int]:
-        """Segments, pixels that differ, ties, and those that are not."""
+        """Count segments, different pixels, ties, and differences without."""
         maps, segments = self.ours()
         actual = torch.from_numpy(np.stack([frame.decode() for frame in maps]))
         different = actual != self.naive().cpu()
@@ -156,8 +157,8 @@ class Workload:
 def naive_size(case: Case, num_queries: int) -> int:
     """Predict the peak memory of the naive form in bytes.
 
-    The resized logits, their softmax, where it exceeds the threshold (bytes,
-    which are also made floats) and their product.
+    It has the resized logits, their softmax, the comparison with the threshold
+    (as bytes and as floats), and the product of the last two.
     """
     resized = (
         INPUT_SHAPE if case.img_shape == case.ori_shape else (case.ori_shape)
@@ -168,7 +169,7 @@ def naive_size(case: Case, num_queries: int) -> int:
 
 @torch.no_grad()
 def measure(task: str, args: argparse.Namespace, case: Case, with_naive: bool):
-    """Measure one thing; meant to be run in a process of its own."""
+    """Measure time or memory; must run in a new process."""
     torch.set_num_threads(args.threads)
     is_cuda = args.device != 'cpu'
     # first use allocates buffers in the libraries, which are not counted

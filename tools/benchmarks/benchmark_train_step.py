@@ -1,12 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Time and peak memory of one training step of a panoptic config.
+"""Measure time and peak memory of one training step of a panoptic config.
 
     python tools/benchmarks/benchmark_train_step.py CONFIG [--batch-size N]
         [--frames T] [--device D] [--amp] [--steps S] [--json FILE]
 
 The clips are random, on the canvas of the config, with --segments tubes each,
-so that no dataset is needed. Prints a table. CPU seconds, of all threads,
-tell more than seconds on a machine that does other work, too.
+so no dataset is needed. The output is a table. CPU seconds are those of all
+threads; they are more reliable than seconds if other processes run.
 """
 
 import argparse
@@ -47,7 +47,7 @@ class Stopwatch:
         self._last = now
 
     def best(self) -> dict[str, tuple[float, float]]:
-        """dict[str, tuple[float, float]]: Least of all steps, by part."""
+        """dict[str, tuple[float, float]]: Minimum over all steps, by part."""
         return {
             name: tuple(map(min, zip(*laps)))
             for name, laps in self.laps.items()
@@ -66,7 +66,7 @@ def run(cfg: Config, args: argparse.Namespace) -> dict:
         dict: Seconds and CPU seconds of the parts (best of the steps), peak
         memory in MiB and the losses of the last step.
     """
-    # not a line for each parameter, of what the optimizer does with it
+    # MMEngine would print a line for each parameter of the optimizer
     MMLogger.get_instance('benchmark', log_level='WARNING')
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     torch.manual_seed(0)

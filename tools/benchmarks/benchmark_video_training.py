@@ -1,17 +1,17 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Memory and time of one step of end-to-end training on long videos.
+"""Measure memory and time of one step of end-to-end training on long videos.
 
     python tools/benchmarks/benchmark_video_training.py [CONFIG]
         [--clips K ...] [--canvas H W] [--batch-size N] [--json FILE]
 
-Compares what the model does (two passes: nothing of a clip is kept but its
-queries and pixel embeddings, and it is computed a second time for its
-gradients) with plain autograd, which keeps all clips. Each measurement runs in
-a process of its own, on random frames, with the gradients allocated before.
+The model trains in two passes: it keeps only the queries and pixel embeddings
+of a clip, and computes the clip a second time for its gradients. The
+comparison is with plain autograd, which keeps all clips. Each measurement runs
+in a new process on random frames, with the gradients allocated before.
 
-Prints a table: memory that a step adds to that of model, gradients and input,
-seconds, CPU seconds of all threads, which tell more on a machine that does
-other work, too, and the ratios of the two ways. Panoptic configs only.
+The table has the memory that a step adds to that of model, gradients and
+input, the seconds, the CPU seconds of all threads (more reliable if other
+processes run), and the ratios of the two ways. The config must be panoptic.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def read_config(args: argparse.Namespace) -> Config:
         Config: The config.
 
     Raises:
-        ValueError: It is not one of an end-to-end training, or not panoptic.
+        ValueError: The config is not panoptic or does not train end to end.
     """
     cfg = Config.fromfile(args.config)
     if 'input_size' not in cfg.model.data_preprocessor:
@@ -111,13 +111,13 @@ def measure(args: argparse.Namespace, num_clips: int, way: str) -> dict:
 
 
 def report(rows: list[dict]) -> str:
-    """The table.
+    """Format the table.
 
     Args:
-        rows (list[dict]): Of :func:`measure`, two for each number of clips.
+        rows (list[dict]): Results of :func:`measure`, two per number of clips.
 
     Returns:
-        str: Its lines.
+        str: Lines of the table.
     """
     lines = [
         '| Clips | Way | Added MiB | Seconds | CPU s | Loss |',
@@ -156,14 +156,14 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         type=positive_int,
         nargs='+',
         default=[2, 6, 12],
-        help='of a video',
+        help='clips per video',
     )
     parser.add_argument(
         '--canvas',
         type=int,
         nargs=2,
         metavar=('H', 'W'),
-        help='size of the frames; by default that of the config',
+        help='size of the frames (default: as in the config)',
     )
     parser.add_argument(
         '--batch-size', type=int, default=1, help='number of videos'

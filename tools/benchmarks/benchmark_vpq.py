@@ -3,10 +3,10 @@
 
     python tools/benchmarks/benchmark_vpq.py [--json FILE]
 
-Writes synthetic videos, evaluates them both ways in this process, and prints
-times, their ratio and the largest difference of any count or sum of IoU.
-Times are those of the processor, which other programs change little: neither
-evaluation uses threads, and the files are in the system's cache.
+The benchmark writes synthetic videos and evaluates them both ways in this
+process. It prints the times, their ratio, and the largest difference of any
+count or sum of IoU. Times are CPU times, which other programs hardly change:
+neither evaluation uses threads, and the files are in the cache of the system.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def our_vpq(folder: str, windows: list[int]) -> dict[int, TubeStats]:
 
 
 def largest_difference(naive: Stats, ours: TubeStats) -> float:
-    """Largest difference of counts and sums of IoU."""
+    """Find the largest difference of counts and sums of IoU."""
     return max(
         abs(naive[category][key] - getattr(ours, key)[category])
         for category in range(len(ours.tp))
@@ -204,7 +204,7 @@ class _Scene:
         self.warp = xs + dx, ys + dy
 
     def frame(self, t: int, is_pred: bool) -> tuple[np.ndarray, list[dict]]:
-        """Ids and segments of a frame.
+        """Make the ids and segments of a frame.
 
         Args:
             t (int): Its number.
@@ -253,7 +253,7 @@ def benchmark(folder: str) -> list[dict]:
         folder (str): See :func:`write_videos`.
 
     Returns:
-        list[dict]: One row a window, and one for all.
+        list[dict]: One row per window, and one for all windows.
     """
     our_vpq(folder, [1])  # reads the files into the system's cache
     rows, naive_s, difference = [], 0.0, 0.0
@@ -268,7 +268,7 @@ def benchmark(folder: str) -> list[dict]:
             row['difference'] = largest_difference(naive, ours[windows[0]])
             naive_s += row['naive_s']
             difference = max(difference, row['difference'])
-        else:  # the naive one does each by itself
+        else:  # the naive evaluation runs once per window
             row.update(naive_s=naive_s, difference=difference)
         row['ratio'] = row['naive_s'] / row['ours_s']
         rows.append(row)

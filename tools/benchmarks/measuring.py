@@ -15,8 +15,8 @@ MIB = 2**20
 def in_new_process(function: Callable, *args, device: str = 'cpu'):
     """Call a function in a process of its own and return its result.
 
-    So the peak memory of one measurement is not hidden by that of another.
-    The calling process itself must not have computed anything before.
+    The peak memory of one measurement then does not hide that of another. The
+    calling process must not have computed anything before.
     """
     context = multiprocessing.get_context(
         'fork' if device == 'cpu' else 'spawn'
@@ -26,7 +26,7 @@ def in_new_process(function: Callable, *args, device: str = 'cpu'):
 
 
 def peak_memory(function: Callable[[], object], is_cuda: bool) -> float:
-    """Memory that one call needs beyond its inputs, in MiB.
+    """Measure the memory of one call beyond its inputs, in MiB.
 
     On the CPU this is the peak of the resident set, so it must run in a
     process of its own in which nothing large has been freed before.
@@ -46,9 +46,10 @@ def peak_memory(function: Callable[[], object], is_cuda: bool) -> float:
 
 
 def highest_memory(is_cuda: bool) -> float:
-    """Most memory since the start, or the last :func:`peak_memory`, in MiB.
+    """Return the peak memory since the last :func:`peak_memory`, in MiB.
 
-    On the CPU the whole resident set, with the code of the libraries.
+    Without such a call it is the peak since the start. On the CPU it is the
+    whole resident set, with the code of the libraries.
     """
     if is_cuda:
         return torch.cuda.max_memory_allocated() / MIB
@@ -56,7 +57,7 @@ def highest_memory(is_cuda: bool) -> float:
 
 
 def _resident(field: str) -> int:
-    """A size from /proc/self/status in bytes."""
+    """Read a size from /proc/self/status, in bytes."""
     with open('/proc/self/status') as f:
         line = next(line for line in f if line.startswith(field))
     return int(line.split()[1]) * 1024

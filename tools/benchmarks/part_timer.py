@@ -10,9 +10,9 @@ import torch
 
 
 class PartTimer:
-    """Seconds and CPU seconds of parts that call each other.
+    """Measures seconds and CPU seconds of parts that call each other.
 
-    Time counts for the innermost part only.
+    Only the innermost part is timed.
 
     Args:
         parts (Sequence[str]): Names of the parts.
@@ -40,7 +40,7 @@ class PartTimer:
 
     @contextmanager
     def part(self, name: str | None) -> Iterator[None]:
-        """Time a part; None is what is not counted."""
+        """Time a part; None is time that belongs to no part."""
         outer = self._switch(name)
         try:
             yield

@@ -33,7 +33,7 @@ class SyntheticPredictions:
             with_masks (bool): Whether its masks are used.
         """
         self.replace_classes(clip.cls_logits)
-        # every clip the same, so that its queries are found again
+        # equal queries in all clips, so that they are associated
         clip.embeds.copy_(_random(clip.embeds.shape, 0))
         if with_masks:
             self.replace_masks(clip.mask_logits)

@@ -59,10 +59,10 @@ class Row(NamedTuple):
     """A row of the table.
 
     Attributes:
-        name (str): What it is called.
-        config (str): Config, below ``configs``.
-        start (str, optional): Row whose checkpoint it starts from; None for
-            random weights.
+        name (str): Name of the row.
+        config (str): Path of the config below ``configs``.
+        start (str, optional): Name of the row whose checkpoint the training
+            starts from; None for random weights.
     """
 
     name: str
@@ -73,7 +73,17 @@ class Row(NamedTuple):
 def _rows(
     baseline: str, model: str, data: str, schedules: list[str]
 ) -> list[Row]:
-    """Rows of a task; ``schedules`` has batch and length of each training."""
+    """Make the rows of a task.
+
+    Args:
+        baseline (str): Folder of the baseline's configs.
+        model (str): Name of the model in the names of the configs.
+        data (str): Name of the dataset there.
+        schedules (list[str]): Batch and length of each training.
+
+    Returns:
+        list[Row]: The rows.
+    """
     near = 'maxtron/synthetic/maxtron-nearonline'
     names = (
         baseline,
@@ -153,9 +163,10 @@ class Training:
         self.checkpoint = self.folder / f'iter_{self.num_iters}.pth'
 
     def metrics(self) -> dict[str, float] | None:
-        """What was measured after the last iteration; None if nothing was.
+        """Read the metrics of the last iteration; None without any.
 
-        The last evaluation of the training, or a test of its checkpoint.
+        They are from the last evaluation of the training, or from a test of
+        its checkpoint.
         """
         evaluations = read_run(self.folder).evaluations
         if self.num_iters in evaluations:
@@ -165,14 +176,14 @@ class Training:
         return None
 
     def cpu_minutes(self) -> float:
-        """CPU time of the training, of all times that it was begun."""
+        """Sum the CPU time of the training and of its resumed runs."""
         path = self.folder / 'cpu_seconds.txt'
         if not path.exists():
             return float('nan')
         return sum(map(float, path.read_text().split())) / 60
 
     def run(self, threads: int) -> None:
-        """Train and evaluate, unless that has been done.
+        """Train and evaluate, unless both are done.
 
         Args:
             threads (int): CPU threads of the training.
@@ -184,7 +195,7 @@ class Training:
             print(f'{self.folder}: finished before', flush=True)
             return
         config = ROOT / 'configs' / self.row.config
-        if self.checkpoint.exists():  # was stopped in the evaluation
+        if self.checkpoint.exists():  # interrupted during the evaluation
             command = [
                 'test.py',
                 config,
@@ -231,7 +242,7 @@ class Training:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
             )
-            # unlike wait(), tells what this process has used
+            # wait4() returns the CPU time of this process, wait() does not
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         with open(self.folder / 'cpu_seconds.txt', 'a') as file:
@@ -243,7 +254,7 @@ class Training:
 
 
 def plan(task: str, seeds: list[int], work_dir: Path) -> list[Training]:
-    """All trainings of a task, each after the one that it starts from."""
+    """List all trainings of a task; each follows the one it starts from."""
     by_row = []
     runs: dict[tuple, Training] = {}
     for row in ROWS[task]:
@@ -308,7 +319,7 @@ def summarize(task: str, trainings: list[Training]) -> dict[str, dict]:
 
 
 def format_table(task: str, table: dict[str, dict]) -> str:
-    """The results as a Markdown table."""
+    """Format the results as a Markdown table."""
     names = list(METRICS[task])
     lines = [
         f'| {task} | ' + ' | '.join(names) + ' | seeds | CPU min |',
@@ -341,14 +352,22 @@ def parse_args(argv=None):
         nargs='+',
         type=int,
         default=[0, 1, 2],
-        help='of the panoptic task',
+        help='seeds of the panoptic task',
     )
-    parser.add_argument('--instance-seeds', nargs='+', type=int, default=[0])
+    parser.add_argument(
+        '--instance-seeds',
+        nargs='+',
+        type=int,
+        default=[0],
+        help='seeds of the instance task',
+    )
     parser.add_argument(
         '--nproc', type=positive_int, default=2, help='trainings at a time'
     )
     parser.add_argument(
-        '--table-only', action='store_true', help='run nothing'
+        '--table-only',
+        action='store_true',
+        help='print the table of finished trainings and run nothing',
     )
     parser.add_argument('--out', help='JSON file for all results')
     return parser.parse_args(argv)

@@ -7,13 +7,14 @@
     python tools/misc/list_configs.py --matrix
     python tools/misc/list_configs.py --update-docs
 
-``--matrix`` has a line for each dataset and segmenter and a column for each
-backbone; a cell tells baseline, near-online and offline: R where the authors
-released such a config, P where the paper describes it, o where the settings
-are ours. It ends with status 1 if there is a hole. ``--update-docs`` writes
-the tables of the Markdown pages anew: each stands between
-``<!-- list_configs: FILTERS -->`` and ``<!-- end of list -->``, FILTERS being
-those of the command line.
+``--matrix`` prints a line for each dataset and segmenter and a column for each
+backbone. A cell has one letter each for baseline, near-online and offline: R
+if the authors released such a config, P if the paper describes it, and o if
+this project chose the settings. The exit status is 1 if a config is missing.
+
+``--update-docs`` generates the tables of the Markdown pages. A table stands
+between ``<!-- list_configs: FILTERS -->`` and ``<!-- end of list -->``;
+FILTERS are options of the command line.
 """
 
 import argparse
@@ -52,21 +53,22 @@ BLOCK = re.compile(
 
 
 class Row(NamedTuple):
-    """A config. What its metafile does not say is read off the config itself.
+    """A config, described by its metafile and by its own settings.
 
     Attributes:
-        task (str): VPS, VIS, or of images, PS or IS.
-        dataset (str): Where it is trained last.
-        segmenter (str): Of clips or images.
+        task (str): VPS or VIS; PS or IS for images.
+        dataset (str): Dataset of the (last) training.
+        segmenter (str): Segmenter of clips or images.
         backbone (str): Backbone.
         mode (str): baseline, near-online, offline, end to end, or image.
-        variant (str): What an ablation changes, or ''.
-        frames (str): Clips x frames of a training sample.
+        variant (str): Change that an ablation makes, or ''.
+        frames (str): Clips x frames per training sample.
         iterations (str): Length of the training.
-        batch (str): GPUs x samples.
-        init (str): Where the training starts.
+        batch (str): GPUs x samples per GPU.
+        init (str): Weights that the training starts from.
         published (str): Metric and value, '-' for none.
-        settings (str): released, paper, ours, or mmdet: MMDetection's.
+        settings (str): Origin of the settings: released, paper, ours, or
+            mmdet.
         config (str): Path of the file.
     """
 
@@ -86,7 +88,7 @@ class Row(NamedTuple):
 
 
 def backbone_name(backbone: ConfigDict) -> str:
-    """Name of a backbone by its config."""
+    """Name a backbone by its config."""
     if backbone.type == 'ResNet':
         slim = ' (slim)' if 'base_channels' in backbone else ''
         return f'R-{backbone.depth}{slim}'
@@ -96,7 +98,7 @@ def backbone_name(backbone: ConfigDict) -> str:
 
 
 def describe_model(model: ConfigDict) -> dict:
-    """Task, segmenter, backbone and mode of a model."""
+    """Describe a model by its task, segmenter, backbone and mode."""
     names = dict(backbone=backbone_name(model.backbone), mode='image')
     if model.type == 'Mask2Former':
         stuff = model.panoptic_head.num_stuff_classes
@@ -125,7 +127,7 @@ def describe_model(model: ConfigDict) -> dict:
 
 
 def describe_init(cfg: Config) -> str:
-    """Where a training starts, in a few words."""
+    """Describe the initial weights of a training in a few words."""
     start = cfg.get('load_from')
     if start is None:
         init = cfg.model.backbone.get('init_cfg') or {}
@@ -144,7 +146,7 @@ def describe(model: dict) -> Row:
     """Describe an entry of a metafile."""
     cfg = Config.fromfile(ROOT / model['Config'])
     dataset = cfg.train_dataloader.dataset
-    while 'dataset' in dataset:  # wrapped
+    while 'dataset' in dataset:  # a wrapper such as RepeatDataset
         dataset = dataset.dataset
     num_frames = dataset.get('clip_len', 1)
     head = cfg.model.get('head', {})
@@ -176,7 +178,7 @@ def describe(model: dict) -> Row:
 
 @cache
 def read_rows() -> list[Row]:
-    """All configs of the index, in its order."""
+    """Read all configs of the index, in its order."""
     index = yaml.safe_load(INDEX.read_text())
     models = [
         model
@@ -189,7 +191,7 @@ def read_rows() -> list[Row]:
 
 
 def matching(filters: argparse.Namespace) -> Iterator[Row]:
-    """Rows that all filters let through."""
+    """Select the rows that match all filters."""
     wanted = {
         key: set(map(str.lower, values))
         for key, values in vars(filters).items()
@@ -213,9 +215,10 @@ def format_table(
 
     Args:
         rows (Sequence[Row]): The rows.
-        columns (Sequence[str]): Their fields; the last is the config.
-        markdown (bool): Whether it is for Markdown, with links.
-        folder (Path): What links are relative to. Defaults to the root.
+        columns (Sequence[str]): Fields of the rows; the last is ``config``.
+        markdown (bool): Whether to write Markdown with links.
+        folder (Path): Folder that links are relative to. Defaults to the
+            root of the repository.
 
     Returns:
         str: Lines with a line break after the last.
@@ -238,7 +241,7 @@ def format_table(
 
 
 def columns_of(rows: Sequence[Row], filters: argparse.Namespace) -> list[str]:
-    """Fields worth a column: not what a filter says or no row has."""
+    """List the fields for columns: not fixed by a filter, not always empty."""
     fixed = [k for k in FILTERS if len(getattr(filters, k) or ()) == 1]
     return [
         field
@@ -248,7 +251,7 @@ def columns_of(rows: Sequence[Row], filters: argparse.Namespace) -> list[str]:
 
 
 def fill_matrix(rows: Sequence[Row]) -> dict:
-    """Letter of each cell; those without a config are missing."""
+    """Find the letter of each cell that has a config."""
     found = {}
     for row in rows:
         if not row.variant:
@@ -258,12 +261,12 @@ def fill_matrix(rows: Sequence[Row]) -> dict:
 
 
 def find_holes(rows: Sequence[Row]) -> list[tuple]:
-    """Cells of the matrix without a config."""
+    """List the cells of the matrix without a config."""
     return sorted({*product(*MATRIX.values())} - fill_matrix(rows).keys())
 
 
 def format_matrix(rows: Sequence[Row]) -> str:
-    """The matrix as text; holes are dots."""
+    """Format the matrix as text; a missing config is a dot."""
     found = fill_matrix(rows)
     *lines, backbones, modes = MATRIX.values()
     text = (' ' * 30 + ''.join(f'{b:14}' for b in backbones)).rstrip() + '\n'
@@ -281,10 +284,10 @@ def format_matrix(rows: Sequence[Row]) -> str:
 
 
 def update_docs(parser: argparse.ArgumentParser) -> list[Path]:
-    """Write the tables of all pages anew.
+    """Generate the tables of all pages.
 
     Returns:
-        list[Path]: The pages that have changed.
+        list[Path]: The pages that changed.
     """
     changed = []
     pages = [*ROOT.glob('docs/*.md'), *ROOT.glob('configs/*/*.md')]

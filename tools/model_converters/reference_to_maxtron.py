@@ -1,16 +1,16 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Convert weights of the reference's code, or those that it starts from.
+"""Convert weights of the reference code, and the weights it starts from.
 
     python tools/model_converters/reference_to_maxtron.py SRC DST
 
-What SRC is, is told by the names of its weights:
+The names of the weights in SRC decide how they are converted. SRC may be
 
-* VIS checkpoints of the reference, near-online and offline, and those of
-  MMDetection 2.x's Mask2Former, which have the same names;
-* VPS checkpoints of the reference, near-online and offline, and the COCO
-  panoptic ones for them: kMaX with and without deformable attention;
-* weights for a backbone: Detectron2's ResNets (R-50.pkl) and the original
-  ConvNeXt and ConvNeXt V2. What is written is then for
+* a VIS checkpoint of the reference, near-online or offline, or a Mask2Former
+  of MMDetection 2.x, which has the same names;
+* a VPS checkpoint of the reference, near-online or offline, or a COCO panoptic
+  checkpoint that it starts from: kMaX with or without deformable attention;
+* weights of a backbone: a ResNet of Detectron2 (R-50.pkl), or an original
+  ConvNeXt or ConvNeXt V2. Use the result as
   ``backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=DST))``.
 """
 
@@ -34,11 +34,12 @@ from tools.model_converters.rules.names import Names
 from tools.model_converters.weight_files import load_weights
 
 _SEPARATE_QKV = re.compile(r'(.*_attn\.)([qkv])\.(weight|bias)')
-# Of shape (1, 1, 1, C) where the maps are channels-last, (C, ) in MMPretrain.
+# The shape is (1, 1, 1, C) in the original code, whose maps are channels-last,
+# and (C, ) in MMPretrain.
 _GRN = re.compile(r'(.*\.)?grn\.(gamma|beta)')
-# A convolution with a kernel of one in the VPS code.
+# The VPS code has a convolution of kernel size 1 in place of a linear layer.
 _CLIP_WEIGHT = re.compile(r'(.*\.)?tracker\.cls_weight\.weight')
-# What a checkpoint file may hold besides the weights.
+# Entries of a checkpoint besides the weights, and why they are left out.
 _DROPPED_ENTRIES = {
     'optimizer': 'state of the optimizer; a converted model starts a new run',
     'lr_scheduler': 'state of the learning rate schedule',
@@ -57,24 +58,23 @@ def convert_state_dict(
     """Convert the weights of the whole model or of one of its modules.
 
     Args:
-        state_dict (Mapping[str, Tensor]): Weights by the reference's names,
-            relative to ``prefix``.
-        prefix (str): The module that the weights belong to, by its full name
-            in the reference and with a dot at its end, such as
-            'panoptic_head.pixel_decoder.'. Defaults to '', the whole model.
-        dropped (dict, optional): Filled with the names that are left out, and
-            why. Defaults to None.
+        state_dict (Mapping[str, Tensor]): Weights by the names of the
+            reference, relative to ``prefix``.
+        prefix (str): Full name of the module in the reference with a dot at
+            its end, such as 'panoptic_head.pixel_decoder.'. Defaults to '',
+            the whole model.
+        dropped (dict, optional): Is filled with the names that are left out
+            and the reasons. Defaults to None.
 
     Returns:
-        dict[str, Tensor]: Weights by this project's names, relative to the
-        same module. What the reference has in ``sem_seg_head.predictor`` is
-        relative to ``head.segmenter``, and in ``cross_clip_tracking_module``
-        to ``head``. The VIS tracker, which the reference has in
-        ``panoptic_head`` and this project not in ``head.segmenter``, keeps
-        its full names.
+        dict[str, Tensor]: Weights by the names of this project, relative to
+        the same module. Names of ``sem_seg_head.predictor`` become relative
+        to ``head.segmenter``, names of ``cross_clip_tracking_module`` to
+        ``head``. The VIS tracker is in ``panoptic_head`` in the reference and
+        outside of ``head.segmenter`` here, so it keeps its full names.
 
     Raises:
-        ValueError: A key is not known.
+        ValueError: A name is unknown.
     """
     dropped = dict() if dropped is None else dropped
     names = names_of(prefix + key for key in state_dict)
@@ -99,7 +99,7 @@ def convert_state_dict(
 
 
 def _reshape(key: str, value: Tensor) -> Tensor:
-    """Give a weight, by this project's name, the shape that it has here."""
+    """Give a weight the shape that it has in this project."""
     if _GRN.fullmatch(key):
         return value.flatten()
     if _CLIP_WEIGHT.fullmatch(key):
@@ -108,23 +108,33 @@ def _reshape(key: str, value: Tensor) -> Tensor:
 
 
 def _reason(rules: tuple[tuple, ...], key: str) -> str | None:
-    """Why a key is not converted, if a rule says so."""
+    """Find the reason why a key is left out; None if it is converted."""
     return next((why for pattern, why in rules if pattern.match(key)), None)
 
 
 def _describe_unknown(unknown: list[str], names: Names) -> str:
-    """The error message for keys that no rule knows."""
+    """Write the error message for keys that no rule knows."""
     listed = '\n  '.join(unknown[:20])
     more = f'\n  and {len(unknown) - 20} more' if len(unknown) > 20 else ''
     hint = names.explain(unknown) if names.explain else ''
     return (
         f'{len(unknown)} keys are not those of {names.title}:\n  '
-        f'{listed}{more}{hint}\nWhat can be converted, --help tells.'
+        f'{listed}{more}{hint}\n--help lists the files that can be converted.'
     )
 
 
 def join_qkv(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Concatenate separate q, k and v, which this project has as one."""
+    """Concatenate separate q, k and v, which are one weight here.
+
+    Args:
+        state_dict (Mapping[str, Tensor]): Weights by name.
+
+    Returns:
+        dict[str, Tensor]: Weights with ``qkv`` in the place of q, k and v.
+
+    Raises:
+        ValueError: One of the three is missing.
+    """
     joined = OrderedDict()
     parts: dict[str, dict[str, Tensor]] = dict()
     for key, value in state_dict.items():
@@ -151,11 +161,11 @@ def convert_checkpoint(checkpoint: dict) -> tuple[dict, dict[str, str]]:
     """Convert a whole checkpoint.
 
     Args:
-        checkpoint (dict): What :func:`load_weights` gives.
+        checkpoint (dict): Result of :func:`load_weights`.
 
     Returns:
-        tuple: The checkpoint to be saved, and the names of what was left
-        out with the reasons.
+        tuple[dict, dict[str, str]]: The converted checkpoint, and the names
+        of the entries and weights that were left out, with the reasons.
     """
     dropped = {
         entry: _DROPPED_ENTRIES.get(entry, 'not part of the model')
@@ -191,9 +201,9 @@ def check_with_config(
         MODELS.build(model).load_state_dict(state_dict, strict=True)
     except RuntimeError as error:
         raise RuntimeError(
-            f'{error}\nThe config must be the one for the data that these '
-            'weights are from: another number of classes does not fit, of '
-            'COCO and VIPSeg for example.'
+            f'{error}\nUse the config of the dataset that these weights were '
+            'trained on: another number of classes does not fit (COCO and '
+            'VIPSeg, for example).'
         ) from error
 
 
@@ -204,7 +214,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('src', help='file with the weights to convert')
-    parser.add_argument('dst', help='where to write the converted one')
+    parser.add_argument('dst', help='file to write the converted weights to')
     parser.add_argument(
         '--config', help='config of the model that must fit exactly'
     )

@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Reads weights from files of several code bases, without running their code.
 
-Checkpoints of PyTorch hold their weights under 'state_dict' or 'model', or are
-nothing but weights. Detectron2's model zoo has plain pickles of NumPy arrays,
-and files made from PyTorch's ones for it have plain pickles of tensors.
+A checkpoint of PyTorch has its weights under 'state_dict' or 'model', or
+consists of weights only. The model zoo of Detectron2 has plain pickles of
+NumPy arrays. Its conversion scripts write plain pickles of tensors.
 """
 
 import io
@@ -25,8 +25,8 @@ def _load_storage(content: bytes) -> Any:
     )
 
 
-# What plain pickles of arrays and tensors call. NumPy's functions are taken
-# from its own pickles, as their place is another in NumPy 2.
+# Functions that plain pickles of arrays and tensors call. NumPy's functions
+# are taken from its own pickles, as NumPy 2 has them in other modules.
 _NUMPY_FUNCTIONS = {
     '_reconstruct': np.empty(0).__reduce__()[0],
     'scalar': np.float32().__reduce__()[0],
@@ -44,7 +44,7 @@ _SAFE = {
 
 
 class UnsafeContentError(pickle.UnpicklingError):
-    """A file calls something else than what arrays and tensors need."""
+    """A file calls functions that arrays and tensors do not need."""
 
 
 class _SafeUnpickler(pickle.Unpickler):
@@ -69,8 +69,8 @@ def load_weights(path: str, trust: bool = False) -> dict:
             :func:`torch.load`. Defaults to False.
 
     Returns:
-        dict: 'state_dict', tensors by their names, and whatever else is in
-        the file.
+        dict: 'state_dict' with tensors by name, and the other entries of the
+        file.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -122,7 +122,7 @@ def _read_plain_pickle(path: str, trust: bool) -> dict | None:
     with open(path, 'rb') as file:
         unpickler = pickle.Unpickler if trust else _SafeUnpickler
         try:
-            # Detectron2 reads them so: some are from Python 2
+            # Some files are from Python 2; Detectron2 uses this encoding.
             content = unpickler(file, encoding='latin1').load()
         except UnsafeContentError:
             raise

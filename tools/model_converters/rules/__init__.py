@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Names of the weights in the reference, and what they are here.
+"""Translation of the reference's names of weights to those of this project.
 
-One module for each code base, or for each of its modules. The latter hold
-``RENAMES``: pairs of a regular expression and its replacement, which are
-applied in their order to names without the prefix of the module.
+Each module here translates the names of a code base or of one of its modules.
+``RENAMES`` has pairs of a regular expression and a replacement, which are
+applied in order to names without the prefix of the module.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from tools.model_converters.rules import backbones, vis, vps
 from tools.model_converters.rules.names import Names
 
-# The first pattern that a key begins with tells the code base.
+# The first pattern that a key begins with identifies the code base.
 _MARKS = (
     (re.compile(r'cross_clip_tracking_module\.'), vps.OFFLINE_NAMES),
     (
@@ -26,7 +26,7 @@ _MARKS = (
 
 
 def names_of(keys: Iterable[str]) -> Names:
-    """Tell from the keys of a checkpoint which code base it is of."""
+    """Identify the code base of a checkpoint by its keys."""
     keys = tuple(keys)
     for mark, names in _MARKS:
         if any(mark.match(key) for key in keys):

@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Names of the reference's cross-clip tracking module.
 
-The tracker itself is the same in both code bases: a part of the head in the
-VIS one, and in the VPS one a module that has heads of its own. Names relative
-to either become names relative to 'head.'.
+Both code bases have the same tracker. In the VIS code it is a part of the
+head; in the VPS code it is a module with its own heads. Names relative to
+either become names relative to 'head.'.
 """
 
 from tools.model_converters.rules import kmax_decoder
@@ -54,7 +54,7 @@ def rename(key: str) -> str:
     new = replace(RENAMES, key)
     if new != key:
         return new
-    # Its heads are called as those of the decoder, whose copies they are.
+    # The heads have the names of the decoder's heads, which they copy.
     return replace(kmax_decoder.RENAMES, key).replace(
         'transformer_decoder.', 'tracker_heads.', 1
     )

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Names of the reference's kMaX transformer decoder and its heads.
 
-From names after 'sem_seg_head.predictor.' to names relative to the segmenter
-('head.segmenter.'), since the auxiliary semantic branch is none of the
+Names after 'sem_seg_head.predictor.' become names relative to the segmenter
+('head.segmenter.'), because the auxiliary semantic branch is outside of the
 transformer decoder here.
 """
 
@@ -38,7 +38,7 @@ _LAYER = {
 }
 _PREDICTOR = {
     '_predictor': 'predictor',
-    '_predcitor': 'predictor',  # so spelled in the image model
+    '_predcitor': 'predictor',  # the image model has this spelling
     '_pixel_space_head_conv0bnact': 'pixel_convs.0',
     '_pixel_space_head_conv1bnact': 'pixel_convs.1',
     '_pixel_space_head_last_convbn': 'pixel_convs.2',

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What the rules of all code bases have in common."""
+"""Common parts of the rules of all code bases."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -16,15 +16,15 @@ STATISTICS = '(weight|bias|running_mean|running_var|num_batches_tracked)'
 
 @dataclass(frozen=True)
 class Names:
-    """The names of one code base and what they are in this project.
+    """Names of one code base and their translation.
 
     Attributes:
-        title (str): What has these names, for messages.
-        known (Pattern): Matches each full name that exists there.
+        title (str): Description of the checkpoints, for messages.
+        known (Pattern): Matches every full name of the code base.
         rename (Callable): Translates a full name, or the beginning of one up
             to a dot.
-        dropped (tuple): Pairs of a pattern for the beginning of names that
-            are left out, and the reason.
+        dropped (tuple): Pairs of a pattern, which matches the beginning of
+            names to leave out, and the reason.
         explain (Callable, optional): Gives a hint on a list of unknown
             names. Defaults to None.
     """
@@ -44,7 +44,7 @@ def any_of(*patterns: str) -> Pattern:
 def conv_bn(
     name: str, conv: str = WEIGHT, norm: str = STATISTICS
 ) -> tuple[str, str]:
-    """Patterns for a convolution and its norm, of the VPS code base."""
+    """Write patterns for a convolution and its norm in the VPS code."""
     return rf'{name}\.conv\.{conv}', rf'{name}\.norm\.{norm}'
 
 

@@ -13,8 +13,8 @@ from tools.model_converters.rules.names import (
     replace,
 )
 
-# Names of the reference that are known, as patterns of whole keys. A part
-# that ends in '.' holds a module whose own parameters are weight and bias.
+# Patterns of all names of the reference. A part that ends in '.' is a module
+# with the parameters weight and bias.
 _HEAD = r'panoptic_head\.'
 _ENCODER = _HEAD + r'pixel_decoder\.encoder\.layers\.\d+\.'
 _DECODER = _HEAD + r'transformer_decoder\.layers\.\d+\.'
@@ -55,7 +55,7 @@ _PARAMETERS = (
     _DECODER + r'attentions\.[01]\.attn\.in_proj_(weight|bias)',
     _SWIN_BLOCK + r'attn\.w_msa\.relative_position_(bias_table|index)',
 )
-# In this order, on the whole name.
+# These are applied in this order to the whole name.
 _RENAMES = (
     *(
         (old.replace('^', rf'^{_HEAD}'), f'head.{new}')
@@ -75,7 +75,7 @@ _RENAMES = (
 
 
 def _explain(unknown: Iterable[str]) -> str:
-    """Tell names of MMDetection 3.x from others."""
+    """Explain that names of MMDetection 3.x need no conversion."""
     if any('.self_attn.' in key or key.startswith('head.') for key in unknown):
         return (
             '\nThe names look like those of MMDetection 3.x: such a file '

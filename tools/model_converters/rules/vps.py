@@ -111,7 +111,7 @@ _KNOWN = (
 
 
 def _explain(unknown: Iterable[str]) -> str:
-    """Tell other models of Detectron2."""
+    """Explain that other models of Detectron2 cannot be converted."""
     if any(
         key.startswith(
             (
