@@ -97,5 +97,5 @@ def register_placeholders() -> None:
             f'({error}). They were built for another version: run "pip '
             'install -U onedl-mim && mim install --force-reinstall '
             '--no-deps onedl-mmcv", or take mmcv-lite on a machine without '
-            'CUDA. "python tools/misc/check_env.py" tells more.'
+            'CUDA. "python tools/misc/check_env.py" prints the details.'
         ) from error

@@ -13,7 +13,7 @@ _REQUIRED = object()
 
 
 class Kind(NamedTuple):
-    """What the value of a field may be.
+    """Kind of values that a field may have.
 
     Attributes:
         name (str): Description for messages.
@@ -66,7 +66,7 @@ class Entry:
         """Make an error that names the entry.
 
         Args:
-            text (str): What is wrong and what to do.
+            text (str): The fault and the remedy.
 
         Returns:
             ValueError: The error, for the caller to raise.
@@ -78,7 +78,7 @@ class Entry:
 
         Args:
             field (str): Name of the field.
-            kind (:obj:`Kind`): What its value may be.
+            kind (:obj:`Kind`): Kind of its value.
 
         Returns:
             Any: The value.
@@ -98,7 +98,7 @@ class Entry:
 
         Args:
             field (str): Name of the field.
-            kind (:obj:`Kind`): What its value may be.
+            kind (:obj:`Kind`): Kind of its value.
             default (Any): Value of a missing field. Defaults to None.
 
         Returns:
@@ -126,7 +126,7 @@ class Entry:
 
         Args:
             field (str): Name of the list.
-            noun (str): What one of its objects is, such as ``video``.
+            noun (str): Noun for one of its objects, such as ``video``.
             id_field (str): Field that identifies an object in messages.
                 Objects without it are named by their position.
                 Defaults to 'id'.
@@ -166,7 +166,7 @@ def load_json(
     Args:
         path (str): The file.
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
-        remedy (str): What to do if the file does not exist.
+        remedy (str): Advice if the file does not exist.
 
     Returns:
         :obj:`Entry`: The top level.
@@ -213,7 +213,7 @@ def index_by_id(
 
     Args:
         entries (Iterable[:obj:`Entry`]): The entries.
-        noun (str): What an entry is, for messages.
+        noun (str): Noun for an entry, for messages.
         id_field (str): Field of the id. Defaults to 'id'.
 
     Returns:

@@ -113,7 +113,7 @@ def part_path(path: str | os.PathLike) -> str:
 
 
 class WriteError(OSError):
-    """A file cannot be written; the message names it and says why."""
+    """A file cannot be written; the message has its name and the reason."""
 
 
 @contextmanager

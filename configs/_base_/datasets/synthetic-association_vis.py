@@ -6,7 +6,7 @@ _base_ = './synthetic_vis.py'
 data_root = 'data/synthetic-association/youtube-vis/'
 
 train_dataloader = dict(
-    # one core a run: several runs share a machine
+    # one core per run, since several runs share a machine
     num_workers=0,
     persistent_workers=False,
     dataset=dict(data_root=data_root),

@@ -7,7 +7,7 @@ data_root = 'data/synthetic-association/vipseg/VIPSeg_720P/'
 
 train_dataloader = dict(
     batch_size=4,
-    # one core a run: several runs share a machine
+    # one core per run, since several runs share a machine
     num_workers=0,
     persistent_workers=False,
     dataset=dict(data_root=data_root),

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Not in the reference: data of instances for Video-kMaX, which wants clips on
-# a canvas and one map of all masks. Sizes are ours, the rest is as for VIPSeg.
-# Holds 640 x 360; portrait videos become smaller than Tube-Link has them. The
-# model's input_size is its reverse.
+# Not in the reference: data of instances for Video-kMaX, which requires clips
+# on a canvas and one map of all masks. The sizes are ours, the rest is as for
+# VIPSeg. The canvas holds 640 x 360; portrait videos become smaller than with
+# Tube-Link. input_size of the model is (height, width) of the canvas.
 canvas = (641, 385)
 
 canvas_train_pipeline = [

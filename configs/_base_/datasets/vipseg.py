@@ -63,8 +63,7 @@ train_pipeline = [
     ),
     dict(type='PackPanopticClip'),
 ]
-# Videos are not loaded here, but clip by clip where they are needed; the
-# model resizes after it has normalised.
+# The model loads a video clip by clip, and resizes after it has normalised.
 test_pipeline = [
     dict(
         type='PackLazyVideo',

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Not in the reference: VIPSeg for Tube-Link, which wants sides that are
+# Not in the reference: VIPSeg for Tube-Link, which requires sides that are
 # multiples of 32 and masks at full size, and has no copy-paste.
 _base_ = './vipseg.py'
 
@@ -29,8 +29,8 @@ train_pipeline = [
 ]
 train_dataloader = dict(batch_size=1, dataset=dict(pipeline=train_pipeline))
 
-# Changes to the model. Thresholds are those of MMDetection's
-# Mask2Former for panoptic segmentation.
+# Changes to the model. The thresholds are from MMDetection's Mask2Former for
+# panoptic segmentation.
 panoptic = dict(
     data_preprocessor=dict(
         _delete_=True,

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# What all video instance segmentation datasets share; no paths here.
+# Settings that all datasets of video instance segmentation share, no paths.
 backend_args = None
 
 train_pipeline = [
@@ -22,7 +22,7 @@ train_pipeline = [
     dict(type='RejectEmpty'),
     dict(type='PackTrackInputs'),
 ]
-# Videos are not loaded here, but clip by clip where they are needed.
+# The model loads a video clip by clip.
 test_pipeline = [
     dict(
         type='PackLazyVideo',
@@ -64,7 +64,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 # The annotations of the official validation sets are not public: then this
-# writes the submission for the evaluation server and says so. Where there are
+# writes the submission for the evaluation server and logs it. With
 # annotations, it also reports AP, AP50, AP75, AR1 and AR10.
 val_evaluator = dict(type='ClipYouTubeVISMetric')
 test_evaluator = val_evaluator

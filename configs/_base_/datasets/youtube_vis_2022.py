@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Trained on the videos of 2021: those of 2022 are the same. The reference's
-# configs also *test* on the paths of 2021, which here are those of 2022.
+# Training uses the videos of 2021; the training set of 2022 is the same. The
+# configs of the reference also *test* on the paths of 2021; here they are the
+# paths of 2022.
 _base_ = './youtube_vis_2021.py'
 
 data_root = 'data/youtube_vis_2022/'

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# What turns a near-online model w/ Tube-Link into an offline one.
+# Turns a near-online model with Tube-Link into an offline model.
 tracker = dict(
     type='CrossClipTracker',
     num_layers=4,  # N_c

@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# What turns a near-online model w/ Video-kMaX into an offline one. N_c = 4
-# blocks, as in the released models; the paper's appendix says 6.
+# Turns a near-online model with Video-kMaX into an offline model. N_c = 4
+# blocks, as in the released models; the appendix of the paper has 6.
 tracker = dict(
     type='CrossClipTracker', num_layers=4, aspp=dict(rates=(1, 2, 3))
 )

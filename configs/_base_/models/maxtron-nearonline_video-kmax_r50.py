@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 _base_ = './video-kmax_r50.py'
 
-# N_w = 2 blocks of one MSDeformAttn and two axial-trajectory layers. The
-# reference's "ATTN_DROP" is drop here: of what is added, not of the attention.
+# N_w = 2 blocks of one MSDeformAttn and two axial-trajectory layers. drop is
+# "ATTN_DROP" of the reference: it drops outputs of the attention.
 model = dict(
     neck=dict(
         type='AxialTrajectoryNeck',

@@ -6,7 +6,7 @@ _base_ = [
 
 model = dict(
     head=dict(
-        # what only the first stage needs
+        # only the first stage uses these
         segmenter=dict(semantic_head=None, criterion=None),
         tracker=_base_.tracker,
         criterion=_base_.video_criterion,

@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Not in the reference: as for Swin-L, but for what starts it: the Mask2Former
-# of configs/tube_link/coco/.
+# Not in the reference: as for Swin-L, except for the initial weights: the
+# Mask2Former of configs/tube_link/coco/.
 _base_ = './tube-link_r50.py'
 
 model = dict(

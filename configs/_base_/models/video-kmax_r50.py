@@ -126,7 +126,8 @@ model = dict(
     ),
 )
 
-# Where the reference's models start: kMaX-DeepLab for COCO (133 classes, so
-# cls_embed and conv_seg start anew). Train it with configs/kmax/coco/, or
-# convert a released one with tools/model_converters/reference_to_maxtron.py.
+# Initial weights of the reference's models: kMaX-DeepLab for COCO (133
+# classes, so cls_embed and conv_seg start from random weights). Train it with
+# configs/kmax/coco/, or convert a released checkpoint with
+# tools/model_converters/reference_to_maxtron.py.
 load_from = 'checkpoints/kmax_r50_coco-panoptic.pth'

@@ -17,5 +17,5 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=0.01, norm_type=2),
 )
 
-# 8 GPUs x 1 clip (the reference does not tell its number of GPUs).
+# 8 GPUs x 1 clip (the reference does not state its number of GPUs).
 auto_scale_lr = dict(enable=False, base_batch_size=8)

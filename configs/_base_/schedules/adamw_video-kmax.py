@@ -1,10 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 _base_ = './adamw_kmax.py'
 
-# What predicts classes and masks, in every decoder layer and at the end,
-# learns at a tenth of the rate, though classes start at random, as in the
-# reference. Its level encodings were meant to learn at twice the rate but do
-# not, and so it is here.
+# As in the reference, the layers that predict classes and masks, in every
+# decoder layer and at the end, learn at a tenth of the rate, although the
+# classes start at random. The reference intends twice the rate for level
+# encodings, but its rule does not match; here they have the plain rate, too.
 optim_wrapper = dict(
     optimizer=dict(lr=5e-5),
     paramwise_cfg=dict(

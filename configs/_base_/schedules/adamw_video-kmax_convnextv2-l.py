@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 _base_ = './adamw_video-kmax.py'
 
-# The reference does not know the norms of ConvNeXt V2 for norms.
+# The reference does not recognise the norms of ConvNeXt V2 as norms.
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={

@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Not in the reference, and so by the book: what is a norm, a bias, a scale or
-# a query is not decayed.
+# Not in the reference. As is usual, norms, biases, scales and queries have no
+# weight decay.
 convnext_rules = dict(
     _delete_=True,
     norm_decay_mult=0.0,

@@ -12,5 +12,5 @@ model = dict(
     head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4))
 )
 
-# Down to iteration 10000, where the offline model starts.
+# Keeps iteration 10000, from which the offline model starts.
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=6))

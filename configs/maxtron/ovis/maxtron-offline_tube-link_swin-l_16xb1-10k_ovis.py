@@ -7,7 +7,7 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# The paper says 5 clips of 4 frames; these are the released settings.
+# Released settings; the paper has 5 clips of 4 frames.
 train_dataloader = dict(dataset=dict(clip_len=16))  # 4 clips
 model = dict(
     head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4))

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Not in the reference: as for VIPSeg, but for the data.
+# Not in the reference: the settings of VIPSeg with other data.
 _base_ = [
     '../../_base_/models/maxtron-offline_video-kmax_swin-l.py',
     '../../_base_/datasets/ovis_canvas.py',
@@ -9,7 +9,7 @@ _base_ = [
 ]
 
 model = _base_.offline_instances
-# 6 clips of 2: many a video has no 24 frames
+# 6 clips of 2: many videos have fewer than 24 frames
 train_dataloader = dict(batch_size=1, dataset=dict(clip_len=12))
 
 load_from = (

@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Second stage, in which everything is trained, on three videos of 4 clips: the
-# batch norms are those of a clip of each video.
+# Second stage, which trains all weights, on three videos of 4 clips. The batch
+# norms use the statistics of one clip of each video.
 _base_ = [
     '../../_base_/models/maxtron-e2e_video-kmax_tiny.py',
     '../../_base_/datasets/synthetic-association_vps.py',

@@ -14,7 +14,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys=dict(
             mask_norm=dict(lr_mult=1.0),  # has grown before
-            # the post-norm layers are lost at the rate of all else
+            # the post-norm layers diverge at the rate of the other layers
             neck=dict(lr_mult=0.25),
         )
     ),

@@ -8,7 +8,7 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# The post-norm layers of the neck are lost at the rate of all else.
+# The post-norm layers of the neck diverge at the rate of the other layers.
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys=dict(neck=dict(lr_mult=0.25)))
 )

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Not in the reference: as for YouTube-VIS, but for the data.
+# Not in the reference: the settings of YouTube-VIS with other data.
 _base_ = [
     '../../_base_/models/maxtron-nearonline_tube-link_r50.py',
     '../../_base_/datasets/vipseg_tube-link.py',

@@ -8,7 +8,7 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# The paper says 5 clips of 4 frames; these are those released for 2021.
+# Settings released for 2021; the paper has 5 clips of 4 frames.
 clip_len = 3
 num_clips = 3
 train_dataloader = dict(dataset=dict(clip_len=num_clips * clip_len))

@@ -7,7 +7,7 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# The reference's dataset says 5 frames, its head 6.
+# The reference has 5 frames in its dataset and 6 in its head.
 clip_len = 6
 train_dataloader = dict(dataset=dict(clip_len=clip_len))
 model = dict(head=dict(test_cfg=dict(clip_len=clip_len)))

@@ -7,7 +7,7 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# The paper says 5 clips of 4 frames; these are the released settings.
+# Released settings; the paper has 5 clips of 4 frames.
 clip_len = 6
 num_clips = 4
 train_dataloader = dict(dataset=dict(clip_len=num_clips * clip_len))

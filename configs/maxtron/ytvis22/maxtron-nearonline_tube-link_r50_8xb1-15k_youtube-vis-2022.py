@@ -7,7 +7,7 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# The reference's dataset says 5 frames, its head 4.
+# The reference has 5 frames in its dataset and 4 in its head.
 clip_len = 4
 train_dataloader = dict(dataset=dict(clip_len=clip_len))
 model = dict(head=dict(test_cfg=dict(clip_len=clip_len)))

@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Not in the reference: as MMDetection's for ResNet-50, but for the backbone.
+# Not in the reference: MMDetection's config for ResNet-50 with another
+# backbone.
 _base_ = [
     'mmdet::mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py',
     '../../_base_/models/convnext_weights.py',

@@ -1,3 +1,3 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# What Tube-Link with Swin-L starts from; MMDetection offers its weights.
+# Initial model of Tube-Link with Swin-L; MMDetection offers its weights.
 _base_ = 'mmdet::mask2former/mask2former_swin-l-p4-w12-384-in21k_16xb1-lsj-100e_coco-panoptic.py'  # noqa: E501

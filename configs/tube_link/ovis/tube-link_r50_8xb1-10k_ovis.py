@@ -7,7 +7,7 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-# The reference's dataset says 4, its head has the default of 5.
+# The reference has 4 in its dataset and the default of 5 in its head.
 model = dict(
     head=dict(segmenter=dict(num_classes=25), test_cfg=dict(clip_len=4))
 )

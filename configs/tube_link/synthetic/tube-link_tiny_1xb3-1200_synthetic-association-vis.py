@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Where all of tools/misc/compare_stages.py starts from.
+# Common start of the trainings of tools/misc/compare_stages.py.
 _base_ = [
     '../../_base_/models/tube-link_tiny.py',
     '../../_base_/datasets/synthetic-association_vis.py',

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Not in the reference: as for VIPSeg, but for the data.
+# Not in the reference: the settings of VIPSeg with other data.
 _base_ = [
     '../../_base_/models/video-kmax_r50.py',
     '../../_base_/datasets/youtube_vis_2019_canvas.py',

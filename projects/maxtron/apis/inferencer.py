@@ -54,12 +54,12 @@ class MaXTronInferencer:
             random. Defaults to None.
         device (str, optional): Such as ``'cuda:0'`` or ``'cpu'``. Defaults
             to the first GPU, or to the CPU if there is none.
-        cfg_options (dict, optional): Values that override those of the
-            config. Defaults to None.
+        cfg_options (dict, optional): Values that override the config.
+            Defaults to None.
         mode (str, optional): 'near_online' or 'offline', see above. Old
             names: 'clip' and 'video' for 'near_online' with the decision per
             clip or per video. Defaults to that of the config.
-        feature_cache (str, optional): Where the pixel embeddings wait in mode
+        feature_cache (str, optional): Place of the pixel embeddings in mode
             'offline': 'device', 'cpu', 'cpu_fp16' or 'none'; 'none' computes
             them a second time, so that memory does not grow with the video.
             Defaults to that of the config.
@@ -201,7 +201,7 @@ class MaXTronInferencer:
 
         Returns:
             Iterator[tuple[np.ndarray, DetDataSample]]: The frame (H, W, 3),
-            BGR, uint8, and what was found in it.
+            BGR, uint8, and its result.
         """
         source = open_frame_source(inputs)  # here, not at the first frame
         self.check_source(source, max_frames)
@@ -277,7 +277,7 @@ class MaXTronInferencer:
 
         Args:
             frame (np.ndarray): BGR, uint8, shape (H, W, 3).
-            sample (DetDataSample): What was found in it.
+            sample (DetDataSample): Result of the frame.
             score_thr (float): Instances of a lower score are left out.
                 Defaults to 0.3.
 
@@ -364,7 +364,7 @@ def _config_meta(config: Config) -> dict:
 
 
 def _frame_transforms(pipeline: list[dict]) -> Compose:
-    """What a test pipeline does to the image of one frame."""
+    """Applies the image transforms of a test pipeline to one frame."""
     steps = []
     for config in _flatten(pipeline):
         step = TRANSFORMS.build(config)
@@ -372,7 +372,7 @@ def _frame_transforms(pipeline: list[dict]) -> Compose:
             # the frame is there already, and only cast
             step = LoadImageFromNDArray(to_float32=step.to_float32)
         elif type(step).__name__.startswith(('Load', 'Pack')):
-            continue  # annotations, and what the dataset hands to the model
+            continue  # loads annotations or packs the sample
         steps.append(step)
     return Compose(steps)
 

@@ -43,7 +43,7 @@ class VideoResults(ABC):
         """Write a frame.
 
         Args:
-            sample (DetDataSample): What was found in it.
+            sample (DetDataSample): Result of the frame.
             name (str): Name of its PNG file, without suffix.
         """
 
@@ -135,7 +135,7 @@ class PanopticResults(VideoResults):
 
 
 def check_panoptic_outputs(png: str | None, json: str | None) -> None:
-    """Check what is to be written of a panoptic model.
+    """Check the outputs that are requested of a panoptic model.
 
     Args:
         png (str, optional): Folder of :class:`PanopticWriter`.

@@ -41,7 +41,7 @@ def load_checkpoint_checked(
     Args:
         model (nn.Module): The model, also a distributed wrapper of it.
         path (str): A file, or a URL that MMEngine can read.
-        map_location (str): Where to load the weights to.
+        map_location (str): Device to load the weights to. Defaults to 'cpu'.
         config (str, optional): Path of the model's config; a message then
             names the config that the checkpoint belongs to.
 
@@ -91,10 +91,10 @@ def load_checkpoint_checked(
 def load_initial_weights(
     model: nn.Module, checkpoint: dict, path: str
 ) -> dict[str, Tensor]:
-    """Load weights that a training starts from, if they are those of a model.
+    """Load the initial weights of a training.
 
     The checkpoint may lack new layers and have other classes, which is
-    logged. See :func:`check_initial_weights` for what is refused.
+    logged. :func:`check_initial_weights` refuses unsuitable checkpoints.
 
     Args:
         model (nn.Module): The model, also a distributed wrapper of it; takes
@@ -107,7 +107,7 @@ def load_initial_weights(
         model, with the copies that the model made of some.
 
     Raises:
-        CheckpointError: The checkpoint is one of another model.
+        CheckpointError: The checkpoint belongs to another model.
     """
     model = _unwrap(model)
     weights = get_weights(checkpoint, path)
@@ -142,8 +142,8 @@ def check_initial_weights(
         path (str): Path of the checkpoint, for the message.
 
     Raises:
-        CheckpointError: The checkpoint fills less than half of the weights,
-            or not all that are frozen, or is one of another code base.
+        CheckpointError: The checkpoint fills less than half of the weights or
+            not all frozen weights, or is from another code base.
     """
     too_few = 2 * report.num_unfilled > len(model.state_dict())
     if too_few or find_origin(weights, FOREIGN):

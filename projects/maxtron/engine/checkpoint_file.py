@@ -30,7 +30,7 @@ def read_checkpoint(path: str, map_location: str = 'cpu') -> dict:
 
     Args:
         path (str): A file, or a URL that MMEngine can read.
-        map_location (str): Where to load the weights to. Defaults to 'cpu'.
+        map_location (str): Device to load the weights to. Defaults to 'cpu'.
 
     Returns:
         dict: Content of the file.
@@ -108,7 +108,7 @@ def _check_file(path: Path) -> None:
 
 
 def _find_damage(path: Path) -> str | None:
-    """Tell what is wrong with a file, by its first bytes and check sums.
+    """Describe the damage of a file, by its first bytes and check sums.
 
     PyTorch reads changed bytes of a tensor without an error, so the check
     sums of the archive are compared.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 Origins = tuple[tuple[str, str], ...]
 
 _CONVERTER = 'tools/model_converters/reference_to_maxtron.py'
-# The first pattern that matches a key of the checkpoint tells its origin.
+# The first pattern that matches a key of the checkpoint identifies its origin.
 FOREIGN: Origins = (
     (
         r'^panoptic_head\.pixel_decoder\.encoder\.layers\.\d+\.attentions\.',
@@ -97,10 +97,10 @@ def find_origin(weights: Iterable[str], origins: Origins) -> str | None:
 
     Args:
         weights (Iterable[str]): Keys of the checkpoint.
-        origins (Origins): Patterns of keys, with what they tell.
+        origins (Origins): Patterns of keys and descriptions of the origin.
 
     Returns:
-        str | None: What the checkpoint is and how to use it; None if no
+        str | None: Description of the checkpoint and its use; None if no
         pattern matches.
     """
     keys = list(weights)

@@ -13,11 +13,11 @@ from mmengine.logging import print_log
 def prepare_cpu_launch(cfg: Config) -> bool:
     """Let MMEngine's runner work on several CPU processes.
 
-    MMEngine selects a CUDA device before it opens the process group, whatever
-    the backend, and ties the model to that device. Where there is no
-    accelerator this opens the group with gloo first, so that the runner finds
-    it open, and has the model wrapped without a device. Does nothing
-    otherwise, so no config needs to know.
+    MMEngine selects a CUDA device before it opens the process group, for any
+    backend, and ties the model to that device. Without an accelerator, this
+    function opens the group with gloo first, so that the runner finds it
+    open, and wraps the model without a device. Otherwise it does nothing, so
+    the same config works on both.
 
     Args:
         cfg (Config): Config of the run with its ``launcher``; changed in
@@ -40,8 +40,8 @@ def prepare_cpu_launch(cfg: Config) -> bool:
         )
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-        # Left to the end of the interpreter, gloo's threads now and then
-        # abort a process that has done its work.
+        # Without this, gloo's threads sometimes abort the process at the end
+        # of the interpreter.
         atexit.register(_close_process_group)
     wrapper = dict(
         type='MMDistributedDataParallel',
@@ -51,7 +51,7 @@ def prepare_cpu_launch(cfg: Config) -> bool:
     wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
     cfg.model_wrapper_cfg = wrapper
     if cfg.get('sync_bn'):
-        cfg.sync_bn = None  # PyTorch has it for accelerators only
+        cfg.sync_bn = None  # PyTorch supports it on accelerators only
         print_log(
             'Batch norms use the statistics of their own process: there is no '
             'SyncBN on CPUs.',
@@ -62,6 +62,6 @@ def prepare_cpu_launch(cfg: Config) -> bool:
 
 
 def _close_process_group() -> None:
-    """Close the process group, unless that was done."""
+    """Close the process group if it is open."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

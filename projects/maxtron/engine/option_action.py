@@ -139,7 +139,7 @@ def _parse_parts(parts: list[str]) -> list:
 
 
 def _is_path(parts: list[str]) -> bool:
-    """Whether parts between commas are those of one path."""
+    """Whether the parts between commas form one path."""
     has_folders = any('/' in part or '\\' in part for part in parts)
     return has_folders and not all(map(_OWN_PATH.match, parts))
 

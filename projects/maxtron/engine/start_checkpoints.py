@@ -17,20 +17,21 @@ from .checkpoint_file import (
 from .config_keys import walk_config
 
 _HINT = (
-    'The README next to the config says how to get initial weights; '
+    'The README next to the config describes how to get initial weights; '
     '--cfg-options load_from=FILE takes others, and load_from=None begins '
-    'without (then see to the backbone with model.backbone.init_cfg).'
+    'without (then set the weights of the backbone by '
+    'model.backbone.init_cfg).'
 )
-# What MMEngine's runner reads of a checkpoint that it resumes from.
+# Entries of a checkpoint that MMEngine's runner reads to resume.
 _TRAINING_STATE = ('meta', 'optimizer', 'message_hub')
 
 
 def check_start_checkpoints(cfg: Config) -> None:
     """Read all checkpoints that a training starts from, before it is built.
 
-    These are ``load_from`` or the checkpoint to resume from, and those of
-    every ``init_cfg`` of the model. Only the first process of a machine
-    checks them.
+    These are ``load_from`` or the checkpoint to resume from, and the
+    checkpoint of every ``init_cfg`` of the model. Only the first process of a
+    machine checks them.
 
     Args:
         cfg (Config): Config of the training.

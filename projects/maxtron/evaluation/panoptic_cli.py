@@ -18,7 +18,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     """Arguments of both tools.
 
     Args:
-        description (str): What the tool does.
+        description (str): Description of the tool.
 
     Returns:
         ArgumentParser: The parser.
@@ -60,7 +60,7 @@ def parse_args(
 
     Args:
         parser (ArgumentParser): From :func:`make_parser`.
-        args (list[str], optional): The arguments; None for those of the
+        args (list[str], optional): The arguments. Defaults to None, the
             command line.
 
     Returns:
@@ -85,7 +85,7 @@ def measure_videos(
             arguments; a function of a module, for other processes.
 
     Returns:
-        tuple: Categories, and what ``measure`` returned for each video.
+        tuple: Categories, and the result of ``measure`` for each video.
     """
     categories, videos = list_videos(
         args.pred_dir, args.pred_json, args.gt_dir, args.gt_json

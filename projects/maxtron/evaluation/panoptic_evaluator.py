@@ -141,7 +141,7 @@ class VideoSubmission:
 
     Args:
         video (:obj:`PredictedVideo`): The video.
-        folder (str): Where to write pan_pred/VIDEO/FRAME.png.
+        folder (str): Folder for pan_pred/VIDEO/FRAME.png.
         categories (Sequence[dict]): See :func:`metainfo_categories`.
     """
 

@@ -65,9 +65,8 @@ def list_videos(
         pred_dir (str): Folder of predicted masks, VIDEO/FRAME.png, or its
             parent if the folder is called pan_pred.
         pred_json (str): Predicted segments in VIPSeg's format. If the file
-            has ``categories``, they are matched with those of the ground
-            truth by name; else the category ids are those of the ground
-            truth.
+            has ``categories``, they are matched with the ground truth by
+            name; otherwise its category ids must be ids of the ground truth.
         gt_dir (str): Folder of annotated masks (panomasksRGB).
         gt_json (str): Annotated segments (panoptic_gt_VIPSeg_val.json).
 
@@ -253,8 +252,8 @@ def _read_size(image: Entry) -> tuple[int, ...]:
 def segments_to_count(segments: list[dict], pairs: FramePairs) -> list[dict]:
     """Prepare segments of the ground truth for :class:`VideoCounter`.
 
-    Areas are counted in the mask: what the annotation states is redundant
-    and may be wrong. A segment of a stated area of 0 may lack pixels.
+    Areas are counted in the mask, since the stated area is redundant and may
+    be wrong. A segment with the stated area 0 may lack pixels.
 
     Args:
         segments (list[dict]): Segments with ``id``, ``category`` and

@@ -30,7 +30,7 @@ class PredictedVideo(NamedTuple):
 
     @property
     def source(self) -> str:
-        """str: Path of the first frame, which tells videos apart."""
+        """str: Path of the first frame, which is unique to the video."""
         return self.frames[0].img_path
 
     @classmethod

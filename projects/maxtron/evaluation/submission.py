@@ -18,7 +18,7 @@ class SegmentWriter:
     """Writes the predicted masks of a video frame by frame.
 
     Args:
-        folder (str): Where to write FRAME.png.
+        folder (str): Folder for FRAME.png.
         name (str): Name of the video, which seeds the colours.
         categories (Sequence[dict]): Categories in the order of the labels,
             see :func:`metainfo_categories`.
@@ -100,7 +100,7 @@ def write_pred_json(
     """Write the list of predicted segments.
 
     Args:
-        folder (str): Where to write pred.json.
+        folder (str): Folder for pred.json.
         annotations (list[dict]): One entry per video.
         categories (Sequence[dict]): The categories, so that the file
             explains its category ids.

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What a clip segmenter hands to everything after it."""
+"""Output of a clip segmenter."""
 
 from dataclasses import dataclass, field, replace
 
@@ -17,8 +17,9 @@ class ClipPrediction:
         cls_logits (Tensor): Class logits with shape (B, Q, C + 1); the last
             class is "no object".
         mask_logits (Tensor): Mask logits with shape (B, Q, T, h, w).
-        queries (Tensor): What a cross-clip tracker refines, (B, Q, D).
-        embeds (Tensor): What association compares, (B, Q, E).
+        queries (Tensor): Queries that a cross-clip tracker refines,
+            (B, Q, D).
+        embeds (Tensor): Embeddings that association compares, (B, Q, E).
         mask_feats (Tensor, optional): Pixel embeddings that a refined query
             is multiplied with, (B, E, T, h, w).
         aux (list[tuple[Tensor]]): ``cls_logits`` and ``mask_logits`` of the

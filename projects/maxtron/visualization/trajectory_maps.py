@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Where a point of a frame looks in every frame of its clip."""
+"""Attention maps of a point of a frame in all frames of its clip."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,13 +21,13 @@ _GAP = 4  # pixels between panels
 
 
 def tracking_layers(model: nn.Module) -> dict[str, AxialTrajectoryLayer]:
-    """Layers that track within a clip, in the order of the data.
+    """Find the within-clip tracking layers, in the order of the data.
 
     Args:
         model (nn.Module): The model.
 
     Returns:
-        dict[str, :obj:`AxialTrajectoryLayer`]: By name in the model.
+        dict[str, :obj:`AxialTrajectoryLayer`]: Layers by name in the model.
     """
     return {
         name: module
@@ -38,17 +38,18 @@ def tracking_layers(model: nn.Module) -> dict[str, AxialTrajectoryLayer]:
 
 @contextmanager
 def record_calls(layer: AxialTrajectoryLayer) -> Iterator[list[dict]]:
-    """Note what the attentions of a layer are called with.
+    """Record the arguments of the attentions of a layer.
 
-    The layer computes as ever, and once this is over nothing remains in it.
+    The output is unchanged; all hooks are removed on exit.
 
     Args:
         layer (:obj:`AxialTrajectoryLayer`): The layer.
 
     Yields:
-        list[dict]: Grows by one dict a call of the layer, which is called
-        once a level, from the coarsest: ``size``, T, H and W, and for each
-        attention by its name its query and positional encoding.
+        list[dict]: One dict per call of the layer, appended when it is
+        called. The layer is called once per level, from the coarsest. A dict
+        has ``size`` (T, H, W) and, by the name of each attention, the query
+        and its positional encoding.
     """
     calls: list[dict] = []
 
@@ -72,14 +73,15 @@ def record_calls(layer: AxialTrajectoryLayer) -> Iterator[list[dict]]:
 def effective_attention(
     attention: nn.Module, query: Tensor, query_pos: Tensor, tokens: Tensor
 ) -> Tensor:
-    r"""Trajectory attention as one attention over all tokens of all frames.
+    r"""Express trajectory attention as one attention over all tokens.
 
-    Step one makes the trajectory points
+    Step one computes the trajectory points
     :math:`y_t = \sum_p A_{tp} v_{tp}` with a softmax over the tokens p of
-    each frame (Eq. 2 and 3), step two adds them up,
+    each frame (Eq. 2 and 3). Step two adds them up,
     :math:`\sum_t a_t W_v y_t`, with a softmax over the frames (Eq. 4). So
-    token p of frame t has the weight :math:`a_t A_{tp}`. Heads of step one
-    are mixed by W_v before those of step two, so each is averaged on its own.
+    token p of frame t has the weight :math:`a_t A_{tp}`. W_v mixes the heads
+    of step one before step two, so the heads of each step are averaged
+    separately.
 
     Args:
         attention (nn.Module): :class:`TrajectoryAttention` or
@@ -87,8 +89,8 @@ def effective_attention(
         query (Tensor): Tokens with shape (B, T, P, C).
         query_pos (Tensor): Their positional encoding; broadcasts to
             ``query``. May be None.
-        tokens (Tensor): The n tokens whose attention is wanted, as indices
-            into T * P, shape (n, ).
+        tokens (Tensor): Indices into T * P of the n tokens whose attention is
+            returned, shape (n, ).
 
     Returns:
         Tensor: Shape (B, n, T, P); sums to one over T and P.
@@ -120,35 +122,34 @@ def effective_attention(
 def trajectory_maps(
     layer: AxialTrajectoryLayer, call: dict, frame: int, row: int, column: int
 ) -> tuple[Tensor, Tensor]:
-    r"""Attention of a reference token to all tokens of its clip.
+    r"""Compute the attention of a reference token to all tokens of its clip.
 
-    With full trajectory attention it is :func:`effective_attention`. Of
-    axial-trajectory attention, the width axis lets the reference
-    :math:`(s, y, x)` see the tokens of its row in all frames with weights
-    :math:`E^w_{s'x'}`. What it finds at :math:`(s', y, x')` was gathered
-    before by the height axis from that column in all frames, with weights
-    :math:`E^h_{(s'yx') \to (ty'x')}`. The two multiplied,
+    For full trajectory attention it is :func:`effective_attention`.
+    Axial-trajectory attention combines two axes. By the width axis, the
+    reference :math:`(s, y, x)` attends to the tokens of its row in all frames
+    with the weights :math:`E^w_{s'x'}`. By the height axis, the token
+    :math:`(s', y, x')` has attended to its column in all frames with the
+    weights :math:`E^h_{(s'yx') \to (ty'x')}`. For given attention weights,
 
-    .. math:: M_{ty'x'} = \sum_{s'} E^w_{s'x'} E^h_{(s'yx') \to (ty'x')},
+    .. math:: M_{ty'x'} = \sum_{s'} E^w_{s'x'} E^h_{(s'yx') \to (ty'x')}
 
-    say how much of token :math:`(t, y', x')` reaches the reference through
-    both: exactly, the attention weights being what they are. Both ways to
-    another place in another frame are in it: first along the row of the own
-    frame and then along the column of the other, or the other way round.
-    Residual connections, which go round an attention, are left out.
+    is exactly the share of token :math:`(t, y', x')` that reaches the
+    reference through both axes. The sum covers both paths to another place
+    in another frame: along the row in the first frame and then along the
+    column in the other, or the reverse. Residual connections bypass the
+    attention and are ignored.
 
     Args:
         layer (:obj:`AxialTrajectoryLayer`): The layer.
-        call (dict): One call of it, see :func:`record_calls`; the first clip
-            of the batch counts.
+        call (dict): One call of the layer, see :func:`record_calls`; only the
+            first clip of the batch is used.
         frame (int): Frame of the reference in the clip.
         row (int): Its row in the feature map.
         column (int): Its column.
 
     Returns:
-        tuple[Tensor, Tensor]: The map in each frame, shape (T, H, W), each
-        summing to one, and the share of each frame in the attention, shape
-        (T, ).
+        tuple[Tensor, Tensor]: Maps of all frames, shape (T, H, W), each with
+        the sum 1, and the share of each frame in the attention, shape (T, ).
     """
     num_frames, height, width = size = call['size']
 
@@ -179,14 +180,14 @@ def trajectory_maps(
 
 
 def to_cell(position: float, num_pixels: int, num_cells: int) -> int:
-    """Cell of a feature map that a pixel is in.
+    """Find the cell of a feature map that contains a pixel.
 
     Args:
         position (float): Row or column of the pixel in the input.
         num_pixels (int): Height or width of the input. If it is odd, as the
             canvas of kMaX-DeepLab, the cells are centred on the first and
             the last pixel and evenly between.
-        num_cells (int): That of the feature map.
+        num_cells (int): Height or width of the feature map.
 
     Returns:
         int: Row or column in the feature map.
@@ -202,13 +203,13 @@ def resize_maps(
     img_shape: tuple[int, int],
     size: tuple[int, int],
 ) -> np.ndarray:
-    """Bring maps of features to frames.
+    """Resize feature maps to the size of the frames.
 
     Args:
         maps (Tensor): Shape (T, h, w).
-        input_shape (tuple[int, int]): Height and width of what the model
-            sees, padded.
-        img_shape (tuple[int, int]): The same before padding.
+        input_shape (tuple[int, int]): Height and width of the padded input of
+            the model.
+        img_shape (tuple[int, int]): Height and width before padding.
         size (tuple[int, int]): Height and width of the frames.
 
     Returns:
@@ -239,11 +240,11 @@ def draw_trajectory(
     Args:
         frames (Sequence[np.ndarray]): T frames, RGB, uint8, (H, W, 3).
         maps (np.ndarray): The heat maps, shape (T, H, W). The colours of
-            each go from its least to its largest value.
-        texts (Sequence[str]): What to call the frames.
-        reference (int): Which of them has the reference point.
-        point (tuple[int, int]): Its x and y in pixels.
-        panel_width (int): Width that a frame is drawn with. Defaults to 480.
+            each map cover the range from its minimum to its maximum.
+        texts (Sequence[str]): Labels of the frames.
+        reference (int): Index of the frame with the reference point.
+        point (tuple[int, int]): x and y of the reference point in pixels.
+        panel_width (int): Width of a drawn frame in pixels. Defaults to 480.
         alpha (float): Opacity of the heat maps, 0 to 1. Defaults to 0.5.
 
     Returns:

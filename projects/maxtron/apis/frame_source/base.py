@@ -13,7 +13,7 @@ _MAX_RATE = 300
 
 
 class VideoError(ValueError):
-    """A video cannot be used as input; the message says why."""
+    """A video cannot be used as input; the message has the reason."""
 
 
 class FrameSource(ABC):
@@ -25,9 +25,9 @@ class FrameSource(ABC):
         fps (float, optional): Mean frames per second, None if unknown.
         num_frames (int, optional): Number of frames, None if unknown. For a
             file it is the count that the container states, which may be
-            wrong: only iterating tells how many frames there are.
+            wrong: only iterating counts the frames.
         rereadable (bool): Whether it can be iterated over more than once.
-        endless (bool): Whether it goes on until the caller stops.
+        endless (bool): Whether it continues until the caller stops.
     """
 
     name: str

@@ -141,7 +141,7 @@ class VideoFileSource(FrameSource):
     def _decode(
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Iterator[av.VideoFrame]:
-        """Decode one frame after the other; what is damaged is left out."""
+        """Decode one frame after the other; damaged frames are left out."""
         packets = container.demux(stream)
         at_end = False
         while not at_end:
@@ -171,7 +171,7 @@ class VideoFileSource(FrameSource):
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Decoded pixels, BGR, turned as the file says."""
+    """Decode pixels, BGR, and apply the rotation that the file states."""
     pixels = frame.to_ndarray(format='bgr24')
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels

@@ -21,7 +21,7 @@ class PanopticWriter:
     name), ``isthing`` and, of things, ``number``: that in the drawn video.
 
     Args:
-        folder (str): Where the files go; must be empty or not there yet.
+        folder (str): Folder of the files; must be empty or not exist.
         dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
         json_path (str, optional): File for the segments of every frame, as
             pred.json of a VIPSeg submission; it grows frame by frame.

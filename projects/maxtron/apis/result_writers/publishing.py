@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Where results are written, and when they get their names."""
+"""Temporary places of results, and their publication when complete."""
 
 import os
 import os.path as osp

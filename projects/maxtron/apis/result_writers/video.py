@@ -69,8 +69,9 @@ VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.mkv', '.webm')
 class VideoWriter:
     """Writes frames to a video file that browsers play.
 
-    The video is H.264 (yuv420p). As H.264 has even sizes only, frames of an
-    odd width or height make it VP9, so that the size stays.
+    The video is H.264 (yuv420p). H.264 has even sizes only: with an odd width
+    or height the video is VP9 (MPEG-4 in .m4v and .mov), so that the size
+    stays.
 
     Args:
         path (str): The file, for instance ``out.mp4``.

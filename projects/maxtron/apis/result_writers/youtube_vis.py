@@ -120,7 +120,7 @@ class YouTubeVISWriter:
 
 
 class _Track:
-    """What stays in memory of a track: some 30 bytes per mask."""
+    """Part of a track that stays in memory: some 30 bytes per mask."""
 
     def __init__(self) -> None:
         self.labels: Counter[int] = Counter()

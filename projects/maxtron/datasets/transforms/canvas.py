@@ -101,7 +101,7 @@ class PadToCanvas(Pad):
     - img
     - gt_seg_map (optional)
 
-    Modified Keys: those of :class:`mmdet.datasets.transforms.Pad`.
+    Modified Keys: the keys of :class:`mmdet.datasets.transforms.Pad`.
 
     Added Keys:
 

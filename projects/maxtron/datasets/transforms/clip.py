@@ -26,7 +26,7 @@ class ClipCrop(BaseTransform):
     masks and ids. The sample is rejected if any of its frames has no box
     left. A frame smaller than the crop is kept as it is.
 
-    Required Keys: those of :class:`mmdet.datasets.transforms.RandomCrop`,
+    Required Keys: the keys of :class:`mmdet.datasets.transforms.RandomCrop`,
     each a list over frames.
 
     Args:

@@ -20,7 +20,7 @@ class VideoCopyPaste(BaseTransform):
     pasted in every frame in which they appear, at their own places.
 
     Pasted stuff joins the stuff of the same class if the clip has any.
-    Otherwise it is a tube of its own, as pasted things are.
+    Otherwise it becomes a new tube, like pasted things.
 
     Required Keys, of both the clip and the second one:
 

@@ -11,9 +11,10 @@ from mmengine.runner import Runner
 class BroadcastBuffersHook(Hook):
     """Copy the buffers of the first process to all before a validation.
 
-    Gradients are exchanged, but the running statistics of batch norms that
-    are not synchronised (``sync_bn``) differ from process to process. A
-    checkpoint has those of the first process, so they are what is validated.
+    Processes exchange gradients, but the running statistics of batch norms
+    that are not synchronised (``sync_bn``) differ from process to process. A
+    checkpoint has the statistics of the first process, so a validation must
+    use these.
     """
 
     def before_val(self, runner: Runner) -> None:

@@ -99,14 +99,14 @@ class RNGStateHook(Hook):
     losses of an unbroken one. No state is stored for that; the seed, which
     MMEngine keeps in the checkpoint, is enough.
 
-    Saving the states of the generators instead would not do: MMEngine draws
-    from them between saving and the next iteration (validation, new data
-    iterators), and those of the workers are out of reach.
+    Saving the states of the generators instead does not suffice: MMEngine
+    draws from them between saving and the next iteration (validation, new
+    data iterators), and it has no access to the generators of the workers.
 
-    Two things stay with the user: weights between two optimizer steps are not
-    saved by MMEngine, so the checkpoint interval should be a multiple of
-    ``accumulative_counts``; and a transform that keeps a generator of its own
-    is not reached.
+    Two limits remain. MMEngine does not save gradients between two optimizer
+    steps, so the checkpoint interval should be a multiple of
+    ``accumulative_counts``. A transform with its own generator is not
+    controlled.
     """
 
     priority = 'VERY_HIGH'
@@ -127,8 +127,8 @@ class RNGStateHook(Hook):
         if isinstance(loader.batch_sampler, BatchSampler):
             samplers.append(loader.batch_sampler.sampler)
         for sampler in samplers:
-            # Without a seed in the config the loader was built with a random
-            # one, before the checkpoint told the seed of the run.
+            # Without a seed in the config, the loader was built with a random
+            # seed before the seed of the run was read from the checkpoint.
             if getattr(sampler, 'seed', None) == self._built_with_seed:
                 sampler.seed = runner.seed
         if loader.batch_size is None and loader.batch_sampler is None:
@@ -152,7 +152,7 @@ class RNGStateHook(Hook):
         loader.dataset.__getitems__ = self._fetch
 
     def before_train_epoch(self, runner) -> None:
-        """Tell the workers, which are not started yet, where they begin."""
+        """Set the first position for the workers, which start after this."""
         if self._fetch is not None and not self._replays:
             self._fetch.start = runner.iter
 
@@ -169,7 +169,7 @@ class RNGStateHook(Hook):
         data_batch: Any | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Tell the position of the next batch where there are no workers."""
+        """Set the position of the next batch if there are no workers."""
         if self._fetch is not None and not self._replays:
             self._fetch.start = runner.iter + 1
 

@@ -83,6 +83,6 @@ def check_thing_labels(model: nn.Module, metainfo: dict, where: str) -> None:
 
 
 def _count_others(different: list[int]) -> str:
-    """Say how many labels are wrong besides the first."""
+    """Format the number of wrong labels besides the first."""
     others = len(different) - 1
     return f', and {others} more labels differ' if others else ''

@@ -58,7 +58,7 @@ class TubeStats:
         )
 
     def quality(self) -> dict[str, np.ndarray]:
-        """Panoptic, segmentation and recognition quality of each class.
+        """Compute PQ, SQ and RQ of each class.
 
         Returns:
             dict[str, np.ndarray]: ``pq``, ``sq`` and ``rq``, each (C,), in
@@ -77,8 +77,8 @@ class TubeStats:
 class _Tubes:
     """The tubes of all windows of a video.
 
-    A tube is one segment id in one window. Its category and crowd flag are
-    those of its first frame in the window; its area is that of all frames.
+    A tube is one segment id in one window. Its first frame in the window
+    decides its category and crowd flag; its area is the sum over all frames.
 
     Args:
         segments (:obj:`Segments`): The segments.

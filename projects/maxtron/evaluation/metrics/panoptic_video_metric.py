@@ -38,7 +38,7 @@ class VideoResult(NamedTuple):
         name (str): Name of the video.
         source (str): Path of its first frame, which tells videos of one name
             apart.
-        stats (Any): What :meth:`PanopticVideoMetric.measure` returned; None
+        stats (Any): Result of :meth:`PanopticVideoMetric.measure`; None
             without ground truth.
         submission (dict, optional): Entry of the video in pred.json.
     """
@@ -254,7 +254,7 @@ class PanopticVideoMetric(BaseMetric):
         """Sum up and log.
 
         Args:
-            stats (list): What :meth:`measure` returned for each video.
+            stats (list): Results of :meth:`measure`, one per video.
 
         Returns:
             dict[str, float]: Values by name.

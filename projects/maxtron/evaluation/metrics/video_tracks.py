@@ -22,7 +22,7 @@ def collect_ground_truth(frames: list[dict[str, Any]]) -> list[dict]:
     Returns:
         list[dict]: For each track ``video_id``, ``category_id`` (label + 1),
         ``iscrowd`` and, over frames, ``segmentations`` (compressed run
-        lengths) and ``areas`` (pixels), None where it is not visible.
+        lengths) and ``areas`` (pixels), None in frames without the instance.
 
     Raises:
         ValueError: If a mask is malformed or does not fit its frame.
@@ -74,7 +74,7 @@ def collect_predictions(frames: list[dict[str, Any]]) -> list[dict]:
     Returns:
         list[dict]: For each track ``video_id``, ``category_id`` (label + 1),
         ``score`` and, over frames, ``segmentations`` (compressed run lengths
-        as text, None where it is not predicted).
+        as text, None in frames without a prediction).
 
     Raises:
         ValueError: If a mask does not have the size of its frame.

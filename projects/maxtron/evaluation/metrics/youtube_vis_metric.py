@@ -48,9 +48,9 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             ('{class}_precision'). Defaults to False.
         format_only (bool): Write the submission and do not evaluate.
             Defaults to False.
-        outfile_prefix (str, optional): Where predictions are written, as
-            '{prefix}.json' and '{prefix}.submission_file.zip', before they
-            are evaluated. Needed with ``format_only``. Defaults to None;
+        outfile_prefix (str, optional): Prefix of '{prefix}.json' and
+            '{prefix}.submission_file.zip', which are written before the
+            evaluation. Required with ``format_only``. Defaults to None;
             tools/train.py and tools/test.py set it to WORK_DIR/results.
         **kwargs: See :class:`mmdet.evaluation.YouTubeVISMetric`.
 
