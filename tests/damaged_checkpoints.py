@@ -27,7 +27,7 @@ def _flip(content: bytes) -> bytes:
     return content[: _FLIPPED.start] + flipped + content[_FLIPPED.stop :]
 
 
-# By name: the bytes of the file, and what a message says of it.
+# By name: the bytes of the file, and the message on it.
 DAMAGED = dict(
     empty=(b'', 'it is empty'),
     page=(b'<!DOCTYPE html>\n<html>404</html>', 'it is a web page'),
@@ -40,7 +40,7 @@ DAMAGED = dict(
 
 
 def write_damaged(path: Path, name: str) -> str:
-    """Write a damaged checkpoint; return what a message says of it."""
+    """Write a damaged checkpoint; return the message on it."""
     content, words = DAMAGED[name]
     path.write_bytes(content)
     return words

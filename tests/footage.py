@@ -68,7 +68,7 @@ def read_frames(path, max_frames: int | None = None) -> list:
 
 
 def write_video(path: Path, frames, fps: float = 25) -> Path:
-    """Write frames to a video file; its suffix says of which kind."""
+    """Write frames to a video file; its suffix chooses the format."""
     with VideoWriter(str(path), fps, frames[0].shape[:2]) as writer:
         for frame in frames:
             writer.write(np.ascontiguousarray(frame))

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Runs of MMEngine in one process that know nothing of each other."""
+"""Independent runs of MMEngine in one process."""
 
 from collections.abc import Iterator
 from itertools import count

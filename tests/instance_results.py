@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Comparison of instances with those of the reference."""
+"""Comparison of instances with the reference."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Models of the configs in the sizes that the tests want."""
+"""Models of the configs in the sizes of the tests."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def model_cfg(
     Args:
         name (str): Name of the file. Defaults to the tiny model.
         num_classes (int): Number of classes. Defaults to 5.
-        segmenter (dict): What to change in ``head.segmenter``.
+        segmenter (dict): Changes to ``head.segmenter``.
 
     Returns:
         :obj:`ConfigDict`: Config of the model.

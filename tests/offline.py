@@ -29,7 +29,7 @@ def offline_cfg(kind: str, stage: str = 'offline', **test_cfg) -> ConfigDict:
         kind (str): Key of ``KINDS``.
         stage (str): 'nearonline', 'offline' or 'e2e' (end to end, with losses
             of the clips). Defaults to 'offline'.
-        test_cfg (dict): What to change in ``head.test_cfg``.
+        test_cfg (dict): Changes to ``head.test_cfg``.
 
     Returns:
         :obj:`ConfigDict`: The config.

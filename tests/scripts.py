@@ -106,7 +106,7 @@ def command(script: str, cwd: Path, *arguments) -> dict:
 
 
 def run(*arguments) -> subprocess.CompletedProcess:
-    """Run a script in a process of its own; see :func:`command`."""
+    """Run a script in a new process; see :func:`command`."""
     return subprocess.run(
         **command(*arguments), capture_output=True, text=True
     )

@@ -47,7 +47,7 @@ _MASK2FORMER = dict(
 
 
 def _kmax() -> dict:
-    """Widths of the tiny Video-kMaX, without what a config decides."""
+    """Widths of the tiny Video-kMaX, without the choices of a config."""
     model = runpy.run_path(
         str(ROOT / 'configs/_base_/models/video-kmax_tiny.py')
     )['model']

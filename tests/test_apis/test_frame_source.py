@@ -20,7 +20,7 @@ def frames():
 
 
 def write_avi(path, frames):
-    """Motion JPEG, each frame of which stands alone."""
+    """Motion JPEG, whose frames are independent."""
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('mjpeg', 25)
         stream.width, stream.height, stream.pix_fmt = 176, 144, 'yuvj420p'

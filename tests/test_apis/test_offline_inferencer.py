@@ -64,7 +64,7 @@ def make(files):
 
 
 def content(samples):
-    """What was found, in a form that can be compared."""
+    """Results in a form that can be compared."""
     found = []
     for sample in samples:
         if 'pred_panoptic_map' in sample:
@@ -114,7 +114,7 @@ def test_same_as_testing_on_the_dataset(make, kind, frames, folder):
         np.testing.assert_array_equal(frame, shown)
         assert sample.frame_id == i and sample.ori_shape == (144, 176)
     assert content(sample for _, sample in pairs) == expected
-    # what is kept until the end gives the same
+    # embeddings that are kept until the end give the same
     for cache in ('device', 'cpu'):
         inferencer = make(kind, feature_cache=cache)
         assert inferencer.num_passes == 1

@@ -36,7 +36,7 @@ BACKBONES = {
 }
 # not MMDetection's own
 OURS = [path for path in LEAVES if path not in MASK2FORMER]
-# What bases hand to leaves; it counts where they put it.
+# Variables that bases provide; the leaves put them into the config.
 VARIABLES = ('.panoptic', '.instances', '.offline_instances')
 FOLDERS = ('kmax', 'maxtron', 'tube_link', 'video_kmax')
 # To dump a config takes seconds: one of each kind.

@@ -45,7 +45,7 @@ def load_maxtron(backbone):
 
 
 def load_trained(stage, backbone):
-    """Config and what the reference's optimizer and schedule do with it."""
+    """Config, and the reference's optimizer and schedule for it."""
     cfg = load_maxtron(backbone) if stage == 'wc' else load(OFFLINE)
     return cfg, golden(f'optimizer_maxtron_{stage}_{REFERENCE[backbone]}')
 
@@ -58,7 +58,7 @@ def golden(name):
 def param_rules(model, optim_wrapper):
     """(learning rate, weight decay) of each parameter by its name."""
     cfg = copy.deepcopy(optim_wrapper)
-    assert cfg.pop('type') == 'AmpOptimWrapper'  # which wants a GPU
+    assert cfg.pop('type') == 'AmpOptimWrapper'  # requires a GPU
     optimizer = build_optim_wrapper(model, cfg).optimizer
     assert all(
         group['betas'] == (0.9, 0.999) and group['eps'] == 1e-8

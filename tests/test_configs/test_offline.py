@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Second stages: where they start, what they train, and at which rates."""
+"""Second stages: initial weights, trained weights and learning rates."""
 
 import json
 import re

@@ -23,7 +23,7 @@ NORMS = (_BatchNorm, GroupNorm, LayerNorm)
 
 
 def kind(path):
-    """What decides on model and optimizer, but for data and classes."""
+    """Settings of model and optimizer, except data and classes."""
     name = path.rpartition('/')[2]
     return re.match(r'(.+_(?:r50|swin-l|convnext-l|convnextv2-l))_', name)[1]
 
@@ -89,7 +89,7 @@ def test_parameters_are_counted(name, build_meta):
     cfg = load(KINDS[name][0])
     model = build_meta(cfg.model)
     wrapper = copy.deepcopy(cfg.optim_wrapper)
-    wrapper.type = 'OptimWrapper'  # AMP wants a GPU
+    wrapper.type = 'OptimWrapper'  # AMP requires a GPU
     groups = build_optim_wrapper(model, wrapper).optimizer.param_groups
     trained = {p: n for n, p in model.named_parameters() if p.requires_grad}
     lr, backbone = wrapper.optimizer.lr, name.rpartition('_')[2]

@@ -27,7 +27,7 @@ def build(loader, data, **kwargs):
 @pytest.mark.parametrize('path', OWN_DATASETS)
 def test_training(path, data):
     cfg = load(path)
-    # The miniature videos have up to 7 frames, in one of them no more than 2
+    # The miniature videos have up to 7 frames, one of them only 2
     # in a row with an object in each, as OVIS has it.
     kwargs = {}
     if 'coco' not in path:

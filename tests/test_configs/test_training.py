@@ -141,7 +141,7 @@ def coco_checkpoint(tmp_path_factory):
 def test_coco_checkpoint_fills_all_but_new_modules(
     path, coco_checkpoint, caplog
 ):
-    """What load_from does, with a checkpoint of MMDetection's own model."""
+    """Loading of a checkpoint of MMDetection's own model by load_from."""
     file, saved = coco_checkpoint
     model = MODELS.build(load(path).model)
     # half of the weights and more: enough to begin a training

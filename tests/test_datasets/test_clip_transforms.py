@@ -56,7 +56,7 @@ def build(root, pipeline, **kwargs):
 
 @pytest.mark.parametrize('crop', [None, (100, 70)])
 def test_augmentation_is_shared_and_masks_follow(root, crop):
-    """Blue is the mask; green and red of a pixel say where it came from."""
+    """Blue is the mask; green and red are the original place of a pixel."""
     np.random.seed(1)
     pipeline = [
         dict(type='ClipSampler'),
@@ -253,7 +253,7 @@ def test_bad_frames(tmp_path, break_file, error, message, test_mode):
 
 
 def test_tracks_to_panoptic_map():
-    """The smaller mask is on top, and what is ignored becomes crowd."""
+    """The smaller mask is on top, and ignored instances become crowd."""
     masks = np.zeros((3, 8, 10), np.uint8)
     masks[0, 1:3, 1:3] = masks[1, :6, :6] = masks[2, 5:, 5:] = 1
     frame = dict(

@@ -118,7 +118,7 @@ def pasted_ids(clip):
 
 
 def seed_that_pastes(stuff):
-    """A seed of which exactly this stuff is pasted."""
+    """A seed that pastes exactly this stuff."""
     return next(s for s in range(500) if pasted_ids(paste(s)) - {5} == stuff)
 
 

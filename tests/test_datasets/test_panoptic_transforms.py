@@ -87,7 +87,7 @@ def test_geometry_is_shared_and_aligned(root, video, seed):
         inner[[0, 1, -2, -1]] = inner[:, [0, 1, -2, -1]] = False
         assert inner.mean() > 0.2
         assert (img[0, :height, :width][inner] == shown[inner]).all()
-        # coordinates increase evenly, as the scale factor says
+        # coordinates increase evenly, by the scale factor
         flipped = frame.flip
         row, column = imgs[0, 1, :height, 8], imgs[0, 2, 8, :width]
         factors = frame.scale_factor

@@ -118,7 +118,7 @@ def test_both_formats_agree_on_every_pixel(small, tubes):
     for name, (_, masks) in tubes.items():
         raw = read_raw_ids(small, name)
         assert raw.dtype == np.uint16 and (raw == 0).mean() < 0.01
-        # what is not stuff or void is exactly one thing
+        # a pixel that is not stuff or void is exactly one thing
         painted = np.where(raw < 125, raw, 0)
         for raw_id, mask in masks.items():
             assert not (painted[mask] > 0).any()
@@ -262,7 +262,7 @@ def test_dataset_class_reads_it(small):
 
 
 def test_association_benchmark(tmp_path):
-    """Hues tell the classes, most things are twins, all is repeatable."""
+    """Hues identify classes, most things are twins, videos are repeatable."""
     spec = replace(
         PRESETS['association'],
         num_videos=dict(train=1, val=1),

@@ -34,7 +34,7 @@ def test_interrupted_run_continues(small, tmp_path, capsys):
     capsys.readouterr()
     main(argv)
     assert 'complete, left alone' in capsys.readouterr().out
-    # overwriting replaces this split only, and nothing of the user's
+    # overwriting replaces only this split and no file of the user
     (tmp_path / 'notes.txt').write_text('mine')
     with pytest.raises(SystemExit, match='seed 0 instead of 1.*overwrite'):
         main(argv + ['--seed', '1'])

@@ -56,7 +56,7 @@ def folders(tmp_path_factory):
 
 
 def draw(dataset, sampler='TrackImgSampler'):
-    """Count what a sampler draws: folder, video and key frame of a clip."""
+    """Count the draws of a sampler: folder, video and key frame of clips."""
     seed = dict(type=sampler, dataset=dataset, seed=3)
     samples = Counter()
     for index in DATA_SAMPLERS.build(seed):

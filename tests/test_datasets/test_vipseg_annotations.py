@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What annotations of VIPSeg may say, and what is an error."""
+"""Valid and invalid annotations of VIPSeg."""
 
 import json
 
@@ -81,7 +81,7 @@ def spoil_image_size(root):
         (spoil_empty, 'cannot be read as an image'),
         (spoil_no_map, 'does not exist'),
         (spoil_no_image, 'does not exist'),
-        (spoil_image_size, 'is 63 x 96.*annotation file has 64 x 96'),
+        (spoil_image_size, 'is 63 x 96.*annotation file says 64 x 96'),
     ],
 )
 def test_map_disagrees(own_root, spoil, message):

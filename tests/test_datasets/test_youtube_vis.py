@@ -100,7 +100,7 @@ def test_rejected_samples_are_replaced(video_root):
 
 
 def test_labels_are_positions_in_classes(video_root):
-    """Whatever the order in the file; other categories are left out."""
+    """The order of the file does not count; other categories are ignored."""
     dataset = build(video_root, metainfo=dict(classes=('owl', 'cat')))
     frame = dataset.get_data_info(0)['images'][2]
     assert [ann['bbox_label'] for ann in frame['instances']] == [1, 0]

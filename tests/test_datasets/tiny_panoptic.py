@@ -47,14 +47,14 @@ def draw_map(name: str, t: int) -> np.ndarray:
 
 
 def blue(ids: np.ndarray) -> np.ndarray:
-    """What blue tells of the segment."""
+    """Value of the blue channel for a segment."""
     codes = np.zeros(501, np.uint8)
     codes[list(SEGMENTS)] = 40 * np.arange(1, len(SEGMENTS) + 1)
     return codes[ids]
 
 
 def draw_frame(name: str, t: int) -> np.ndarray:
-    """Image, BGR; green and red say where a pixel was, blue its segment."""
+    """Image, BGR; green and red are the place of a pixel, blue its segment."""
     height, width, _ = VIDEOS[name]
     img = np.zeros((height, width, 3), np.uint8)
     img[..., 0] = blue(draw_map(name, t))
@@ -145,7 +145,7 @@ PLAIN = [
 
 
 def build(root: Path, ann_file: str = 'train.json', **kwargs):
-    """Build the dataset with this pipeline, or what kwargs say."""
+    """Build the dataset with this pipeline and other arguments."""
     cfg = dict(
         type='VIPSegDataset',
         data_root=str(root),

@@ -39,7 +39,7 @@ def draw_masks(name: str, t: int) -> list:
 
 
 def draw_frame(name: str, t: int) -> np.ndarray:
-    """Image whose blue is the mask; green and red say where a pixel was."""
+    """Image: blue is the mask, green and red are the place of a pixel."""
     height, width, _ = VIDEOS[name]
     img = np.zeros((height, width, 3), np.uint8)
     img[..., 1] = 2 * np.arange(height)[:, None]

@@ -18,7 +18,7 @@ from tests.scripts import run_script
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r'(?:<!-- ([^\n]*) -->\n)?```(\w+)\n(.*?)```', re.DOTALL)
 MAX_ITERS = 2
-# What the commands get in addition, by the name of the tool.
+# Additional arguments of the commands, by the name of the tool.
 _OPTIONS = {
     'train.py': [
         '--cfg-options',
@@ -39,7 +39,7 @@ class Block(NamedTuple):
 
     Attributes:
         label (str): Text of the comment above it, or ''.
-        language (str): What it is written in.
+        language (str): Language of the block.
         text (str): The code.
     """
 
@@ -66,7 +66,7 @@ def assert_shows_files(blocks: Sequence[Block], *files: str) -> None:
 
 
 def workplace(folder: Path) -> Path:
-    """A folder that is like the repository, but for what is ignored."""
+    """Copy the tracked files of the repository to a folder."""
     for name in ('demo', 'docs', 'projects', 'tools'):
         (folder / name).symlink_to(ROOT / name)
     (folder / 'configs').mkdir()
@@ -90,7 +90,7 @@ def follow(
         options (dict[str, list], optional): Arguments to add to a command.
 
     Returns:
-        dict[str, str]: What each command printed, and 'python'.
+        dict[str, str]: Output of each command, and of 'python'.
     """
     outputs, num_threads = {}, torch.get_num_threads()
     torch.set_num_threads(1)  # small tensors: more only wait for each other
@@ -112,7 +112,7 @@ def follow(
 
 
 def _run(command: str, more: list) -> str:
-    """Run one command and return what it printed."""
+    """Run one command and return its output."""
     python, script, *arguments = shlex.split(command)
     assert python == 'python'
     arguments += [*_OPTIONS.get(Path(script).name, []), *more]

@@ -36,7 +36,7 @@ FILES = [
     f'docs/examples/custom_dataset/{name}.py'
     for name in ('instances', 'panoptic', 'two_datasets')
 ]
-# What of a checkpoint may not fit, and its metrics.
+# Layers of a checkpoint that may not fit, and its metrics.
 KINDS = dict(
     instances=('cls_embed', r'segm_mAP: [\d.]+', r'segm_AR@10: [\d.]+'),
     panoptic=('cls_embed|conv_seg', r'vps/VPQ: [\d.]+', r'vps/STQ: [\d.]+'),
@@ -45,13 +45,13 @@ KINDS = dict(
 
 @pytest.fixture(scope='module')
 def followed(tmp_path_factory):
-    """The folder where the commands were run, and what they printed."""
+    """The folder of the commands, and their output."""
     folder = workplace(tmp_path_factory.mktemp('custom'))
     return folder, follow(read_page(PAGE), folder)
 
 
 def outputs(followed, tool, kind):
-    """What a tool printed that was run on a kind of data."""
+    """Output of a tool that was run on a kind of data."""
     found = [
         text
         for command, text in followed[1].items()
@@ -116,7 +116,7 @@ def test_results_are_of_the_new_classes(followed):
 
 
 def test_json_of_instances(tmp_path):
-    """It is right, and the table tells every field."""
+    """The JSON is valid, and the table has every field."""
     content = read_json(read_page(PAGE))[0]
     told = set(
         re.findall(
@@ -211,7 +211,7 @@ def test_values_of_maps(followed):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_config_of_a_real_model(tmp_path, kind):
-    """The lines that the page says to change."""
+    """The lines that the page asks users to change."""
     folder = workplace(tmp_path)
     (lines,) = (
         block.text

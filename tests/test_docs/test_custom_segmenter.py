@@ -33,7 +33,7 @@ FIRST_STAGE = f'work_dirs/toy_nearonline/iter_{MAX_ITERS}.pth'
 
 @pytest.fixture(scope='module')
 def followed(tmp_path_factory):
-    """The folder where the commands were run, and what they printed."""
+    """The folder of the commands, and their output."""
     folder = workplace(tmp_path_factory.mktemp('segmenter'))
     offline = f'python tools/train.py {CONFIGS.format("offline")}'
     return folder, follow(

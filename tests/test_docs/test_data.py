@@ -16,7 +16,7 @@ from tools.misc import browse_dataset, check_dataset
 pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / 'docs/data.md').read_text()
-# the tools, and what is added to their commands
+# the tools, and additional arguments of their commands
 TOOLS = {
     'tools/dataset_converters/make_synthetic.py':
     (make_synthetic, ['--nproc=1', '--num-train=1', '--num-val=1',
@@ -30,7 +30,7 @@ TOOLS = {
 
 @pytest.fixture(scope='module')
 def followed(tmp_path_factory):
-    """The folder where the commands were run, and what they printed."""
+    """The folder of the commands, and their output."""
     folder = tmp_path_factory.mktemp('data')
     (folder / 'configs').symlink_to(ROOT / 'configs')
     for name, download in DOWNLOADS.items():
@@ -60,7 +60,7 @@ def test_every_dataset_is_prepared_and_found_right(followed):
 
 
 def test_trees_are_what_there_is(followed):
-    """Every path of the trees of the page exists, but for its names."""
+    """Every path of the trees exists, with real names for placeholders."""
     trees = re.findall(r'\n\n((?:    .*\n)+)', PAGE)
     assert len(trees) == 6
     for tree in trees:

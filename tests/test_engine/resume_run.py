@@ -79,7 +79,7 @@ def run(
     Or three epochs of 7 iterations, validating and saving after each.
 
     Args:
-        work_dir (Path): Where checkpoints and losses go.
+        work_dir (Path): Folder of checkpoints and losses.
         sampler (str): Type of the sampler of the training data.
         workers (int): Processes that load data.
         seed (int, optional): Seed in the config.

@@ -13,7 +13,7 @@ from torch import nn
 
 
 def validate(rank, folder):
-    """Run the hook in one of two processes; save the model that it leaves."""
+    """Run the hook in one of two processes and save the model."""
     dist.init_process_group(
         'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2
     )

@@ -130,7 +130,7 @@ def test_files_without_weights(save):
 
 
 def start_from(weights):
-    """What a training does before it loads the weights."""
+    """Check and load weights as the start of a training does."""
     runner = SimpleNamespace(
         model=Renaming(), cfg=dict(load_from='start.pth'), work_dir='out'
     )

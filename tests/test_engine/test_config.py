@@ -156,7 +156,7 @@ def test_keys_are_those_of_the_type_that_options_choose(cfg):
     ],
 )
 def test_unknown_argument_of_a_dict_without_type(tiny, place, key):
-    """The place in the config is told, and what Python said."""
+    """The message has the place in the config, and Python's message."""
     tiny.merge_from_dict({f'model.head.{place}.{key}': 3})
     with pytest.raises(TypeError) as error, explain_unknown_arguments(tiny):
         MODELS.build(tiny.model)

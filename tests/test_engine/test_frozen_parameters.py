@@ -15,7 +15,7 @@ from torch import nn
 
 @pytest.fixture
 def logged():
-    """The logger of a run, and what it logs."""
+    """The logger of a run, and its records."""
     logger, messages = MMLogger.get_current_instance(), []
     handler = logging.Handler()
     handler.emit = lambda record: messages.append(record.getMessage())

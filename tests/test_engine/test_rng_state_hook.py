@@ -72,7 +72,7 @@ def test_resumed_epochs(tmp_path, workers, persistent):
 
 
 def test_without_the_hook_losses_differ(tmp_path):
-    """The runs above can tell."""
+    """The runs above differ without the hook."""
     run(tmp_path / 'whole', seed=3, hook=False)
     checkpoint = str(tmp_path / 'whole/iter_10.pth')
     run(tmp_path / 'again', seed=3, hook=False, load_from=checkpoint)

@@ -26,7 +26,7 @@ def build(**kwargs):
 
 
 def ground_truth(video, t):
-    """What the dataset says about a frame."""
+    """Annotations of a frame, as the dataset gives them."""
     for ann in GT['annotations']:
         if ann['video_id'] == video['id'] and ann['bboxes'][t] is not None:
             x, y, w, h = ann['bboxes'][t]
@@ -40,7 +40,7 @@ def ground_truth(video, t):
 
 
 def prediction(video, t, as_tensor=False):
-    """What a model says about a frame: one id per track of the results."""
+    """Prediction of a model for a frame: one id per track of the results."""
     tracks = [
         (i, track)
         for i, track in enumerate(RESULTS)

@@ -17,7 +17,7 @@ IS_THING = (True, False, True, False)
 
 
 def golden_args(root=DATA):
-    """The four places that the tools and ``list_videos`` want."""
+    """The four paths that the tools and ``list_videos`` require."""
     return dict(
         pred_dir=str(root / 'pred'),
         pred_json=str(root / 'pred/pred.json'),
@@ -111,7 +111,7 @@ class RandomVideo:
         return segments
 
     def rgb_frames(self):
-        """As the plain evaluation wants them."""
+        """Frames as the plain evaluation requires them."""
         for gt_segments, pred_segments, *maps in self.frames:
             yield (
                 gt_segments,
@@ -123,7 +123,7 @@ class RandomVideo:
             )
 
     def counts(self):
-        """As ours wants it."""
+        """The video as this project's evaluation requires it."""
         counter = VideoCounter('v', {i: i for i in range(NUM_CLASSES)})
         for t, (gt_segments, pred_segments, gt, pred) in enumerate(
             self.frames

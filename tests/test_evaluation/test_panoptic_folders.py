@@ -58,7 +58,7 @@ def data(tmp_path):
 
 
 def test_vpq_tool_gives_the_golden_numbers(data):
-    """In a process of its own, and in another folder than the checkout."""
+    """The tool runs in a new process and outside of the checkout."""
     result = subprocess.run(
         [
             sys.executable,

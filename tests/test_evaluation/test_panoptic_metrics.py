@@ -77,7 +77,7 @@ def test_names_of_videos():
 
 
 def test_predictions_that_are_dumped_are_as_they_were(tmp_path):
-    """What the metrics share is not with them, and yet read only once."""
+    """Metrics share no state, yet each video is read only once."""
     path = tmp_path / 'predictions.pkl'
     CountedMap.decoded = 0
     samples = [make_sample(v) for v in VIDEOS]

@@ -31,7 +31,7 @@ from tests.test_evaluation.panoptic_samples import (
 
 
 def test_submission(tmp_path, log):
-    """What is written is in VIPSeg's format, and measures the same."""
+    """The submission has VIPSeg's format and gives the same numbers."""
     folder = tmp_path / 'new/results'
     metrics = [
         build('VPQ', outfile_prefix=str(folder)),

@@ -3,7 +3,7 @@ from projects.maxtron.evaluation.reports import stq_report, vpq_report
 
 
 def test_vpq_report():
-    """Classes of the fullest window; '-' where there is nothing."""
+    """Classes of the fullest window; '-' for an empty cell."""
     windows = {
         k: dict(
             All=dict(pq=pq, n=n),

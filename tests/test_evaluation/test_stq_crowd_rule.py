@@ -99,7 +99,7 @@ def test_own_classes_have_no_crowd_unless_stated(tmp_path, log):
 
 
 def test_vipseg_has_the_rule(log):
-    """Golden numbers are with it; each time it takes effect it is said."""
+    """Golden numbers include the rule; a warning names each effect."""
     assert has_vipseg_classes(['sky', 'car'])
     assert not has_vipseg_classes(['sky', 'square'])
     report = evaluate([build('STQ')], [make_sample(v) for v in VIDEOS])

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Tests on a user's own panoptic data, and what the tools say of them."""
+"""Tests on a user's own panoptic data, and the output of the tools."""
 
 import copy
 import json

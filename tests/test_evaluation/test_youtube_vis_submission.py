@@ -36,7 +36,7 @@ def test_submission(tmp_path, log):
     with zipfile.ZipFile(tmp_path / 'out/r.submission_file.zip') as archive:
         assert archive.namelist() == ['results.json']
         tracks = json.loads(archive.read('results.json'))
-    # ids run in the order of the results, but those of a late start
+    # ids are in the order of the results, except for late starts
     want = sorted(RESULTS, key=lambda track: track['video_id'])
     key = ('video_id', 'category_id', 'segmentations')
     assert sorted(([t[k] for k in key] for t in tracks), key=str) == sorted(

@@ -52,7 +52,7 @@ def kmax_of_instances(stage):
 
 @pytest.mark.parametrize('stage', ['nearonline', 'offline'])
 def test_a_pixel_is_of_one_instance(stage):
-    """Of the query that has more than half of it, if any."""
+    """A pixel belongs to the query with more than half of it, if any."""
     model = kmax_of_instances(stage)
     video = make_video('vps', 5)  # the last clip is filled up
     sample = TrackDataSample()

@@ -32,7 +32,7 @@ CANVAS = (129, 97)  # width, height
 
 @HOOKS.register_module()
 class KeepInitialWeights(Hook):
-    """Remembers what a training starts with, after load_from."""
+    """Records the weights of a training after load_from."""
 
     def before_train(self, runner):
         self.weights = {
@@ -175,7 +175,7 @@ class NoBackbone(BaseModule):
 
 
 def measure(folder, truth):
-    """Values of CocoPanopticMetric for what the pictures show."""
+    """Expected values of CocoPanopticMetric for the pictures."""
     write_coco(folder / 'coco', truth)
     cfg = shrink(COCO, folder, folder / 'out', canvas=CANVAS)
     cfg.model.backbone, cfg.model.neck = dict(type='NoBackbone'), None

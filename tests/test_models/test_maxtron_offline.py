@@ -26,7 +26,7 @@ ALL_CACHES = ('device', 'cpu', 'cpu_fp16', 'none')
 
 @pytest.fixture(scope='module')
 def models():
-    """Not trained by any test; tests set test_cfg as they want it."""
+    """An untrained model; tests set its test_cfg."""
     return {kind: offline_model(kind) for kind in KINDS}
 
 
@@ -100,7 +100,7 @@ def refined(model, video, feature_cache='device'):
 
 
 def test_results_are_those_of_the_refined_queries(model):
-    """Of the last layer of the tracker, on queries in one order."""
+    """Results are from the last layer of the tracker, on aligned queries."""
     head, video = model.head, make_video(model.kind, 3 * CLIP_LEN[model.kind])
     cls_logits, masks = refined(model, video)
     clips = [clip for clip, _ in read_clips(model, list(video))]
@@ -174,7 +174,7 @@ def test_autocast_keeps_no_weights_of_the_frozen_clips(kind, monkeypatch):
 
 
 def test_last_clip_is_filled_up_with_the_last_frame(model):
-    """Also where it is the only one; what is repeated is dropped."""
+    """It may be the only clip; results of repeated frames are dropped."""
     clip_len = CLIP_LEN[model.kind]
     for num_frames in (1, clip_len, 2 * clip_len + 1):
         video = make_video(model.kind, num_frames)

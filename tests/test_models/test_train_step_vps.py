@@ -119,7 +119,7 @@ def test_equals_reference(case, name, rtol, gradient_rtol, num_gradients):
     expected = torch.tensor(
         list(case.settings['gradient_l2'].values()), dtype=torch.float64
     )
-    # What is smaller is zero but for rounding.
+    # Smaller values are rounding errors.
     real = expected > 1e-6 * expected.max()
     assert real.sum() >= num_gradients
     torch.testing.assert_close(

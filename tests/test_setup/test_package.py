@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What pip install gives: an importable package with configs and tools."""
+"""Pip installs an importable package with configs and tools."""
 
 import shutil
 import subprocess

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""OpenMMLab's packages have what the code uses of OneDL's.
+"""OpenMMLab's packages have all names that the code uses of OneDL's.
 
 The tests run on OneDL's. ``tests/data/upstream`` has the names of OpenMMLab's
 last releases, read from their wheels.
@@ -29,7 +29,7 @@ FILES = [
     for path in sorted((ROOT / folder).rglob('*.py'))
     if path.name != 'test_upstream_compat.py'  # looks into modules of both
 ]
-# What readers of configs and builders take out of a dict.
+# Keys that readers of configs and builders take out of a dict.
 NO_ARGUMENTS = {'type', '_delete_', '_scope_', 'constructor', 'paramwise_cfg'}
 
 
@@ -38,7 +38,7 @@ def is_theirs(thing):
 
 
 def listed(thing):
-    """What the list has of a class or function, or None."""
+    """Entry of the list for a class or function, or None."""
     return UPSTREAM.get(thing.__module__, {}).get(thing.__qualname__)
 
 
@@ -70,7 +70,7 @@ def names_in(tree):
 
 
 def missing_imports(tree):
-    """What a file imports that OpenMMLab's packages do not have."""
+    """Imports of a file that OpenMMLab's packages do not have."""
     for line, module, name, _ in names_in(tree):
         if (
             module.split('.')[0] in PACKAGES
@@ -116,7 +116,7 @@ def calls_in(tree):
 
 
 def takers(called):
-    """What takes the arguments of a call: lists of parameters."""
+    """Parameter lists of the functions that a call may reach."""
     if not inspect.isclass(called):
         yield listed(called)
         return
@@ -145,7 +145,7 @@ def class_tree(kind):
 
 
 def names_used(tree):
-    """Methods of a class, and what it takes from self, cls and super()."""
+    """Methods of a class, and names it uses of self, cls and super()."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             yield node.name
@@ -158,7 +158,7 @@ def names_used(tree):
 
 
 def missing_members(kind):
-    """What a class overrides or uses that OpenMMLab's base class has not.
+    """Names that a class overrides or uses and OpenMMLab's base lacks.
 
     Or has with other parameters.
     """

@@ -83,7 +83,7 @@ def test_polygons_are_rasterised_as_by_pycocotools():
 
 @pytest.mark.parametrize('far', [1e3, 1e6, 1e12, 1e308])
 def test_polygons_far_outside_take_no_more_memory(far):
-    """Their pixels inside the image are those of the clipped polygon."""
+    """Inside the image, the clipped polygon has the same pixels."""
     cross = [
         [-far, 10, far, 10, far, 30, -far, 30],
         [20, -far, 50, -far, 50, far, 20, far],

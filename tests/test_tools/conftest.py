@@ -16,7 +16,7 @@ ENDS = (SystemExit, TypeError, ValueError, FileNotFoundError)
 
 @pytest.fixture
 def run_here(monkeypatch, tmp_path, capsys):
-    """Run a tool in this process; return its error and what it printed."""
+    """Run a tool in this process; return its error and its output."""
     monkeypatch.chdir(tmp_path)
 
     def start(tool, *arguments):

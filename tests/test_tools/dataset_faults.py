@@ -53,7 +53,7 @@ def cut(path):
 
 
 def paint(path):
-    """Paint something into a map that nothing says anything about."""
+    """Paint an id into a map that no annotation has."""
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     image[:5, :5] = 19999 if image.dtype == np.uint16 else 77
     cv2.imwrite(str(path), image)
@@ -84,7 +84,7 @@ def rename_category(content):
 
 
 def repeat_frame(content):
-    """Of two frames without annotations."""
+    """Give two frames without annotations one id."""
     content['images'][12]['id'] = content['images'][9]['id']
 
 

@@ -13,7 +13,7 @@ pyplot = pytest.importorskip('matplotlib.pyplot')
 
 @pytest.fixture
 def curves(monkeypatch):
-    """What is drawn: x and y values and the label of the x axis."""
+    """Drawn x and y values, and the label of the x axis."""
     monkeypatch.setattr(pyplot, 'xlabel', pyplot.xlabel)  # restored after
     pyplot.switch_backend('agg')
     drawn = []
@@ -78,7 +78,7 @@ def test_metrics_of_two_runs(toy_runs, curves, monkeypatch, tmp_path):
 
 
 def test_average_precision(toy_runs, curves, monkeypatch, tmp_path):
-    """MMDetection draws what is called mAP in another way."""
+    """MMDetection draws a metric with the name mAP in another way."""
     log = tmp_path / 'scalars.json'
     log.write_text(
         open(logs(toy_runs[1])[0])

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What tools/train.py and tools/test.py say of bad VIPSeg data."""
+"""Messages of tools/train.py and tools/test.py on bad VIPSeg data."""
 
 import re
 
@@ -88,6 +88,6 @@ def test_bad_data_is_named(run_here, tmp_path, tool, spoil, message):
     spoil(tmp_path)
     checkpoint = [tmp_path / 'tiny.pth'] if tool == 'test.py' else []
     end, _ = run_here(tool, tmp_path / 'tiny.py', *checkpoint)
-    # one sentence of our own, at the very end of what is printed
+    # the output ends with one sentence of this project
     assert re.search(message, str(end)), str(end)
     assert len(str(end)) < 300 and '\n' not in str(end)

@@ -81,7 +81,7 @@ def test_instances_have_the_colour_of_their_id(root):
         assert ids
         masks = instances.masks.masks.astype(bool)
         for mask, color in zip(masks, id_colors(ids)):
-            # but for its label
+            # except for its label
             same = (image[mask] == color).all(-1)
             assert mask.any() and same.mean() > 0.85
         background = ~masks.any(0)
@@ -159,7 +159,7 @@ def test_videos_to_test_on_are_drawn_as_they_are(root, tmp_path, config):
     found = {
         p.parent.name: cv2.imread(str(p)) for p in tmp_path.rglob('*.jpg')
     }
-    # seven frames are two rows of six, of which five are empty
+    # seven frames make two rows of six, and five places stay empty
     assert found['landscape'].shape == (2 * 64, 6 * 96, 3)
     assert not found['landscape'][70:, 100:].any()
     assert found['landscape'][70:, :96].any()

@@ -234,7 +234,7 @@ def spoil_annotations(content):
 
 
 def test_annotations_are_counted(root, capsys):
-    """No mask is lost by its box; what is left out is said with a reason."""
+    """A mask is not lost by its box; the table has the reasons of losses."""
     edit('ovis', spoil_annotations)(root)
     main(command('ovis', root))
     train, val = read_tables(capsys.readouterr().out)

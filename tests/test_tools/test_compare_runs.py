@@ -65,7 +65,7 @@ def test_resumed_run_is_one(toy_runs):
 
 
 def test_best_and_chosen_metrics(toy_runs, tmp_path, capsys):
-    """The best evaluation is told if it is not the last."""
+    """The table has the best evaluation if it is not the last."""
     for name, values in (('a', (0.5, 0.25)), ('b', (0.25, 0.5))):
         folder = tmp_path / name / '20260101_000000' / 'vis_data'
         folder.mkdir(parents=True)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The comparison of the stages: what it runs, skips and prints."""
+"""Tests of the comparison of stages: its runs, skips and tables."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from tools.misc.compare_stages import (
 
 
 def write_run(training, values, step=None, cpu_seconds=('60.0',)):
-    """Leave what a training leaves, with an evaluation half way, too."""
+    """Write the files of a training with an evaluation half way."""
     logs = training.folder / '20261122_213812' / 'vis_data'
     logs.mkdir(parents=True)
     half = training.num_iters // 2

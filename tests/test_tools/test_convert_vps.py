@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What the reference's VPS code, kMaX and ImageNet files are converted to."""
+"""Conversion of the reference's VPS code, kMaX and ImageNet files."""
 
 import gzip
 import json
@@ -110,7 +110,7 @@ def test_heads_of_the_tracker_begin_as_in_the_reference():
 
 
 def test_semantic_branch_of_an_offline_checkpoint():
-    """The offline model has none, so what is left over is dropped."""
+    """The offline model has no such branch, so its weights are dropped."""
     near_online = reference_state('maxtron_wc_r50')
     semantic = {
         k: v for k, v in near_online.items() if '_auxiliary_semantic' in k
@@ -181,7 +181,7 @@ def tiny_config(tmp_path):
 
 
 def detectron2_name(key):
-    """Names that Detectron2 gives to those of torchvision."""
+    """Names of Detectron2 for the weights of torchvision."""
     if 'layer' not in key:
         key = f'stem.{key}'
     for i in range(1, 5):
@@ -234,7 +234,7 @@ def test_detectron2_resnet(tmp_path, tiny_config, capsys, protocol):
 def test_original_convnext(tmp_path, tiny_config, capsys, form):
     case = load_case('convnextv2_odd', 'vps')
     weights = OrderedDict(case.reference_state)
-    # tensors that are views, as those of real files often are
+    # tensors that are views, as is common in real files
     weights['head.weight'] = torch.rand(64, 10).t()
     weights['norm.bias'] = torch.nn.Parameter(torch.rand(64))
     weights._metadata = OrderedDict(version=1)  # as of a module

@@ -36,7 +36,7 @@ class Setting(NamedTuple):
     lr: float
     base_batch: int  # that the learning rate is for
     num_iters: int
-    metrics: str  # of which none is 0 after these
+    metrics: str  # none of them is 0 after these
     options: list[str]
     # is started by the scripts, killed and resumed; or resumes from a
     # checkpoint of another run
@@ -136,7 +136,7 @@ def training(setting, work_dir, *args):
 
 
 def rows(work_dir):
-    """What the runs in a work folder have logged."""
+    """Logs of the runs in a work folder."""
     return [
         json.loads(line)
         for path in sorted(work_dir.rglob('20*.json'))

@@ -91,7 +91,7 @@ def test_filters(filters, count):
 
 
 def test_pages_are_up_to_date(tmp_path, monkeypatch):
-    """--update-docs would change nothing; and it mends what is stale."""
+    """--update-docs changes no current page and updates a stale one."""
     for pattern in ('docs/*.md', 'configs/*/*.md'):
         for page in ROOT.glob(pattern):
             copy = tmp_path / page.relative_to(ROOT)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""From archives as they are downloaded to what the configs load."""
+"""Preparation of datasets, from archives to the loading by configs."""
 
 import json
 import shutil
@@ -84,7 +84,7 @@ def test_from_downloads_to_the_config(
         assert len(sample['inputs']) == num_test
         assert sample['inputs'][num_test - 1].shape[0] == 3
 
-    # a second time nothing is written; nor by what is unpacked already
+    # a second run writes nothing, nor does an unpacked source
     before = snapshot(root)
     main(command)
     output = capsys.readouterr().out

@@ -19,7 +19,7 @@ KEYS = {
     'keys_near_online_swinl_ytvis21': 'maxtron-nearonline_tube-link_swin-l',
     'keys_baseline_r50_ytvis21': 'tube-link_r50',
 }
-# Of the offline models, of which OVIS' ResNet-50 one has a deeper tracker.
+# Offline models; the ResNet-50 model for OVIS has a deeper tracker.
 OFFLINE_KEYS = {
     'keys_cc_r50_ytvis21': ('r50', 40, 4),
     'keys_cc_swinl_ytvis21': ('swin-l', 40, 4),
@@ -94,7 +94,7 @@ def test_offline_key_lists_are_those_of_the_real_models(name):
     assert {k: v.shape for k, v in converted.items()} == expected
     parameters = list(model.head.parameters())
     assert sum(p.numel() for p in parameters) == golden['num_parameters']
-    # What the second stage trains is what the reference trains.
+    # The second stage trains the same weights as the reference.
     trainable = convert_state_dict(
         {f'panoptic_head.{k}': torch.zeros(1, 1) for k in golden['trainable']}
     )

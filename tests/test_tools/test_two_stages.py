@@ -107,7 +107,7 @@ def test_only_the_tracker_changes(first_stage, trained):
     model.load_state_dict(second, strict=True)
     load_checkpoint_checked(model, str(work_dir / 'iter_3.pth'))
 
-    # What was copied is said once, and was trained on from there.
+    # The log lists the copied heads once, and training changed them.
     assert log.count(COPIED) == (kind == 'vps')
     if kind == 'vps':
         line = next(row for row in log.splitlines() if COPIED in row)

@@ -53,7 +53,7 @@ def own(tmp_path):
     ],
 )
 def test_any_names_and_one_order(own, tmp_path, name, frames):
-    """Of the raw layout and of what is made of it."""
+    """The raw layout and the converted layout have the same order."""
     convert(own(name, frames, encoding='utf-8-sig'))
     content = load(tmp_path / 'VIPSeg_720P')
     assert [i['id'] for i in content['videos'][0]['images']] == frames

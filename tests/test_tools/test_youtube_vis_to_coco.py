@@ -83,7 +83,7 @@ def test_layouts(run, tmp_path, version, train, valid, output):
 
 
 def test_ground_truth_of_valid(run, tmp_path):
-    """As published for OVIS under a name of its own."""
+    """OVIS publishes the file under another name."""
     write(tmp_path / 'validGT.json', TRAIN)
     args = (
         tmp_path,
@@ -95,7 +95,7 @@ def test_ground_truth_of_valid(run, tmp_path):
         'valid',
     )
     target = tmp_path / 'annotations/ovis_valid.json'
-    # in a process of its own, from the command line
+    # in a new process, from the command line
     result = subprocess.run(
         [sys.executable, SCRIPT, *args], capture_output=True, text=True
     )
@@ -217,7 +217,7 @@ def own_file(**changes):
 def test_boxes_and_areas_follow_from_masks(
     run, tmp_path, capsys, changes, note
 ):
-    """A mask is never lost by what the file says of its box or area."""
+    """A mask is never lost because of its box or area in the file."""
     source = own_file(**changes)
     (tmp_path / 'train.json').write_text(json.dumps(source))
     main([str(tmp_path), '--version', 'custom'])

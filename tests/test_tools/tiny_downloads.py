@@ -30,7 +30,7 @@ def write_zip(path: Path, files: Files, prefix: str = '') -> Path:
 
 
 def write_tar(path: Path, files: Files, prefix: str = '') -> Path:
-    """Write a tar archive, compressed as its suffix says."""
+    """Write a tar archive; its suffix chooses the compression."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = {'.gz': 'w:gz', '.tar': 'w'}[path.suffix]
     with tarfile.open(path, mode) as archive:

@@ -102,7 +102,7 @@ def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file):
             atol=2,
         )
         if name == 'landscape':
-            # two doors, the first of which moves to the right
+            # two doors; the first moves to the right
             doors = np.array(
                 [
                     (

@@ -181,7 +181,7 @@ def test_panoptic_colors_at_pixels(visualizer):
     np.testing.assert_array_equal(drawn[void], image[void])
 
     def color(place):
-        """What was mixed half and half with the image, to one bit."""
+        """Colours that were mixed half and half with the image, to one bit."""
         mixed = drawn[place].reshape(-1, 3).astype(int) * 2
         found = mixed - image[place].reshape(-1, 3)
         assert np.ptp(found, axis=0).max() <= 2

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Trajectory maps: equal to what the layers do, and where they are drawn."""
+"""Tests of trajectory maps: equality with the layers, and drawing."""
 
 from projects.maxtron.models.within_clip import (
     AxialTrajectoryLayer,
@@ -111,7 +111,7 @@ def test_axial_map_is_what_reaches_the_reference():
         assert maps.shape == (T, H, W)
         torch.testing.assert_close(maps.sum((1, 2)), torch.ones(T))
         torch.testing.assert_close(shares.sum(), torch.tensor(1.0))
-        # beside what came through the height axis there is what was there
+        # the residual connection adds to the output of the height axis
         # before it, of the row itself
         expected = shares[:, None, None] * maps
         (x,) = (x[0, row, None] for x in call['width_attn'][:1])
@@ -125,7 +125,7 @@ def test_axial_map_is_what_reaches_the_reference():
 
 @pytest.mark.parametrize('attn_type', TYPES)
 def test_peak_follows_a_bright_square(attn_type):
-    """It moves along both axes; every token looks for what is bright."""
+    """A bright spot moves along both axes; tokens attend to brightness."""
     places = [(1, 1), (3, 2), (4, 5), (0, 6)]
     size = (len(places), 6, 8)
     query = torch.zeros(1, *size, 2)
@@ -197,7 +197,7 @@ def test_drawing():
     ys, xs = red[1].nonzero()
     assert abs(ys.mean() - 40.5) < 1 and abs(xs.mean() - 120.5) < 1
     for t, panel in enumerate(panels):
-        # each by its own largest value; the colours are those of heat
+        # each map is scaled by its maximum; colours are a heat map
         hot = panel[84, 21 + 20 * t].astype(int)
         assert hot[0] > hot[2] + 40
         assert panel[100, 100, 2] > panel[100, 100, 0] + 40

@@ -51,7 +51,7 @@ def members(node):
 
 
 def definitions(body):
-    """What statements define, in their branches too."""
+    """List the names that statements define, in their branches too."""
     found = {}
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):

@@ -44,7 +44,7 @@ def test_iter_clips_covers_the_stream(overlap):
             assert seen == list(range(actual))
     lengths = [len(clip) for clip, _ in iter_clips(range(11), 4, 11)]
     assert lengths == [4, 4, 3]
-    # Without a known length the last clip takes what is left.
+    # Without a known length the last clip has the remaining frames.
     lengths = [len(clip) for clip, _ in iter_clips(range(9), 4)]
     assert lengths == [4, 4, 1]
 
@@ -87,7 +87,7 @@ def golden_videos():
         yield queries, queries, case.outputs[f'indices_{j}']
     case = load_case('query_matching', 'vps')
     embeds = case.outputs['embeddings']
-    # queries are not what is compared
+    # association does not compare the queries
     yield embeds.sin(), embeds, case.outputs['matching']
 
 

@@ -129,7 +129,7 @@ def test_sizes_and_selected_stages():
 
 
 def test_empty_and_constant_maps_have_gradients_in_v2():
-    """The norm of a map of zeros has no derivative of its own."""
+    """The norm of a map of zeros has no derivative."""
     model = build(use_grn=True)
     for stage in model.stages:
         for block in stage:

@@ -96,7 +96,7 @@ def link(clips, case):
     """Compare the order of the queries; class logits and some masks."""
     association, index, masks = QueryAssociation(), [], []
     for clip, _ in clips:
-        # so that the order after the update tells the permutation
+        # so that the order after the update shows the permutation
         clip = replace(clip, queries=torch.arange(128)[None, :, None])
         clip = association.update(clip)
         index.append(clip.queries[0, :, 0])
@@ -118,7 +118,7 @@ def test_clip_wise_inference_equals_reference(model):
     case = load_case('near_online_clip_wise_7frames', 'vps')
     expected = case.outputs['linked_panoptic'].numpy()
     np.testing.assert_array_equal(predict(model, case, 'per_clip'), expected)
-    # and the same comes out of a stream that does not tell its length
+    # and a stream of unknown length gives the same
     stream = model.predict_stream(iter(frames_of(case)), (61, 90))
     streamed = stack_ids(
         sample.pred_panoptic_map for clip in stream for sample in clip

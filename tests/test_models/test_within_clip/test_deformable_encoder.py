@@ -25,7 +25,7 @@ def layer_cfg(embed_dims=32, ffn_channels=96):
 
 
 def encoder_inputs(sizes, batch_size, num_frames, embed_dims=32):
-    """What a pixel decoder gives to its encoder, and temporal positions."""
+    """Inputs of the encoder of a pixel decoder, and temporal positions."""
     points = []
     for h, w in sizes:
         y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing='ij')

@@ -153,7 +153,7 @@ def test_synthetic_predictions():
     assert (best < 6).float().mean() > 0.9
     areas = (masks[:6] > 0).float().mean((1, 2, 3))
     assert ((areas > 0) & (areas < 0.5)).all()
-    # smooth in time, and it goes on where it was
+    # smooth in time, also from clip to clip
     before = masks[:6, -1].clone()
     embeds = clip.embeds.clone()
     synthetic.replace_clip(clip, with_masks=True)

@@ -66,7 +66,7 @@ class LoadVideoFrame(LoadImageFromFile):
         if stated != (height, width):
             raise ValueError(
                 f'{where} is {height} x {width} (height x width), but the '
-                f'annotation file has {stated[0]} x {stated[1]}: masks '
+                f'annotation file says {stated[0]} x {stated[1]}: masks '
                 'would not fit. Correct one of the two.'
             )
         return results

@@ -27,7 +27,7 @@ def random_prediction(
     dtype=torch.float64,
     scale=3.0,
 ):
-    """Class logits, mask logits and embeddings that want gradients."""
+    """Class logits, mask logits and embeddings that require gradients."""
 
     def draw(*shape):
         return torch.randn(shape, generator=random, dtype=dtype)
@@ -41,7 +41,7 @@ def random_prediction(
 
 
 def resized(x, size):
-    """Resize in the words of the reference."""
+    """Resize as the reference does."""
     if x.shape[2:] == size:
         return x
     return F.interpolate(

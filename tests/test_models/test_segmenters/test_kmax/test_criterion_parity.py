@@ -55,7 +55,7 @@ class GoldenCriterion:
             for b in range(s['batch'])
         ]
         noise = [v for k, v in arrays.items() if k.startswith('uniform_')]
-        # The gradients are those of these weights, and the losses without.
+        # Gradients of the case are weighted, its losses are not.
         self.weights = WEIGHTS
         if s['sample_k'] == 0:  # cross-clip
             self.weights = dict(loss_cls=4.0, loss_mask=0.0, loss_dice=4.0)

@@ -19,7 +19,7 @@ GELU = dict(type='GELU')
 
 
 def truncated_std(std):
-    """What N(0, 1) cut at 2 and multiplied by ``std`` varies by."""
+    """Standard deviation of N(0, 1), cut at 2 and multiplied by ``std``."""
     return 0.8796 * std
 
 
@@ -219,7 +219,7 @@ def test_axial_attention_at_inference(axis):
 
 
 class SoftmaxTypes(TorchDispatchMode):
-    """Collects the type of what a softmax is taken of."""
+    """Collects the types of the arguments of softmax."""
 
     def __init__(self):
         super().__init__()

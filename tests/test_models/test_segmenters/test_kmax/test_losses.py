@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What the golden cases and plain formulas of the criterion do not reach."""
+"""Losses beyond the golden cases and plain formulas of the criterion."""
 
 from projects.maxtron.models.segmenters.kmax import PixelInstanceLoss
 from projects.maxtron.models.segmenters.kmax.losses import _SimilarityLogSumExp

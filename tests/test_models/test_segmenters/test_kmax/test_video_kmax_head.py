@@ -65,7 +65,7 @@ def golden(name, dtype):
 
 
 def check_aux(pred, out, step, check):
-    """Compare what is stored of the layers, masks of every step-th query."""
+    """Compare the stored layers: masks of every step-th query."""
     assert len(pred.aux) == 6
     size = pred.mask_logits.shape[2:]
     for i, (cls_logits, mask_logits, mask_feats) in enumerate(pred.aux):
@@ -269,7 +269,7 @@ def test_shapes(num_frames):
 
 
 def test_what_a_tracker_asks_for():
-    """Heads of its own that are the last ones here, and pixels alone."""
+    """The tracker copies the last heads; pixels work without queries."""
     head, feats = tiny_head(), features(4)
     heads = head.build_tracker_heads().eval()
     source = getattr(head, heads.copied_from).state_dict()

@@ -92,7 +92,7 @@ def test_losses_equal_reference(mode, monkeypatch):
         assert tube.labels.equal(case.outputs[f'tube_labels_{v}'])
         assert tube.masks.equal(golden.float())
 
-    # The random points are those of the reference.
+    # The random points are the points of the reference.
     shapes = iter(enumerate(case.info['results'][mode]['draws']))
 
     def recorded_rand(*args, **kwargs):
