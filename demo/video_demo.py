@@ -50,7 +50,8 @@ PANOPTIC_SCORE_THR = (
 WINDOW = 'MaXTron (q or Esc to stop)'
 
 
-def parse_args() -> argparse.Namespace:
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser with the arguments for input, model and outputs."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument(
         'input', help='video file, folder of frames, or camera number'
@@ -59,8 +60,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--checkpoint', help='checkpoint file')
     parser.add_argument(
         '--out',
-        help='drawn video to write (.mp4, .mov, .mkv or .webm), with the time '
-        'stamps of the input',
+        help='drawn video to write (.mp4, .m4v, .mov, .mkv or .webm), with the '
+        'time stamps of the input',
     )
     parser.add_argument(
         '--out-json',
@@ -74,6 +75,14 @@ def parse_args() -> argparse.Namespace:
         'table segments.json',
     )
     parser.add_argument('--show', action='store_true', help='open a window')
+    add_model_arguments(parser)
+    add_drawing_arguments(parser)
+    add_cfg_options(parser)
+    return parser
+
+
+def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that concern the drawn video."""
     parser.add_argument(
         '--wait-time',
         type=float,
@@ -82,8 +91,27 @@ def parse_args() -> argparse.Namespace:
         '(default: %(default)s)',
     )
     parser.add_argument(
+        '--score-thr',
+        type=float,
+        help='minimum score of the instances in the drawn video and the PNG '
+        f'files (default: {DEFAULT_SCORE_THR:g})',
+    )
+    parser.add_argument(
+        '--fps',
+        type=float,
+        help='constant frames per second of OUT; by default the time stamps '
+        f'of the input, or {DEFAULT_FPS:g} frames per second if it has none',
+    )
+    parser.add_argument(
+        '--max-frames', type=int, help='stop after this number of frames'
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that decide how the model runs."""
+    parser.add_argument(
         '--device',
-        help='such as cuda:0 or cpu; by default the first GPU, if any',
+        help='such as cuda:0 or cpu (default: the first GPU, if any)',
     )
     parser.add_argument(
         '--mode',
@@ -102,25 +130,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--feature-cache',
         choices=['device', 'cpu', 'cpu_fp16', 'none'],
-        help='where mode offline keeps pixel embeddings until the end of the '
-        'video; none makes them a second time instead, in flat memory',
+        help='place of the pixel embeddings in mode offline until the end of '
+        'the video; none computes them a second time instead, in flat memory',
     )
-    parser.add_argument(
-        '--score-thr',
-        type=float,
-        help='least score to be drawn and to be in the PNG, of instances '
-        f'(default: {DEFAULT_SCORE_THR:g})',
-    )
-    parser.add_argument(
-        '--fps',
-        type=float,
-        help='constant frames per second of OUT; by default the time stamps '
-        f'of the input, or {DEFAULT_FPS:g} frames per second if it has none',
-    )
-    parser.add_argument(
-        '--max-frames', type=int, help='stop after this number of frames'
-    )
-    add_cfg_options(parser)
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse and check the command line."""
+    parser = make_parser()
     args = parser.parse_args()
     if not (args.out or args.out_json or args.out_png or args.show):
         parser.error(

@@ -17,6 +17,7 @@ takes any number of other frames as the clip.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from itertools import islice
 
 from projects.maxtron.apis import (
@@ -106,6 +107,33 @@ def choose_layer(model, index: int) -> tuple:
     return layers[index]
 
 
+def find_cells(
+    point: Sequence[int],
+    size: tuple[int, int],
+    img_shape: tuple[int, int],
+    input_shape: tuple[int, int],
+    map_shape: tuple[int, int],
+) -> list[int]:
+    """Find row and column of a point of a frame in a feature map.
+
+    Args:
+        point (Sequence[int]): x and y in pixels of the frame.
+        size (tuple[int, int]): Height and width of the frame.
+        img_shape (tuple[int, int]): Height and width after resizing.
+        input_shape (tuple[int, int]): Height and width after padding.
+        map_shape (tuple[int, int]): Height and width of the feature map.
+
+    Returns:
+        list[int]: Row and column in the feature map.
+    """
+    return [
+        to_cell((x + 0.5) * img / ori - 0.5, pixels, num_cells)
+        for x, img, ori, pixels, num_cells in zip(
+            point[::-1], img_shape, size, input_shape, map_shape
+        )
+    ]
+
+
 def draw(
     inferencer: MaXTronInferencer,
     source: FrameSource,
@@ -140,16 +168,9 @@ def draw(
             )
         call = calls[args.level]
         input_shape = inputs.shape[-2:]
-        cells = [
-            to_cell((x + 0.5) * img / ori - 0.5, pixels, num_cells)
-            for x, img, ori, pixels, num_cells in zip(
-                args.point[::-1],
-                img_shape,
-                source.size,
-                input_shape,
-                call['size'][1:],
-            )
-        ]
+        cells = find_cells(
+            args.point, source.size, img_shape, input_shape, call['size'][1:]
+        )
         reference = numbers.index(args.frame)
         maps, shares = trajectory_maps(layer, call, reference, *cells)
     print(
@@ -173,7 +194,8 @@ def draw(
     )
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def make_trajectory_parser() -> argparse.ArgumentParser:
+    """Make the parser of this tool."""
     parser = make_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('input', help='video file or folder of frames')
@@ -231,6 +253,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--device',
         help='such as cuda:0 or cpu (default: the first GPU, if any)',
     )
+    return parser
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse and check the command line."""
+    parser = make_trajectory_parser()
     args = parser.parse_args(argv)
     if args.clip is None:
         if args.frame < 0:

@@ -67,15 +67,7 @@ def load_checkpoint_checked(
         and not report.mismatched_keys
         and len(keys_inside(_TRACKER_PARTS, missing)) == len(missing)
     ):
-        raise CheckpointError(
-            f'{path} is near-online: it has no cross-clip tracker '
-            f'({len(missing)} weights are missing, first: {missing[0]}). '
-            'Train the second stage, with this file as load_from of the '
-            'config; or predict near-online: '
-            "model.head.test_cfg.mode='near_online' "
-            '(the demo: --mode near_online), or '
-            f'{sibling_config(config, "nearonline")}.'
-        )
+        raise CheckpointError(_explain_no_tracker(path, missing, config))
     if report.num_unfilled:
         raise CheckpointError(explain_mismatch(model, path, weights, report))
     if unused:
@@ -163,6 +155,21 @@ def check_initial_weights(
     )
     if unfilled.num_unfilled:
         raise CheckpointError(explain_frozen(path, frozen, unfilled))
+
+
+def _explain_no_tracker(
+    path: str, missing: list[str], config: str | None
+) -> str:
+    """Explain that a near-online checkpoint cannot predict offline."""
+    return (
+        f'{path} is near-online: it has no cross-clip tracker '
+        f'({len(missing)} weights are missing, first: {missing[0]}). '
+        'Train the second stage, with this file as load_from of the '
+        'config; or predict near-online: '
+        "model.head.test_cfg.mode='near_online' "
+        '(the demo: --mode near_online), or '
+        f'{sibling_config(config, "nearonline")}.'
+    )
 
 
 def _unwrap(model: nn.Module) -> nn.Module:
