@@ -60,8 +60,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument('--checkpoint', help='checkpoint file')
     parser.add_argument(
         '--out',
-        help='drawn video to write (.mp4, .m4v, .mov, .mkv or .webm), with the '
-        'time stamps of the input',
+        help='drawn video to write (.mp4, .m4v, .mov, .mkv or .webm), with '
+        'the time stamps of the input',
     )
     parser.add_argument(
         '--out-json',

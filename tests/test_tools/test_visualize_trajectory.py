@@ -113,7 +113,7 @@ def test_frames_of_ones_own(video, tmp_path, capsys):
         ),
         (['--clip', '0', '10'], r'there is no frame 10'),
         (['--layer', '2'], r'--layer 2 is none of\n  0: head.*\n  1: head'),
-        (['--level', '2'], r'tracks on 2 levels, 0 being the coarsest'),
+        (['--level', '2'], r'the layer has 2 levels; level 0 is the'),
     ],
 )
 def test_what_is_not_there(changes, message, video, tmp_path):

@@ -16,9 +16,9 @@ from ...structures import ClipPrediction
 def split_video(num_frames: int, clip_len: int, overlap: int = 0) -> list[int]:
     """Cut a video into clips of nearly equal length (rule of Tube-Link).
 
-    Clip i covers the frames ``[ends[i - 1] - overlap, ends[i])``. Where the
+    Clip i covers the frames ``[ends[i - 1] - overlap, ends[i])``. If the
     video is not a multiple of the clip length, the last clips lose one frame
-    each; if even that is not enough, only the last clip is shortened.
+    each; if this does not suffice, only the last clip is shortened.
 
     Args:
         num_frames (int): Length of the video, at least 1.
@@ -68,14 +68,14 @@ def iter_clips(
     Args:
         frames (Iterable): The frames, of any type.
         clip_len (int): Frames of a clip.
-        num_frames (int, optional): Length of the stream where it is known;
-            then the clips are those of :func:`split_video`, otherwise all
-            clips but the last have ``clip_len`` frames. A stream that turns
-            out shorter or longer is still given out whole.
+        num_frames (int, optional): Length of the stream, if known. The clips
+            are then cut as by :func:`split_video`; otherwise all clips except
+            the last have ``clip_len`` frames. If the actual length differs,
+            all frames are still returned.
         overlap (int): Frames shared by neighbouring clips. Defaults to 0.
-        pad_last_clip (bool): Whether all clips are of one length, the last
-            frame of the video being repeated (rule of Video-kMaX); asks for
-            ``overlap`` 0 and does not use ``num_frames``. Defaults to False.
+        pad_last_clip (bool): Whether all clips have one length, by repetition
+            of the last frame of the video (rule of Video-kMaX). Requires
+            ``overlap`` 0 and ignores ``num_frames``. Defaults to False.
 
     Yields:
         tuple[list, int]: The frames of a clip, and how many of them are new:

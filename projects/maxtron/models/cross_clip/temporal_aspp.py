@@ -11,11 +11,10 @@ from ..layers import LayerNorm2d, truncated_normal_init
 class TemporalASPP(nn.Module):
     """Atrous spatial pyramid pooling along the clips of a video.
 
-    What the paper calls Temporal-ASPP: convolutions with several dilation
-    rates look at the same sequence side by side, a 1x1 convolution joins
-    them. Before the first clip it goes on as the first one, after the last as
-    the last one, so that a sequence may be shorter than a kernel is wide, down
-    to a single clip.
+    Temporal-ASPP of the paper: convolutions with several dilation rates are
+    applied to the same sequence, and a 1x1 convolution joins them. The
+    sequence is padded by its first and last clip (replicate padding), so it
+    may be shorter than the kernel, down to a single clip.
 
     Args:
         channels (int): Number of channels C.

@@ -10,21 +10,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-# From this many frames on, folding the matrices out of the sums over frames
-# is quicker (CPU time, forward and forward+backward: 0.8 times as fast at 2
+# Number of frames from which folding the matrices out of the sums over frames
+# is faster (CPU time, forward and forward+backward: 0.8 times as fast at 2
 # frames, about equal at 3 and 4, 1.1 to 1.2 times at 5, 1.3 at 6, 1.6 to
 # 2.1 at 12). At 4 it would only take more memory.
 FOLD_MIN_FRAMES = 5
-# How many trajectory points (queries x frames x channels) are made at once.
-# 16 MB measured best on the CPU: larger falls out of the cache, smaller leaves
-# too few queries for the attention kernel, of which it takes at least ...
+# Size of a chunk of trajectory points (queries x frames x channels). 16 MB
+# measured best on the CPU: a larger chunk does not fit into the cache, a
+# smaller one has too few queries for the attention kernel.
 CHUNK_SIZE = 2**22
+# Minimum queries per chunk during training.
 MIN_CHUNK_QUERIES = 512
-# ... with gradients, and without, where the memory shall hardly grow with the
-# number of frames:
+# Minimum queries per chunk at inference, where memory must hardly grow with
+# the number of frames.
 MIN_CHUNK_QUERIES_AT_TEST = 32
-# With gradients, all points are kept for the backward pass up to this size
-# (512 MB), and beyond it computed a second time, chunk by chunk.
+# Size (512 MB) up to which training keeps all points for the backward pass.
+# Larger ones are computed a second time, chunk by chunk.
 MAX_KEPT_SIZE = 2**27
 
 AttentionOutput: TypeAlias = Tensor | tuple[Tensor, Tensor]

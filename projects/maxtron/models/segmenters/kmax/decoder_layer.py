@@ -38,7 +38,7 @@ def kmeans_update(
 def _sums_by_index(
     values: Tensor, assignment: Tensor, num_clusters: int
 ) -> Tensor:
-    """:func:`kmeans_update` where it keeps no more than ``assignment``.
+    """Memory-efficient k-means update; saves only ``assignment`` for backward.
 
     On the CPU it also takes a quarter of the product's time.
     """
@@ -49,17 +49,17 @@ def _sums_by_index(
 def _sums_by_product(
     values: Tensor, assignment: Tensor, num_clusters: int
 ) -> Tensor:
-    """:func:`kmeans_update` where many threads would add to few sums.
+    """Deterministic k-means update by a matrix product, for GPUs.
 
-    They would queue up, and in another order each time: neighbouring pixels
-    mostly are of one cluster.
+    On a GPU, ``scatter_add`` on few sums is slow and not deterministic, as
+    neighbouring pixels mostly belong to one cluster.
     """
     clusters = torch.arange(num_clusters, device=values.device)
     return values @ (assignment[..., None] == clusters).to(values.dtype)
 
 
 class KMeansCrossAttention(nn.Module):
-    """A query takes up the sum of the pixels that are assigned to it.
+    """Updates a query by the sum of the pixels that are assigned to it.
 
     Args:
         channels (int): Channels of pixels, values and queries.

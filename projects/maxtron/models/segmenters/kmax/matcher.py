@@ -51,8 +51,8 @@ class SimilarityMatcher(BaseAssigner):
         overlaps = pred_instances.overlaps
         similarities = self.similarities(overlaps, gt_instances.areas)
         cls_probs = pred_instances.scores[:, gt_instances.labels]
-        # What is not finite makes the loss so; it must not end the training,
-        # as a gradient scaler skips such a step.
+        # Replace NaN and inf so that matching does not crash. The loss stays
+        # non-finite, and the gradient scaler skips the step.
         merit = (similarities * cls_probs).nan_to_num(0.0, 0.0, 0.0)
         pairs = linear_sum_assignment(merit.cpu().numpy(), maximize=True)
         query, gt = (torch.from_numpy(x).to(overlaps.device) for x in pairs)
