@@ -137,6 +137,8 @@ lint: $(STAMP)
 
 # The site mirrors the repository, so that links to configs and code work.
 docs: $(STAMP)
+	@$(RUN) -c 'import mkdocs' 2>/dev/null || { echo 'MkDocs is not installed:'\
+	    '$(RUN) -m pip install -r requirements/docs.txt' >&2; exit 2; }
 	@rm -rf build/site-source && mkdir -p build/site-source
 	@cp -r *.md LICENSE CITATION.cff docs configs projects build/site-source
 	@$(RUN) -m mkdocs build --strict

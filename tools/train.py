@@ -38,7 +38,7 @@ def parse_args(parser: ArgumentParser) -> Namespace:
         nargs='?',
         const='auto',
         help='resume from a checkpoint; without a path, from the newest one '
-        'of the work folder, or start anew where there is none',
+        'of the work folder, or start anew if there is none',
     )
     args = parser.parse_args()
     if args.amp:

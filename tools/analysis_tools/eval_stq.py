@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Segmentation and tracking quality (STQ) of predictions in VIPSeg's format.
+r"""Segmentation and tracking quality (STQ) of predictions in VIPSeg's format.
 
     python tools/analysis_tools/eval_stq.py \
         --pred-dir RESULTS --pred-json RESULTS/pred.json \

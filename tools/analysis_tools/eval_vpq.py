@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Video panoptic quality (VPQ) of predictions in VIPSeg's format.
+r"""Video panoptic quality (VPQ) of predictions in VIPSeg's format.
 
     python tools/analysis_tools/eval_vpq.py \
         --pred-dir RESULTS --pred-json RESULTS/pred.json \

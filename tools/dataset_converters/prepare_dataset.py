@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Prepare a dataset from its downloads, as the configs read it.
+r"""Prepare a dataset from its downloads, as the configs read it.
 
     python tools/dataset_converters/prepare_dataset.py youtube_vis_2019 \
         downloads/train.zip downloads/valid.zip downloads/*.json
@@ -339,7 +339,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         '--with-gt',
         action='store_true',
         help='YouTube-VIS and OVIS: keep the annotations of the validation '
-        'set, where they are published, to compute AP',
+        'set, if you have them, to compute AP',
     )
     parser.add_argument('--nproc', type=int, default=os.cpu_count())
     parser.add_argument(

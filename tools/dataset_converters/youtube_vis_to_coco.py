@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Convert the annotations of YouTube-VIS and OVIS for this project.
+r"""Convert the annotations of YouTube-VIS and OVIS for this project.
 
 The original files have one entry per instance and video. The converted files
 have one entry per frame, as MMDetection's video datasets read them. Masks
