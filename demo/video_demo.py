@@ -33,7 +33,8 @@ from projects.maxtron.apis import (
     open_results,
 )
 from projects.maxtron.engine import load_config
-from projects.maxtron.engine.cli import add_cfg_options
+from projects.maxtron.engine.cli import add_cfg_options, report_errors
+from projects.maxtron.errors import InputError
 from projects.maxtron.utils import part_path, writing
 
 import cv2
@@ -149,7 +150,7 @@ def parse_args() -> argparse.Namespace:
         parser.error('--fps must be from 0.01 to 1000')
     try:
         check_paths(args)
-    except ValueError as error:
+    except InputError as error:
         parser.error(str(error))
     if (
         args.show
@@ -166,7 +167,7 @@ def check_paths(args: argparse.Namespace) -> None:
     """Check that the outputs are files of their own.
 
     Raises:
-        ValueError: If one would overwrite the input or another output, or
+        InputError: If one would overwrite the input or another output, or
             cannot be a file of its kind.
     """
     if args.out:
@@ -174,18 +175,18 @@ def check_paths(args: argparse.Namespace) -> None:
     files = {'--out': args.out, '--out-json': args.out_json}
     for option, path in files.items():
         if path and osp.isdir(path):
-            raise ValueError(f'{option} {path} is a folder: name a file')
+            raise InputError(f'{option} {path} is a folder: name a file')
         if (
             path
             and osp.exists(path)
             and osp.exists(args.input)
             and osp.samefile(args.input, path)
         ):
-            raise ValueError(f'{option} would overwrite the input {path}')
+            raise InputError(f'{option} would overwrite the input {path}')
     paths = [args.out, args.out_json, args.out_png]
     paths = [osp.realpath(path) for path in paths if path]
     if len(set(paths)) < len(paths):
-        raise ValueError('--out, --out-json and --out-png must differ')
+        raise InputError('--out, --out-json and --out-png must differ')
 
 
 class StopOnInterrupt:
@@ -351,29 +352,26 @@ def build(args: argparse.Namespace) -> MaXTronInferencer:
         )
 
 
+@report_errors()
 def main() -> None:
     args = parse_args()
     warnings.formatwarning = lambda message, *_: f'note: {message}\n'
-    try:
-        source = open_frame_source(args.input)
-        inferencer = build(args)
-        inferencer.check_source(source, args.max_frames)
-        outputs = Outputs(args, source, inferencer)
-        if inferencer.is_panoptic and args.score_thr is not None:
-            print(PANOPTIC_SCORE_THR, file=sys.stderr)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    source = open_frame_source(args.input)
+    inferencer = build(args)
+    inferencer.check_source(source, args.max_frames)
+    outputs = Outputs(args, source, inferencer)
+    if inferencer.is_panoptic and args.score_thr is not None:
+        print(PANOPTIC_SCORE_THR, file=sys.stderr)
     start = time.perf_counter()
     try:
         process(args, source, inferencer, outputs)
-    except (OSError, VideoError) as error:
-        text = f'error: {error}'
+    except (OSError, InputError) as error:
         if kept := outputs.kept():
-            text += (
-                f'\nThe {outputs.num_frames} frames before are kept in '
-                f'{" and ".join(kept)}.'
-            )
-        sys.exit(text)
+            raise InputError(
+                f'{error}\nThe {outputs.num_frames} frames before are kept '
+                f'in {" and ".join(kept)}.'
+            ) from error
+        raise
     except KeyboardInterrupt:
         if outputs.num_frames == 0:
             sys.exit('error: Interrupted before the first result.')

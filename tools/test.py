@@ -1,14 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Test a checkpoint: predict the videos of a split and measure the tracks."""
 
-import sys
 from argparse import ArgumentParser, Namespace
 
 from projects.maxtron.engine import (
-    CheckpointError,
     explain_unknown_arguments,
     load_checkpoint_checked,
 )
+from projects.maxtron.engine.cli import report_errors
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmengine.evaluator import DumpResults
@@ -42,6 +41,7 @@ def parse_args(parser: ArgumentParser) -> Namespace:
     return args
 
 
+@report_errors()
 def main() -> None:
     """Run the tool."""
     parser = make_parser(__doc__)
@@ -52,12 +52,9 @@ def main() -> None:
         cfg = trigger_visualization_hook(cfg, args)
     with explain_unknown_arguments(cfg):
         runner: Runner = build_runner(cfg)
-        try:
-            load_checkpoint_checked(
-                runner.model, args.checkpoint, config=cfg.filename
-            )
-        except CheckpointError as error:
-            sys.exit(f'error: {error}')
+        load_checkpoint_checked(
+            runner.model, args.checkpoint, config=cfg.filename
+        )
         runner.logger.info(f'Testing {args.checkpoint}')
         if args.out:
             runner.test_evaluator.metrics.append(DumpResults(args.out))

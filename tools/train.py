@@ -1,15 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Train a model."""
 
-import sys
 from argparse import ArgumentParser, Namespace
 
 from projects.maxtron.engine import (
-    CheckpointError,
     check_start_checkpoints,
     explain_unknown_arguments,
     report_frozen_parameters,
 )
+from projects.maxtron.engine.cli import report_errors
 
 import torch
 from mmengine.config import Config
@@ -110,17 +109,15 @@ def batch_facts(cfg: Config, processes: int) -> str:
     )
 
 
+@report_errors()
 def main() -> None:
     """Run the tool."""
     parser = make_parser(__doc__)
     args = parse_args(parser)
     cfg = read_config(parser, args)
     apply_args(parser, args, cfg)
-    try:
-        check_start_checkpoints(cfg)
-        train(cfg, args.resume == 'auto')
-    except CheckpointError as error:
-        sys.exit(f'error: {error}')
+    check_start_checkpoints(cfg)
+    train(cfg, args.resume == 'auto')
 
 
 def train(cfg: Config, auto_resume: bool) -> None:

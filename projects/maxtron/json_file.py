@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from mmengine.fileio import get
 
+from .errors import InputError
+
 _REQUIRED = object()
 
 
@@ -62,16 +64,16 @@ class Entry:
     def __contains__(self, field: str) -> bool:
         return field in self.values
 
-    def error(self, text: str) -> ValueError:
+    def error(self, text: str) -> InputError:
         """Make an error that names the entry.
 
         Args:
             text (str): The fault and the remedy.
 
         Returns:
-            ValueError: The error, for the caller to raise.
+            InputError: The error, for the caller to raise.
         """
-        return ValueError(f'{self.where}: {text}')
+        return InputError(f'{self.where}: {text}')
 
     def require(self, field: str, kind: Kind) -> Any:
         """Return a field that must be there.
@@ -84,7 +86,7 @@ class Entry:
             Any: The value.
 
         Raises:
-            ValueError: If the field is missing or of another kind.
+            InputError: If the field is missing or of another kind.
         """
         if field not in self.values:
             fields = ', '.join(map(str, list(self.values)[:10])) or 'none'
@@ -105,7 +107,7 @@ class Entry:
             Any: The value or the default.
 
         Raises:
-            ValueError: If the field is of another kind.
+            InputError: If the field is of another kind.
         """
         value = self.values.get(field, _REQUIRED)
         if value is _REQUIRED:
@@ -135,7 +137,7 @@ class Entry:
             list[:obj:`Entry`]: The objects.
 
         Raises:
-            ValueError: If the field is missing, is no list, or has an item
+            InputError: If the field is missing, is no list, or has an item
                 that is no object.
         """
         result = []
@@ -173,11 +175,11 @@ def load_json(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no JSON, or its top level is no object.
+        InputError: If the file is no JSON, or its top level is no object.
     """
     content = parse_json(path, backend_args, remedy)
     if not isinstance(content, dict):
-        raise ValueError(
+        raise InputError(
             f'{path}: the top level is {_shorten(content)}, but must be an '
             'object.'
         )
@@ -197,7 +199,7 @@ def parse_json(
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(
+        raise InputError(
             f'{path} is not a JSON file ({error}). Was it downloaded '
             'completely?'
         ) from error
@@ -220,7 +222,7 @@ def index_by_id(
         dict[str, :obj:`Entry`]: Entries by the text of their id.
 
     Raises:
-        ValueError: If an id is missing, of a wrong kind or repeated.
+        InputError: If an id is missing, of a wrong kind or repeated.
     """
     index: dict[str, Entry] = {}
     for entry in entries:

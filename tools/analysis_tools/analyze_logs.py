@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from projects.maxtron.engine.cli import report_errors
+
 from tools.analysis_tools.training_logs import read_log
 
 
@@ -64,6 +66,7 @@ def by_evaluation(path: str, log_dict: dict, keys: list) -> dict:
     return evaluations
 
 
+@report_errors('error', ValueError)
 def main() -> None:
     try:
         tool = load_tool()

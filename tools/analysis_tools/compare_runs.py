@@ -19,13 +19,13 @@ import argparse
 import json
 import re
 import statistics
-import sys
 from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import projects.maxtron  # noqa: F401, before MMDetection
+from projects.maxtron.engine.cli import report_errors
 
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -243,12 +243,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@report_errors('error', ValueError)
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
-        runs = [read(work_dir) for work_dir in args.work_dirs]
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    runs = [read(work_dir) for work_dir in args.work_dirs]
     names = [run.name for run in runs]
     print(format_table(['', *names], results(runs, args.keys)))
     rows = differences(runs)

@@ -9,7 +9,7 @@ r"""Segmentation and tracking quality (STQ) of predictions in VIPSeg's format.
 
 from argparse import Namespace
 
-from projects.maxtron.engine.cli import run_tool
+from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.evaluation.functional import (
     VideoCounts,
     count_associations,
@@ -59,6 +59,7 @@ def evaluate(args: Namespace) -> None:
     )
 
 
+@report_errors('eval_stq', ValueError)
 def main(args: list[str] | None = None) -> None:
     """Run the tool."""
     parser = make_parser(__doc__)
@@ -70,7 +71,8 @@ def main(args: list[str] | None = None) -> None:
         'tool of VIPSeg takes it (default: auto, only if all classes are of '
         'VIPSeg)',
     )
-    run_tool('eval_stq', evaluate, parse_args(parser, args))
+    parsed = parse_args(parser, args)
+    evaluate(parsed)
 
 
 if __name__ == '__main__':

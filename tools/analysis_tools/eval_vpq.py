@@ -9,7 +9,7 @@ r"""Video panoptic quality (VPQ) of predictions in VIPSeg's format.
 
 from argparse import Namespace
 
-from projects.maxtron.engine.cli import run_tool
+from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.evaluation.functional import (
     WINDOWS,
     TubeStats,
@@ -57,6 +57,7 @@ def evaluate(args: Namespace) -> None:
     write_json(args.out, dict(summary, classes=names))
 
 
+@report_errors('eval_vpq', ValueError)
 def main(args: list[str] | None = None) -> None:
     """Run the tool."""
     parser = make_parser(__doc__)
@@ -70,7 +71,7 @@ def main(args: list[str] | None = None) -> None:
     parsed = parse_args(parser, args)
     if min(parsed.windows) < 1:
         parser.error('--windows are numbers of frames, 1 or more')
-    run_tool('eval_vpq', evaluate, parsed)
+    evaluate(parsed)
 
 
 if __name__ == '__main__':

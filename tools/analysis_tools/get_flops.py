@@ -17,12 +17,17 @@ clips.
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
 from projects.maxtron.engine import explain_unknown_arguments
-from projects.maxtron.engine.cli import make_parser, positive_int, read_config
+from projects.maxtron.engine.cli import (
+    make_parser,
+    positive_int,
+    read_config,
+    report_errors,
+)
+from projects.maxtron.errors import InputError
 from projects.maxtron.models import MaXTron
 from projects.maxtron.testing import frame_size
 
@@ -82,12 +87,12 @@ def build_model(cfg: Config) -> MaXTron:
     """Build the model with random weights.
 
     Raises:
-        ValueError: If the model is not a MaXTron.
+        InputError: If the model is not a MaXTron.
     """
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     kind = MODELS.get(cfg.model.type)
     if kind is None or not issubclass(kind, MaXTron):
-        raise ValueError(
+        raise InputError(
             f'The config is that of a {cfg.model.type}; take '
             'tools/analysis_tools/get_flops.py of MMDetection for it.'
         )
@@ -197,16 +202,14 @@ def make_flops_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@report_errors()
 def main(argv: list[str] | None = None) -> None:
     parser = make_flops_parser()
     args = parser.parse_args(argv)
     cfg = read_config(parser, args)
-    try:
-        if args.shape and 'input_size' in cfg.model.data_preprocessor:
-            cfg.model.data_preprocessor.input_size = tuple(args.shape)
-        model = build_model(cfg)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    if args.shape and 'input_size' in cfg.model.data_preprocessor:
+        cfg.model.data_preprocessor.input_size = tuple(args.shape)
+    model = build_model(cfg)
     shape = tuple(args.shape or frame_size(cfg))
     num_frames = args.num_frames or (
         1 if type(model).__name__ == 'ImageMaXTron' else model.head.clip_len

@@ -16,7 +16,6 @@ takes any number of other frames as the clip.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from itertools import islice
 
@@ -26,7 +25,8 @@ from projects.maxtron.apis import (
     VideoError,
     open_frame_source,
 )
-from projects.maxtron.engine.cli import make_parser
+from projects.maxtron.engine.cli import make_parser, report_errors
+from projects.maxtron.errors import InputError
 from projects.maxtron.utils import atomic_path
 from projects.maxtron.visualization import (
     draw_trajectory,
@@ -91,11 +91,11 @@ def choose_layer(model, index: int) -> tuple:
         tuple[str, :obj:`AxialTrajectoryLayer`]: Name and layer.
 
     Raises:
-        ValueError: If the layer does not exist.
+        InputError: If the layer does not exist.
     """
     layers = list(tracking_layers(model).items())
     if not layers:
-        raise ValueError(
+        raise InputError(
             'The model has no layer that tracks within a clip: it is a '
             'baseline. Take a near-online or an offline config of MaXTron.'
         )
@@ -103,7 +103,7 @@ def choose_layer(model, index: int) -> tuple:
         names = '\n'.join(
             f'  {i}: {name}' for i, (name, _) in enumerate(layers)
         )
-        raise ValueError(f'--layer {index} is none of\n{names}')
+        raise InputError(f'--layer {index} is none of\n{names}')
     return layers[index]
 
 
@@ -162,7 +162,7 @@ def draw(
     with torch.no_grad(), record_calls(layer) as calls:
         model.forward_clips(inputs)
         if not -len(calls) <= args.level < len(calls):
-            raise ValueError(
+            raise InputError(
                 f'--level {args.level} does not exist: the layer has '
                 f'{len(calls)} levels; level 0 is the coarsest.'
             )
@@ -277,24 +277,22 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@report_errors()
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
-    try:
-        source = open_frame_source(args.input)
-        height, width = source.size
-        if not (0 <= args.point[0] < width and 0 <= args.point[1] < height):
-            raise ValueError(
-                f'--point {args.point} is outside the frames, '
-                f'which are {width} wide and {height} high.'
-            )
-        inferencer = MaXTronInferencer(
-            args.config, args.checkpoint, args.device, args.cfg_options
+    source = open_frame_source(args.input)
+    height, width = source.size
+    if not (0 <= args.point[0] < width and 0 <= args.point[1] < height):
+        raise InputError(
+            f'--point {args.point} is outside the frames, '
+            f'which are {width} wide and {height} high.'
         )
-        picture = draw(inferencer, source, args)
-        with atomic_path(args.out) as path:
-            mmcv.imwrite(picture[..., ::-1], path)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    inferencer = MaXTronInferencer(
+        args.config, args.checkpoint, args.device, args.cfg_options
+    )
+    picture = draw(inferencer, source, args)
+    with atomic_path(args.out) as path:
+        mmcv.imwrite(picture[..., ::-1], path)
     print(f'Wrote {args.out}')
 
 

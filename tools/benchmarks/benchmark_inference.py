@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from projects.maxtron.engine import load_checkpoint_checked, load_config
-from projects.maxtron.engine.cli import positive_int
+from projects.maxtron.engine.cli import positive_int, report_errors
 from projects.maxtron.testing import frame_size
 
 import torch
@@ -318,17 +318,13 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
+@report_errors()
 def main(args: list[str] | None = None) -> None:
     """Run and print all measurements."""
     args = parse_args(args)
     rows = []
     for setting in settings(args):
-        try:
-            rows.append(
-                in_new_process(measure, args, setting, device=args.device)
-            )
-        except (OSError, ValueError) as error:
-            sys.exit(f'error: {error}')
+        rows.append(in_new_process(measure, args, setting, device=args.device))
         row = rows[-1]
         print(
             f'{row["mode"]}, {row["feature_cache"]}, {row["frames"]} frames:'

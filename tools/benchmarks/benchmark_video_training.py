@@ -15,11 +15,11 @@ processes run), and the ratios of the two ways. The config must be panoptic.
 """
 
 import argparse
-import sys
 import time
 from functools import partial
 
-from projects.maxtron.engine.cli import positive_int
+from projects.maxtron.engine.cli import positive_int, report_errors
+from projects.maxtron.errors import InputError
 from projects.maxtron.models.tracker_training import segment_clip
 from projects.maxtron.testing import make_batch
 
@@ -47,18 +47,18 @@ def read_config(args: argparse.Namespace) -> Config:
         Config: The config.
 
     Raises:
-        ValueError: The config is not panoptic or does not train end to end.
+        InputError: The config is not panoptic or does not train end to end.
     """
     cfg = Config.fromfile(args.config)
     if 'input_size' not in cfg.model.data_preprocessor:
-        raise ValueError(
+        raise InputError(
             f'{args.config} is not panoptic: its '
             'data_preprocessor has no input_size.'
         )
     if cfg.model.head.get('tracker') is None or cfg.model.get(
         'freeze_segmenter', True
     ):
-        raise ValueError(
+        raise InputError(
             f'{args.config} does not train end to end: take a '
             'maxtron-e2e_* config.'
         )
@@ -174,13 +174,11 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(args)
 
 
+@report_errors()
 def main(args: list[str] | None = None) -> None:
     """Run and print all measurements."""
     args = parse_args(args)
-    try:
-        size = read_config(args).model.data_preprocessor.input_size
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    size = read_config(args).model.data_preprocessor.input_size
     rows = [
         in_new_process(measure, args, num_clips, way, device=args.device)
         for num_clips in args.clips

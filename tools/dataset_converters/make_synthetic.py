@@ -11,7 +11,6 @@ in no split) instead of a set.
 import argparse
 import os
 import os.path as osp
-import sys
 from dataclasses import replace
 
 from projects.maxtron.apis import VideoWriter, check_video_path
@@ -25,6 +24,7 @@ from projects.maxtron.datasets.synthetic.writer import (
     SyntheticWriter,
     write_video,
 )
+from projects.maxtron.engine.cli import report_errors
 
 from mmengine.utils import track_parallel_progress, track_progress
 
@@ -141,20 +141,18 @@ def write_frames(path, frames, fps):
             writer.write(frame)
 
 
+@report_errors('make_synthetic', RuntimeError, ValueError)
 def main(argv=None):
     args = parse_args(argv)
-    try:
-        spec = spec_from_args(args)
-        if args.video_out is not None:
-            video = make_video(
-                spec, 'demo', 0, args.video_scenario, args.video_frames
-            )
-            write_frames(args.video_out, video.frames, args.video_fps)
-            print(f'{len(video.frames)} frames -> {args.video_out}')
-        if args.out_dir is not None:
-            make_set(args, spec)
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f'make_synthetic: {error}')
+    spec = spec_from_args(args)
+    if args.video_out is not None:
+        video = make_video(
+            spec, 'demo', 0, args.video_scenario, args.video_frames
+        )
+        write_frames(args.video_out, video.frames, args.video_fps)
+        print(f'{len(video.frames)} frames -> {args.video_out}')
+    if args.out_dir is not None:
+        make_set(args, spec)
 
 
 if __name__ == '__main__':

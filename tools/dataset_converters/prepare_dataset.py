@@ -15,10 +15,11 @@ command run again only checks.
 import argparse
 import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from projects.maxtron.engine.cli import report_errors
 
 from tools.dataset_converters import vipseg_to_720p, youtube_vis_to_coco
 from tools.dataset_converters.archives import Unpacker
@@ -359,13 +360,11 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@report_errors('prepare_dataset', ValueError)
 def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
     recipe = RECIPES[args.name]
-    try:
-        unpack(recipe, args)
-    except (OSError, ValueError) as error:
-        sys.exit(f'prepare_dataset: {error}')
+    unpack(recipe, args)
     if recipe.version is not None:
         convert_instances(recipe.version, args)
     elif args.name == 'vipseg':

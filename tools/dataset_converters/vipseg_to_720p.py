@@ -15,11 +15,11 @@ import json
 import os
 import os.path as osp
 import shutil
-import sys
 from pathlib import Path
 
 from projects.maxtron.datasets.vipseg_categories import VIPSEG_CATEGORIES
 from projects.maxtron.datasets.vipseg_layouts import read_video_names
+from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.json_file import Entry, parse_json
 from projects.maxtron.structures import SegmentColors, check_distinct_frames
 from projects.maxtron.structures.panoptic_json import read_categories
@@ -241,14 +241,12 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+@report_errors('vipseg_to_720p', ValueError)
 def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
-    try:
-        converter = Converter(args, load_categories(args.categories))
-        for split in args.splits:
-            converter.convert(split)
-    except (OSError, ValueError) as error:
-        sys.exit(f'vipseg_to_720p: {error}')
+    converter = Converter(args, load_categories(args.categories))
+    for split in args.splits:
+        converter.convert(split)
 
 
 if __name__ == '__main__':

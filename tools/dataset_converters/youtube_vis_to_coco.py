@@ -12,10 +12,10 @@ them. Run from the root of the repository:
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from projects.maxtron.datasets.track_file import TrackFile, name_videos
+from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.json_file import FLAG, Entry, load_json
 from projects.maxtron.utils import atomic_path
 
@@ -184,6 +184,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@report_errors('error', ValueError)
 def main(args: list[str] | None = None) -> None:
     parser = make_parser()
     args = parser.parse_args(args)
@@ -206,14 +207,11 @@ def main(args: list[str] | None = None) -> None:
     for split, source in sources.items():
         if not source.exists():
             continue
-        try:
-            convert_file(
-                source,
-                out / target_name.format(split=split),
-                split == 'train' or args.with_gt,
-            )
-        except (OSError, ValueError) as error:
-            sys.exit(f'error: {error}')
+        convert_file(
+            source,
+            out / target_name.format(split=split),
+            split == 'train' or args.with_gt,
+        )
 
 
 if __name__ == '__main__':

@@ -11,7 +11,6 @@ by class. Videos of a test set are drawn without augmentation.
 
 import argparse
 import os.path as osp
-import sys
 from collections.abc import Iterator
 
 from projects.maxtron.engine.cli import (
@@ -20,7 +19,9 @@ from projects.maxtron.engine.cli import (
     find_datasets,
     make_parser,
     read_config,
+    report_errors,
 )
+from projects.maxtron.errors import InputError
 from projects.maxtron.structures import IndexMap, PanopticMap, thing_flags
 from projects.maxtron.utils import relative_name
 from projects.maxtron.visualization import PanopticGroundTruth, find_image_root
@@ -185,7 +186,7 @@ def iter_samples(cfg, args: argparse.Namespace) -> Iterator[tuple]:
         tuple: The dataset, and a sample with a list of frames.
 
     Raises:
-        ValueError: If a sample is no clip.
+        InputError: If a sample is no clip.
     """
     for dataset_cfg in find_datasets(cfg, args.split):
         dataset = DATASETS.build(dataset_cfg)
@@ -194,7 +195,7 @@ def iter_samples(cfg, args: argparse.Namespace) -> Iterator[tuple]:
         for index in range(num):
             sample = dataset[index]
             if 'video_data_samples' not in sample['data_samples']:
-                raise ValueError(
+                raise InputError(
                     f'a sample of {dataset_cfg["type"]} is an image, not a '
                     "clip: use MMDetection's "
                     'tools/analysis_tools/browse_dataset.py'
@@ -244,6 +245,7 @@ def parse_args(
     return args
 
 
+@report_errors('browse_dataset')
 def main(args: list[str] | None = None) -> None:
     parser = make_parser(__doc__, DATASET_CONFIG_HELP)
     args = parse_args(parser, args)
@@ -256,27 +258,23 @@ def main(args: list[str] | None = None) -> None:
         vis_backends=None,
     )
     drawer, names = None, SampleNames()
-    try:
-        for dataset, sample in iter_samples(cfg, args):
-            if drawer is None or drawer.dataset is not dataset:
-                drawer = ClipDrawer(dataset, visualizer)
-            frames = drawer.draw(sample, args.max_frames)
-            if not args.separate:
-                frames = [join(frames)]
-            for t, image in enumerate(frames):
-                suffix = f'_{t:02d}' if args.separate else ''
-                name = names.add(dataset, sample, suffix)
-                if args.output_dir is not None:
-                    mmcv.imwrite(
-                        image[..., ::-1],
-                        osp.join(args.output_dir, f'{name}.jpg'),
-                    )
-                if not args.not_show:
-                    drawer.visualizer.show(
-                        image, win_name=name, wait_time=args.show_interval
-                    )
-    except (OSError, ValueError) as error:
-        sys.exit(f'browse_dataset: {error}')
+    for dataset, sample in iter_samples(cfg, args):
+        if drawer is None or drawer.dataset is not dataset:
+            drawer = ClipDrawer(dataset, visualizer)
+        frames = drawer.draw(sample, args.max_frames)
+        if not args.separate:
+            frames = [join(frames)]
+        for t, image in enumerate(frames):
+            suffix = f'_{t:02d}' if args.separate else ''
+            name = names.add(dataset, sample, suffix)
+            if args.output_dir is not None:
+                mmcv.imwrite(
+                    image[..., ::-1], osp.join(args.output_dir, f'{name}.jpg')
+                )
+            if not args.not_show:
+                drawer.visualizer.show(
+                    image, win_name=name, wait_time=args.show_interval
+                )
 
 
 if __name__ == '__main__':

@@ -19,6 +19,7 @@ from projects.maxtron.engine.cli import (
     find_datasets,
     make_parser,
     read_config,
+    report_errors,
 )
 
 import cv2
@@ -217,6 +218,7 @@ def parse_args(
     return args
 
 
+@report_errors('check_dataset')
 def main(args: list[str] | None = None) -> None:
     parser = make_parser(__doc__, DATASET_CONFIG_HELP)
     args = parse_args(parser, args)

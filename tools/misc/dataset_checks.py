@@ -10,6 +10,7 @@ from projects.maxtron.datasets.transforms import (
     LoadPanopticMap,
     LoadVideoFrame,
 )
+from projects.maxtron.errors import InputError
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -200,13 +201,13 @@ def load_videos(dataset: BaseDataset) -> list[dict]:
 
     Raises:
         FileNotFoundError: If files are missing.
-        ValueError: If annotations are inconsistent.
+        InputError: If annotations are inconsistent.
         KeyError: If fields are missing.
     """
     items = dataset.load_data_list()
     dataset.data_list = items
     if not dataset.filter_data():
-        raise ValueError(
+        raise InputError(
             f'{dataset.ann_file} has nothing to train on: the '
             'filter of the dataset leaves nothing.'
         )

@@ -6,13 +6,9 @@ python tools/model_converters/publish_model.py IN_FILE OUT_FILE [--half]
 
 import argparse
 import os
-import sys
 
-from projects.maxtron.engine import (
-    CheckpointError,
-    get_weights,
-    read_checkpoint,
-)
+from projects.maxtron.engine import get_weights, read_checkpoint
+from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.utils import atomic_path
 
 import torch
@@ -33,13 +29,11 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@report_errors()
 def main() -> None:
     args = parse_args()
-    try:
-        checkpoint = read_checkpoint(args.in_file)
-        weights = get_weights(checkpoint, args.in_file)
-    except CheckpointError as error:
-        sys.exit(f'error: {error}')
+    checkpoint = read_checkpoint(args.in_file)
+    weights = get_weights(checkpoint, args.in_file)
     state = {
         key: value.half() if args.half and value.is_floating_point() else value
         for key, value in weights.items()

@@ -17,10 +17,10 @@ The names of the weights in SRC decide how they are converted. SRC may be
 import argparse
 import os
 import re
-import sys
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.utils import atomic_path
 
 import torch
@@ -251,7 +251,5 @@ def main(args: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    try:
+    with report_errors('Nothing was written', RuntimeError, ValueError):
         main()
-    except (OSError, RuntimeError, ValueError) as error:
-        sys.exit(f'Nothing was written. {error}')

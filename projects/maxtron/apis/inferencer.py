@@ -27,6 +27,7 @@ from ..engine import (
     load_config,
     merge_cfg_options,
 )
+from ..errors import InputError
 from ..models import MaXTron
 from ..visualization import ClipLocalVisualizer
 from .frame_source import FrameSource, VideoError, open_frame_source
@@ -68,10 +69,10 @@ class MaXTronInferencer:
 
     Raises:
         FileNotFoundError: If there is no such config or checkpoint.
-        ValueError: If the config is not of a MaXTron, the checkpoint does not
+        InputError: If the config is not of a MaXTron, the checkpoint does not
             fit the config, an option names an unknown key of the config, or
             the model does not support the mode.
-        TypeError: If the config has an unknown key.
+        ConfigKeyError: If the config has an unknown key.
 
     Examples:
         >>> inferencer = MaXTronInferencer('config.py', 'weights.pth')
@@ -110,13 +111,13 @@ class MaXTronInferencer:
             self.transforms = _frame_transforms(get_test_pipeline_cfg(config))
         head = self.model.head
         if feature_cache is not None and head.mode != 'offline':
-            raise ValueError(
+            raise InputError(
                 f"feature_cache={feature_cache!r} is of mode 'offline', but "
                 f'the mode is {head.mode!r}: leave it out, or change the '
                 'mode.'
             )
         if segment_decision is not None and head.mode == 'offline':
-            raise ValueError(
+            raise InputError(
                 f'segment_decision={segment_decision!r} is of mode '
                 "'near_online', but the mode is 'offline', which decides per "
                 'video: leave it out, or change the mode.'
@@ -329,7 +330,7 @@ def _build_model(
     """Build a model for inference, with ``dataset_meta``."""
     model = revert_sync_batchnorm(MODELS.build(config.model))
     if not isinstance(model, MaXTron):
-        raise ValueError(
+        raise InputError(
             f'The config is that of a {type(model).__name__}, which cannot '
             'track a video clip by clip. Use one of a MaXTron.'
         )
@@ -347,7 +348,7 @@ def _build_model(
     classes = model.dataset_meta.get('classes') or ()
     num_classes = model.head.segmenter.num_classes
     if len(classes) != num_classes:
-        raise ValueError(
+        raise InputError(
             f'The model has {num_classes} classes, but '
             f'{"the checkpoint" if "dataset_meta" in meta else "the config"} '
             f'names {len(classes)}. Use the config that the checkpoint was '

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mmdet.structures import DetDataSample
 
+from ..errors import InputError
 from ..structures import INSTANCE_OFFSET
 from .frame_source import FrameSource
 from .inferencer import MaXTronInferencer
@@ -105,7 +106,7 @@ class PanopticResults(VideoResults):
         dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
 
     Raises:
-        ValueError: If there is a file of segments without masks.
+        InputError: If there is a file of segments without masks.
     """
 
     def __init__(
@@ -142,10 +143,10 @@ def check_panoptic_outputs(png: str | None, json: str | None) -> None:
         json (str, optional): Its file of segments.
 
     Raises:
-        ValueError: If there is a file of segments without masks.
+        InputError: If there is a file of segments without masks.
     """
     if json and not png:
-        raise ValueError(
+        raise InputError(
             'The JSON file of a panoptic model only explains the ids in the '
             'PNG files: give a folder for these as well (--out-png).'
         )
@@ -173,7 +174,7 @@ def open_results(
 
     Raises:
         FileExistsError: If the folder has files.
-        ValueError: If the model has no such result.
+        InputError: If the model has no such result.
     """
     meta = inferencer.model.dataset_meta
     if inferencer.is_panoptic:

@@ -7,6 +7,7 @@ import numpy as np
 from mmdet.datasets import BaseVideoDataset
 from mmengine.logging import print_log
 
+from ..errors import InputError
 from .frame_file import FrameFile
 
 
@@ -42,13 +43,13 @@ class ClipVideoDataset(BaseVideoDataset):
 
     Raises:
         FileNotFoundError: If the annotation file does not exist.
-        ValueError: If ``clip_len`` is below 2, or the annotations are
+        InputError: If ``clip_len`` is below 2, or the annotations are
             inconsistent, or nothing is left to train on.
     """
 
     def __init__(self, *args, clip_len: int = 5, **kwargs) -> None:
         if not isinstance(clip_len, int) or clip_len < 2:
-            raise ValueError(
+            raise InputError(
                 f'clip_len is {clip_len!r}, but a clip needs at least 2 '
                 'frames to track in. Set clip_len=2 or more in the dataset.'
             )
@@ -118,7 +119,7 @@ class ClipVideoDataset(BaseVideoDataset):
         num_keys = sum(len(video['key_frames']) for video in data_list)
         name = osp.basename(self.ann_file)
         if not num_clips:
-            raise ValueError(
+            raise InputError(
                 f'{self.ann_file} has nothing to train on: of {num_frames} '
                 f'frames in {len(self.data_list)} videos {num_keys} show a '
                 f'required class (shorter side >= {min_size}), and none of '

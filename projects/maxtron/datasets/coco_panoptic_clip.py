@@ -56,7 +56,7 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
         *args, **kwargs: See :class:`mmdet.datasets.CocoPanopticDataset`.
 
     Raises:
-        ValueError: If there are more than 255 classes, or a field of the
+        InputError: If there are more than 255 classes, or a field of the
             annotation file is missing or wrong.
     """
 
@@ -69,7 +69,7 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
             list[dict]: One entry per image.
 
         Raises:
-            ValueError: If a field of the file is missing or wrong.
+            InputError: If a field of the file is missing or wrong.
         """
         try:
             return super().load_data_list()

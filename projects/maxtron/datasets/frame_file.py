@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pycocotools import mask as mask_utils
 
+from ..errors import InputError
 from ..json_file import (
     COUNT,
     FLAG,
@@ -45,7 +46,7 @@ class FrameFile:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is of another kind or lacks a class.
+        InputError: If the file is of another kind or lacks a class.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class FrameFile:
         )
         missing = [k for k in ('images', 'categories') if k not in self.top]
         if missing:
-            raise ValueError(
+            raise InputError(
                 f'{path} has no {" and no ".join(missing)}: it is '
                 f'not a per-image annotation file. Convert it with '
                 f'{CONVERTER}.'
@@ -77,13 +78,13 @@ class FrameFile:
     def _match_classes(self, classes: Sequence[str]) -> list[int | str]:
         """Look up the ids of the classes by their names."""
         if isinstance(classes, str):
-            raise ValueError(
+            raise InputError(
                 f'metainfo.classes of the dataset is the text {classes!r}, '
                 f'but must be a tuple of names, such as ({classes!r}, ).'
             )
         repeated = [name for name, n in Counter(classes).items() if n > 1]
         if repeated:
-            raise ValueError(
+            raise InputError(
                 f'metainfo.classes of the dataset lists {repeated[0]!r} '
                 'twice. Keep one of them.'
             )
@@ -93,7 +94,7 @@ class FrameFile:
         }
         missing = [name for name in classes if name not in ids]
         if missing:
-            raise ValueError(
+            raise InputError(
                 f'{self.path} has no category named '
                 f'{", ".join(map(repr, missing))}; its categories are '
                 f'{", ".join(ids)}. Check dataset_version, or list the '
@@ -112,11 +113,11 @@ class FrameFile:
             ``video_name`` and ``instances``, see :meth:`_read_instance`.
 
         Raises:
-            ValueError: If an entry is inconsistent. The message names it.
+            InputError: If an entry is inconsistent. The message names it.
         """
         images = index_by_id(self.top.entries('images', 'image'), 'image')
         if not images:
-            raise ValueError(
+            raise InputError(
                 f'{self.path} lists no frames: the dataset is empty.'
             )
         frames = {key: self._read_image(i) for key, i in images.items()}
@@ -174,7 +175,7 @@ class FrameFile:
         for ann in anns.values():
             image_id = str(ann.require('image_id', ID))
             if image_id not in frames:
-                raise ValueError(
+                raise InputError(
                     f'{ann.where} belongs to image {image_id}, which does '
                     'not exist.'
                 )
@@ -184,7 +185,7 @@ class FrameFile:
                 continue
             key = image_id, instance['instance_id']
             if key in seen:
-                raise ValueError(
+                raise InputError(
                     f'{self.path}: in {frame["file_name"]} the id '
                     f'{instance["instance_id"]} is given twice. Give every '
                     'instance an id of its own.'
@@ -205,12 +206,12 @@ class FrameFile:
             which is that of the mask. None if the annotation is left out.
 
         Raises:
-            ValueError: If a field is missing or wrong.
+            InputError: If a field is missing or wrong.
         """
         instance_id = self._instance_id(ann)
         category_id = ann.require('category_id', ID)
         if str(category_id) not in self._categories:
-            raise ValueError(
+            raise InputError(
                 f'{ann.where} has the unknown category {category_id}; '
                 "the file's categories are "
                 f'[{", ".join(self._categories)}].'
@@ -220,7 +221,7 @@ class FrameFile:
         try:
             rle = to_rle(mask, (frame['height'], frame['width']))
         except ValueError as error:
-            raise ValueError(
+            raise InputError(
                 f'{ann.where}: the mask in image {frame["id"]} '
                 f'({frame["file_name"]}) {error}. Correct the annotation '
                 'file.'
@@ -253,14 +254,14 @@ class FrameFile:
         value = ann.require('instance_id', ID)
         text = str(value)
         if not text.isdecimal() or int(text) > _MAX_INSTANCE_ID:
-            raise ValueError(
+            raise InputError(
                 f'{ann.where} has instance_id {value}; ids start at 1 and '
                 f'are whole numbers up to {_MAX_INSTANCE_ID}. {CONVERTER} '
                 'numbers the instances.'
             )
         if int(text) < 1:
             # mmdet takes 0 for "no id" and would break the track
-            raise ValueError(
+            raise InputError(
                 f'{ann.where} has instance_id {value}; ids start at 1.'
             )
         return int(text)
@@ -271,12 +272,12 @@ class FrameFile:
         where = f'video {first["video_id"]}'
         for previous, frame in zip(frames, frames[1:]):
             if frame['frame_id'] == previous['frame_id']:
-                raise ValueError(
+                raise InputError(
                     f'{self.path}: {where} has two frames with '
                     f'frame_id {frame["frame_id"]}.'
                 )
             if any(frame[k] != first[k] for k in ('height', 'width')):
-                raise ValueError(
+                raise InputError(
                     f'{self.path}: the frames of {where} differ '
                     f'in size: {first["file_name"]} is {first["height"]} x '
                     f'{first["width"]} (height x width), '

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as mask_utils
 
+from ..errors import InputError
 from ..json_file import FLAG, ID, LIST, SIZE, TEXT, Entry, index_by_id
 from ..structures import index_categories, to_rle
 from ..utils import natural_key
@@ -25,11 +26,11 @@ def read_file_names(video: Entry) -> list[str]:
         list[str]: Paths of its frames, at least one.
 
     Raises:
-        ValueError: If ``file_names`` is missing, empty or no list of paths.
+        InputError: If ``file_names`` is missing, empty or no list of paths.
     """
     file_names = video.require('file_names', LIST)
     if not file_names:
-        raise ValueError(f'{video.where} has no frames')
+        raise InputError(f'{video.where} has no frames')
     for t, name in enumerate(file_names):
         if not TEXT.accepts(name):
             raise video.error(
@@ -68,7 +69,7 @@ class Video:
             :obj:`Video`: The video.
 
         Raises:
-            ValueError: If a field is missing or wrong.
+            InputError: If a field is missing or wrong.
         """
         return cls(
             id=entry.require('id', ID),
@@ -111,7 +112,7 @@ class TrackFile:
             grows with every call of :meth:`instances`.
 
     Raises:
-        ValueError: If the file is inconsistent. The message names the entry
+        InputError: If the file is inconsistent. The message names the entry
             and the field.
     """
 
@@ -133,7 +134,7 @@ class TrackFile:
         for track in tracks.values():
             video_id = track.require('video_id', ID)
             if str(video_id) not in videos:
-                raise ValueError(
+                raise InputError(
                     f'{track.where} belongs to video {video_id}, which does '
                     'not exist'
                 )
@@ -153,7 +154,7 @@ class TrackFile:
         """Check everything of a track but its masks."""
         category_id = track.require('category_id', ID)
         if str(category_id) not in self.categories:
-            raise ValueError(
+            raise InputError(
                 f'{track.where} has the unknown category {category_id}; '
                 f'known are {", ".join(self.categories)}'
             )
@@ -165,7 +166,7 @@ class TrackFile:
             if values is None or (field != 'segmentations' and values == []):
                 continue
             if len(track.require(field, LIST)) != length:
-                raise ValueError(
+                raise InputError(
                     f'{track.where} has {len(values)} {field}, but '
                     f'video {video.id} has {length} frames'
                 )
@@ -186,7 +187,7 @@ class TrackFile:
             :obj:`Instance`, or None where it is not visible.
 
         Raises:
-            ValueError: If a mask is malformed or does not fit the video.
+            InputError: If a mask is malformed or does not fit the video.
         """
         tracks = []
         for track in self._tracks[str(video.id)]:
@@ -213,7 +214,7 @@ class TrackFile:
         try:
             rle = to_rle(mask, (video.height, video.width))
         except ValueError as error:
-            raise ValueError(
+            raise InputError(
                 f'{track.where}: the mask of frame {t} '
                 f'({video.file_names[t]}) {error}'
             ) from error

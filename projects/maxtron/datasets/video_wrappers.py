@@ -13,6 +13,8 @@ from mmengine.dataset import (
     force_full_init,
 )
 
+from ..errors import InputError
+
 # The entries of metainfo that labels depend on.
 _LABEL_KEYS = ('classes', 'thing_classes', 'stuff_classes')
 
@@ -31,7 +33,7 @@ class VideoWrapper(BaseVideoDataset):
             False.
 
     Raises:
-        ValueError: A dataset is in test mode, or is not a video dataset.
+        InputError: A dataset is in test mode, or is not a video dataset.
     """
 
     def __init__(
@@ -50,12 +52,12 @@ class VideoWrapper(BaseVideoDataset):
         """Refuse a dataset that cannot be wrapped."""
         name = self._name(number)
         if not isinstance(dataset, BaseVideoDataset):
-            raise ValueError(
+            raise InputError(
                 f'{name} holds images, but other datasets of the wrapper '
                 'hold videos. Wrap datasets of one kind.'
             )
         if dataset.test_mode:
-            raise ValueError(
+            raise InputError(
                 f'{name} has test_mode=True, but wrapped datasets are for '
                 'training. Test each dataset by a config of its own.'
             )
@@ -160,7 +162,7 @@ class VideoConcatDataset(VideoWrapper):
             dataset decides. Defaults to ().
 
     Raises:
-        ValueError: The classes of the datasets differ.
+        InputError: The classes of the datasets differ.
     """
 
     def __init__(
@@ -181,7 +183,7 @@ class VideoConcatDataset(VideoWrapper):
                 for item in (self.datasets[0], dataset)
             )
             if first != other:
-                raise ValueError(
+                raise InputError(
                     f'ConcatDataset: metainfo.{key} of {self._name(number)} '
                     f'differs from that of {self._name(0)}: '
                     f'{_first_difference(first, other)}. A label must mean '
@@ -204,7 +206,7 @@ class VideoRepeatDataset(VideoWrapper):
         self, dataset: BaseVideoDataset, times: int, lazy_init: bool = False
     ) -> None:
         if not isinstance(times, int) or times < 1:
-            raise ValueError(
+            raise InputError(
                 f'RepeatDataset: times is {times!r}, but must be 1 or more.'
             )
         self.times = times
@@ -227,7 +229,7 @@ class VideoClassBalancedDataset(VideoWrapper):
             False.
 
     Raises:
-        ValueError: The annotations do not tell which classes a video has.
+        InputError: The annotations do not tell which classes a video has.
     """
 
     def __init__(
@@ -243,7 +245,7 @@ class VideoClassBalancedDataset(VideoWrapper):
         """List the videos, see the base class."""
         (dataset,) = self.datasets
         if not any(map(dataset.get_cat_ids, range(len(dataset)))):
-            raise ValueError(
+            raise InputError(
                 f'ClassBalancedDataset: the annotations of {self._name(0)} '
                 'do not tell which classes a video has. Raw maps of VIPSeg '
                 'do after tools/dataset_converters/vipseg_to_720p.py.'

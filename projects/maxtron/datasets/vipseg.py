@@ -8,6 +8,7 @@ from mmdet.datasets import BaseVideoDataset
 from mmdet.registry import DATASETS
 from mmdet.visualization.palette import get_palette
 
+from ..errors import InputError
 from ..structures import category_ids, category_metainfo, check_classes
 from .mix_info import MixInfoMixin
 from .vipseg_categories import VIPSEG_CATEGORIES
@@ -38,7 +39,7 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
 
     Raises:
         FileNotFoundError: If files are missing.
-        ValueError: If an argument is wrong or the annotations are
+        InputError: If an argument is wrong or the annotations are
             inconsistent. Maps are compared with the annotations when they are
             loaded.
     """
@@ -59,13 +60,13 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
         **kwargs,
     ) -> None:
         if not isinstance(clip_len, int) or clip_len < 1:
-            raise ValueError(
+            raise InputError(
                 f'clip_len is {clip_len!r}, but a clip needs at '
                 'least 1 frame. Set it in the dataset.'
             )
         self.layout = ann_file[ann_file.rfind('.') :]
         if self.layout not in self.PREFIXES:
-            raise ValueError(
+            raise InputError(
                 f'ann_file is {ann_file!r}; it must be a .json file of the '
                 '720P layout, or a .txt file (list of videos) of the raw one.'
             )
@@ -86,7 +87,7 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
             dict: The complete metainfo.
 
         Raises:
-            ValueError: If the classes are not just the things and the stuff,
+            InputError: If the classes are not just the things and the stuff,
                 or have no unique ids.
         """
         given = metainfo or {}
@@ -103,7 +104,7 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
         )
         wrong = sorted((things ^ stuff) ^ set(metainfo['classes']))
         if wrong:
-            raise ValueError(
+            raise InputError(
                 'Every one of the classes in metainfo must be either in '
                 'thing_classes or in stuff_classes, and no other name; this '
                 f'is wrong for {", ".join(wrong[:5])}.'

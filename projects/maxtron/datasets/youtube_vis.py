@@ -4,6 +4,7 @@
 from mmdet.datasets import YouTubeVISDataset
 from mmdet.registry import DATASETS
 
+from ..errors import InputError
 from .clip_video_dataset import ClipVideoDataset
 
 
@@ -31,7 +32,7 @@ class YouTubeVISClipDataset(YouTubeVISDataset, ClipVideoDataset):
             dataset_version (str): '2019', '2021' or '2022'.
         """
         if dataset_version not in cls.VERSIONS:
-            raise ValueError(
+            raise InputError(
                 f'dataset_version {dataset_version!r} of YouTube-VIS does '
                 f'not exist; choose one of {", ".join(cls.VERSIONS)}.'
             )

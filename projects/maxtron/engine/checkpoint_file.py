@@ -9,12 +9,14 @@ from pathlib import Path
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 
+from ..errors import InputError
+
 _AGAIN = 'Download or copy it again.'
 _LFS = b'version https://git-lfs'
 _ZIP, _PICKLE = b'PK\x03\x04', b'\x80'  # PyTorch's formats since 1.6, before
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint cannot be used; the message is meant for the user."""
 
 

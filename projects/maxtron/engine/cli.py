@@ -3,19 +3,18 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 
+from ..errors import InputError, error_message
 from .config import load_config
 from .option_action import OptionAction
 
 SPLITS = ('train', 'val', 'test')
 DATASET_CONFIG_HELP = 'config file; one of configs/_base_/datasets will do'
-
-Args = TypeVar('Args')
 
 
 def make_parser(
@@ -104,11 +103,11 @@ def find_datasets(cfg: Config, split: str) -> Iterator[ConfigDict]:
         ConfigDict: Config of a dataset.
 
     Raises:
-        ValueError: If the config has no such split.
+        InputError: If the config has no such split.
     """
     loader = cfg.get(f'{split}_dataloader')
     if loader is None:
-        raise ValueError(f'the config has no {split}_dataloader')
+        raise InputError(f'the config has no {split}_dataloader')
     nodes = [loader['dataset']]
     while nodes:
         node = nodes.pop(0)
@@ -119,15 +118,26 @@ def find_datasets(cfg: Config, split: str) -> Iterator[ConfigDict]:
             nodes += inner if isinstance(inner, list) else [inner]
 
 
-def run_tool(name: str, tool: Callable[[Args], None], args: Args) -> None:
-    """Run a tool; wrong input ends the program with one line.
+@contextmanager
+def report_errors(
+    name: str = 'error', *others: type[Exception]
+) -> Iterator[None]:
+    """End the program with one line if the block fails on a user's input.
+
+    All tools and the demo report errors here. The input is at fault for an
+    :class:`~projects.maxtron.errors.InputError`, raised in this process or
+    in a worker of a data loader, and for an :class:`OSError`, which names a
+    file. Other errors keep their traceback.
 
     Args:
-        name (str): Name of the tool, which begins the line.
-        tool (callable): The tool.
-        args (Any): Argument of ``tool``, usually the parsed command line.
+        name (str): Beginning of the line: the name of the tool, or 'error'.
+        others (type[Exception]): Errors that are about the input, too, for
+            instance ``ValueError`` in a tool that only converts files.
+
+    Raises:
+        SystemExit: With the line, for an exit status of 1.
     """
     try:
-        tool(args)
-    except (OSError, ValueError) as error:
-        sys.exit(f'{name}: {error}')
+        yield
+    except (InputError, OSError, *others) as error:
+        sys.exit(f'{name}: {error_message(error)}')

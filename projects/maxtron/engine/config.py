@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..errors import InputError
 from .config_keys import check_option_key, find_node
 from .option_action import CommaList, split_path_list
 
@@ -25,7 +26,7 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
 
     Raises:
         FileNotFoundError: The file does not exist.
-        ValueError: An option does not fit the config.
+        InputError: An option does not fit the config.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -47,14 +48,14 @@ def merge_cfg_options(cfg: Config, options: Mapping[str, Any]) -> None:
             is added without a check.
 
     Raises:
-        ValueError: An option has a key that the config does not have, or
+        InputError: An option has a key that the config does not have, or
             cannot be merged into the value that is there.
     """
     try:
         check_cfg_options(cfg, options)
         cfg.merge_from_dict(parse_cfg_options(cfg, options))
     except TypeError as error:  # MMEngine's message names the key
-        raise ValueError(f'--cfg-options: {error}') from error
+        raise InputError(f'--cfg-options: {error}') from error
 
 
 def check_cfg_options(cfg: Config, options: Mapping[str, Any]) -> None:
@@ -70,7 +71,7 @@ def check_cfg_options(cfg: Config, options: Mapping[str, Any]) -> None:
         options (Mapping[str, Any]): Values by dotted key.
 
     Raises:
-        ValueError: A key is not valid. The message names the closest keys.
+        InputError: A key is not valid. The message names the closest keys.
     """
     tree = Config(cfg.to_dict())
     types = {

@@ -12,6 +12,8 @@ from mmengine.registry import Registry
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from ..errors import InputError
+
 # Which callable reads a part of the config that has no ``type``.
 _READERS = {
     '': Runner,
@@ -44,7 +46,7 @@ def check_option_key(tree: dict, option: str) -> None:
         option (str): The key.
 
     Raises:
-        ValueError: Nothing reads the key. The message names the closest ones.
+        InputError: Nothing reads the key. The message names the closest ones.
     """
     node: Any = tree
     parts = option.split('.')
@@ -55,10 +57,10 @@ def check_option_key(tree: dict, option: str) -> None:
         elif isinstance(node, dict):
             if _is_read(node, where, part):
                 return
-            raise ValueError(_unknown_key(tree, node, option, where, part))
+            raise InputError(_unknown_key(tree, node, option, where, part))
         elif isinstance(node, (list, tuple)):
             if not part.isdigit() or int(part) >= len(node):
-                raise ValueError(
+                raise InputError(
                     f'"{part}" in the option "{option}" is not an index of '
                     f'"{where}", a list with {len(node)} entries: 0 to '
                     f'{len(node) - 1}.'
@@ -67,7 +69,7 @@ def check_option_key(tree: dict, option: str) -> None:
         elif node is None:
             return  # a part that is switched off may be configured
         else:
-            raise ValueError(
+            raise InputError(
                 f'The option "{option}" goes into "{where}", which is '
                 f'{node!r} in the config and has no parts.'
             )

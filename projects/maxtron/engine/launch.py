@@ -9,6 +9,8 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
+from ..errors import InputError
+
 
 def prepare_cpu_launch(cfg: Config) -> bool:
     """Let MMEngine's runner work on several CPU processes.
@@ -27,13 +29,13 @@ def prepare_cpu_launch(cfg: Config) -> bool:
         bool: Whether the run is distributed over CPU processes.
 
     Raises:
-        ValueError: The launcher cannot start CPU processes.
+        InputError: The launcher cannot start CPU processes.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or get_device() != 'cpu':
         return False
     if launcher != 'pytorch':
-        raise ValueError(
+        raise InputError(
             f'The launcher "{launcher}" needs accelerators, and this machine '
             'shows none. On CPUs use tools/dist_train.sh or '
             'tools/dist_test.sh.'

@@ -6,6 +6,8 @@ from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 from torch.optim import Optimizer
 
+from ..errors import InputError
+
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
@@ -32,7 +34,7 @@ class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
         verbose (bool): Whether to print every value. Defaults to False.
 
     Raises:
-        ValueError: The warm-up is not shorter than the whole.
+        InputError: The warm-up is not shorter than the whole.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
         verbose: bool = False,
     ) -> None:
         if not 0 <= warmup_iters < end - begin:
-            raise ValueError(
+            raise InputError(
                 f'A warm-up of warmup_iters={warmup_iters} steps does not fit '
                 f'into a schedule of {end - begin} steps; set '
                 'param_scheduler.0.warmup_iters for a short training.'

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 
 from mmengine.config import Config
 
+from ..errors import ConfigKeyError
 from .config_keys import argument_names, find_classes, walk_config
 
 
 @contextmanager
 def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
-    """Name the place in the config of an argument that a class does not take.
+    """Explain which key or type of a config is unknown.
 
     Python names only the class that refused the argument, which is often a
     base class.
@@ -23,8 +24,9 @@ def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
         cfg (Config): The config that things are built from in this context.
 
     Raises:
-        TypeError: The error of the context, with the place in the config,
-            the class and its file added.
+        ConfigKeyError: The error of the context, with the place in the config,
+            the class and its file added; or the config has a type that no
+            registry knows.
     """
     try:
         yield
@@ -32,7 +34,22 @@ def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
         text = _find_unknown_argument(cfg.to_dict(), str(error))
         if text is None:
             raise
-        raise TypeError(text) from error
+        raise ConfigKeyError(text) from error
+    except KeyError as error:
+        text = _explain_unknown_type(str(error.args[0]) if error.args else '')
+        if text is None:
+            raise
+        raise ConfigKeyError(text) from error
+
+
+def _explain_unknown_type(error: str) -> str | None:
+    """Shorten the message of a registry that lacks a class of a config."""
+    match = re.match(r'(\S+) is not in the (\S+) registry', error)
+    return match and (
+        f'The config has type={match[1]!r}, but the registry {match[2]} has '
+        'no class of this name: correct it, or name the module of the class '
+        'in custom_imports of the config.'
+    )
 
 
 def _find_unknown_argument(tree: dict, error: str) -> str | None:

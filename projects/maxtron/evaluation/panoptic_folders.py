@@ -5,6 +5,7 @@ import os.path as osp
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..errors import InputError
 from ..json_file import SIZE, Entry, load_json
 from ..structures import read_id_map, restore_order, video_folder
 from ..structures.panoptic_json import (
@@ -76,7 +77,7 @@ def list_videos(
 
     Raises:
         FileNotFoundError: If a file or a mask does not exist.
-        ValueError: If a field is missing or wrong, or videos or frames are
+        InputError: If a field is missing or wrong, or videos or frames are
             missing, unknown or listed twice.
     """
     gt = load_json(gt_json)
@@ -230,13 +231,13 @@ def _compare(
     expected_names, found_names = set(expected), set(found)
     unknown = [name for name in found if name not in expected_names]
     if unknown:
-        raise ValueError(
+        raise InputError(
             f'{found_where} has {len(unknown)} {kind}(s) that do not exist in '
             f'{expected_where}: {", ".join(unknown[:5])}.'
         )
     missing = [name for name in expected if name not in found_names]
     if missing:
-        raise ValueError(
+        raise InputError(
             f'{found_where} lacks {len(missing)} {kind}(s) of '
             f'{expected_where}: {", ".join(missing[:5])}.'
         )
@@ -286,7 +287,7 @@ def count_video(video: VideoFiles) -> VideoCounts:
         :obj:`VideoCounts`: Its counts.
 
     Raises:
-        ValueError: If masks and lists of segments disagree, or sizes do.
+        InputError: If masks and lists of segments disagree, or sizes do.
     """
     labels = range(video.num_classes)
     counter = VideoCounter(video.video_id, dict(zip(labels, labels)))
@@ -297,7 +298,7 @@ def count_video(video: VideoFiles) -> VideoCounts:
             for path in (frame.gt_path, frame.pred_path)
         )
         if len(frame.size) == 2 and gt_map.shape != frame.size:
-            raise ValueError(
+            raise InputError(
                 f'{where}: {frame.gt_path} is {gt_map.shape[0]} x '
                 f'{gt_map.shape[1]} (height x width), but {frame.size[0]} x '
                 f'{frame.size[1]} according to the JSON file.'

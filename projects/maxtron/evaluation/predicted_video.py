@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from mmdet.structures import DetDataSample
 
+from ..errors import InputError
 from ..structures import frame_names, video_folder
 from ..utils import relative_name
 
@@ -48,26 +49,26 @@ class PredictedVideo(NamedTuple):
             :obj:`PredictedVideo`: The video.
 
         Raises:
-            ValueError: If a frame is missing, repeated, of another video or
+            InputError: If a frame is missing, repeated, of another video or
                 not predicted.
         """
         if not len(frames):
-            raise ValueError('A video without frames was predicted.')
+            raise InputError('A video without frames was predicted.')
         video_id = _video_id(frames[0])
         seen: dict[int, DetDataSample] = {}
         for frame in frames:
             where = f'video {video_id}, frame {frame.img_path}'
             if _video_id(frame) != video_id:
-                raise ValueError(
+                raise InputError(
                     f'{where} belongs to video {_video_id(frame)}.'
                 )
             if frame.frame_id in seen:
-                raise ValueError(
+                raise InputError(
                     f'{where}: {seen[frame.frame_id].img_path} has the same '
                     f'frame number {frame.frame_id}.'
                 )
             if 'pred_panoptic_map' not in frame:
-                raise ValueError(
+                raise InputError(
                     f'{where} has no pred_panoptic_map. Use a model for '
                     'panoptic segmentation.'
                 )
@@ -75,7 +76,7 @@ class PredictedVideo(NamedTuple):
         length = frames[0].get('video_length', len(frames))
         missing = sorted(set(range(length)) - seen.keys())
         if missing or len(seen) != length:
-            raise ValueError(
+            raise InputError(
                 f'video {video_id} has {length} frames, but {len(seen)} are '
                 f'predicted; missing are numbers {missing[:5]}. Test whole '
                 'videos.'
@@ -96,13 +97,13 @@ class PredictedVideo(NamedTuple):
             bool: False if no frame has one.
 
         Raises:
-            ValueError: If only some of the frames have one.
+            InputError: If only some of the frames have one.
         """
         missing = [
             f.img_path for f in self.frames if not f.get('seg_map_path')
         ]
         if 0 < len(missing) < len(self.frames):
-            raise ValueError(
+            raise InputError(
                 f'video {self.video_id}: {len(missing)} of '
                 f'{len(self.frames)} frames have no seg_map_path, the first '
                 f'being {missing[0]}.'

@@ -6,6 +6,8 @@ from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.registry import MODELS
 from torch import Tensor
 
+from ..errors import InputError
+
 
 @MODELS.register_module()
 class ClipDataPreprocessor(TrackDataPreprocessor):
@@ -28,13 +30,13 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
             are: their frames are read and preprocessed clip by clip.
 
         Raises:
-            ValueError: If tensors differ in their number of frames.
+            InputError: If tensors differ in their number of frames.
         """
         if not isinstance(data['inputs'][0], Tensor):
             return data
         lengths = [len(video) for video in data['inputs']]
         if training and min(lengths) < max(lengths):
-            raise ValueError(
+            raise InputError(
                 f'The samples of a batch have {lengths} frames, but must have '
                 'equally many. Let the dataset give clip_len frames a sample '
                 '(RandomClipSampler, ClipSampler), or set batch_size=1.'
@@ -56,11 +58,11 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
             Tensor: Shape (1, T, 3, H, W) on the model's device.
 
         Raises:
-            ValueError: If the frames differ in size.
+            InputError: If the frames differ in size.
         """
         sizes = sorted({tuple(frame.shape[-2:]) for frame in frames})
         if len(sizes) > 1:
-            raise ValueError(
+            raise InputError(
                 'The frames of a video must be of one size, but one clip has '
                 'frames of (height, width) '
                 f'{" and ".join(map(str, sizes))}; resize the video first.'
@@ -102,7 +104,7 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
             and preprocessed clip by clip.
 
         Raises:
-            ValueError: If training clips are not on the canvas.
+            InputError: If training clips are not on the canvas.
         """
         if not training:
             data['inputs'] = [
@@ -112,7 +114,7 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
             return data
         data = super().forward(data, training)
         if data['inputs'].shape[-2:] != self.input_size:
-            raise ValueError(
+            raise InputError(
                 f'Training clips are {tuple(data["inputs"].shape[-2:])} '
                 '(height, width), but model.data_preprocessor.input_size is '
                 f'{self.input_size}; give both and the canvas of the '
@@ -125,7 +127,7 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
             ]
         )  # (N, T, 1, H, W)
         if valid.shape[-2:] != data['inputs'].shape[-2:]:
-            raise ValueError(
+            raise InputError(
                 f'Clips of {tuple(data["inputs"].shape[-2:])} (height, width) '
                 f'have valid_pixels of {tuple(valid.shape[-2:])}; let '
                 'PackPanopticClip make both.'
@@ -162,7 +164,7 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
             Tensor: Shape (1, T, 3, *input_size) on the model's device.
 
         Raises:
-            ValueError: If the frames differ in size.
+            InputError: If the frames differ in size.
         """
         clip = super().preprocess_clip(frames)[0]  # (T, 3, h, w)
         shape = self.img_shape(clip.shape[-2:])

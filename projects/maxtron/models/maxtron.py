@@ -9,6 +9,7 @@ from mmdet.structures import DetDataSample, TrackSampleList
 from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
 from torch import Tensor
 
+from ..errors import InputError
 from ..structures import ClipPrediction
 from .clip_reader import ClipReader
 from .tracker_training import (
@@ -48,7 +49,7 @@ class MaXTron(BaseMOTModel):
             config. Defaults to None.
 
     Raises:
-        ValueError: If ``clip_loss_weight`` of the head does not fit
+        InputError: If ``clip_loss_weight`` of the head does not fit
             ``freeze_segmenter``, see :func:`prepare_training`.
     """
 
@@ -131,7 +132,7 @@ class MaXTron(BaseMOTModel):
             tuple[Tensor]: Features, each of shape (N * T, C_i, h_i, w_i).
 
         Raises:
-            ValueError: If ``in_channels`` do not fit the features.
+            InputError: If ``in_channels`` do not fit the features.
         """
         x = self.backbone(inputs.flatten(0, 1))
         if self.neck is not None:
@@ -145,7 +146,7 @@ class MaXTron(BaseMOTModel):
         expected = self._in_channels[key]
         found = [feature.shape[1] for feature in features]
         if expected is not None and list(expected) != found:
-            raise ValueError(
+            raise InputError(
                 f'{key} is {list(expected)}, but the features that come in '
                 f'have {found} channels. Set it to {found}, or change the '
                 'module that they come from.'
@@ -167,7 +168,7 @@ class MaXTron(BaseMOTModel):
             dict[str, Tensor]: Losses.
 
         Raises:
-            ValueError: If a video cannot be cut into clips.
+            InputError: If a video cannot be cut into clips.
         """
         if self.head.tracker is None:
             return self.head.loss(self.extract_feat(inputs), data_samples)
@@ -311,11 +312,11 @@ class MaXTron(BaseMOTModel):
             list: Results that are final, one per frame; may be empty.
 
         Raises:
-            ValueError: If the video must be read twice and cannot be.
+            InputError: If the video must be read twice and cannot be.
         """
         video = self.head.start_video(whole_video)
         if video.reads_twice and not clips.rereadable:
-            raise ValueError(
+            raise InputError(
                 "feature_cache='none' reads the video twice, but these frames "
                 'can be read only once. Give a file, a folder or a list of '
                 "frames, or set feature_cache to 'cpu' or 'cpu_fp16'."

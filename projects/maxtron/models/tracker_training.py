@@ -10,6 +10,7 @@ from mmdet.structures import TrackDataSample, TrackSampleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..errors import InputError
 from .association import check_finite
 from .heads import BaseMaXTronHead
 
@@ -43,13 +44,13 @@ def prepare_training(
             modules are trained.
 
     Raises:
-        ValueError: If modules are frozen and there is a weight for the losses
+        InputError: If modules are frozen and there is a weight for the losses
             of the clips, or if all are trained, the tracker has heads of its
             own, and there is no such weight.
     """
     if frozen:
         if head.clip_loss_weight:
-            raise ValueError(
+            raise InputError(
                 'model.head.clip_loss_weight is for a segmenter that is '
                 'trained: set model.freeze_segmenter=False, or leave the '
                 'weight out.'
@@ -60,7 +61,7 @@ def prepare_training(
             head.segmenter.get_submodule(name).requires_grad_(True)
         return
     if head.tracker_heads and not head.clip_loss_weight:
-        raise ValueError(
+        raise InputError(
             'model.freeze_segmenter=False needs losses of the clips for '
             'this segmenter: its own heads, which link the clips, get no '
             'gradient from the tracker, which has heads of its own. '
@@ -89,11 +90,11 @@ def cut_videos(
         each video, shape (N, T, 3, H, W), and its samples.
 
     Raises:
-        ValueError: If the frames are no multiple of ``clip_len``.
+        InputError: If the frames are no multiple of ``clip_len``.
     """
     num_frames = inputs.shape[1]
     if num_frames % clip_len != 0:
-        raise ValueError(
+        raise InputError(
             f'A training sample has {num_frames} frames, which are no '
             f'multiple of model.head.test_cfg.clip_len={clip_len}; change '
             'clip_len of train_dataloader.dataset or that of the model.'

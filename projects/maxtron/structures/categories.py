@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from ..errors import InputError
 from ..json_file import TEXT, Entry, index_by_id
 
 UNLABELLED = 255  # in maps of labels, which are bytes
@@ -15,17 +16,17 @@ def check_classes(classes: Sequence[str]) -> None:
         classes (Sequence[str]): Names of the classes.
 
     Raises:
-        ValueError: If there are more than a byte can hold, or two have the
+        InputError: If there are more than a byte can hold, or two have the
             same name.
     """
     repeated = [name for name in classes if list(classes).count(name) > 1]
     if repeated:
-        raise ValueError(
+        raise InputError(
             f'metainfo of the dataset lists the class {repeated[0]!r} twice. '
             'Give every class its own name.'
         )
     if len(classes) > UNLABELLED:
-        raise ValueError(
+        raise InputError(
             f'metainfo of the dataset has {len(classes)} classes, but there '
             f'can be no more than {UNLABELLED}: maps of labels are bytes, and '
             f'{UNLABELLED} stands for no label.'
@@ -55,7 +56,7 @@ def index_categories(top: Entry) -> dict[str, Entry]:
         dict[str, :obj:`Entry`]: Categories by the text of their id.
 
     Raises:
-        ValueError: If there is no category, or an id or a name is missing or
+        InputError: If there is no category, or an id or a name is missing or
             repeated.
     """
     categories = index_by_id(top.entries('categories', 'category'), 'category')
@@ -79,12 +80,12 @@ def category_ids(metainfo: dict, first: int = 0) -> list[int | str]:
         list[int | str]: One id per label.
 
     Raises:
-        ValueError: If there is not one id per class, or two are equal.
+        InputError: If there is not one id per class, or two are equal.
     """
     count = len(metainfo['classes'])
     ids = list(metainfo.get('category_ids') or range(first, first + count))
     if len({str(i) for i in ids}) != count or len(ids) != count:
-        raise ValueError(
+        raise InputError(
             'category_ids in metainfo of the dataset must be one id for each '
             f'of the {count} classes, all different, but is {ids}.'
         )
@@ -121,11 +122,11 @@ def metainfo_categories(metainfo: dict) -> list[dict]:
         category, in the order of the labels.
 
     Raises:
-        ValueError: If there is not one colour or one id per class.
+        InputError: If there is not one colour or one id per class.
     """
     names, palette = metainfo['classes'], metainfo.get('palette')
     if palette is None or len(palette) != len(names):
-        raise ValueError(
+        raise InputError(
             'A submission needs a colour for every class: the palette of '
             f'the dataset must have {len(names)} colours.'
         )

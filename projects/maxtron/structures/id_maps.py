@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..errors import InputError
+
 FIRST_THING_VALUE = 125  # of raw maps
 
 
@@ -64,14 +66,14 @@ def read_raw_segments(
         ``is_thing``, ``iscrowd`` and ``area`` in pixels, by ascending id.
 
     Raises:
-        ValueError: If a class does not exist.
+        InputError: If a class does not exist.
     """
     values, lengths = runs(ids)
     unique, inverse = np.unique(values, return_inverse=True)
     labels = raw_labels(unique)
     unknown = unique[labels >= len(is_thing)]
     if unknown.size:
-        raise ValueError(
+        raise InputError(
             f'{where}: the panoptic map has the value {unknown[0]}, which '
             f'means class number {raw_labels(unknown)[0] + 1} counted from '
             f'1, but there are {len(is_thing)} classes. Correct the map, or '
@@ -117,7 +119,7 @@ def index_map(
         int32 if there are more than 255 segments.
 
     Raises:
-        ValueError: If map and list have different ids. Only a segment whose
+        InputError: If map and list have different ids. Only a segment whose
             ``area`` is 0 may lack pixels.
     """
     position = {segment['id']: i for i, segment in enumerate(segments, 1)}
@@ -126,7 +128,7 @@ def index_map(
     found = set(unique.tolist()) - {0}
     unknown = sorted(found - position.keys())
     if unknown:
-        raise ValueError(
+        raise InputError(
             f'{where}: the panoptic map has the segment {unknown[0]}, which '
             'the annotation file does not list for this frame. The two must '
             'come from the same conversion.'
@@ -137,7 +139,7 @@ def index_map(
         if segment['id'] not in found and segment.get('area') != 0
     )
     if missing:
-        raise ValueError(
+        raise InputError(
             f'{where}: the annotation file lists the segment {missing[0]}, '
             'which has no pixel in the panoptic map. The two must come from '
             'the same conversion.'

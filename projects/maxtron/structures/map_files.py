@@ -8,6 +8,8 @@ import numpy as np
 from mmengine.fileio import get
 from PIL import Image
 
+from ..errors import InputError
+
 _PALETTE = 3  # colour type of PNG
 _GREY_TYPES = (0, 4)  # without and with an alpha channel
 
@@ -46,7 +48,7 @@ def read_id_map(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no image, or a map of the other kind.
+        InputError: If the file is no image, or a map of the other kind.
     """
     try:
         content = get(path, backend_args=backend_args)
@@ -58,7 +60,7 @@ def read_id_map(
     buffer = np.frombuffer(content, np.uint8)
     img = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED) if buffer.size else None
     if img is None:
-        raise ValueError(
+        raise InputError(
             f'{where}: the panoptic map {path} cannot be read as '
             'an image. Is the file complete?'
         )
@@ -73,7 +75,7 @@ def read_id_map(
         if raw
         else '8 bit RGB colours (panomasksRGB)'
     )
-    raise ValueError(
+    raise InputError(
         f'{where}: the panoptic map {path} has {channels} channel(s) of '
         f'{img.dtype}, not {expected}. Check data_prefix of the dataset.'
     )

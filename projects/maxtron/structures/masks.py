@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from pycocotools import mask as mask_utils
 
+from ..errors import InputError
+
 MaskLike: TypeAlias = dict | list | np.ndarray | torch.Tensor
 
 # A run has 5 bits a character: 7 characters hold any run of an image.
@@ -37,7 +39,7 @@ def to_rle(mask: dict | list, size: tuple[int, int]) -> dict:
         encodes masks.
 
     Raises:
-        ValueError: If the mask is malformed or does not fit the image. The
+        InputError: If the mask is malformed or does not fit the image. The
             message is the predicate of a sentence about the mask.
     """
     height, width = (int(side) for side in size)
@@ -55,7 +57,7 @@ def to_rle(mask: dict | list, size: tuple[int, int]) -> dict:
             return mask_utils.merge(rles)
         return _compress([height * width], height, width)
     if not isinstance(mask, dict):
-        raise ValueError(
+        raise InputError(
             f'is of type {type(mask).__name__}, but must be run lengths or a '
             'list of polygons'
         )
@@ -79,16 +81,16 @@ def to_bitmap(mask: MaskLike, size: tuple[int, int]) -> np.ndarray:
         np.ndarray: bool, shape (H, W).
 
     Raises:
-        ValueError: If the mask is malformed or does not fit the image.
+        InputError: If the mask is malformed or does not fit the image.
     """
     if isinstance(mask, (dict, list)):
         try:
             mask = mask_utils.decode(to_rle(mask, size))
         except ValueError as error:
-            raise ValueError(f'The mask {error}.') from error
+            raise InputError(f'The mask {error}.') from error
     bitmap = np.asarray(mask).astype(bool, copy=False)
     if bitmap.shape != tuple(size):
-        raise ValueError(
+        raise InputError(
             f'A mask of shape {bitmap.shape} does not fit the '
             f'image of shape {tuple(size)}.'
         )
@@ -106,7 +108,7 @@ def read_polygons(mask: list) -> list[np.ndarray]:
         list[np.ndarray]: float64, shape (2 * n, ) with n >= 3 each.
 
     Raises:
-        ValueError: If a coordinate is not a finite number.
+        InputError: If a coordinate is not a finite number.
     """
     if mask and all(_is_number(item) for item in mask):
         mask = [mask]
@@ -115,12 +117,12 @@ def read_polygons(mask: list) -> list[np.ndarray]:
         if not isinstance(polygon, (list, tuple, np.ndarray)) or not all(
             _is_number(coordinate) for coordinate in polygon
         ):
-            raise ValueError(
+            raise InputError(
                 'has a polygon that is no list of numbers [x, y, x, y, ...]'
             )
         points = np.asarray(polygon, dtype=np.float64)
         if not np.isfinite(points).all():
-            raise ValueError(
+            raise InputError(
                 'has a polygon with a coordinate that is not finite'
             )
         if len(points) >= 6 and len(points) % 2 == 0:
@@ -143,7 +145,7 @@ def count_runs(counts: str | bytes) -> np.ndarray:
         np.ndarray: int64, shape (n, ), the runs.
 
     Raises:
-        ValueError: If these are no run lengths.
+        InputError: If these are no run lengths.
     """
     if isinstance(counts, str):
         counts = counts.encode()
@@ -158,7 +160,7 @@ def count_runs(counts: str | bytes) -> np.ndarray:
         or ((digits < 0) | (digits > 63)).any()
         or lengths.max() > _MAX_RUN_CHARACTERS
     ):
-        raise ValueError('does not decode')
+        raise InputError('does not decode')
     shifts = 5 * (np.arange(digits.size) - np.repeat(starts, lengths))
     runs = np.add.reduceat((digits & 31) << shifts, starts)
     is_negative = (digits[last] & 16) != 0
@@ -178,15 +180,15 @@ def _check_runs(mask: dict, height: int, width: int) -> list | str | bytes:
     """Return the runs of a mask after a check that they fill the image."""
     size, counts = mask.get('size'), mask.get('counts')
     if not isinstance(counts, (list, str, bytes)):
-        raise ValueError("has no 'counts' that are a list or a text")
+        raise InputError("has no 'counts' that are a list or a text")
     if (
         not isinstance(size, (list, tuple))
         or len(size) != 2
         or not all(_is_number(side) for side in size)
     ):
-        raise ValueError("has no 'size' [height, width]")
+        raise InputError("has no 'size' [height, width]")
     if list(size) != [height, width]:
-        raise ValueError(
+        raise InputError(
             f'is {size[0]} x {size[1]} (height x width), but the image is '
             f'{height} x {width}'
         )
@@ -194,14 +196,14 @@ def _check_runs(mask: dict, height: int, width: int) -> list | str | bytes:
         if not all(
             _is_number(run) and float(run).is_integer() for run in counts
         ):
-            raise ValueError("has 'counts' that are not whole numbers")
+            raise InputError("has 'counts' that are not whole numbers")
         runs = counts = [int(run) for run in counts]
     else:
         runs = count_runs(counts).tolist()
     if min(runs, default=0) < 0:
-        raise ValueError('has a negative run in its counts')
+        raise InputError('has a negative run in its counts')
     if sum(runs) != height * width:
-        raise ValueError(
+        raise InputError(
             f'has runs of {sum(runs)} pixels in its counts, but the image '
             f'has {height} x {width}'
         )

@@ -37,7 +37,7 @@ def read_categories(top: Entry, needs_color: bool = False) -> list[dict]:
         ``isthing`` (0 or 1), in the order of the file.
 
     Raises:
-        ValueError: If a field is missing or wrong, or an id or a name is not
+        InputError: If a field is missing or wrong, or an id or a name is not
             unique.
     """
     categories = []
@@ -77,7 +77,7 @@ def read_videos(top: Entry, field: str) -> dict[str, Entry]:
         dict[str, :obj:`Entry`]: Videos by the text of their ``video_id``.
 
     Raises:
-        ValueError: If an id is missing, repeated or no name of a folder, or
+        InputError: If an id is missing, repeated or no name of a folder, or
             two videos have one folder.
     """
     noun = 'annotated video' if field == 'annotations' else 'video'
@@ -112,7 +112,7 @@ def read_frames(video: Entry, field: str, video_id: str) -> dict[str, Entry]:
         the order of the file.
 
     Raises:
-        ValueError: If a ``file_name`` is missing, or two are the same but
+        InputError: If a ``file_name`` is missing, or two are the same but
             for their suffix.
     """
     frames: dict[str, Entry] = {}
@@ -142,7 +142,7 @@ def read_segments(frame: Entry, labels: dict[str, int]) -> list[dict]:
         stated) and ``area``, None unless it is a whole number of pixels.
 
     Raises:
-        ValueError: If a field is missing or wrong, or a segment has two
+        InputError: If a field is missing or wrong, or a segment has two
             categories.
     """
     segments: dict[int, dict] = {}

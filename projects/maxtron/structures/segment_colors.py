@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..errors import InputError
+
 # panopticapi: largest distance of a thing's colour from that of its class
 _MAX_DISTANCE = 30
 
@@ -22,7 +24,7 @@ class SegmentColors:
         seed (int | Sequence[int]): Seed of the random colours.
 
     Raises:
-        ValueError: If two stuff categories have one colour, or one is black,
+        InputError: If two stuff categories have one colour, or one is black,
             which is void.
     """
 
@@ -36,7 +38,7 @@ class SegmentColors:
             if category['isthing']:
                 continue
             if color in self.taken:
-                raise ValueError(
+                raise InputError(
                     f'The colour {color} of "{category["name"]}" is that of '
                     f'{self.taken[color]}: their ids would be equal. Give '
                     'every stuff category a colour of its own.'

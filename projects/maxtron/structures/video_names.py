@@ -4,6 +4,7 @@
 import os.path as osp
 from collections.abc import Iterable, Sequence
 
+from ..errors import InputError
 from ..utils import natural_key
 
 
@@ -17,11 +18,11 @@ def video_folder(video_id: int | str) -> str:
         str: Relative path with '/'.
 
     Raises:
-        ValueError: If the path would leave the folder of all videos.
+        InputError: If the path would leave the folder of all videos.
     """
     name = osp.normpath(str(video_id)).replace('\\', '/')
     if not str(video_id).strip() or name.split('/')[0] in ('', '.', '..'):
-        raise ValueError(
+        raise InputError(
             f'The video id {str(video_id)!r} is no name of a folder. Use a '
             "relative path without '..'."
         )
@@ -72,7 +73,7 @@ def check_distinct_frames(videos: Iterable[tuple[str, Iterable[str]]]) -> None:
             names of its frames.
 
     Raises:
-        ValueError: If so, such as video 'a' with frame 'b/0' and video 'a/b'
+        InputError: If so, such as video 'a' with frame 'b/0' and video 'a/b'
             with frame '0'.
     """
     owners: dict[str, str] = {}
@@ -80,7 +81,7 @@ def check_distinct_frames(videos: Iterable[tuple[str, Iterable[str]]]) -> None:
         for name in names:
             other = owners.setdefault(f'{folder}/{name}', folder)
             if other != folder:
-                raise ValueError(
+                raise InputError(
                     f'Videos {other} and {folder} both have the frame '
                     f'{folder}/{name}. Keep one of the two videos.'
                 )

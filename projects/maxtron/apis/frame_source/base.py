@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...errors import InputError
+
 # Containers and cameras state rates such as 0, nan, 1000 (the inverse of the
 # time unit of WebM) or 90000 (that of MPEG) if they do not know theirs.
 _MAX_RATE = 300
 
 
-class VideoError(ValueError):
+class VideoError(InputError):
     """A video cannot be used as input; the message has the reason."""
 
 

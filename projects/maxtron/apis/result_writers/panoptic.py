@@ -32,7 +32,7 @@ class PanopticWriter:
     Raises:
         FileExistsError: If the folder has files, which would mix with the
             new ones.
-        ValueError: If there is not a colour for every class.
+        InputError: If there is not a colour for every class.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
+from ...errors import InputError
 from ...utils import part_path, writing
 from .publishing import finishing
 
@@ -79,7 +80,7 @@ class VideoWriter:
         size (tuple[int, int]): Height and width of the frames.
 
     Raises:
-        ValueError: If the name or the rate is not that of a video, or FFmpeg
+        InputError: If the name or the rate is not that of a video, or FFmpeg
             has no encoder for it.
         WriteError: If the file cannot be written.
     """
@@ -87,7 +88,7 @@ class VideoWriter:
     def __init__(self, path: str, fps: float, size: tuple[int, int]) -> None:
         check_video_path(path)
         if not _RATES[0] <= fps <= _RATES[1]:
-            raise ValueError(
+            raise InputError(
                 f'A video of {fps:g} frames per second cannot be written: '
                 f'give a rate from {_RATES[0]} to {_RATES[1]}.'
             )
@@ -159,10 +160,10 @@ def check_video_path(path: str) -> None:
     """Check the suffix of a video file that is to be written.
 
     Raises:
-        ValueError: If there is no such video format.
+        InputError: If there is no such video format.
     """
     if osp.splitext(path)[1].lower() not in VIDEO_SUFFIXES:
-        raise ValueError(
+        raise InputError(
             f'{path} is no name of a video that can be written: give one '
             f'that ends in {", ".join(VIDEO_SUFFIXES)}.'
         )
@@ -172,7 +173,7 @@ def _find_encoder(path: str, size: tuple[int, int]) -> _Encoder:
     """Choose the encoder for a file.
 
     Raises:
-        ValueError: If there is none.
+        InputError: If there is none.
     """
     is_odd = any(length % 2 for length in size)
     suffix = osp.splitext(path)[1].lower()
@@ -185,7 +186,7 @@ def _find_encoder(path: str, size: tuple[int, int]) -> _Encoder:
         if encoder.name in av.codecs_available:
             return encoder
     names = ' or '.join(encoder.name for encoder in fitting)
-    raise ValueError(
+    raise InputError(
         f'{path} needs the encoder {names}, which this FFmpeg lacks: '
         'install the wheel of PyAV (pip install --force-reinstall '
         '--only-binary=av av).'

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...errors import InputError
 from .classes import (
     SYNTHETIC_STUFF_CLASSES,
     SYNTHETIC_STUFF_PALETTE,
@@ -59,7 +60,7 @@ class SyntheticSpec:
             are further twins. Defaults to False.
 
     Raises:
-        ValueError: If a value is out of its range.
+        InputError: If a value is out of its range.
     """
 
     height: int
@@ -71,22 +72,22 @@ class SyntheticSpec:
 
     def __post_init__(self) -> None:
         if self.height < 64 or self.width < self.height:
-            raise ValueError(
+            raise InputError(
                 'Synthetic frames must be at least 64 pixels high and not '
                 f'higher than wide, got {self.height}x{self.width} '
                 '(height x width).'
             )
         if self.seed < 0:
-            raise ValueError(f'The seed must not be negative: {self.seed}.')
+            raise InputError(f'The seed must not be negative: {self.seed}.')
         for split, count in self.num_videos.items():
             if count < 1:
-                raise ValueError(
+                raise InputError(
                     f'The split "{split}" needs at least one '
                     f'video, got {count}.'
                 )
         for split, (low, high) in self.num_frames.items():
             if not MIN_FRAMES <= low <= high:
-                raise ValueError(
+                raise InputError(
                     f'Videos of the split "{split}" must have {MIN_FRAMES} or '
                     'more frames (an occlusion longer than a clip needs them)'
                     f', shortest first, got {low} to {high}.'
@@ -133,12 +134,12 @@ def make_video(
         SyntheticVideo: The video, in which the scenario really happens.
 
     Raises:
-        ValueError: If ``num_frames`` leaves no room for the scenario.
+        InputError: If ``num_frames`` leaves no room for the scenario.
         RuntimeError: If no drawn scene shows the scenario.
     """
     scenario = scenario or SCENARIOS[index % len(SCENARIOS)]
     if num_frames is not None and num_frames < MIN_FRAMES:
-        raise ValueError(
+        raise InputError(
             f'A synthetic video needs {MIN_FRAMES} frames or '
             f'more, got {num_frames}.'
         )

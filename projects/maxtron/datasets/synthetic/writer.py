@@ -34,6 +34,7 @@ from typing import Any
 
 import cv2
 
+from ...errors import InputError
 from ...utils import atomic_path
 from .classes import vipseg_categories
 from .formats import (
@@ -180,7 +181,7 @@ class SyntheticWriter:
             the set are never touched.
 
     Raises:
-        ValueError: If a format or the quality is unknown, or the folder
+        InputError: If a format or the quality is unknown, or the folder
             holds a set that was made with other settings.
         FileExistsError: If the folder holds anything else.
     """
@@ -195,12 +196,12 @@ class SyntheticWriter:
     ) -> None:
         unknown = set(formats) - set(FORMATS)
         if unknown or not formats:
-            raise ValueError(
+            raise InputError(
                 f'Unknown formats {sorted(unknown)}; choose from '
                 f'{", ".join(FORMATS)}.'
             )
         if not 1 <= quality <= 100:
-            raise ValueError(f'The JPEG quality must be 1 to 100: {quality}.')
+            raise InputError(f'The JPEG quality must be 1 to 100: {quality}.')
         self.out_dir = osp.abspath(out_dir)
         self.spec = spec
         self.formats = [name for name in FORMATS if name in formats]
@@ -264,7 +265,7 @@ class SyntheticWriter:
             if found.get(key) != wanted[key]
         ]
         if other:
-            raise ValueError(
+            raise InputError(
                 f'{self.out_dir} holds a synthetic set with other {what} '
                 f'({", ".join(other)}). Name another folder, or begin anew '
                 'with --overwrite.'
@@ -287,7 +288,7 @@ class SyntheticWriter:
             split is complete.
 
         Raises:
-            ValueError: If the split was made of other videos.
+            InputError: If the split was made of other videos.
         """
         wanted = dict(
             num_videos=self.spec.num_videos[split],

@@ -9,6 +9,8 @@ from mmdet.datasets.transforms import Pad
 from mmdet.registry import TRANSFORMS
 from PIL import Image
 
+from ...errors import InputError
+
 
 @TRANSFORMS.register_module()
 class ScaleJitter(BaseTransform):
@@ -38,14 +40,14 @@ class ScaleJitter(BaseTransform):
         ratio_range (tuple[float, float]): Range of the random number.
 
     Raises:
-        ValueError: If a value is not positive, or the range empty.
+        InputError: If a value is not positive, or the range empty.
     """
 
     def __init__(
         self, canvas: tuple[int, int], ratio_range: tuple[float, float]
     ) -> None:
         if min(canvas) < 1 or not 0 < ratio_range[0] <= ratio_range[1]:
-            raise ValueError(
+            raise InputError(
                 f'ScaleJitter(canvas={canvas}, ratio_range={ratio_range}): '
                 'the canvas is (width, height) in pixels, the range (low, '
                 'high) of positive factors.'

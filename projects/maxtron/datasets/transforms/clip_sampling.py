@@ -5,6 +5,8 @@ import numpy as np
 from mmdet.datasets.transforms import BaseFrameSample
 from mmdet.registry import TRANSFORMS
 
+from ...errors import InputError
+
 
 class ReversibleSampler(BaseFrameSample):
     """Base class of samplers that may play a clip backwards.
@@ -15,13 +17,13 @@ class ReversibleSampler(BaseFrameSample):
         **kwargs: See :class:`mmdet.datasets.BaseFrameSample`.
 
     Raises:
-        ValueError: If ``reverse_prob`` is no probability.
+        InputError: If ``reverse_prob`` is no probability.
     """
 
     def __init__(self, reverse_prob: float = 0.0, **kwargs) -> None:
         super().__init__(**kwargs)
         if not 0 <= reverse_prob <= 1:
-            raise ValueError(
+            raise InputError(
                 f'reverse_prob of {type(self).__name__} is {reverse_prob}; '
                 'it must be between 0 and 1.'
             )
@@ -58,7 +60,7 @@ class ClipSampler(ReversibleSampler):
         **kwargs: See :class:`ReversibleSampler`.
 
     Raises:
-        ValueError: If ``stride`` is below 1 or ``reverse_prob`` is no
+        InputError: If ``stride`` is below 1 or ``reverse_prob`` is no
             probability.
     """
 
@@ -67,7 +69,7 @@ class ClipSampler(ReversibleSampler):
     ) -> None:
         super().__init__(**kwargs)
         if stride < 1:
-            raise ValueError(
+            raise InputError(
                 f'stride of ClipSampler is {stride}; it must be at least 1.'
             )
         self.stride = stride
@@ -130,7 +132,7 @@ class RandomClipSampler(ReversibleSampler):
         **kwargs: See :class:`ReversibleSampler`.
 
     Raises:
-        ValueError: If ``reverse_prob`` is no probability.
+        InputError: If ``reverse_prob`` is no probability.
     """
 
     def __init__(self, include_last: bool = False, **kwargs) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmdet.registry import TRANSFORMS
 
+from ...errors import InputError
+
 # added to the ids of pasted segments; ids of panoptic maps are below
 PASTED = 1 << 24
 
@@ -78,10 +80,10 @@ class VideoCopyPaste(BaseTransform):
             dict[str, list] | None: The clip; None if it was rejected.
 
         Raises:
-            ValueError: If the dataset gave no second video.
+            InputError: If the dataset gave no second video.
         """
         if not results.get('mix_results'):
-            raise ValueError(
+            raise InputError(
                 'VideoCopyPaste got no second video. Use it as a step of the '
                 'pipeline of VIPSegDataset or CocoPanopticClipDataset, not '
                 'inside another transform.'

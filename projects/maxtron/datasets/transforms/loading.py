@@ -6,6 +6,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 
+from ...errors import InputError
+
 
 @TRANSFORMS.register_module()
 class LoadVideoFrame(LoadImageFromFile):
@@ -43,7 +45,7 @@ class LoadVideoFrame(LoadImageFromFile):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If the file is no image, or the image has another
+            InputError: If the file is no image, or the image has another
                 size than ``height`` and ``width``.
         """
         where = (
@@ -58,13 +60,13 @@ class LoadVideoFrame(LoadImageFromFile):
                 'data_prefix=dict(img_path=...) of the dataset.'
             ) from error
         except (AssertionError, cv2.error) as error:
-            raise ValueError(
+            raise InputError(
                 f'{where} cannot be read as an image. Is the file complete?'
             ) from error
         height, width = results['ori_shape']
         stated = (results.get('height', height), results.get('width', width))
         if stated != (height, width):
-            raise ValueError(
+            raise InputError(
                 f'{where} is {height} x {width} (height x width), but the '
                 f'annotation file says {stated[0]} x {stated[1]}: masks '
                 'would not fit. Correct one of the two.'

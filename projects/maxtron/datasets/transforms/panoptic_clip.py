@@ -14,6 +14,7 @@ from mmdet.registry import TRANSFORMS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData, PixelData
 
+from ...errors import InputError
 from ...structures import UNLABELLED, index_map, read_id_map, read_raw_segments
 
 
@@ -55,7 +56,7 @@ class LoadPanopticMap(BaseTransform):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If map, image and list of segments disagree.
+            InputError: If map, image and list of segments disagree.
         """
         path = results['seg_map_path']
         where = (
@@ -67,7 +68,7 @@ class LoadPanopticMap(BaseTransform):
         where = f'{where}, {path}'
         if ids.shape != results['img'].shape[:2]:
             size, other = ids.shape, results['img'].shape
-            raise ValueError(
+            raise InputError(
                 f'{where}: the panoptic map is {size[0]} x {size[1]} (height '
                 f'x width), but the image {results["img_path"]} is '
                 f'{other[0]} x {other[1]}. Convert the dataset again.'

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mmengine.logging import print_log
 
+from ...errors import InputError
 from ...json_file import ID, SIZE, Entry, index_by_id, load_json
 from ...structures import check_distinct_frames, restore_order, video_folder
 from ...structures.panoptic_json import (
@@ -65,7 +66,7 @@ class Layout720P:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If a field is missing or wrong, or entries are
+            InputError: If a field is missing or wrong, or entries are
                 inconsistent.
         """
         top = load_json(
@@ -105,14 +106,14 @@ class Layout720P:
                     if name in expected
                     else ('the file', 'metainfo of the dataset')
                 )
-                raise ValueError(
+                raise InputError(
                     f'{self.ann_file}: {here} has a category named {name!r}, '
                     f'{there} has none. List the classes of your data in '
                     'metainfo=dict(classes=..., thing_classes=..., '
                     'stuff_classes=...).'
                 )
             if found[name] != expected[name]:
-                raise ValueError(
+                raise InputError(
                     f'{self.ann_file}: category {name!r} is '
                     f'{"a thing" if found[name] else "stuff"}, but not so in '
                     'thing_classes and stuff_classes in metainfo of the '

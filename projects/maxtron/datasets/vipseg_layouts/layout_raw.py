@@ -6,6 +6,7 @@ import os.path as osp
 from mmengine.fileio import get_local_path
 from PIL import Image, UnidentifiedImageError
 
+from ...errors import InputError
 from ...structures import check_distinct_frames
 from ...utils import natural_key
 from .listing import list_frames, read_video_names
@@ -52,7 +53,7 @@ class LayoutRaw:
 
         Raises:
             FileNotFoundError: If a file or folder does not exist.
-            ValueError: If images and maps do not fit each other.
+            InputError: If images and maps do not fit each other.
         """
         names = read_video_names(self.ann_file, self.backend_args)
         videos = [self._read_video(name) for name in names]
@@ -118,6 +119,6 @@ class LayoutRaw:
                     is_on_side = orientation in range(5, 9)
                     return (height, width) if is_on_side else (width, height)
             except UnidentifiedImageError as error:
-                raise ValueError(
+                raise InputError(
                     f'{path} cannot be read as an image. Is the file complete?'
                 ) from error

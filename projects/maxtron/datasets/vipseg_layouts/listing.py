@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mmengine.fileio import exists, get, list_dir_or_file
 
+from ...errors import InputError
 from ...json_file import Entry, parse_json
 from ...structures import video_folder
 from ...structures.panoptic_json import read_categories
@@ -24,7 +25,7 @@ def read_video_names(path: str, backend_args: dict | None = None) -> list[str]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no text, lists no video, lists one twice,
+        InputError: If the file is no text, lists no video, lists one twice,
             or has a name that is no name of a folder.
     """
     try:
@@ -35,7 +36,7 @@ def read_video_names(path: str, backend_args: dict | None = None) -> list[str]:
             'ann_file of the dataset.'
         ) from error
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise InputError(
             f'{path} is not a text file in UTF-8 ({error}). Save it as UTF-8.'
         ) from error
     names: dict[str, int] = {}
@@ -45,15 +46,15 @@ def read_video_names(path: str, backend_args: dict | None = None) -> list[str]:
         try:
             name = video_folder(line.strip())
         except ValueError as error:
-            raise ValueError(f'{path}, line {number}: {error}') from error
+            raise InputError(f'{path}, line {number}: {error}') from error
         if name in names:
-            raise ValueError(
+            raise InputError(
                 f'{path}, line {number}: video {name} is listed before, in '
                 f'line {names[name]}. Keep one of them.'
             )
         names[name] = number
     if not names:
-        raise ValueError(f'{path} lists no videos: the dataset is empty.')
+        raise InputError(f'{path} lists no videos: the dataset is empty.')
     return list(names)
 
 
@@ -73,7 +74,7 @@ def read_category_ids(
         such file, or it is about other classes.
 
     Raises:
-        ValueError: If a field is missing or wrong, or the classes have
+        InputError: If a field is missing or wrong, or the classes have
             another order than the values of the maps.
     """
     if not exists(path, backend_args=backend_args):
@@ -85,7 +86,7 @@ def read_category_ids(
     if set(names) != set(classes):
         return None
     if names != list(classes):
-        raise ValueError(
+        raise InputError(
             f'{path} lists the classes in another order than metainfo of the '
             f'dataset: {", ".join(names[:10])}. In raw maps the order makes '
             'the values: use the order of the file in metainfo.classes.'

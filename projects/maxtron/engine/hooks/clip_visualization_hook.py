@@ -62,7 +62,7 @@ class ClipVisualizationHook(TrackVisualizationHook):
 
         Raises:
             FileNotFoundError: If the annotated map does not exist.
-            ValueError: If the annotations of the frame are inconsistent.
+            InputError: If the annotations of the frame are inconsistent.
         """
         img_path = img_data_sample.img_path
         image = mmcv.imfrombytes(

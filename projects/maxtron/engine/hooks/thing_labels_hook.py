@@ -7,6 +7,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from ...errors import InputError
 from ...structures import thing_flags
 
 
@@ -25,7 +26,7 @@ class ThingLabelsHook(Hook):
             runner (:obj:`Runner`): The runner.
 
         Raises:
-            ValueError: If model and dataset disagree.
+            InputError: If model and dataset disagree.
         """
         self._check(runner, 'train')
         if runner.val_loop is not None:
@@ -60,7 +61,7 @@ def check_thing_labels(model: nn.Module, metainfo: dict, where: str) -> None:
         where (str): Names the dataset in messages.
 
     Raises:
-        ValueError: If they differ.
+        InputError: If they differ.
     """
     merge_cfg = getattr(getattr(model, 'head', None), 'merge_cfg', None)
     if not merge_cfg or not metainfo.get('thing_classes'):
@@ -72,7 +73,7 @@ def check_thing_labels(model: nn.Module, metainfo: dict, where: str) -> None:
     if not different:
         return
     label = different[0]
-    raise ValueError(
+    raise InputError(
         f'model.head.test_cfg.thing_labels contradicts metainfo of {where}: '
         f'label {label} ({classes[label]!r}) is '
         f'{"a thing" if label in things else "stuff"} in metainfo, but '

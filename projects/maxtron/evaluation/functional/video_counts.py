@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...errors import InputError
+
 VOID = 0
 
 
@@ -41,10 +43,10 @@ def count_pairs(
         :obj:`FramePairs`: The pairs, each once.
 
     Raises:
-        ValueError: If the maps differ in size.
+        InputError: If the maps differ in size.
     """
     if gt_map.shape != pred_map.shape:
-        raise ValueError(
+        raise InputError(
             f'{where}: the prediction is {_size(pred_map)} (height x width), '
             f'but the ground truth {_size(gt_map)}.'
         )
@@ -148,7 +150,7 @@ class VideoCounter:
                 ``category_id``; areas are counted.
 
         Raises:
-            ValueError: If list and pixels have different ids, or a category
+            InputError: If list and pixels have different ids, or a category
                 is unknown.
         """
         sides = (
@@ -168,7 +170,7 @@ class VideoCounter:
                     np.array([rows[i] for i in ids.tolist()], np.int64)
                 )
         except ValueError as error:
-            raise ValueError(
+            raise InputError(
                 f'video {self.name}, frame {frame_name}: {error}.'
             ) from error
         frame = np.stack([*columns, pairs.counts])
@@ -263,22 +265,22 @@ class _SegmentRows:
         """Check that a segment is complete and has one category."""
         missing = {'id', 'category_id'} - segment.keys()
         if missing:
-            raise ValueError(
+            raise InputError(
                 f'a segment of the {self.kind} has no '
                 f'{" and no ".join(sorted(missing))}'
             )
         if segment['id'] == VOID:
-            raise ValueError(
+            raise InputError(
                 f'the {self.kind} lists a segment of id 0, which means void'
             )
         category = segment['category_id']
         if category not in self.labels:
-            raise ValueError(
+            raise InputError(
                 f'segment {segment["id"]} of the {self.kind} '
                 f'has the unknown category {category}'
             )
         if other is not None and other['category_id'] != category:
-            raise ValueError(
+            raise InputError(
                 f'the {self.kind} lists segment {segment["id"]} twice, with '
                 f'the categories {other["category_id"]} and {category}'
             )
@@ -287,13 +289,13 @@ class _SegmentRows:
         """Check that the map has the listed ids and no others."""
         unknown = sorted(set(found) - set(listed))
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f'the mask of the {self.kind} has ids that its list of '
                 f'segments does not have: {_some(unknown)}'
             )
         absent = sorted(set(listed) - set(found))
         if absent:
-            raise ValueError(
+            raise InputError(
                 f'the list of segments of the {self.kind} has ids that its '
                 f'mask does not have: {_some(absent)}'
             )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import InputError
 from .video_counts import Segments, VideoCounts
 
 WINDOWS = (1, 2, 4, 6)
@@ -154,11 +155,11 @@ def count_tubes(
         ``window``.
 
     Raises:
-        ValueError: If ``window`` is below 1, or an annotated area is smaller
+        InputError: If ``window`` is below 1, or an annotated area is smaller
             than its segment in the mask.
     """
     if window < 1:
-        raise ValueError(f'A window has 1 frame or more, not {window}.')
+        raise InputError(f'A window has 1 frame or more, not {window}.')
     if video.num_frames < window:
         return TubeStats.zeros(num_classes)
     gt = _Tubes(video.gt, video.num_frames, window)
@@ -275,7 +276,7 @@ def _check_union(
     bad = np.flatnonzero(shared > union)
     if len(bad):
         row = gt.first_rows[gt_of[bad[0]]]
-        raise ValueError(
+        raise InputError(
             f'video {video.name}: the annotated areas of segment '
             f'{video.gt.ids[row]}, from frame number '
             f'{video.gt.frames[row]} on, are smaller than the segment.'

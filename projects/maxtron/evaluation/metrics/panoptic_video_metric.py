@@ -15,6 +15,7 @@ from mmengine.dist import (
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from ...errors import InputError
 from ...structures import (
     check_distinct_frames,
     metainfo_categories,
@@ -83,7 +84,7 @@ class PanopticVideoMetric(BaseMetric):
             Defaults to 'cpu'.
 
     Raises:
-        ValueError: If ``format_only`` is set without ``outfile_prefix``, or
+        InputError: If ``format_only`` is set without ``outfile_prefix``, or
             ``collect_device`` is not 'cpu'.
     """
 
@@ -101,13 +102,13 @@ class PanopticVideoMetric(BaseMetric):
         collect_device: str = 'cpu',
     ) -> None:
         if collect_device != 'cpu':
-            raise ValueError(
+            raise InputError(
                 f'collect_device of {type(self).__name__} is '
                 f'{collect_device!r}, but its results are on the CPU: delete '
                 "the key, or set it to 'cpu'."
             )
         if format_only and outfile_prefix is None:
-            raise ValueError(
+            raise InputError(
                 'format_only=True needs outfile_prefix, the '
                 'folder that the submission is written to.'
             )
@@ -127,7 +128,7 @@ class PanopticVideoMetric(BaseMetric):
 
         Raises:
             FileNotFoundError: If a mask of the ground truth does not exist.
-            ValueError: If frames are missing or repeated, masks, segments and
+            InputError: If frames are missing or repeated, masks, segments and
                 predictions do not fit together, or another video of the same
                 name was processed before.
         """
@@ -186,7 +187,7 @@ class PanopticVideoMetric(BaseMetric):
             process.
 
         Raises:
-            ValueError: If different videos have the same name, or frames of
+            InputError: If different videos have the same name, or frames of
                 two videos have one output.
         """
         # in all processes, so that an error ends all of them
@@ -272,13 +273,13 @@ def _drop_repeated(results: Iterable[VideoResult]) -> list[VideoResult]:
         that sums do not depend on the number of processes.
 
     Raises:
-        ValueError: If different videos have the same name.
+        InputError: If different videos have the same name.
     """
     videos: dict[str, VideoResult] = {}
     for video in results:
         other = videos.setdefault(video.name, video)
         if other.source != video.source:
-            raise ValueError(
+            raise InputError(
                 f'Two videos have the name {video.name}: one starts with '
                 f'{other.source}, the other with {video.source}. Give each '
                 'video a video_id of its own.'

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 from ...datasets.track_file import name_videos, read_file_names
+from ...errors import InputError
 from ...json_file import ID, TEXT, Entry, index_by_id, parse_json
 
 VideoList = str | Sequence[int | str]
@@ -23,7 +24,7 @@ class VideoGroup:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file or the list has something else.
+        InputError: If the file or the list has something else.
     """
 
     def __init__(self, listed: VideoList, option: str) -> None:
@@ -33,7 +34,7 @@ class VideoGroup:
         )
         for item in self.listed:
             if not ID.accepts(item):
-                raise ValueError(
+                raise InputError(
                     f'{option} has the item {item!r}, but items must be ids '
                     'or names of videos.'
                 )
@@ -48,7 +49,7 @@ class VideoGroup:
             tuple[list[dict], list[dict]]: The listed ones and the others.
 
         Raises:
-            ValueError: If one of the two groups is empty.
+            InputError: If one of the two groups is empty.
         """
         names = {video['name'] for video in videos}
         groups: tuple[list[dict], list[dict]] = ([], [])
@@ -61,7 +62,7 @@ class VideoGroup:
             )
             groups[0 if is_listed else 1].append(video)
         if not all(groups):
-            raise ValueError(
+            raise InputError(
                 f'{self.option} matches {len(groups[0])} of the '
                 f'{len(videos)} evaluated videos, so that one of the two '
                 'groups is empty. The list must hold ids or names of videos '
@@ -76,13 +77,13 @@ def _read_file(path: str) -> Sequence[int | str]:
     if isinstance(content, list):
         for position, item in enumerate(content):
             if not ID.accepts(item):
-                raise ValueError(
+                raise InputError(
                     f'{path}: item {position} is no id and no name of a '
                     'video, but a list must have nothing else.'
                 )
         return content
     if not isinstance(content, dict):
-        raise ValueError(
+        raise InputError(
             f'{path} is neither a list of videos nor an annotation file.'
         )
     entries = Entry(content, path).entries('videos', 'video')

@@ -8,6 +8,7 @@ import numpy as np
 from mmdet.structures.mask import encode_mask_results
 from pycocotools import mask as mask_utils
 
+from ...errors import InputError
 from ...structures import to_rle
 
 
@@ -25,7 +26,7 @@ def collect_ground_truth(frames: list[dict[str, Any]]) -> list[dict]:
         lengths) and ``areas`` (pixels), None in frames without the instance.
 
     Raises:
-        ValueError: If a mask is malformed or does not fit its frame.
+        InputError: If a mask is malformed or does not fit its frame.
     """
     tracks: dict[int, dict] = {}
     for t, frame in enumerate(frames):
@@ -53,7 +54,7 @@ def _read_mask(ann: dict, frame: dict) -> dict:
     try:
         return to_rle(ann.get('mask') or [], frame['ori_shape'][:2])
     except ValueError as error:
-        raise ValueError(
+        raise InputError(
             f'Frame {frame.get("frame_id")} of video {frame["video_id"]} '
             f'({frame.get("img_path", "")}): the mask of instance '
             f'{ann["instance_id"]} of the ground truth {error}. Correct the '
@@ -77,7 +78,7 @@ def collect_predictions(frames: list[dict[str, Any]]) -> list[dict]:
         as text, None in frames without a prediction).
 
     Raises:
-        ValueError: If a mask does not have the size of its frame.
+        InputError: If a mask does not have the size of its frame.
     """
     labels: dict[int, list] = defaultdict(list)
     scores: dict[int, list] = defaultdict(list)
@@ -113,7 +114,7 @@ def _predicted_masks(frame: dict) -> list[dict]:
     encoded = []
     for mask in masks:
         if list(mask['size']) != size:
-            raise ValueError(
+            raise InputError(
                 f'Frame {frame.get("frame_id")} of video '
                 f'{frame["video_id"]}: a predicted mask is '
                 f'{mask["size"]} (height, width), the frame is {size}. '

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
+from ...errors import InputError
 from ..functional import (
     WINDOWS,
     TubeStats,
@@ -34,12 +35,12 @@ class VPQMetric(PanopticVideoMetric):
         **kwargs: See :class:`PanopticVideoMetric`.
 
     Raises:
-        ValueError: If a window has less than a frame, or there is none.
+        InputError: If a window has less than a frame, or there is none.
     """
 
     def __init__(self, windows: Sequence[int] = WINDOWS, **kwargs) -> None:
         if not windows or min(windows) < 1:
-            raise ValueError(
+            raise InputError(
                 f'windows must be numbers of frames, 1 or more: got {windows}.'
             )
         super().__init__(**kwargs)

@@ -15,6 +15,7 @@ from mmdet.evaluation.metrics import YouTubeVISMetric
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
+from ...errors import InputError
 from ...structures import category_ids
 from ...utils import atomic_path
 from .video_groups import VideoGroup, VideoList
@@ -55,8 +56,8 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         **kwargs: See :class:`mmdet.evaluation.YouTubeVISMetric`.
 
     Raises:
-        KeyError: If a metric item does not exist.
-        ValueError: If both ``long_videos`` and ``short_videos`` are given, or
+        InputError: If a metric item does not exist.
+        InputError: If both ``long_videos`` and ``short_videos`` are given, or
             ``format_only`` without ``outfile_prefix``.
     """
 
@@ -95,17 +96,17 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
     ) -> None:
         unknown = [item for item in metric_items if item not in self.STATS]
         if unknown:
-            raise KeyError(
+            raise InputError(
                 f'Unknown metric items {unknown}; choose from '
                 f'{", ".join(self.STATS)}.'
             )
         if long_videos is not None and short_videos is not None:
-            raise ValueError(
+            raise InputError(
                 'Give either long_videos or short_videos: the '
                 'other videos are the complement.'
             )
         if format_only and outfile_prefix is None:
-            raise ValueError(
+            raise InputError(
                 'format_only=True needs outfile_prefix, the '
                 'place where the submission is written.'
             )

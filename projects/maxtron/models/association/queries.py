@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from ...errors import InputError
 from ...structures import ClipPrediction
 
 
@@ -30,15 +31,15 @@ def split_video(num_frames: int, clip_len: int, overlap: int = 0) -> list[int]:
         list[int]: Ends of the clips; the last one is ``num_frames``.
 
     Raises:
-        ValueError: If the video has no frame or the clips do not advance.
+        InputError: If the video has no frame or the clips do not advance.
     """
     if num_frames < 1:
-        raise ValueError(
+        raise InputError(
             f'A video of {num_frames} frames cannot be cut into clips; give '
             'at least one frame.'
         )
     if clip_len <= overlap or overlap < 0:
-        raise ValueError(
+        raise InputError(
             f'clip_len={clip_len} must exceed overlap={overlap} >= 0, or the '
             'clips would not advance through the video.'
         )
@@ -82,7 +83,7 @@ def iter_clips(
         the last ones, or with ``pad_last_clip`` the first ones.
 
     Raises:
-        ValueError: If there is no frame at all.
+        InputError: If there is no frame at all.
     """
     ends = []
     if num_frames and not pad_last_clip:
@@ -103,7 +104,7 @@ def iter_clips(
         missing = clip_len - len(clip) if pad_last_clip else 0
         yield clip + clip[-1:] * missing, new
     if index == 0:
-        raise ValueError('The video has no frames: there is nothing to track.')
+        raise InputError('The video has no frames: there is nothing to track.')
 
 
 @torch.no_grad()
@@ -138,10 +139,10 @@ def check_finite(queries: Tensor, clip: int) -> None:
         clip (int): Which clip of the video they are of, from 0.
 
     Raises:
-        ValueError: If there is a NaN or an infinite number.
+        InputError: If there is a NaN or an infinite number.
     """
     if not queries.isfinite().all():
-        raise ValueError(
+        raise InputError(
             f'The queries of clip {clip} of the video are not finite. Check '
             'the input frames for NaN, the weights for a training that '
             'diverged, and half precision (AMP) for an overflow.'
@@ -164,7 +165,7 @@ def align_queries(
         Tensor: Aligned queries with shape (B, K, Q, D); gradients go through.
 
     Raises:
-        ValueError: If queries or embeddings are not finite.
+        InputError: If queries or embeddings are not finite.
     """
     for k, tensors in enumerate(zip(queries, embeds)):
         for x in tensors:

@@ -9,6 +9,7 @@ from mmengine.model import BaseModule, ModuleList, Sequential
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...errors import InputError
 from ..layers import LayerNorm2d
 
 # What the original code calls modules that are named here as in MMPretrain.
@@ -161,7 +162,7 @@ class ConvNeXt(BaseModule):
             random weights.
 
     Raises:
-        ValueError: There is no such ``arch``.
+        InputError: There is no such ``arch``.
     """
 
     arch_settings = {  # depths and channels
@@ -244,7 +245,7 @@ class ConvNeXt(BaseModule):
         """Look up depths and channels."""
         if isinstance(arch, str):
             if arch not in cls.arch_settings:
-                raise ValueError(
+                raise InputError(
                     f"There is no ConvNeXt of arch='{arch}': give one of "
                     f'{", ".join(cls.arch_settings)}, or a dict with '
                     "'depths' and 'channels'."
@@ -253,7 +254,7 @@ class ConvNeXt(BaseModule):
         if {'depths', 'channels'} != arch.keys() or len(arch['depths']) != len(
             arch['channels']
         ):
-            raise ValueError(
+            raise InputError(
                 "A dict as arch of ConvNeXt has 'depths' and "
                 f"'channels' of the same length, not {arch}."
             )

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ...errors import InputError
+
 
 class FeatureCache:
     """Pixel embeddings of the clips, kept until their queries are refined.
@@ -16,14 +18,14 @@ class FeatureCache:
             'cpu_fp16' (in half precision).
 
     Raises:
-        ValueError: The mode is unknown.
+        InputError: The mode is unknown.
     """
 
     MODES = ('device', 'cpu', 'cpu_fp16')
 
     def __init__(self, mode: str) -> None:
         if mode not in self.MODES:
-            raise ValueError(
+            raise InputError(
                 f'There is no feature cache {mode!r}, only '
                 f'{", ".join(map(repr, self.MODES))}.'
             )

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...errors import InputError
 from ..layers import LayerNorm2d, truncated_normal_init
 
 
@@ -27,7 +28,7 @@ class TemporalASPP(nn.Module):
         drop (float): Dropout of the output. Defaults to 0.
 
     Raises:
-        ValueError: ``rates`` and ``kernel_sizes`` are empty, differ in length
+        InputError: ``rates`` and ``kernel_sizes`` are empty, differ in length
             or have entries below 1, or ``norm`` is unknown.
     """
 
@@ -41,18 +42,18 @@ class TemporalASPP(nn.Module):
     ) -> None:
         super().__init__()
         if len(rates) != len(kernel_sizes) or len(rates) == 0:
-            raise ValueError(
+            raise InputError(
                 f'rates={tuple(rates)} and kernel_sizes={tuple(kernel_sizes)} '
                 'of the Temporal-ASPP need one entry for each convolution, '
                 'and there must be at least one.'
             )
         if min(*rates, *kernel_sizes) < 1:
-            raise ValueError(
+            raise InputError(
                 f'rates={tuple(rates)} and kernel_sizes={tuple(kernel_sizes)} '
                 'of the Temporal-ASPP must all be at least 1.'
             )
         if norm not in ('LN', None):
-            raise ValueError(
+            raise InputError(
                 f'norm={norm!r} of the Temporal-ASPP is unknown; '
                 "choose 'LN' or None."
             )

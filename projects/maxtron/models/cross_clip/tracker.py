@@ -5,6 +5,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ...errors import InputError
 from ..layers import truncated_normal_init
 from ..within_clip import SelfAttention, TrajectoryAttention
 from .temporal_aspp import TemporalASPP
@@ -28,7 +29,7 @@ class CrossClipLayer(nn.Module):
             without.
 
     Raises:
-        ValueError: ``attention`` or a key of ``aspp`` is unknown.
+        InputError: ``attention`` or a key of ``aspp`` is unknown.
     """
 
     def __init__(
@@ -41,13 +42,13 @@ class CrossClipLayer(nn.Module):
     ) -> None:
         super().__init__()
         if attention not in _ATTENTIONS:
-            raise ValueError(
+            raise InputError(
                 f'attention={attention!r} of the tracker is unknown; choose '
                 f'one of {sorted(_ATTENTIONS)}.'
             )
         unknown = (aspp or {}).keys() - _ASPP_KEYS
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f'The Temporal-ASPP has no argument {sorted(unknown)}; check '
                 f'model.head.tracker.aspp, whose keys are '
                 f'{sorted(_ASPP_KEYS)}.'
@@ -112,7 +113,7 @@ class CrossClipTracker(BaseModule):
             :class:`BaseModule`.
 
     Raises:
-        ValueError: ``num_layers`` is below 1, or an argument is wrong, see
+        InputError: ``num_layers`` is below 1, or an argument is wrong, see
             :class:`CrossClipLayer` and :class:`TemporalASPP`.
     """
 
@@ -129,7 +130,7 @@ class CrossClipTracker(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if num_layers < 1:
-            raise ValueError(
+            raise InputError(
                 f'num_layers={num_layers} of the tracker must be at least 1; '
                 'for near-online tracking, without one, set '
                 'model.head.tracker=None.'
@@ -158,7 +159,7 @@ class CrossClipTracker(BaseModule):
             ValueError: The queries are of another shape, or there is none.
         """
         if queries.dim() != 4 or queries.shape[-1] != self.embed_dims:
-            raise ValueError(
+            raise InputError(
                 'The tracker expects queries of shape (videos, clips, '
                 f'queries, {self.embed_dims}), but got '
                 f'{tuple(queries.shape)}; model.head.tracker.embed_dims must '

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ...errors import ConfigKeyError, InputError
 from ...structures import ClipPrediction, ClipShapes
 from ..association import align_queries, iter_clips
 from ..cross_clip import FeatureCache
@@ -54,9 +55,9 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
             config. Defaults to None.
 
     Raises:
-        ValueError: If ``clip_len`` is below 2, ``mode`` or ``feature_cache``
+        InputError: If ``clip_len`` is below 2, ``mode`` or ``feature_cache``
             is unknown, or a setting needs a tracker and there is none.
-        TypeError: If ``test_cfg`` has an unknown key.
+        ConfigKeyError: If ``test_cfg`` has an unknown key.
     """
 
     # Field of a frame's DetDataSample that holds its result.
@@ -82,7 +83,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
             self.tracker = MODELS.build(tracker)
             self.tracker_heads = self.segmenter.build_tracker_heads()
         elif criterion is not None or clip_loss_weight:
-            raise ValueError(
+            raise InputError(
                 'model.head.criterion and clip_loss_weight are for the '
                 'training of a cross-clip tracker; set model.head.tracker, '
                 'or give the criterion to model.head.segmenter.'
@@ -98,7 +99,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         self.mode = self.test_cfg['mode']
         self.feature_cache = self.test_cfg['feature_cache']
         if self.clip_len < 2:
-            raise ValueError(
+            raise InputError(
                 f'model.head.test_cfg.clip_len is {self.clip_len}, but a clip '
                 'needs at least 2 frames to be tracked through; set it to 2 '
                 'or more.'
@@ -108,7 +109,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
             'feature_cache', self.feature_cache, (*FeatureCache.MODES, 'none')
         )
         if self.mode == 'offline' and self.tracker is None:
-            raise ValueError(
+            raise InputError(
                 "model.head.test_cfg.mode is 'offline', but the model has no "
                 'cross-clip tracker: take an offline config (maxtron-offline_'
                 "*.py), or mode='near_online'."
@@ -118,7 +119,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         """Add the defaults to ``test_cfg`` and translate old names."""
         unknown = test_cfg.keys() - self.test_cfg_defaults - {'clip_len'}
         if unknown:
-            raise TypeError(
+            raise ConfigKeyError(
                 f'model.head.test_cfg has unknown keys {sorted(unknown)}; the '
                 f'known ones are {sorted(self.test_cfg_defaults)}.'
             )
@@ -130,7 +131,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         if decision is not None:
             cfg['segment_decision'] = decision
         if 'clip_len' not in cfg:
-            raise TypeError('model.head.test_cfg.clip_len is missing.')
+            raise ConfigKeyError('model.head.test_cfg.clip_len is missing.')
         if cfg['mode'] is None:
             cfg['mode'] = 'near_online' if self.tracker is None else 'offline'
         return cfg

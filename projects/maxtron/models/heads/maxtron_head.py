@@ -7,6 +7,7 @@ from mmdet.utils import ConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ...errors import InputError
 from ...structures import ClipPrediction, ClipShapes
 from ..association import QueryAssociation, iter_clips
 from ..postprocess import (
@@ -53,7 +54,7 @@ class MaXTronHead(BaseMaXTronHead):
         kwargs: See :class:`BaseMaXTronHead`.
 
     Raises:
-        ValueError: If clips overlap although all must have one length.
+        InputError: If clips overlap although all must have one length.
     """
 
     result_field = 'pred_track_instances'
@@ -72,7 +73,7 @@ class MaXTronHead(BaseMaXTronHead):
         self.max_per_video = self.test_cfg['max_per_video']
         self.max_per_frame = self.test_cfg['max_per_frame']
         if self.overlap and self.pad_last_clip:
-            raise ValueError(
+            raise InputError(
                 f'model.head.test_cfg.overlap is {self.overlap}, but this '
                 'segmenter, or mode offline, needs clips of one length, which '
                 'do not overlap; set it to 0.'

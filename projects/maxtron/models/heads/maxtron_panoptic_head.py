@@ -5,6 +5,7 @@ from mmdet.registry import MODELS
 from mmdet.utils import ConfigType
 from torch import Tensor
 
+from ...errors import ConfigKeyError, InputError
 from ...structures import ClipPrediction, ClipShapes, PanopticMap, thing_id
 from ..association import QueryAssociation, SegmentLinker
 from ..postprocess import PanopticMerger, SigmoidPanopticMerger
@@ -49,7 +50,7 @@ class MaXTronPanopticHead(BaseMaXTronHead):
         kwargs: See :class:`BaseMaXTronHead`.
 
     Raises:
-        ValueError: If a label is unknown to the segmenter.
+        InputError: If a label is unknown to the segmenter.
     """
 
     result_field = 'pred_panoptic_map'
@@ -74,14 +75,14 @@ class MaXTronPanopticHead(BaseMaXTronHead):
             'segment_decision', cfg['segment_decision'], SEGMENT_DECISIONS
         )
         if cfg['thing_labels'] is None:
-            raise TypeError(
+            raise ConfigKeyError(
                 'model.head.test_cfg.thing_labels is missing: list the labels '
                 'that are things.'
             )
         if not all(
             0 <= label < self.num_classes for label in cfg['thing_labels']
         ):
-            raise ValueError(
+            raise InputError(
                 'model.head.test_cfg.thing_labels has labels outside of 0 to '
                 f'{self.num_classes - 1}, the classes of the segmenter.'
             )

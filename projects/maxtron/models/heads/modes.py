@@ -5,6 +5,8 @@ import logging
 
 from mmengine.logging import print_log
 
+from ...errors import InputError
+
 MODES = ('near_online', 'offline')
 SEGMENT_DECISIONS = ('per_clip', 'per_video')
 _OLD_MODES = {
@@ -49,10 +51,10 @@ def check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
         choices (tuple[str]): The known values.
 
     Raises:
-        ValueError: If the value is unknown.
+        InputError: If the value is unknown.
     """
     if value not in choices:
-        raise ValueError(
+        raise InputError(
             f'model.head.test_cfg.{key} is {value!r}; choose '
             f'{", ".join(map(repr, choices[:-1]))} or {choices[-1]!r}.'
         )

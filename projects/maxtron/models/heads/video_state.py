@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from ...structures import ClipPrediction, ClipShapes
 from ..association import QueryAssociation, check_finite
 from ..cross_clip import FeatureCache
@@ -115,7 +116,7 @@ class OfflineState(VideoState):
             Tensor: Shape (Q, E).
 
         Raises:
-            ValueError: If the second reading has more clips than the first.
+            InputError: If the second reading has more clips than the first.
         """
         k = self._num_segmented
         if k == len(self._embeds):
@@ -144,8 +145,8 @@ class OfflineState(VideoState):
         elif self._num_segmented < len(self._embeds):
             raise self._length_error(str(self._num_segmented))
 
-    def _length_error(self, count: str) -> ValueError:
-        return ValueError(
+    def _length_error(self, count: str) -> InputError:
+        return InputError(
             f'The video had {len(self._embeds)} clips when it was read first, '
             f'and {count} when it was read again. Do not change it meanwhile.'
         )

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...errors import InputError
+
 
 class Candidates(NamedTuple):
     """Pairs of a pixel and a query whose probability exceeds the threshold.
@@ -171,7 +173,7 @@ class CandidateFinder:
             :obj:`Candidates`: Of all pixels of ``ori_shape``.
 
         Raises:
-            ValueError: If a logit is not finite.
+            InputError: If a logit is not finite.
         """
         check_mask_logits(logits)
         # The softmax does not see a shift, and resizing keeps it one. After
@@ -263,10 +265,10 @@ def check_mask_logits(logits: Tensor) -> None:
         logits (Tensor): Mask logits of any shape.
 
     Raises:
-        ValueError: If a logit is NaN or infinite.
+        InputError: If a logit is NaN or infinite.
     """
     if not logits.sum(dtype=torch.float32).isfinite():
-        raise ValueError(
+        raise InputError(
             'The mask logits hold nan or inf: the model has '
             'diverged or its weights do not fit.'
         )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from ...structures import IndexMap, PanopticMap, thing_id
 from .mask_candidates import CandidateFinder, Candidates, parallel_map
 
@@ -178,7 +179,7 @@ class PanopticMerger:
             a time, see :class:`CandidateFinder`.
 
     Raises:
-        ValueError: If ``pixel_thr`` is no probability between 0 and 1 or a
+        InputError: If ``pixel_thr`` is no probability between 0 and 1 or a
             thing label is no class.
     """
 
@@ -196,13 +197,13 @@ class PanopticMerger:
         self.thing_labels = frozenset(thing_labels)
         self.num_classes = num_classes
         if not 0 < pixel_thr < 1:
-            raise ValueError(
+            raise InputError(
                 f'pixel_thr={pixel_thr} must lie between 0 and 1: it is the '
                 'probability that a query needs at a pixel.'
             )
         foreign = sorted(self.thing_labels - set(range(num_classes)))
         if foreign:
-            raise ValueError(
+            raise InputError(
                 f'thing_labels holds {foreign}, but there are '
                 f'only the labels 0 to {num_classes - 1}.'
             )

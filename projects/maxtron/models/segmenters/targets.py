@@ -9,6 +9,8 @@ from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ...errors import InputError
+
 # Label of pixels that have none in ``gt_sem_seg``.
 _UNLABELLED = 255
 
@@ -72,7 +74,7 @@ def index_targets(
         :obj:`TubeTargets`: On the device of the maps.
 
     Raises:
-        ValueError: Something is missing, maps are not of this size, a label
+        InputError: Something is missing, maps are not of this size, a label
             is not below ``num_classes`` or a tube has two labels.
     """
     clips = [_clip_tubes(clip, num_classes, size) for clip in data_samples]
@@ -101,7 +103,7 @@ def mask_targets(
         tubes are in the order of their ids.
 
     Raises:
-        ValueError: If a tube has two labels within a clip, or a label that is
+        InputError: If a tube has two labels within a clip, or a label that is
             not below ``num_classes``, or panoptic ground truth is incomplete.
     """
     if 'gt_panoptic_seg' in data_samples[0][0]:
@@ -127,7 +129,7 @@ def semantic_targets(
         Tensor: Labels, C for none, int64, shape (B, T, h, w).
 
     Raises:
-        ValueError: Maps are missing or not of this size, or a label is
+        InputError: Maps are missing or not of this size, or a label is
             neither below ``num_classes`` nor 255.
     """
     labels = torch.stack(
@@ -135,7 +137,7 @@ def semantic_targets(
     ).long()
     labelled = labels[labels != _UNLABELLED]
     if ((labelled < 0) | (labelled >= num_classes)).any():
-        raise ValueError(
+        raise InputError(
             f'gt_sem_seg has labels from {labelled.min()} to '
             f'{labelled.max()}, but with num_classes={num_classes} they are '
             f'0 to {num_classes - 1}, and {_UNLABELLED} where there is none. '
@@ -161,13 +163,13 @@ def _join_frames(frames: list[InstanceData], num_classes: int) -> InstanceData:
     tube_labels = labels.new_zeros(len(ids))
     tube_labels[index] = labels
     if not torch.equal(tube_labels[index], labels):
-        raise ValueError(
+        raise InputError(
             'An instance has different labels in the frames of one clip '
             f'(instance ids {ids.tolist()}); check "category_id" in the '
             'annotation file.'
         )
     if len(labels) and labels.max() >= num_classes:
-        raise ValueError(
+        raise InputError(
             f'An instance has the label {labels.max()}, but '
             f'model.head.segmenter.num_classes is {num_classes}; set it to '
             "the number of the dataset's classes."
@@ -213,14 +215,14 @@ def _label_table(clip: TrackDataSample, num_classes: int) -> dict[int, int]:
             instances.instances_ids.tolist(), instances.labels.tolist()
         ):
             if tube <= 0 or not 0 <= label < num_classes:
-                raise ValueError(
+                raise InputError(
                     f'Segment {tube} of {_name(frame)} has label {label}: ids '
                     f'start at 1 and labels are 0 to {num_classes - 1} with '
                     f'num_classes={num_classes}. Check num_classes and the '
                     'categories of the dataset.'
                 )
             if table.setdefault(tube, label) != label:
-                raise ValueError(
+                raise InputError(
                     f'Segment {tube} of {_name(frame)} has label {label}, but '
                     f'{table[tube]} in an earlier frame of the clip: a tube '
                     'keeps its class. Check segments_info of this video.'
@@ -233,7 +235,7 @@ def _clip_map(
 ) -> Tensor:
     """Maps of all frames of a clip, shape (T, h, w)."""
     if size is not None and len(clip) != size[0]:
-        raise ValueError(
+        raise InputError(
             f'The clip from {_name(clip[0])} has {len(clip)} frames of ground '
             f'truth, but masks are predicted for {size[0]}.'
         )
@@ -241,7 +243,7 @@ def _clip_map(
     for frame in clip:
         maps.append(_field(frame, name).sem_seg[0])
         if size is not None and maps[-1].shape != size[1:]:
-            raise ValueError(
+            raise InputError(
                 f'{name} of {_name(frame)} is of size '
                 f'{tuple(maps[-1].shape)}, but masks of {tuple(size[1:])} are '
                 'predicted: the pipeline must give every 4th row and column '
@@ -253,7 +255,7 @@ def _clip_map(
 def _field(frame: DetDataSample, name: str):
     """Field of a frame, which must exist."""
     if name not in frame:
-        raise ValueError(
+        raise InputError(
             f'{_name(frame)} has no {name}: the training '
             'pipeline must load and pack it.'
         )

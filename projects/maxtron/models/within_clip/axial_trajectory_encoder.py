@@ -4,6 +4,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...errors import InputError
 from .trajectory_attention import SelfAttention, TrajectoryAttention
 
 # Attention modules of a layer by the type of attention it is made of.
@@ -42,7 +43,7 @@ class AxialTrajectoryLayer(nn.Module):
             attention over T x H x W tokens). Defaults to 'axial_trajectory'.
 
     Raises:
-        ValueError: ``attn_type`` is none of these.
+        InputError: ``attn_type`` is none of these.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class AxialTrajectoryLayer(nn.Module):
     ) -> None:
         super().__init__()
         if attn_type not in ATTENTIONS:
-            raise ValueError(
+            raise InputError(
                 f'attn_type={attn_type!r} is unknown. Choose '
                 f'one of {", ".join(map(repr, ATTENTIONS))}.'
             )

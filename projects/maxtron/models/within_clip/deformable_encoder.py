@@ -20,6 +20,7 @@ from mmdet.models.layers.transformer.deformable_detr_layers import (
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...errors import InputError
 from .axial_trajectory_encoder import AxialTrajectoryEncoder
 
 
@@ -224,7 +225,7 @@ class AxialTrajectoryDeformableEncoderLayer(
         **kwargs: Arguments of MMDetection's encoder layer.
 
     Raises:
-        ValueError: If ``position`` is neither 'inside' nor 'after'.
+        InputError: If ``position`` is neither 'inside' nor 'after'.
     """
 
     self_attn: nn.Module
@@ -235,7 +236,7 @@ class AxialTrajectoryDeformableEncoderLayer(
         self.temporal_cfg = dict(temporal_cfg)
         self.position = self.temporal_cfg.pop('position', 'inside')
         if self.position not in ('inside', 'after', None):
-            raise ValueError(
+            raise InputError(
                 f'position={self.position!r} of the temporal '
                 "layers is unknown. Choose 'inside' or 'after'."
             )
@@ -344,7 +345,7 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
         **kwargs: Arguments of :class:`Mask2FormerTransformerEncoder`.
 
     Raises:
-        ValueError: A block would have no layer at all.
+        InputError: A block would have no layer at all.
     """
 
     def __init__(
@@ -353,7 +354,7 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
         if num_spatial_layers < 0 or (
             num_spatial_layers == 0 and temporal_cfg is None
         ):
-            raise ValueError(
+            raise InputError(
                 f'With num_spatial_layers={num_spatial_layers} and no '
                 'temporal layers the encoder has nothing to do.'
             )

@@ -53,7 +53,7 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
             Defaults to None.
 
     Raises:
-        ValueError: A block would have no layer at all.
+        InputError: A block would have no layer at all.
     """
 
     def __init__(

@@ -15,6 +15,7 @@ from mmengine.config import ConfigDict
 from mmengine.model import normal_init
 from torch import Tensor, nn
 
+from ...errors import InputError
 from .deformable_encoder import AxialTrajectoryDeformableEncoder
 from .trajectory_attention import SelfAttention, TrajectoryAttention
 
@@ -40,7 +41,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
         **kwargs: Arguments of :class:`MSDeformAttnPixelDecoder`.
 
     Raises:
-        ValueError: There are fewer encoder levels than temporal ones.
+        InputError: There are fewer encoder levels than temporal ones.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
         num_levels = temporal_cfg.pop('num_levels', 2)
         self.num_temporal_levels = num_levels
         if not 0 <= num_levels <= self.num_encoder_levels:
-            raise ValueError(
+            raise InputError(
                 f'temporal_cfg.num_levels={num_levels} is not between 0 and '
                 f'the number of encoder levels, {self.num_encoder_levels}.'
             )

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...errors import InputError
+
 # Number of frames from which folding the matrices out of the sums over frames
 # is faster (CPU time, forward and forward+backward: 0.8 times as fast at 2
 # frames, about equal at 3 and 4, 1.1 to 1.2 times at 5, 1.3 at 6, 1.6 to
@@ -41,7 +43,7 @@ class _FusedProjectionAttention(nn.Module):
             Defaults to 0.
 
     Raises:
-        ValueError: ``num_heads`` does not divide ``embed_dims``.
+        InputError: ``num_heads`` does not divide ``embed_dims``.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class _FusedProjectionAttention(nn.Module):
     ) -> None:
         super().__init__()
         if embed_dims % num_heads != 0:
-            raise ValueError(
+            raise InputError(
                 f'embed_dims={embed_dims} cannot be split into '
                 f'num_heads={num_heads} heads of equal size.'
             )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ....errors import InputError
 from ...layers import truncated_normal_init
 from .layers import KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
 
@@ -76,7 +77,7 @@ class SingleAxisAttention(nn.Module):
             :data:`KMAX_NORM_CFG`.
 
     Raises:
-        ValueError: The heads do not divide the channels.
+        InputError: The heads do not divide the channels.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class SingleAxisAttention(nn.Module):
     ) -> None:
         super().__init__()
         if key_channels % num_heads or value_channels % num_heads:
-            raise ValueError(
+            raise InputError(
                 f'{key_channels} channels of keys and {value_channels} of '
                 f'values cannot be divided among num_heads={num_heads}.'
             )
@@ -129,7 +130,7 @@ class SingleAxisAttention(nn.Module):
             Tensor: Shape (B, value_channels, H, W).
 
         Raises:
-            ValueError: The axis is longer than ``max_length``.
+            InputError: The axis is longer than ``max_length``.
         """
         batch_size, _, height, width = x.shape
         if self.axis == 'height':
@@ -139,7 +140,7 @@ class SingleAxisAttention(nn.Module):
             length, num_lines = width, height
             to_lines, to_map = (4, 0, 3, 1, 2), (1, 3, 4, 2, 0)
         if length > self.max_length:
-            raise ValueError(
+            raise InputError(
                 f'The {self.axis} of a {height} x {width} feature map is '
                 f'longer than max_length={self.max_length} of the axial '
                 'attention of the pixel decoder. Use smaller images, or '

@@ -7,6 +7,7 @@ from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackSampleList
 from torch import Tensor, nn
 
+from ....errors import InputError
 from ....structures import ClipPrediction
 from ..targets import index_targets, semantic_targets
 from .query_targets import QueryTargets, assign_tubes
@@ -93,7 +94,7 @@ class KMaXCriterion(nn.Module):
             the auxiliary ones.
 
         Raises:
-            ValueError: The ground truth is not as it should be, or there is a
+            InputError: The ground truth is not as it should be, or there is a
                 loss of something that is not predicted.
         """
         size = tuple(pred.mask_logits.shape[2:])
@@ -145,7 +146,7 @@ class KMaXCriterion(nn.Module):
         )
         if self.loss_pixel is not None:
             if mask_feats is None:
-                raise ValueError(
+                raise InputError(
                     'The criterion has a loss_pixel, but the prediction has '
                     'no mask_feats. Set loss_pixel=None, or let the segmenter '
                     'give its pixel embeddings.'
@@ -163,7 +164,7 @@ class KMaXCriterion(nn.Module):
     ) -> Tensor:
         """Loss of the semantic branch, with labels (B, T, h, w)."""
         if logits is None:
-            raise ValueError(
+            raise InputError(
                 'The criterion has a loss_semantic, but there are no semantic '
                 'logits. Set loss_semantic=None, or give the segmenter a '
                 'semantic_head.'

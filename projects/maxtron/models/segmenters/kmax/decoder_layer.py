@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
+from ....errors import InputError
 from ...utils import at_least_float32
 from .layers import GELU, KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
 from .predictor import KMaXPrediction, KMaXPredictor
@@ -106,7 +107,7 @@ class KMaXSelfAttention(nn.Module):
             :data:`KMAX_NORM_CFG`.
 
     Raises:
-        ValueError: ``num_heads`` does not divide the channels.
+        InputError: ``num_heads`` does not divide the channels.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class KMaXSelfAttention(nn.Module):
     ) -> None:
         super().__init__()
         if channels % num_heads or key_channels % num_heads:
-            raise ValueError(
+            raise InputError(
                 f'Values of {channels} and keys of {key_channels} channels '
                 f'cannot be split into num_heads={num_heads} heads of equal '
                 'size; change embed_dims, key_channels or num_heads of the '

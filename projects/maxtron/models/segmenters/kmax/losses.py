@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from ....errors import InputError
 from ...utils import at_least_float32
 
 
@@ -168,14 +169,14 @@ class GumbelPixelSampler:
         temperature (float): 0 draws all pixels alike. Defaults to 1.
 
     Raises:
-        ValueError: ``num_points`` is below 1.
+        InputError: ``num_points`` is below 1.
     """
 
     def __init__(
         self, num_points: int = 4096, temperature: float = 1.0
     ) -> None:
         if num_points < 1:
-            raise ValueError(
+            raise InputError(
                 f'num_points={num_points} of a pixel sampler '
                 'must be at least 1.'
             )
@@ -285,7 +286,7 @@ class PixelInstanceLoss(nn.Module):
         loss_weight (float): Weight of the loss. Defaults to 1.
 
     Raises:
-        ValueError: ``temperature`` is not above 0.
+        InputError: ``temperature`` is not above 0.
     """
 
     def __init__(
@@ -293,7 +294,7 @@ class PixelInstanceLoss(nn.Module):
     ) -> None:
         super().__init__()
         if temperature <= 0:
-            raise ValueError(
+            raise InputError(
                 f'temperature={temperature} of the pixel loss '
                 'divides similarities: it must be above 0.'
             )

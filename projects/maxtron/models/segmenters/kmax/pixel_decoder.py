@@ -9,6 +9,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from ....errors import InputError
 from ...layers import LayerNorm2d
 from .axial_attention import AxialAttention
 from .layers import GELU, KMAX_NORM_CFG, ConvNormAct
@@ -171,7 +172,7 @@ class KMaXPixelDecoder(BaseModule):
             None.
 
     Raises:
-        ValueError: The sequences are not of one length, or a block type is
+        InputError: The sequences are not of one length, or a block type is
             not known.
     """
 
@@ -238,14 +239,14 @@ class KMaXPixelDecoder(BaseModule):
             block_types=len(block_types),
         )
         if len(set(lengths.values())) > 1:
-            raise ValueError(
+            raise InputError(
                 'KMaXPixelDecoder needs one entry for each level in '
                 f'{", ".join(lengths)}, but their lengths are '
                 f'{", ".join(map(str, lengths.values()))}.'
             )
         unknown = set(block_types) - {'axial', 'bottleneck'}
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f'block_types={tuple(block_types)}: {unknown.pop()!r} is '
                 "neither 'axial' nor 'bottleneck'."
             )
@@ -265,7 +266,7 @@ class KMaXPixelDecoder(BaseModule):
             None of them is activated.
 
         Raises:
-            ValueError: A map is too large for the axial attention.
+            InputError: A map is too large for the axial attention.
         """
         levels = [norm(x) for norm, x in zip(self.in_norms, feats[::-1])]
         outputs = [self.stages[0](levels[0])]

@@ -8,6 +8,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ....errors import InputError
 from .layers import GELU, KMAX_NORM_CFG, ConvNormAct
 
 
@@ -55,11 +56,11 @@ class KMaXASPP(nn.Module):
             Tensor: Shape (B, channels, h, w).
 
         Raises:
-            ValueError: There is only one image for batch norm in training.
+            InputError: There is only one image for batch norm in training.
         """
         norm = self.pool_conv.norm
         if len(x) == 1 and isinstance(norm, nn.BatchNorm2d) and norm.training:
-            raise ValueError(
+            raise InputError(
                 'KMaXSemanticHead pools each frame to one value, for which '
                 'batch norm needs two frames: set train_dataloader.batch_size '
                 "to 2 or more, train on several GPUs with sync_bn='torch', "

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
+from ....errors import InputError
 from ....structures import ClipPrediction
 from ...layers import truncated_normal_init
 from .decoder_layer import KMaXDecoderLayer
@@ -45,7 +46,7 @@ class KMaXTransformerDecoder(KMaXQueryHeads):
         init_cfg (dict, optional): As for :class:`BaseModule`.
 
     Raises:
-        ValueError: ``in_channels`` and ``num_layers`` differ in length.
+        InputError: ``in_channels`` and ``num_layers`` differ in length.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class KMaXTransformerDecoder(KMaXQueryHeads):
             norm_cfg=norm_cfg,
         )
         if len(in_channels) != len(num_layers):
-            raise ValueError(
+            raise InputError(
                 f'There are {len(in_channels)} feature maps for the '
                 f'transformer decoder, but num_layers={tuple(num_layers)} '
                 f'has {len(num_layers)} entries: give one for each map.'

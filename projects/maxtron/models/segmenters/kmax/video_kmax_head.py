@@ -6,6 +6,7 @@ from mmdet.structures import TrackSampleList
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from ....errors import InputError
 from ....structures import ClipPrediction
 from ..base import ClipSegmenter
 from .tracker_heads import KMaXTrackerHeads
@@ -122,10 +123,10 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
             dict[str, Tensor]: Losses of the criterion.
 
         Raises:
-            ValueError: The head has no criterion.
+            InputError: The head has no criterion.
         """
         if self.criterion is None:
-            raise ValueError(
+            raise InputError(
                 'VideoKMaXHead was built without a criterion and cannot be '
                 'trained; set model.head.segmenter.criterion.'
             )

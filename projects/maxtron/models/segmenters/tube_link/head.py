@@ -9,6 +9,7 @@ from mmdet.structures import TrackSampleList
 from mmengine.config import ConfigDict
 from torch import Tensor
 
+from ....errors import ConfigKeyError, InputError
 from ....structures import ClipPrediction
 from ...within_clip import AxialTrajectoryPixelDecoder
 from ..base import ClipSegmenter
@@ -47,8 +48,8 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
             clip.
 
     Raises:
-        TypeError: If an argument or a key of ``train_cfg`` is unknown.
-        ValueError: If ``loss_cls.class_weight`` does not fit the classes.
+        ConfigKeyError: If an argument or a key of ``train_cfg`` is unknown.
+        InputError: If ``loss_cls.class_weight`` does not fit the classes.
     """
 
     shared_with_tracker = ('cls_embed', 'mask_embed')
@@ -64,13 +65,13 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
         # The parent class ignores unknown keys.
         unknown = kwargs.keys() - signature(Mask2FormerTrackHead).parameters
         if unknown:
-            raise TypeError(
+            raise ConfigKeyError(
                 f'TubeLinkHead has no argument {sorted(unknown)}; '
                 'check the keys of model.head.segmenter.'
             )
         unknown = (kwargs.get('train_cfg') or {}).keys() - _TRAIN_KEYS
         if unknown:
-            raise TypeError(
+            raise ConfigKeyError(
                 f'TubeLinkHead reads no {sorted(unknown)}; check the keys of '
                 'model.head.segmenter.train_cfg.'
             )
@@ -85,7 +86,7 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
             **kwargs,
         )
         if len(self.class_weight) != self.num_classes + 1:
-            raise ValueError(
+            raise InputError(
                 f'model.head.segmenter.loss_cls.class_weight has '
                 f'{len(self.class_weight)} entries, but num_classes='
                 f'{self.num_classes} needs {self.num_classes + 1}: one a '

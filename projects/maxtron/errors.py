@@ -1,0 +1,37 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Errors about what a user gave: files, configs and options."""
+
+import re
+
+
+class InputError(ValueError):
+    """A file, a setting or an option of the user cannot be used.
+
+    The message names the place and says what to do. Tools print it as one
+    line, see :func:`~projects.maxtron.engine.cli.report_errors`. Any other
+    error is a fault of the program and keeps its traceback.
+    """
+
+
+class ConfigKeyError(InputError, TypeError):
+    """A key of the config is missing, or nothing reads it."""
+
+
+def error_message(error: BaseException) -> str:
+    """Return the message of an error as it was when it was raised.
+
+    The data loader of PyTorch raises an error of its worker process again
+    with the worker's traceback as message.
+
+    Args:
+        error (BaseException): The error, from this process or from a worker.
+
+    Returns:
+        str: The message without a traceback.
+    """
+    text = str(error)
+    if '\nOriginal Traceback (most recent call last):\n' not in text:
+        return text
+    # "package.module.InputError: message" ends the traceback
+    head = rf'^(?:\w+\.)*{re.escape(type(error).__name__)}: '
+    return re.split(head, text, flags=re.MULTILINE)[-1].rstrip()
