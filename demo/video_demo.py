@@ -343,6 +343,8 @@ def build(args: argparse.Namespace) -> MaXTronInferencer:
             feature_cache=args.feature_cache,
             segment_decision=args.segment_decision,
         )
+    except InputError:
+        raise
     except (TypeError, KeyError, ImportError) as error:
         # str() of a KeyError would quote the text
         text = error.args[0] if error.args else error

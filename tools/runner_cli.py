@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from projects.maxtron.engine import cli, prepare_cpu_launch
+from projects.maxtron.errors import InputError
 
 from mmdet.registry import RUNNERS
 from mmdet.utils import setup_cache_size_limit_of_dynamo
@@ -68,6 +69,26 @@ def read_config(
                     'outfile_prefix', os.path.join(cfg.work_dir, 'results')
                 )
     return cfg
+
+
+def check_sections(cfg: Config, split: str) -> None:
+    """Check that the config has what a run on a split needs.
+
+    Args:
+        cfg (Config): The config.
+        split (str): 'train' or 'test'.
+
+    Raises:
+        InputError: If a section is missing.
+    """
+    last = 'optim_wrapper' if split == 'train' else 'test_evaluator'
+    needed = ('model', f'{split}_dataloader', f'{split}_cfg', last)
+    missing = [key for key in needed if cfg.get(key) is None]
+    if missing:
+        raise InputError(
+            f'{cfg.filename} has no {", ".join(missing)}: give a whole '
+            'config, with model, dataset and schedule.'
+        )
 
 
 def build_runner(cfg: Config) -> Runner:

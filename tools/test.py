@@ -12,7 +12,7 @@ from projects.maxtron.engine.cli import report_errors
 from mmdet.engine.hooks.utils import trigger_visualization_hook
 from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
-from runner_cli import build_runner, make_parser, read_config
+from runner_cli import build_runner, check_sections, make_parser, read_config
 
 
 def parse_args(parser: ArgumentParser) -> Namespace:
@@ -47,6 +47,7 @@ def main() -> None:
     parser = make_parser(__doc__)
     args = parse_args(parser)
     cfg = read_config(parser, args)
+    check_sections(cfg, 'test')
     cfg.load_from, cfg.resume = None, False  # loaded, and checked, below
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)

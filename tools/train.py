@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.runner import Runner, find_latest_checkpoint
-from runner_cli import build_runner, make_parser, read_config
+from runner_cli import build_runner, check_sections, make_parser, read_config
 
 AMP_OPTIONS = {
     'optim_wrapper.type': 'AmpOptimWrapper',
@@ -116,6 +116,7 @@ def main() -> None:
     args = parse_args(parser)
     cfg = read_config(parser, args)
     apply_args(parser, args, cfg)
+    check_sections(cfg, 'train')
     check_start_checkpoints(cfg)
     train(cfg, args.resume == 'auto')
 

@@ -219,7 +219,7 @@ def test_broken_frame_in_the_middle(models, kind, tmp_path, monkeypatch):
                 '--cfg-options',
                 'model.backbone.type=Missing',
             ],
-            'cannot be built: KeyError: ',
+            "has type='Missing', but the registry mmdet::model has no class",
         ),
         (
             ['VIDEO', '--out', 'o.mp4', '--mode', 'offline'],

@@ -1,11 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Messages of tools/train.py and tools/test.py on bad VIPSeg data."""
 
+import json
 import re
 
 import cv2
 import pytest
 import torch
+from mmengine.config import Config
 
 from tests.models import build
 from tests.shrinking import shrink
@@ -53,6 +55,64 @@ def draw_unknown_segment(root):
     assert cv2.imwrite(path, ids)
 
 
+def change_things(root):
+    """Let the file call the first thing of its categories stuff."""
+    path = root / 'tiny.py'
+    cfg = Config.fromfile(path)
+    labels = cfg.model.head.test_cfg.thing_labels
+    cfg.model.head.test_cfg.thing_labels = list(labels)[1:]
+    cfg.dump(path)
+
+
+def drop_field(root):
+    path = root / 'train.json'
+    content = json.loads(path.read_text())
+    del content['videos'][0]['video_id']
+    path.write_text(json.dumps(content))
+
+
+def unknown_category(root):
+    path = root / 'train.json'
+    content = json.loads(path.read_text())
+    frame = content['annotations'][0]['annotations'][0]
+    frame['segments_info'][0]['category_id'] = 999
+    path.write_text(json.dumps(content))
+
+
+def no_video(root):
+    path = root / 'train.json'
+    content = json.loads(path.read_text())
+    content.update(videos=[], annotations=[])
+    path.write_text(json.dumps(content))
+
+
+def wrong_channels(root):
+    path = root / 'tiny.py'
+    cfg = Config.fromfile(path)
+    cfg.model.head.segmenter.in_channels[0] += 1
+    cfg.dump(path)
+
+
+def use_worker(root):
+    """Remove a frame that a worker process of the data loader reads."""
+    remove_frames(root)
+    cfg = Config.fromfile(root / 'tiny.py')
+    cfg.train_dataloader.num_workers = 1
+    cfg.dump(root / 'tiny.py')
+
+
+def misspell_type(root):
+    cfg = Config.fromfile(root / 'tiny.py')
+    cfg.model.type = 'MaXTronn'
+    cfg.dump(root / 'tiny.py')
+
+
+def only_data(root):
+    cfg = Config.fromfile(root / 'tiny.py')
+    cfg.pop('model')
+    cfg.dump(root / 'tiny.py')
+
+
 @pytest.mark.parametrize(
     'tool, spoil, message',
     [
@@ -64,7 +124,7 @@ def draw_unknown_segment(root):
         (
             'train.py',
             remove_frames,
-            r'Frame \d of video (portrait|landscape), .*png, does not exist. Check',
+            r'^error: Frame \d of video (portrait|landscape), .*png, does not exist. Check',
         ),
         (
             'test.py',
@@ -81,6 +141,42 @@ def draw_unknown_segment(root):
             draw_unknown_segment,
             'video portrait, frame 00003: the mask of the ground truth has ids .* 7',
         ),
+        (
+            'train.py',
+            use_worker,
+            r'Frame \d of video .*png, does not exist. Check',
+        ),
+        (
+            'train.py',
+            change_things,
+            'thing_labels contradicts metainfo of the',
+        ),
+        ('test.py', change_things, 'thing_labels contradicts metainfo of the'),
+        (
+            'train.py',
+            drop_field,
+            "train.json: .*the field 'video_id' is missing",
+        ),
+        (
+            'test.py',
+            drop_field,
+            "train.json: .*the field 'video_id' is missing",
+        ),
+        ('train.py', unknown_category, 'train.json: .*999'),
+        ('test.py', no_video, 'train.json'),
+        ('train.py', no_video, 'train.json'),
+        (
+            'train.py',
+            wrong_channels,
+            'model.head.segmenter.in_channels is .* Set it to',
+        ),
+        (
+            'train.py',
+            misspell_type,
+            "type='MaXTronn', but the registry .* has no",
+        ),
+        ('test.py', only_data, 'tiny.py has no model: give a whole config'),
+        ('train.py', only_data, 'tiny.py has no model: give a whole config'),
     ],
 )
 def test_bad_data_is_named(run_here, tmp_path, tool, spoil, message):
@@ -89,5 +185,7 @@ def test_bad_data_is_named(run_here, tmp_path, tool, spoil, message):
     checkpoint = [tmp_path / 'tiny.pth'] if tool == 'test.py' else []
     end, _ = run_here(tool, tmp_path / 'tiny.py', *checkpoint)
     # the output ends with one sentence of this project
+    assert isinstance(end, SystemExit), repr(end)
+    assert end.code.startswith('error: ')
     assert re.search(message, str(end)), str(end)
-    assert len(str(end)) < 300 and '\n' not in str(end)
+    assert len(str(end)) < 500 and '\n' not in str(end)

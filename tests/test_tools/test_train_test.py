@@ -148,7 +148,8 @@ def test_unknown_argument_names_place_class_and_file(run_here, tmp_path):
     )
     end, _ = run_here('train.py', config)
     assert str(end).startswith(
-        '"model" in the config has the key "hiden_channels", which ToyModel'
+        'error: "model" in the config has the key "hiden_channels", which '
+        'ToyModel'
     )
     assert 'toy_project.py' in str(end)
     assert str(end).endswith('Did you mean hidden_channels?')
