@@ -150,7 +150,7 @@ def test_ground_truth_of_the_dataset_is_perfect(tmp_path):
 def test_bad_arguments_and_predictions():
     with pytest.raises(ValueError, match='needs outfile_prefix'):
         build(format_only=True)
-    with pytest.raises(KeyError, match='AP_99'):
+    with pytest.raises(ValueError, match='AP_99'):
         build(metric_items=['AP_99'])
     with pytest.raises(ValueError, match='either long_videos or short_videos'):
         build(long_videos=[1], short_videos=[2])
