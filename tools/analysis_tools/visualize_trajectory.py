@@ -150,7 +150,7 @@ def draw(
         np.ndarray: RGB, uint8, (H, W, 3).
 
     Raises:
-        ValueError: If the layer or the level does not exist.
+        InputError: If the layer or the level does not exist.
     """
     model = inferencer.model
     name, layer = choose_layer(model, args.layer)
