@@ -153,8 +153,8 @@ def test_panoptic_maps_are_those_of_the_plain_rules(stage):
     masks = resize_logits(
         masks, (64, 96), size, ORI_SHAPE, align_corners=False
     )
-    expected = naive_merge(masks, cls_logits, things, *thresholds, False)
-    ties = find_ties(masks, 0.5, masks_compete=False)
+    expected = naive_merge(masks, cls_logits, things, *thresholds, 'sigmoid')
+    ties = find_ties(masks, 0.5, mask_activation='sigmoid')
     maps = torch.tensor(predict(model, video)[0])  # (4, h, w)
     assert len(expected.unique()) > 1 + 2 * (stage == 'nearonline')
     assert ((maps != expected) <= ties).all() and ties.float().mean() < 0.01

@@ -29,6 +29,13 @@ def resize_logits(
     return logits
 
 
+def _activate(mask_logits: Tensor, mask_activation: str) -> Tensor:
+    """Probabilities of masks, (N, ...), by softmax over N or by sigmoid."""
+    if mask_activation == 'softmax':
+        return mask_logits.softmax(0)
+    return mask_logits.sigmoid()
+
+
 def naive_merge(
     mask_logits: Tensor,
     cls_logits: Tensor,
@@ -37,7 +44,7 @@ def naive_merge(
     thing_thr: float,
     stuff_thr: float,
     overlap_thr: float,
-    masks_compete: bool = True,
+    mask_activation: str = 'softmax',
 ) -> Tensor:
     """The rules of the merge, one by one, on pixels.
 
@@ -49,15 +56,15 @@ def naive_merge(
         thing_thr (float): See :class:`PanopticMerger`.
         stuff_thr (float): See :class:`PanopticMerger`.
         overlap_thr (float): See :class:`PanopticMerger`.
-        masks_compete (bool): Whether a pixel's masks share one softmax; else
-            each mask has a sigmoid. Defaults to True.
+        mask_activation (str): 'softmax' over the masks of a pixel, or
+            'sigmoid' of each mask. Defaults to 'softmax'.
 
     Returns:
         Tensor: Panoptic ids, shape (T, H, W), int32.
     """
     thing_labels = set(thing_labels)
     cls_scores, labels = cls_logits.softmax(-1)[:, :-1].max(-1)
-    probs = mask_logits.softmax(0) if masks_compete else mask_logits.sigmoid()
+    probs = _activate(mask_logits, mask_activation)
     binary = probs > pixel_thr
     areas = binary.flatten(1).sum(1)
     mask_scores = (probs * binary).flatten(1).sum(1) / areas.clamp(min=1)
@@ -88,11 +95,11 @@ def find_ties(
     mask_logits: Tensor,
     pixel_thr: float,
     margin: float = 1e-6,
-    masks_compete: bool = True,
+    mask_activation: str = 'softmax',
 ) -> Tensor:
     """Pixels where a rounding error decides, shape (T, H, W)."""
     ties = []
     for frame in mask_logits.unbind(1):
-        probs = frame.softmax(0) if masks_compete else frame.sigmoid()
+        probs = _activate(frame, mask_activation)
         ties.append(((probs - pixel_thr).abs() < margin).any(0))
     return torch.stack(ties)

@@ -157,7 +157,7 @@ def test_equals_the_plain_algorithm(compete, shapes, thresholds, device):
         masks, classes = random_video(queries, frames, size, 9, scale, seed)
         masks, classes = masks.to(device), classes.to(device)
         things = (0, 2, 4, 6, 8)
-        # single masks are those of segmenters that do not align corners
+        # segmenters with independent masks do not align corners
         maps, found = merge(
             masks,
             classes,
@@ -169,13 +169,14 @@ def test_equals_the_plain_algorithm(compete, shapes, thresholds, device):
             align_corners=compete,
         )
         full = resize_logits(masks, *shapes, align_corners=compete)
-        expected = naive_merge(full, classes, things, *thresholds, compete)
+        activation = 'softmax' if compete else 'sigmoid'
+        expected = naive_merge(full, classes, things, *thresholds, activation)
         # the rounding of logits grows with them, and so of probabilities
         ties = find_ties(
             full,
             thresholds[0],
             margin=1e-6 * max(scale, 1),
-            masks_compete=compete,
+            mask_activation=activation,
         )
         different = decode(maps) != expected.cpu()
         assert not (different & ~ties.cpu()).any(), (queries, scale)

@@ -275,8 +275,8 @@ def _exp_similarities(
 class PixelInstanceLoss(nn.Module):
     """Pixel-wise instance discrimination.
 
-    Embeddings of sampled pixels are pulled to those of the same tube and
-    pushed off all others. From `MaX-DeepLab
+    Embeddings of sampled pixels are pulled towards those of the same tube and
+    pushed away from all others. From `MaX-DeepLab
     <https://arxiv.org/abs/2012.00759>`_.
 
     Args:
@@ -310,7 +310,7 @@ class PixelInstanceLoss(nn.Module):
         Args:
             feats (Tensor): Embeddings of sampled pixels, shape (B, D, K).
             queries (Tensor): Query of each pixel, ``num_queries`` for none,
-                int64, shape (B, K). A pixel without one is only pushed off.
+                int64, shape (B, K). Pixels without one are only pushed.
             num_queries (int): N.
 
         Returns:
