@@ -73,17 +73,7 @@ class Row(NamedTuple):
 def _rows(
     baseline: str, model: str, data: str, schedules: list[str]
 ) -> list[Row]:
-    """Make the rows of a task.
-
-    Args:
-        baseline (str): Folder of the baseline's configs.
-        model (str): Name of the model in the names of the configs.
-        data (str): Name of the dataset there.
-        schedules (list[str]): Batch and length of each training.
-
-    Returns:
-        list[Row]: The rows.
-    """
+    """Make the rows of a task; a schedule is batch and length."""
     near = 'maxtron/synthetic/maxtron-nearonline'
     names = (
         baseline,
