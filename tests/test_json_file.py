@@ -27,7 +27,7 @@ import pytest
         (TEXT, ['a', 'ü'], ['', 1, None, ['a']]),
         (WHOLE, [-1, 0, 7.0], [True, 0.5, '1', None]),
         (COUNT, [0, 1], [-1, 0.5, '1']),
-        (SIZE, [1, 480.0], [0, -1, '480', None, True]),
+        (SIZE, [1, 480.0], [0, -1, '480', None, True, 10**30]),
         (NUMBER, [0, -1.5, 3], [float('nan'), float('inf'), '1', True]),
         (FLAG, [0, 1, True, False], [2, None, '0', 0.5]),
         (LIST, [[], [1]], [{}, 'a', None]),

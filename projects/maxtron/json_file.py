@@ -43,7 +43,11 @@ ID = Kind(
 TEXT = Kind('a text', lambda v: isinstance(v, str) and v != '')
 WHOLE = Kind('a whole number', _is_whole)
 COUNT = Kind('a whole number from 0', lambda v: _is_whole(v) and v >= 0)
-SIZE = Kind('a whole number from 1', lambda v: _is_whole(v) and v >= 1)
+MAX_SIZE = 1 << 20  # OpenCV reads no larger images
+SIZE = Kind(
+    f'a whole number from 1 to {MAX_SIZE}',
+    lambda v: _is_whole(v) and 1 <= v <= MAX_SIZE,
+)
 NUMBER = Kind('a number', _is_finite)
 FLAG = Kind('0 or 1', lambda v: isinstance(v, (bool, int)) and v in (0, 1))
 LIST = Kind('a list', lambda v: isinstance(v, list))

@@ -267,7 +267,8 @@ def drop_all(files):
         (drop_mask, 'video_0/00000001.png does not exist: a frame is missing'),
         (
             drop_id,
-            'video_0, frame 00000001: the mask of the prediction has ids',
+            'video_0, frame 00000001: the mask of the prediction has ids.*'
+            'pan_pred/video_0/00000001.png',
         ),
         (add_id, '00000001: the list of segments of the prediction .*: 77'),
         (drop_gt_id, '00000001: the mask of the ground truth has ids'),

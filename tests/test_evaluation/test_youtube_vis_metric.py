@@ -159,7 +159,9 @@ def test_bad_arguments_and_predictions():
         60,
         80,
     ]
-    with pytest.raises(ValueError, match=r'Frame 2 of video 1: .*\[60, 80\]'):
+    with pytest.raises(
+        ValueError, match=r'Frame 2 of video 1 .* is 60 x 80 \(height x width'
+    ):
         build().process({}, [sample])
 
 

@@ -122,3 +122,35 @@ def test_broken_ground_truth_names_the_frame(mask, message):
         f'the ground truth .*{message}',
     ):
         build().process_video(polygon_video([GOOD, mask]))
+
+
+@pytest.mark.parametrize(
+    'spoil, message',
+    [
+        (dict(masks=[dict(size=[96, 160], counts='zz~')]), 'does not decode'),
+        (dict(masks=[dict(counts='12')]), "a predicted mask has no 'size'"),
+        (dict(labels=torch.tensor([1])), 'predicts label 1, but .* 1 classes'),
+    ],
+)
+def test_bad_predictions_are_described(spoil, message):
+    frames = polygon_video([GOOD])
+    metric = build()
+    metric.dataset_meta = dict(classes=('square',))
+    pred = frames[0].pred_track_instances
+    for key, value in spoil.items():
+        pred.set_field(value, key)
+    with pytest.raises(ValueError, match=message):
+        metric.process_video(frames)
+    del frames[0].pred_track_instances
+    with pytest.raises(ValueError, match='Frame 0 .* model for instance seg'):
+        metric.process_video(frames)
+    with pytest.raises(ValueError, match='without frames'):
+        metric.process_video([])
+
+
+@pytest.mark.parametrize('key', ['instance_id', 'bbox_label'])
+def test_instances_without_a_field_are_named(key):
+    frames = polygon_video([GOOD, GOOD])
+    del frames[1].instances[0][key]
+    with pytest.raises(ValueError, match=f"Frame 1 of video v .* no '{key}'"):
+        build().process_video(frames)

@@ -22,6 +22,7 @@ RUNS = [20 * 40 + 10, *[20, 20] * 29, 20, 10 + 10 * 40]
     [
         [POLYGON],
         POLYGON,
+        (tuple(POLYGON),),
         [POLYGON, [1, 1]],
         [[30, 30, 40, 40], POLYGON, []],
         [POLYGON[:4] + POLYGON[4:] + [7]] + [POLYGON],
@@ -30,6 +31,7 @@ RUNS = [20 * 40 + 10, *[20, 20] * 29, 20, 10 + 10 * 40]
         dict(RLE),
         dict(RLE, counts=RLE['counts'].decode()),
         dict(size=SIZE, counts=RUNS),
+        dict(RLE, size=np.array(SIZE)),
         dict(size=[40.0, 60.0], counts=[float(run) for run in RUNS]),
         BOX,
         torch.from_numpy(BOX),
@@ -39,7 +41,7 @@ def test_every_form_of_the_same_mask(mask):
     bitmap = to_bitmap(mask, SIZE)
     assert bitmap.dtype == bool
     np.testing.assert_array_equal(bitmap, BOX)
-    if isinstance(mask, (list, dict)):
+    if isinstance(mask, (list, tuple, dict)):
         rle = to_rle(mask, SIZE)
         assert mask_utils.decode(rle).sum() == 600
         assert rle['size'] == [40, 60] and isinstance(rle['counts'], bytes)

@@ -30,6 +30,7 @@ from tests.test_tools.dataset_faults import (
     set_first,
     shrink,
 )
+from tools.misc import browse_dataset, check_dataset
 from tools.misc.check_dataset import main
 
 ROOT = Path(__file__).parents[2]
@@ -336,3 +337,26 @@ def test_bad_usage(sound, capsys):
     with pytest.raises(SystemExit):
         main([str(ROOT / model)])
     assert 'has no train_dataloader' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('module', [check_dataset, browse_dataset])
+@pytest.mark.parametrize(
+    'dataset, message',
+    [
+        (dict(type='OVSDataset'), 'OVSDataset is not in the mmdet::dataset'),
+        (
+            dict(type='OVISDataset', ann_file='x.json', clip_lenn=2),
+            "OVISDataset cannot be built: .*argument 'clip_lenn'",
+        ),
+    ],
+)
+def test_datasets_that_cannot_be_built(
+    tmp_path, capsys, module, dataset, message
+):
+    config = tmp_path / 'config.py'
+    config.write_text(f'train_dataloader = dict(dataset={dataset})')
+    args = [str(config), f'--output-dir={tmp_path}', '--not-show']
+    with pytest.raises(SystemExit) as info:
+        module.main(args[:1] if module is check_dataset else args)
+    text = str(info.value) + capsys.readouterr().err
+    assert re.search(message, text), text

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from projects.maxtron.engine.cli import (
     DATASET_CONFIG_HELP,
     SPLITS,
+    build_dataset,
     find_datasets,
     make_parser,
     read_config,
@@ -29,7 +30,7 @@ from projects.maxtron.visualization import PanopticGroundTruth, find_image_root
 import mmcv
 import numpy as np
 import torch
-from mmdet.registry import DATASETS, VISUALIZERS
+from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import get
@@ -189,7 +190,7 @@ def iter_samples(cfg, args: argparse.Namespace) -> Iterator[tuple]:
         InputError: If a sample is no clip.
     """
     for dataset_cfg in find_datasets(cfg, args.split):
-        dataset = DATASETS.build(dataset_cfg)
+        dataset = build_dataset(dataset_cfg)
         num = min(args.num or len(dataset), len(dataset))
         bar = ProgressBar(num)
         for index in range(num):

@@ -16,6 +16,7 @@ from collections import Counter
 from projects.maxtron.engine.cli import (
     DATASET_CONFIG_HELP,
     SPLITS,
+    build_dataset,
     find_datasets,
     make_parser,
     read_config,
@@ -25,7 +26,6 @@ from projects.maxtron.engine.cli import (
 import cv2
 import numpy as np
 from mmdet.datasets import CocoDataset
-from mmdet.registry import DATASETS
 from mmengine.config import ConfigDict
 from mmengine.dataset import BaseDataset
 from mmengine.utils import track_parallel_progress, track_progress
@@ -43,13 +43,13 @@ from tools.misc.dataset_checks import (
 _NUM_FRAMES = 64
 
 
-def build_dataset(cfg: ConfigDict) -> BaseDataset:
+def build_unread(cfg: ConfigDict) -> BaseDataset:
     """Build a dataset without reading its annotations."""
     cfg = dict(cfg, pipeline=[], lazy_init=True)
     if cfg['type'] == 'CocoPanopticDataset':
         # MMDetection's leaves out segments, though the map may show them
         cfg['type'] = 'CocoPanopticClipDataset'
-    return DATASETS.build(cfg)
+    return build_dataset(cfg)
 
 
 def make_jobs(videos: list[dict], num_decoded: int) -> list[list[dict]]:
@@ -226,7 +226,7 @@ def main(args: list[str] | None = None) -> None:
     num_errors = 0
     for split in args.splits:
         try:
-            datasets = [build_dataset(c) for c in find_datasets(cfg, split)]
+            datasets = [build_unread(c) for c in find_datasets(cfg, split)]
         except (OSError, ValueError) as error:
             parser.error(str(error))
         for dataset in datasets:

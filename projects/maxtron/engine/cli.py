@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mmdet.registry import DATASETS
 from mmengine.config import Config, ConfigDict
+from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 
 from ..errors import InputError, error_message
@@ -71,7 +73,7 @@ def read_config(
     """
     try:
         cfg = load_config(args.config, args.cfg_options)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     return cfg
@@ -116,6 +118,27 @@ def find_datasets(cfg: Config, split: str) -> Iterator[ConfigDict]:
             yield node
         else:
             nodes += inner if isinstance(inner, list) else [inner]
+
+
+def build_dataset(cfg: dict) -> BaseDataset:
+    """Build a dataset of a config.
+
+    Args:
+        cfg (dict): Config of the dataset.
+
+    Returns:
+        BaseDataset: The dataset.
+
+    Raises:
+        InputError: If its type is unknown, or it has no such argument.
+    """
+    try:
+        return DATASETS.build(cfg)
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f'{cfg.get("type")} cannot be built: {error.args[0]}. Correct '
+            'the dataset in the config.'
+        ) from error
 
 
 @contextmanager

@@ -303,14 +303,20 @@ def count_video(video: VideoFiles) -> VideoCounts:
                 f'{gt_map.shape[1]} (height x width), but {frame.size[0]} x '
                 f'{frame.size[1]} according to the JSON file.'
             )
-        pairs = count_pairs(gt_map, pred_map, where)
-        counter.add(
-            frame.name,
-            pairs,
-            segments_to_count(frame.gt_segments, pairs),
-            [
-                dict(id=s['id'], category_id=s['category'])
-                for s in frame.pred_segments
-            ],
-        )
+        try:
+            pairs = count_pairs(gt_map, pred_map, where)
+            counter.add(
+                frame.name,
+                pairs,
+                segments_to_count(frame.gt_segments, pairs),
+                [
+                    dict(id=s['id'], category_id=s['category'])
+                    for s in frame.pred_segments
+                ],
+            )
+        except ValueError as error:
+            raise InputError(
+                f'{error} The masks are {frame.gt_path} (ground truth) and '
+                f'{frame.pred_path} (prediction).'
+            ) from error
     return counter.result()

@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Masks of instances: one reading of polygons, run lengths and bitmaps."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -9,7 +10,7 @@ from pycocotools import mask as mask_utils
 
 from ..errors import InputError
 
-MaskLike: TypeAlias = dict | list | np.ndarray | torch.Tensor
+MaskLike: TypeAlias = dict | Sequence | np.ndarray | torch.Tensor
 
 # A run has 5 bits a character: 7 characters hold any run of an image.
 _MAX_RUN_CHARACTERS = 7
@@ -19,18 +20,18 @@ _MAX_COORDINATE = 1e9
 _MARGIN = 4
 
 
-def to_rle(mask: dict | list, size: tuple[int, int]) -> dict:
+def to_rle(mask: dict | Sequence, size: tuple[int, int]) -> dict:
     """Convert a mask of an annotation file to compressed run lengths.
 
     It is the one rule for masks in this project:
 
     * Polygons need six coordinates or more and an even number, as in
       MMDetection. Other polygons have no pixels, nor has an empty list.
-    * A flat list of coordinates is one polygon.
+    * A flat list of coordinates is one polygon. Tuples count as lists.
     * Run lengths must have the size of the image and fill it.
 
     Args:
-        mask (dict | list): COCO run lengths (``counts`` as list, str or
+        mask (dict | Sequence): COCO run lengths (``counts`` as list, str or
             bytes), or a list of COCO polygons.
         size (tuple[int, int]): Height and width of the image.
 
@@ -43,7 +44,7 @@ def to_rle(mask: dict | list, size: tuple[int, int]) -> dict:
             message is the predicate of a sentence about the mask.
     """
     height, width = (int(side) for side in size)
-    if isinstance(mask, list):
+    if isinstance(mask, (list, tuple)):
         polygons = [
             _clip(polygon.reshape(-1, 2), height, width).ravel()
             for polygon in read_polygons(mask)
@@ -83,7 +84,7 @@ def to_bitmap(mask: MaskLike, size: tuple[int, int]) -> np.ndarray:
     Raises:
         InputError: If the mask is malformed or does not fit the image.
     """
-    if isinstance(mask, (dict, list)):
+    if isinstance(mask, (dict, list, tuple)):
         try:
             mask = mask_utils.decode(to_rle(mask, size))
         except ValueError as error:
@@ -97,11 +98,11 @@ def to_bitmap(mask: MaskLike, size: tuple[int, int]) -> np.ndarray:
     return bitmap
 
 
-def read_polygons(mask: list) -> list[np.ndarray]:
+def read_polygons(mask: Sequence) -> list[np.ndarray]:
     """Select the polygons of a list that have three points and more.
 
     Args:
-        mask (list): Polygons ``[[x, y, x, y, ...], ...]``, or one polygon
+        mask (Sequence): Polygons ``[[x, y, x, y, ...], ...]``, or one polygon
             ``[x, y, x, y, ...]``.
 
     Returns:
@@ -179,6 +180,8 @@ def _is_number(value) -> bool:
 def _check_runs(mask: dict, height: int, width: int) -> list | str | bytes:
     """Return the runs of a mask after a check that they fill the image."""
     size, counts = mask.get('size'), mask.get('counts')
+    if isinstance(size, np.ndarray):
+        size = size.tolist()
     if not isinstance(counts, (list, str, bytes)):
         raise InputError("has no 'counts' that are a list or a text")
     if (

@@ -26,11 +26,18 @@ def collect_ground_truth(frames: list[dict[str, Any]]) -> list[dict]:
         lengths) and ``areas`` (pixels), None in frames without the instance.
 
     Raises:
-        InputError: If a mask is malformed or does not fit its frame.
+        InputError: If an instance has no id or no label, or its mask is
+            malformed or does not fit the frame.
     """
     tracks: dict[int, dict] = {}
     for t, frame in enumerate(frames):
         for ann in frame.get('instances', ()):
+            for key in ('instance_id', 'bbox_label'):
+                if ann.get(key) is None:
+                    raise InputError(
+                        f'{_name(frame)}: an instance of the ground truth has '
+                        f'no {key!r}. Correct the annotation file.'
+                    )
             rle = _read_mask(ann, frame)
             area = int(mask_utils.area(rle))
             if area == 0:
@@ -51,15 +58,22 @@ def collect_ground_truth(frames: list[dict[str, Any]]) -> list[dict]:
 
 def _read_mask(ann: dict, frame: dict) -> dict:
     """Read the mask of an instance; without one it has no pixels."""
+    mask = ann.get('mask')
     try:
-        return to_rle(ann.get('mask') or [], frame['ori_shape'][:2])
+        return to_rle([] if mask is None else mask, frame['ori_shape'][:2])
     except ValueError as error:
         raise InputError(
-            f'Frame {frame.get("frame_id")} of video {frame["video_id"]} '
-            f'({frame.get("img_path", "")}): the mask of instance '
-            f'{ann["instance_id"]} of the ground truth {error}. Correct the '
-            'annotation file.'
+            f'{_name(frame)}: the mask of instance {ann["instance_id"]} of '
+            f'the ground truth {error}. Correct the annotation file.'
         ) from error
+
+
+def _name(frame: dict) -> str:
+    """Name a frame for messages."""
+    return (
+        f'Frame {frame.get("frame_id")} of video {frame["video_id"]} '
+        f'({frame.get("img_path", "")})'
+    )
 
 
 def collect_predictions(frames: list[dict[str, Any]]) -> list[dict]:
@@ -78,13 +92,19 @@ def collect_predictions(frames: list[dict[str, Any]]) -> list[dict]:
         as text, None in frames without a prediction).
 
     Raises:
-        InputError: If a mask does not have the size of its frame.
+        InputError: If a frame has no prediction, or a mask is malformed or
+            does not have the size of its frame.
     """
     labels: dict[int, list] = defaultdict(list)
     scores: dict[int, list] = defaultdict(list)
     masks: dict[int, list] = defaultdict(lambda: [None] * len(frames))
     for t, frame in enumerate(frames):
-        pred = frame['pred_track_instances']
+        pred = frame.get('pred_track_instances')
+        if pred is None:
+            raise InputError(
+                f'{_name(frame)} has no pred_track_instances. Use a model for '
+                'instance segmentation.'
+            )
         ids, pred_labels, pred_scores = (
             _to_numpy(pred[key])
             for key in ('instances_id', 'labels', 'scores')
@@ -113,19 +133,14 @@ def _predicted_masks(frame: dict) -> list[dict]:
     size = list(frame['ori_shape'][:2])
     encoded = []
     for mask in masks:
-        if list(mask['size']) != size:
-            raise InputError(
-                f'Frame {frame.get("frame_id")} of video '
-                f'{frame["video_id"]}: a predicted mask is '
-                f'{mask["size"]} (height, width), the frame is {size}. '
-                'The model must return masks at ori_shape.'
-            )
-        counts = mask['counts']
-        if isinstance(counts, list):
+        try:
             counts = to_rle(mask, (size[0], size[1]))['counts']
-        if isinstance(counts, bytes):
-            counts = counts.decode()
-        encoded.append(dict(size=size, counts=counts))
+        except ValueError as error:
+            raise InputError(
+                f'{_name(frame)}: a predicted mask {error}. The model must '
+                'return masks at ori_shape.'
+            ) from error
+        encoded.append(dict(size=size, counts=counts.decode()))
     return encoded
 
 

@@ -132,7 +132,13 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             data_samples (list[:obj:`DetDataSample`]): Its frames, each with
                 ``pred_track_instances`` (masks as RLE, tensor or array at
                 ``ori_shape``) and, if known, ``instances`` in the metainfo.
+
+        Raises:
+            InputError: If there is no frame, a frame has no prediction, a
+                label is none of the classes, or a mask is malformed.
         """
+        if not data_samples:
+            raise InputError('A video without frames was predicted.')
         frames = [sample.to_dict() for sample in data_samples]
         first = frames[0]
         folder = osp.basename(osp.dirname(first.get('img_path', '')))
@@ -142,9 +148,20 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             height=first['ori_shape'][0],
             width=first['ori_shape'][1],
         )
-        self.results.append(
-            (video, collect_ground_truth(frames), collect_predictions(frames))
-        )
+        preds = collect_predictions(frames)
+        self._check_labels(preds)
+        self.results.append((video, collect_ground_truth(frames), preds))
+
+    def _check_labels(self, preds: list[dict]) -> None:
+        """Check that every predicted label is one of the classes."""
+        count = len(self.dataset_meta['classes'])
+        label = max((pred['category_id'] for pred in preds), default=0) - 1
+        if label >= count:
+            raise InputError(
+                f'The model predicts label {label}, but the dataset has '
+                f'{count} classes. Set the number of classes of the model to '
+                'that of the dataset.'
+            )
 
     def evaluate(self, size: int) -> dict:
         """Gather the videos of all processes and evaluate on the first.
