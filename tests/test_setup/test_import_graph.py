@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / 'projects/maxtron'
 # A room imports only from rooms of lower floors. Rooms of one floor do not
 # know each other, except for the parts of one sub-package.
 FLOORS = [
-    {'single modules', 'models.utils'},
+    {'single modules'},
     {'structures'},
     {'models.layers', 'models.postprocess'},
     {'models.backbones', 'models.within_clip', 'models.association'},

@@ -168,6 +168,7 @@ class ClipSegments(VideoState):
     ) -> list[PanopticMap]:
         """Segment the next clip and link its things, see the base class."""
         merger = self.head.make_merger()
+        merger.set_classes(clip.cls_logits[0])
         _add_masks(merger, clip.mask_logits[0], shapes)
         maps, segments = merger.merge(clip.cls_logits[0])
         things = [s for s in segments if s.isthing]
@@ -203,6 +204,7 @@ class OfflineSegments(OfflineState):
     def refine(self) -> Tensor:
         """Refine the queries, see :class:`OfflineState`."""
         self._cls_logits = super().refine()
+        self._merger.set_classes(self._cls_logits)
         return self._cls_logits
 
     def segment(

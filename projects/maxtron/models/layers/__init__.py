@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Layers that several parts of the model share."""
+"""Layers and helpers that several parts of the model share."""
 
-from .common import LayerNorm2d, truncated_normal_init
+from .common import EPS, LayerNorm2d, at_least_float32, truncated_normal_init
 
-__all__ = ['LayerNorm2d', 'truncated_normal_init']
+__all__ = ['EPS', 'LayerNorm2d', 'at_least_float32', 'truncated_normal_init']

@@ -1,9 +1,24 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Layers and initialisation that several parts of the model share."""
+"""Layers, initialisation and precision that parts of the model share."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+# Reference: keeps denominators and weights above zero.
+EPS = 1e-5
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Convert half precision to single precision.
+
+    Args:
+        x (Tensor): Of any shape.
+
+    Returns:
+        Tensor: Same shape, float32 or float64.
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def truncated_normal_init(weight: Tensor, std: float) -> Tensor:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...structures import IndexMap, PanopticMap, thing_id
+from ...structures import PanopticMap, thing_id
 from .mask_candidates import CandidateFinder, Candidates, parallel_map
+from .query_sets import FrameSets, QuerySets, VideoSets
 
 
 class PanopticSegment(NamedTuple):
@@ -46,123 +47,16 @@ class PanopticResult(NamedTuple):
     segments: list[PanopticSegment]
 
 
-class QuerySets:
-    """Numbers the sets of queries that occur at pixels.
-
-    A trie of query sets: each node is its parent's set plus one query. The
-    empty set is number 0, and the set of query q alone is number q + 1.
-
-    Args:
-        num_queries (int): Number of queries N.
-    """
-
-    def __init__(self, num_queries: int) -> None:
-        self.num_queries = num_queries
-        self._parents = [0] * (num_queries + 1)
-        self._last = [-1, *range(num_queries)]
-        self._children: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._last)
-
-    def add_set(self, candidates: Candidates, num_pixels: int) -> np.ndarray:
-        """Add the candidate set of each pixel of a frame.
-
-        Args:
-            candidates (:obj:`Candidates`): Members of the sets.
-            num_pixels (int): Number of pixels P.
-
-        Returns:
-            np.ndarray: Number of each pixel's set, shape (P, ), int32.
-        """
-        pixels, queries = candidates.pixels, candidates.queries
-        sets = np.zeros(num_pixels, np.int32)
-        first = np.empty(num_pixels, np.int32)
-        while len(pixels):
-            # The last assignment to an index wins, so in reverse the first.
-            first[pixels[::-1]] = queries[::-1]
-            chosen = first[pixels] == queries
-            sets[pixels[chosen]] = self._extend(
-                sets[pixels[chosen]], queries[chosen]
-            )
-            pixels, queries = pixels[~chosen], queries[~chosen]
-        return sets
-
-    def add_query(
-        self, sets: np.ndarray, query: int, mask: np.ndarray
-    ) -> None:
-        """Add one query to the sets of the pixels of its mask.
-
-        Queries must be added in ascending order.
-
-        Args:
-            sets (np.ndarray): Number of each pixel's set, shape (H, W),
-                int32, changed in place.
-            query (int): The query.
-            mask (np.ndarray): Its mask, shape (H, W), bool.
-        """
-        old = sets[mask]  # (n, )
-        numbers = np.zeros(len(self), np.int32)
-        for number in np.bincount(old).nonzero()[0].tolist():
-            numbers[number] = self._child(number, query)
-        sets[mask] = numbers[old]
-
-    def _child(self, parent: int, query: int) -> int:
-        """Number of a set with one more query, new if it does not exist."""
-        if parent == 0:
-            return query + 1
-        key = parent * self.num_queries + query
-        number = self._children.setdefault(key, len(self))
-        if number == len(self):
-            self._parents.append(parent)
-            self._last.append(query)
-        return number
-
-    def _extend(self, sets: np.ndarray, queries: np.ndarray) -> np.ndarray:
-        """Numbers of the sets with one more query each, shape (n, )."""
-        if not sets.any():
-            return queries + 1
-        keys, inverse = np.unique(
-            sets.astype(np.int64) * self.num_queries + queries,
-            return_inverse=True,
-        )
-        numbers = np.array(
-            [self._child(*divmod(k, self.num_queries)) for k in keys.tolist()],
-            np.int32,
-        )
-        return numbers[inverse]
-
-    def sets_of_queries(self) -> list[np.ndarray]:
-        """Find the sets that contain each query.
-
-        Returns:
-            list[np.ndarray]: Numbers of the sets of each query, N arrays of
-            shape (number of sets, ), int64.
-        """
-        parents, last = np.array(self._parents), np.array(self._last)
-        node = np.arange(len(self))
-        pairs = []
-        top = node
-        while top.any():
-            node, top = node[top > 0], top[top > 0]
-            pairs.append((last[top], node))
-            top = parents[top]
-        queries, nodes = (np.concatenate(part) for part in zip(*pairs))
-        order = queries.argsort(kind='stable')
-        ends = np.bincount(queries, minlength=self.num_queries).cumsum()
-        return np.split(nodes[order], ends[:-1])
-
-
 class PanopticMerger:
     """Merges the masks of all queries into panoptic maps.
 
     Probabilities are a softmax of the mask logits over the queries; see
     :class:`SigmoidPanopticMerger` for independent masks. A query is a
     candidate of the pixels where its probability exceeds a threshold. The
-    queries get their pixels in the order of their scores, best first. Two
-    statistics are summed up frame by frame for this: the number of pixels of
-    each set of candidate queries, and each query's sum of probabilities. Of a
-    frame only the number of each pixel's set is kept, compressed.
+    queries get their pixels in the order of their scores, best first. This
+    needs each query's sum of probabilities and, of each frame, the set of
+    candidate queries of each pixel. Frames are kept compressed, independently
+    of each other, so memory grows by the same amount with every frame.
 
     Args:
         thing_labels (Iterable[int]): The labels that are things.
@@ -216,10 +110,22 @@ class PanopticMerger:
         self._logit_thr = math.log(pixel_thr / (1 - pixel_thr))
         self._finder_args: tuple | None = None
         self._finder: CandidateFinder
-        self._sets: QuerySets
-        self._counts = np.zeros(0, np.int64)  # pixels of each set
+        self._accepted: np.ndarray | None = None  # (N, ), bool
         self._prob_sums = np.zeros(0)
-        self._frames: list[tuple[IndexMap, np.ndarray]] = []
+        self._frames: list[FrameSets] = []
+
+    def set_classes(self, cls_logits: Tensor) -> None:
+        """Give the class logits of the video before its first frame.
+
+        Queries whose class score is too low then need no mask. The result of
+        :meth:`merge` with these logits stays the same.
+
+        Args:
+            cls_logits (Tensor): Class logits with shape (N, num_classes + 1),
+                void last.
+        """
+        scores, labels = self._classify(cls_logits)
+        self._accepted = self._pass_threshold(scores, labels)
 
     @torch.no_grad()
     def update(
@@ -261,13 +167,17 @@ class PanopticMerger:
         with parallel_map(mask_logits.device) as map_tiles:
             for logits in mask_logits.unbind(1):
                 candidates = self._finder.find(logits.float(), map_tiles)
-                sets = self._sets.add_set(candidates, math.prod(ori_shape))
+                if self._accepted is not None:
+                    kept = self._accepted[candidates.queries]
+                    candidates = Candidates(*(x[kept] for x in candidates))
+                query_sets = QuerySets(len(mask_logits))
+                sets = query_sets.add_set(candidates, math.prod(ori_shape))
                 self._prob_sums += np.bincount(
                     candidates.queries,
                     candidates.probs,
                     minlength=len(mask_logits),
                 )
-                self._add_frame(sets.reshape(ori_shape))
+                self._frames.append(query_sets.encode(sets.reshape(ori_shape)))
 
     def _start(
         self,
@@ -278,7 +188,6 @@ class PanopticMerger:
         """Check the arguments of :meth:`update`; prepare for N queries."""
         num_queries = len(mask_logits)
         if not self._frames:
-            self._sets = QuerySets(num_queries)
             self._prob_sums = np.zeros(num_queries)
         if num_queries != len(self._prob_sums):
             raise ValueError(
@@ -291,17 +200,6 @@ class PanopticMerger:
                 f'img_shape={tuple(img_shape)} must fit into '
                 f'input_shape={tuple(input_shape)}.'
             )
-
-    def _add_frame(self, sets: np.ndarray) -> None:
-        """Add a frame by the set of each pixel, shape (H, W), int32."""
-        counts = np.bincount(sets.ravel(), minlength=len(self._sets))
-        self._counts = counts + np.pad(
-            self._counts, (0, len(counts) - len(self._counts))
-        )
-        present = counts.nonzero()[0]
-        local = np.zeros(len(counts), np.min_scalar_type(len(present)))
-        local[present] = range(len(present))
-        self._frames.append((IndexMap.encode(local[sets]), present))
 
     def merge(self, cls_logits: Tensor) -> PanopticResult:
         """Decide which query gets which pixels.
@@ -325,40 +223,52 @@ class PanopticMerger:
                 f'cls_logits has shape {tuple(cls_logits.shape)} '
                 f'instead of {expected}.'
             )
+        return self._merge(*self._classify(cls_logits))
+
+    @staticmethod
+    def _classify(cls_logits: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Class score and class of each query, shape (N, )."""
         scores, labels = (
             cls_logits.detach().float().softmax(-1)[:, :-1].max(-1)
         )
-        return self._merge(scores.cpu().double().numpy(), labels.tolist())
+        return scores.cpu().double().numpy(), labels.cpu().numpy()
 
-    def _merge(self, scores: np.ndarray, labels: list[int]) -> PanopticResult:
+    def _pass_threshold(
+        self, scores: np.ndarray, labels: np.ndarray
+    ) -> np.ndarray:
+        """Whether each class score is high enough, shape (N, ), bool."""
+        isthing = np.isin(labels, list(self.thing_labels))
+        return scores > np.where(isthing, self.thing_thr, self.stuff_thr)
+
+    def _merge(self, scores: np.ndarray, labels: np.ndarray) -> PanopticResult:
         """Give the pixels to the queries, best first.
 
         Args:
             scores (np.ndarray): Class score of each query, shape (N, ).
-            labels (list[int]): Class of each query.
+            labels (np.ndarray): Class of each query, shape (N, ).
 
         Returns:
             :obj:`PanopticResult`: See :meth:`merge`.
         """
-        sets_of = self._sets.sets_of_queries()
-        areas = np.array([self._counts[sets].sum() for sets in sets_of])
+        sets = VideoSets(self._frames)
+        counts, queries = sets.counts, range(len(scores))
+        areas = np.array([counts[sets.of_query(q)].sum() for q in queries])
         ranks = scores * (self._prob_sums / np.maximum(areas, 1))
-        table = np.full(len(self._sets), self.num_classes, np.int32)
-        taken = np.zeros(len(self._sets), bool)
+        accepted = self._pass_threshold(scores, labels)
+        table = np.full(len(counts), self.num_classes, np.int32)
+        taken = np.zeros(len(counts), bool)
         segments: list[PanopticSegment] = []
         stuff: set[int] = set()
         num_things: dict[int, int] = {}
         for query in (-ranks).argsort(kind='stable').tolist():
-            label = labels[query]
+            if not accepted[query]:
+                continue
+            free = sets.of_query(query)
+            free = free[~taken[free]]
+            if counts[free].sum() <= self.overlap_thr * areas[query]:
+                continue
+            segment_id = label = int(labels[query])
             isthing = label in self.thing_labels
-            if scores[query] <= (
-                self.thing_thr if isthing else self.stuff_thr
-            ):
-                continue
-            free = sets_of[query][~taken[sets_of[query]]]
-            if self._counts[free].sum() <= self.overlap_thr * areas[query]:
-                continue
-            segment_id = label
             if isthing:
                 index = num_things.get(label, 0)
                 num_things[label] = index + 1
@@ -373,7 +283,7 @@ class PanopticMerger:
                 )
                 stuff.add(label)
         maps = [
-            PanopticMap(indices, table[present], self.num_classes)
-            for indices, present in self._frames
+            PanopticMap(frame.indices, ids, self.num_classes)
+            for frame, ids in zip(self._frames, sets.split(table))
         ]
         return PanopticResult(maps, segments)

@@ -8,6 +8,7 @@ from torch import Tensor
 from .instance_topk import resize_mask_logits
 from .mask_candidates import check_mask_logits
 from .panoptic_merge import PanopticMerger
+from .query_sets import QuerySets
 
 # Queries held at the size of the image at a time.
 _CHUNK_SIZE = 16
@@ -35,20 +36,24 @@ class SigmoidPanopticMerger(PanopticMerger):
         """Add the next frames, see :class:`PanopticMerger`."""
         self._start(mask_logits, input_shape, img_shape)
         check_mask_logits(mask_logits)
+        queries = np.arange(len(mask_logits))
+        if self._accepted is not None:
+            queries = queries[self._accepted]
         for logits in mask_logits.unbind(1):
+            query_sets = QuerySets(len(logits))
             sets = np.zeros(ori_shape, np.int32)
-            prob_sums = []
-            for first in range(0, len(logits), _CHUNK_SIZE):
+            for first in range(0, len(queries), _CHUNK_SIZE):
+                chosen = queries[first : first + _CHUNK_SIZE]
                 chunk = resize_mask_logits(
-                    logits[first : first + _CHUNK_SIZE].float(),
+                    logits[chosen].float(),
                     input_shape,
                     img_shape,
                     ori_shape,
                     self.align_corners,
                 )  # (q, H, W)
                 masks = chunk > self._logit_thr
-                prob_sums.append(chunk.sigmoid().mul_(masks).sum((1, 2)))
-                for query, mask in enumerate(masks.cpu().numpy(), first):
-                    self._sets.add_query(sets, query, mask)
-            self._prob_sums += torch.cat(prob_sums).double().cpu().numpy()
-            self._add_frame(sets)
+                prob_sums = chunk.sigmoid().mul_(masks).sum((1, 2))
+                self._prob_sums[chosen] += prob_sums.double().cpu().numpy()
+                for query, mask in zip(map(int, chosen), masks.cpu().numpy()):
+                    query_sets.add_query(sets, query, mask)
+            self._frames.append(query_sets.encode(sets))

@@ -11,7 +11,7 @@ from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
 from ....errors import InputError
-from ...utils import at_least_float32
+from ...layers import at_least_float32
 from .layers import GELU, KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
 from .predictor import KMaXPrediction, KMaXPredictor
 

@@ -12,7 +12,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from ....errors import InputError
-from ...utils import at_least_float32
+from ...layers import at_least_float32
 
 
 def mean_of_nonzero(loss: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ...utils import EPS
+from ...layers import EPS
 
 
 @TASK_UTILS.register_module()

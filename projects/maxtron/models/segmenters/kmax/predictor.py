@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ...utils import at_least_float32
+from ...layers import at_least_float32
 from .layers import GELU, KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
 
 # The prior of "no object": its probability when all class logits are equal.

@@ -9,7 +9,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ...utils import EPS, at_least_float32
+from ...layers import EPS, at_least_float32
 from ..targets import TubeTargets
 from .tube_softmax import tube_overlaps
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...utils import at_least_float32
+from ...layers import at_least_float32
 
 
 def resize_frames(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ...utils import at_least_float32
+from ...layers import at_least_float32
 from .resampling import resize_frames
 
 # On a CPU, logits are worked on in pieces of this size, which fit its cache.
