@@ -160,7 +160,8 @@ def report_errors(
     Raises:
         SystemExit: With the line, for an exit status of 1.
     """
+    kinds: tuple[type[Exception], ...] = (InputError, OSError, *others)
     try:
         yield
-    except (InputError, OSError, *others) as error:
+    except kinds as error:
         sys.exit(f'{name}: {error_message(error)}')
