@@ -77,7 +77,7 @@ class ClipReader:
                 yield self._prepare(*clip)
 
     def _prepare(self, images: list[Tensor], num_new: int) -> ClipInputs:
-        """Preprocess a clip, of which ``num_new`` frames are new."""
+        """Preprocess a clip with ``num_new`` new frames."""
         if isinstance(self.frames, Tensor):
             inputs = torch.stack(images)[None]
             img_shape = self.img_shape

@@ -73,10 +73,10 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
 
 @MODELS.register_module()
 class PanopticClipPreprocessor(ClipDataPreprocessor):
-    """Brings clips to one canvas, as kMaX-DeepLab wants them.
+    """Brings clips to one canvas, as kMaX-DeepLab requires.
 
-    Training clips come on the canvas from the pipeline; what is padding in
-    them is set to zero after the normalisation. At test time frames are
+    The pipeline puts training clips on the canvas. Their padding is set to
+    zero after the normalisation. At test time frames are
     normalised, made smaller (never larger) to fit the canvas, and padded with
     zeros at the right and the bottom.
 

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""How a video is cut into clips and how their queries are linked."""
+"""Cutting of a video into clips, and linking of their queries."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
@@ -79,8 +79,8 @@ def iter_clips(
             ``overlap`` 0 and ignores ``num_frames``. Defaults to False.
 
     Yields:
-        tuple[list, int]: The frames of a clip, and how many of them are new:
-        the last ones, or with ``pad_last_clip`` the first ones.
+        tuple[list, int]: Frames of a clip, and the number of new frames. They
+        come last, but first with ``pad_last_clip``.
 
     Raises:
         InputError: If there is no frame at all.
@@ -132,11 +132,11 @@ def match_queries(reference: Tensor, current: Tensor) -> Tensor:
 
 
 def check_finite(queries: Tensor, clip: int) -> None:
-    """Refuse queries that would spoil all other clips of the video.
+    """Refuse queries that are not finite: they would spoil the whole video.
 
     Args:
         queries (Tensor): Queries or their embeddings, of any shape.
-        clip (int): Which clip of the video they are of, from 0.
+        clip (int): Number of their clip in the video, from 0.
 
     Raises:
         InputError: If there is a NaN or an infinite number.
@@ -152,17 +152,18 @@ def check_finite(queries: Tensor, clip: int) -> None:
 def align_queries(
     queries: Sequence[Tensor], embeds: Sequence[Tensor]
 ) -> Tensor:
-    """Give the queries of all clips the order of those of the first.
+    """Bring the queries of all clips into the order of the first clip.
 
-    Each clip is matched to the one before, see :func:`match_queries`, and
-    every video of the batch for itself.
+    Each clip is matched to the previous clip of its video, see
+    :func:`match_queries`.
 
     Args:
         queries (Sequence[Tensor]): Per clip, shape (B, Q, D).
-        embeds (Sequence[Tensor]): What is compared, per clip, (B, Q, E).
+        embeds (Sequence[Tensor]): Embeddings to compare, per clip, shape
+            (B, Q, E).
 
     Returns:
-        Tensor: Aligned queries with shape (B, K, Q, D); gradients go through.
+        Tensor: Aligned queries with shape (B, K, Q, D), differentiable.
 
     Raises:
         InputError: If queries or embeddings are not finite.
@@ -181,8 +182,8 @@ def align_queries(
 class QueryAssociation:
     """Near-online association: keeps a query on its track from clip to clip.
 
-    The queries of every clip get the order of those of the clip before it,
-    and so of the first clip. Only the last clip is remembered.
+    The queries of each clip are brought into the order of the previous clip.
+    Only the embeddings of the last clip are kept.
 
     Attributes:
         cls_logits (Tensor): Mean of the class logits over the clips so far,

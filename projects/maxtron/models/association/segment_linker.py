@@ -13,13 +13,12 @@ from torch import Tensor
 def match_up_to(
     cost: np.ndarray, limit: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Best partial assignment where no pair may cost the limit or more.
+    """Best partial assignment of pairs that cost less than a limit.
 
-    It minimises the cost of the pairs plus ``limit / 2`` for each row and
-    column that is left alone: what ``lap.lapjv(cost, extend_cost=True,
-    cost_limit=limit)`` finds by extending the matrix. A pair at the limit is
-    as good as none, so clipping the costs and dropping such pairs gives the
-    same.
+    The assignment minimises the cost of the pairs plus ``limit / 2`` for each
+    row and column without a pair. ``lap.lapjv(cost, extend_cost=True,
+    cost_limit=limit)`` gives the same result from an extended matrix. Here the
+    costs are clipped at the limit, and pairs at the limit are dropped.
 
     Args:
         cost (np.ndarray): Cost of each pair, shape (n, m).

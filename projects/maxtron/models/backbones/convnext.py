@@ -12,7 +12,9 @@ from torch.utils.checkpoint import checkpoint
 from ...errors import InputError
 from ..layers import LayerNorm2d
 
-# What the original code calls modules that are named here as in MMPretrain.
+# Expansion of the channels in a block.
+_MLP_RATIO = 4
+# Names in the original code, and here as in MMPretrain.
 _ORIGINAL_NAMES = (
     ('.dwconv.', '.depthwise_conv.'),
     ('.pwconv', '.pointwise_conv'),
@@ -66,7 +68,6 @@ class ConvNeXtBlock(nn.Module):
             branch; 0 for none. Defaults to 1e-6.
         with_cp (bool): Whether to compute the block again in the backward
             pass rather than to keep its activations. Defaults to False.
-        mlp_ratio (int): Expansion in the block. Defaults to 4.
     """
 
     def __init__(
@@ -76,7 +77,6 @@ class ConvNeXtBlock(nn.Module):
         drop_path_rate: float = 0.0,
         layer_scale_init_value: float = 1e-6,
         with_cp: bool = False,
-        mlp_ratio: int = 4,
     ) -> None:
         super().__init__()
         self.with_cp = with_cp
@@ -85,13 +85,13 @@ class ConvNeXtBlock(nn.Module):
         )
         self.norm = nn.LayerNorm(num_channels, eps=1e-6)
         self.pointwise_conv1 = nn.Linear(
-            num_channels, mlp_ratio * num_channels
+            num_channels, _MLP_RATIO * num_channels
         )
         self.grn = (
-            GlobalResponseNorm(mlp_ratio * num_channels) if use_grn else None
+            GlobalResponseNorm(_MLP_RATIO * num_channels) if use_grn else None
         )
         self.pointwise_conv2 = nn.Linear(
-            mlp_ratio * num_channels, num_channels
+            _MLP_RATIO * num_channels, num_channels
         )
         self.gamma = (
             nn.Parameter(torch.full((num_channels,), layer_scale_init_value))

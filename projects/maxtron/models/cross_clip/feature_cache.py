@@ -11,7 +11,7 @@ from ...errors import InputError
 class FeatureCache:
     """Pixel embeddings of the clips, kept until their queries are refined.
 
-    First in, first out; what is taken out is forgotten.
+    First in, first out. An entry is removed when it is read.
 
     Args:
         mode (str): Where to keep them: 'device' (where they are), 'cpu', or

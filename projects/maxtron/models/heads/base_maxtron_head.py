@@ -173,7 +173,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
 
         Args:
             frames (Iterable): The frames.
-            num_frames (int, optional): Their number where it is known.
+            num_frames (int, optional): Their number, if known.
 
         Returns:
             Iterator[tuple[list, int]]: See :func:`iter_clips`.

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What a head remembers of a video while its clips arrive."""
+"""State of a video in a head while its clips arrive."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator

@@ -24,8 +24,8 @@ def at_least_float32(x: Tensor) -> Tensor:
 def truncated_normal_init(weight: Tensor, std: float) -> Tensor:
     """Fill a tensor as TensorFlow's truncated normal does.
 
-    Draws from N(0, 1) cut at -2 and 2 are multiplied by ``std``, so what is
-    realised is a standard deviation of 0.88 ``std``.
+    Draws from N(0, 1), cut at -2 and 2, are multiplied by ``std``. The actual
+    standard deviation is 0.88 ``std``.
 
     Args:
         weight (Tensor): Tensor of any shape, filled in place.

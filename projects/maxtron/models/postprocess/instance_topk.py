@@ -68,7 +68,7 @@ def softmax_to_sigmoid_logits(logits: Tensor) -> Tensor:
     others = logits.scatter(0, index, -torch.inf).logsumexp(0, keepdim=True)
     log_probs = logits.log_softmax(0)
     odds = log_probs - torch.log1p(-log_probs.exp())
-    # finite also where there is one query alone
+    # The clamp keeps the logits of a single query finite.
     return odds.scatter(0, index, best - others).clamp(-1e4, 1e4)
 
 

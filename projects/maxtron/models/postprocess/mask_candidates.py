@@ -33,7 +33,7 @@ class Candidates(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Some rows (or columns) of the output and what they are made of.
+    """Some rows (or columns) of the output and their sources.
 
     Attributes:
         start (int): First of them.

@@ -63,7 +63,7 @@ def index_targets(
     Args:
         data_samples (list[:obj:`TrackDataSample`]): Clips. Each frame has
             ``gt_panoptic_seg.sem_seg``, tube ids with shape (1, h, w), 0
-            where there is none, and ``gt_instances`` with ``instances_ids``
+            for no tube, and ``gt_instances`` with ``instances_ids``
             and ``labels``.
         num_classes (int): C.
         size (tuple[int, int, int], optional): Frames T, height h and width w
@@ -140,7 +140,7 @@ def semantic_targets(
         raise InputError(
             f'gt_sem_seg has labels from {labelled.min()} to '
             f'{labelled.max()}, but with num_classes={num_classes} they are '
-            f'0 to {num_classes - 1}, and {_UNLABELLED} where there is none. '
+            f'0 to {num_classes - 1}, and {_UNLABELLED} for no class. '
             'Check num_classes and the categories of the dataset.'
         )
     return labels.masked_fill_(labels == _UNLABELLED, num_classes)

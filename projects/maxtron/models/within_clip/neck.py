@@ -109,7 +109,8 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
             init_cfg=init_cfg,
         )
         self.mask_feature = nn.Identity()  # masks are the segmenter's part
-        # Only MSDeformAttn sees it, and distributed training wants to know.
+        # Only MSDeformAttn reads it. Distributed training refuses parameters
+        # that get no gradient.
         self.level_encoding.requires_grad_(num_spatial_layers > 0)
         # from low to high resolution, as the parent's input_convs
         self.output_projs = ModuleList(

@@ -136,7 +136,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
         return self._fuse(memory, levels)
 
     def _encoder_inputs(self, levels: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Tokens of the encoder levels and where they lie.
+        """Tokens of the encoder levels and their positions.
 
         Args:
             levels (Sequence[Tensor]): Feature maps from low to high

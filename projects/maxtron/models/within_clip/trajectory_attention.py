@@ -69,7 +69,7 @@ class _FusedProjectionAttention(nn.Module):
 
         Args:
             query (Tensor): Tokens with shape (..., C).
-            query_pos (Tensor, optional): What is added to the tokens for
+            query_pos (Tensor, optional): Encoding added to the tokens for
                 queries and keys; broadcasts to ``query``.
 
         Returns:
@@ -107,7 +107,7 @@ class _FusedProjectionAttention(nn.Module):
             init(weight)
 
     def extra_repr(self) -> str:
-        """str: What the sub-modules do not show."""
+        """str: Settings that the sub-modules do not show."""
         return f'num_heads={self.num_heads}, attn_drop={self.attn_drop}'
 
     @property

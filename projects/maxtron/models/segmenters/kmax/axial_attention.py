@@ -58,7 +58,7 @@ class SingleAxisAttention(nn.Module):
     each relative position, shared by the heads, the logits of position `l`
     looking at `m` are the sum of three terms, `q_l k_m`, `q_l Eq_lm` and
     `k_m Ek_lm`, that a norm has put on one scale (there is no 1 / sqrt(d)).
-    What is retrieved, `v_m` and `Ev_lm`, is again summed after a norm.
+    The retrieved values `v_m` and `Ev_lm` are also summed after a norm.
 
     The tables have a row for each relative position up to the longest axis,
     from which those of the size at hand are taken, so that the size of the

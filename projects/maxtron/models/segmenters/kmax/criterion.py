@@ -20,7 +20,7 @@ class KMaXCriterion(nn.Module):
     """Matching and losses of kMaX-DeepLab on clips.
 
     After `k-means Mask Transformer <https://arxiv.org/abs/2207.04044>`_.
-    Everything is computed in float32, also where the network is not.
+    Everything is computed in float32, even if the network is not.
 
     Args:
         num_classes (int): Number of classes C.
@@ -80,7 +80,7 @@ class KMaXCriterion(nn.Module):
         Args:
             pred (:obj:`ClipPrediction`): Prediction, with ``mask_feats`` if
                 there is a pixel loss. Each of ``aux`` is a tuple of class
-                logits, mask logits and, where they are not those of the last
+                logits, mask logits and, if they differ from those of the last
                 output, pixel embeddings, the latter two at any resolution.
             semantic_logits (Tensor, optional): Logits of the semantic branch,
                 shape (B, C + 1, T, h, w).

@@ -87,7 +87,7 @@ class KMeansCrossAttention(nn.Module):
                 to the query with the largest. Shape (B, N, H, W).
 
         Returns:
-            Tensor: What is to be added to the queries, shape (B, C, N).
+            Tensor: Update to add to the queries, shape (B, C, N).
         """
         assignment = mask_logits.detach().argmax(1).flatten(1)
         update = kmeans_update(
@@ -147,7 +147,7 @@ class KMaXSelfAttention(nn.Module):
             query (Tensor): Shape (B, C, N).
 
         Returns:
-            Tensor: What is to be added to the queries, same shape.
+            Tensor: Update to add to the queries, same shape.
         """
         q, k, v = (
             x.unflatten(1, (self.num_heads, -1))  # (B, heads, C / heads, N)
@@ -225,7 +225,11 @@ class KMaXDecoderLayer(nn.Module):
     def forward(
         self, pixels: Tensor, query: Tensor
     ) -> tuple[Tensor, KMaXPrediction | None]:
-        """Forward function.
+        """Update the queries; in training, also predict from them.
+
+        The masks before the update assign the pixels to the queries. In
+        training these masks, and the classes, get an auxiliary loss.
+        Inference needs only the masks.
 
         Args:
             pixels (Tensor): Pixel features, after a GELU, with shape
@@ -233,8 +237,8 @@ class KMaXDecoderLayer(nn.Module):
             query (Tensor): Shape (B, C, N).
 
         Returns:
-            tuple[Tensor, KMaXPrediction or None]: The queries, same shape,
-            and, in training, what they predict before they are updated.
+            tuple[Tensor, KMaXPrediction or None]: Updated queries, same shape,
+            and the prediction before the update, None at inference.
         """
         pixels = self.pixel_conv(pixels)
         hidden = self.query_conv(query)

@@ -16,13 +16,13 @@ from ...layers import at_least_float32
 
 
 def mean_of_nonzero(loss: Tensor) -> Tensor:
-    """Mean of what is not zero, clip by clip, then over the clips.
+    """Mean of the entries that are not zero, per clip, then over the clips.
 
     Args:
         loss (Tensor): Loss of each of n entries of B clips, shape (B, n).
 
     Returns:
-        Tensor: Scalar; 0 where a clip has only zeros.
+        Tensor: Scalar. A clip of zeros only counts as 0.
     """
     num = loss.count_nonzero(1).clamp(min=1)
     return (loss.sum(1) / num).mean()
@@ -90,8 +90,8 @@ class TubeCrossEntropyLoss(nn.Module):
 
         Args:
             log_probs (Tensor): Log-probability of the right query of each
-                pixel, 0 where there is none, shape (B, T, h, w), as
-                :func:`tube_softmax` has it.
+                pixel, 0 for no query, shape (B, T, h, w), see
+                :func:`tube_softmax`.
 
         Returns:
             Tensor: Scalar.

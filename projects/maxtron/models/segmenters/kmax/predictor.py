@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""What makes classes and masks of the queries of kMaX."""
+"""Prediction of classes and masks from the queries of kMaX."""
 
 import math
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class KMaXPrediction(NamedTuple):
 
 
 class KMaXQueryPredictor(nn.Module):
-    """Classes and masks of queries where the pixels are embedded already.
+    """Predicts classes and masks of queries from given pixel embeddings.
 
     Args:
         query_channels (int): Channels of the queries.
@@ -177,7 +177,7 @@ class KMaXPredictor(KMaXQueryPredictor):
 
 
 class KMaXQueryHeads(BaseModule):
-    """What is between the last state of the queries and a prediction.
+    """Predicts classes and masks from the last state of the queries.
 
     Args:
         channels (int): Channels D of the queries.
@@ -204,7 +204,7 @@ class KMaXQueryHeads(BaseModule):
         self.predictor = predictor
 
     def project(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries to what is classified and what makes the masks.
+        """Project queries to class features and mask kernels.
 
         Args:
             queries (Tensor): Shape (B, N, D).

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Maps of a lower resolution seen at that of the targets.
+"""Resizing of predictions to the resolution of the targets.
 
-Auxiliary outputs are predicted at strides 8 to 32, their losses are taken at
-stride 4. As in the reference, corners are aligned where the width is odd.
+Auxiliary outputs are predicted at strides 8 to 32. Their losses are computed
+at stride 4. As in the reference, corners are aligned if the width is odd.
 """
 
 import torch

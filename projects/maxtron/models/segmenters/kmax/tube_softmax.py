@@ -140,7 +140,7 @@ def _write_gradient(
         own = grad_log_probs[rows].reshape(1, -1)
         grad = at_least_float32(frame[:, rows]).flatten(1).softmax(0)
         grad *= counted[rows].flatten()
-        # of each pixel: what the softmax takes back from all queries
+        # gradient of the softmax that all queries of a pixel share
         common = grad_sums @ grad + own
         grad *= grad_sums[:, None] - common
         grad.scatter_add_(0, query_map[rows].reshape(1, -1), own)
@@ -155,18 +155,18 @@ def _frames(logits: Tensor) -> Iterator[tuple[int, int]]:
 def tube_softmax(
     logits: Tensor, query_map: Tensor, with_void: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Softmax over queries, of which only two things are kept.
+    """Softmax over queries, reduced to two statistics.
 
     Args:
         logits (Tensor): Mask logits, shape (B, N, T, h, w).
-        query_map (Tensor): Query that is to have each pixel, N for none,
+        query_map (Tensor): Target query of each pixel, N for none,
             int64, shape (B, T, H, W).
         with_void (bool): Whether pixels without a query count in the sums.
             Defaults to False.
 
     Returns:
         tuple[Tensor, Tensor]: Log-probability of the query of each pixel, 0
-        where there is none, shape (B, T, H, W), and the sums of each query's
+        for no query, shape (B, T, H, W), and the sums of each query's
         probabilities over the pixels, shape (B, N), both in float32 or
         better.
     """

@@ -115,7 +115,7 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
         Args:
             pred (:obj:`ClipPrediction`): Of clips or of videos.
             data_samples (list[:obj:`TrackDataSample`]): One per clip or
-                video, with what the criterion takes its targets from.
+                video, with the ground truth that the criterion reads.
             x (Sequence[Tensor], optional): Features, as for :meth:`forward`,
                 which the semantic head needs.
 
