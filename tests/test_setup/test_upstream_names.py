@@ -33,6 +33,10 @@ FILES = [
 NO_ARGUMENTS = {'type', '_delete_', '_scope_', 'constructor', 'paramwise_cfg'}
 
 
+# Libraries that their modules import; the recorded names leave them out.
+LIBRARIES = ('np', 'time', 'torch')
+
+
 def is_theirs(thing):
     return str(getattr(thing, '__module__', '')).split('.')[0] in PACKAGES
 
@@ -74,6 +78,7 @@ def missing_imports(tree):
     for line, module, name, _ in names_in(tree):
         if (
             module.split('.')[0] in PACKAGES
+            and name not in LIBRARIES
             and name not in UPSTREAM.get(module, ())
             and f'{module}.{name}' not in UPSTREAM
         ):
