@@ -49,8 +49,7 @@ class MaXTron(BaseMOTModel):
             config. Defaults to None.
 
     Raises:
-        InputError: If ``clip_loss_weight`` of the head does not fit
-            ``freeze_segmenter``, see :func:`prepare_training`.
+        InputError: See :func:`prepare_training`.
     """
 
     def __init__(
