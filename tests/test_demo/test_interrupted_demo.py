@@ -75,7 +75,15 @@ def test_interrupted_before_the_first_result(
     assert not list(tmp_path.rglob('*.mp4')) + list(tmp_path.rglob('*.part*'))
 
 
-def test_second_interrupt_ends_at_once(demo):
+@pytest.fixture
+def keyboard_interrupt():
+    """Python's own handler of Ctrl-C, which a background job has not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_second_interrupt_ends_at_once(demo, keyboard_interrupt):
     with demo['StopOnInterrupt'](results_at_end=False) as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.requested
