@@ -34,10 +34,9 @@ def small(models):
 
 @pytest.fixture(scope='module')
 def long_video(tmp_path_factory):
-    """Real footage, 300 frames: 250, and the first 50 once more."""
+    """Real footage of 96 frames."""
     path = tmp_path_factory.mktemp('video') / 'long.mp4'
-    frames = read_frames(footage('bikes.mp4'))
-    return str(write_video(path, frames + frames[:50]))
+    return str(write_video(path, read_frames(footage('bikes.mp4'), 96)))
 
 
 @pytest.mark.slow
@@ -53,7 +52,7 @@ def test_memory_does_not_grow_with_the_video(
             '--max-frames',
             str(count),
         )
-        for count in (40, 180)
+        for count in (24, 96)
     }
     peaks = {}
     for count, process in runs.items():
@@ -65,7 +64,8 @@ def test_memory_does_not_grow_with_the_video(
         assert re.search(rf'\n{count} frames of 640x272 in ', out)
         assert f'Wrote {folder}/out.json' in out
         peaks[count] = int(re.search(r'peak memory (\d+) MiB', out)[1])
-    assert peaks[180] < 1.08 * peaks[40], peaks
+    # Seen: 2 % at most. One kept image of 0.5 MiB per frame adds 6 %.
+    assert peaks[96] < 1.04 * peaks[24], peaks
 
 
 def run(monkeypatch, *args):
