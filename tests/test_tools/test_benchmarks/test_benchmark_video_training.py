@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.models import ROOT
+from tests.scripts import run_script
 
 SCRIPT = ROOT / 'tools/benchmarks/benchmark_video_training.py'
 
@@ -48,6 +49,5 @@ def test_both_ways_compute_the_same(tmp_path):
     ],
 )
 def test_config_that_is_not_trained_end_to_end(config, message):
-    result = run(f'configs/_base_/models/{config}.py')
-    assert result.returncode == 1
-    assert message in result.stderr
+    with pytest.raises(SystemExit, match=message):
+        run_script(SCRIPT, ROOT / f'configs/_base_/models/{config}.py')
