@@ -51,6 +51,10 @@ SIZE = Kind(
 NUMBER = Kind('a number', _is_finite)
 FLAG = Kind('0 or 1', lambda v: isinstance(v, (bool, int)) and v in (0, 1))
 LIST = Kind('a list', lambda v: isinstance(v, list))
+BOX = Kind(
+    'four numbers [x, y, width, height]',
+    lambda v: isinstance(v, list) and len(v) == 4 and all(map(_is_finite, v)),
+)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from projects.maxtron.json_file import (
+    BOX,
     FLAG,
     ID,
     NUMBER,
@@ -20,12 +21,6 @@ from projects.maxtron.structures import index_categories, to_rle
 from mmdet.datasets import CocoDataset
 from pycocotools import mask as mask_utils
 
-_BOX = Kind(
-    'four numbers [x, y, width, height]',
-    lambda v: (
-        isinstance(v, list) and len(v) == 4 and all(map(NUMBER.accepts, v))
-    ),
-)
 _MASK = Kind(
     'a list of polygons or run lengths', lambda v: isinstance(v, (dict, list))
 )
@@ -152,7 +147,7 @@ class CocoFileChecker:
         if mask_utils.area(rle) == 0:
             self.left_out['mask without a pixel'] += 1
             return None
-        x, y, w, h = ann.require('bbox', _BOX)
+        x, y, w, h = ann.require('bbox', BOX)
         is_outside = x >= size[1] or y >= size[0] or x + w <= 0 or y + h <= 0
         if w < 1 or h < 1 or is_outside or ann.require('area', NUMBER) <= 0:
             self.left_out['bbox or area without a pixel'] += 1

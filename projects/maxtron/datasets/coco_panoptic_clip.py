@@ -9,26 +9,19 @@ from mmdet.datasets.api_wrappers import COCOPanoptic
 from mmdet.registry import DATASETS
 
 from ..json_file import (
+    BOX,
     FLAG,
     ID,
     NUMBER,
     SIZE,
     TEXT,
     Entry,
-    Kind,
     index_by_id,
     load_json,
 )
 from ..structures import check_classes
 from ..structures.panoptic_json import read_categories
 from .mix_info import MixInfoMixin
-
-_BOX = Kind(
-    'a box [x, y, width, height]',
-    lambda v: (
-        isinstance(v, list) and len(v) == 4 and all(map(NUMBER.accepts, v))
-    ),
-)
 
 
 class _COCOPanopticByName(COCOPanoptic):
@@ -111,7 +104,7 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
         """
         segment.require('id', ID)
         segment.require('area', NUMBER)
-        segment.require('bbox', _BOX)
+        segment.require('bbox', BOX)
         segment.optional('iscrowd', FLAG)
         category_id = segment.require('category_id', ID)
         if names.get(str(category_id)) not in self.metainfo['classes']:
