@@ -117,10 +117,10 @@ def shrink(
     num_iters: int = 1,
     canvas: tuple[int, int] | None = None,
 ) -> Config:
-    """A config with small parts on small data, for a few iterations.
+    """Load a config with small parts and small data, for a few iterations.
 
-    Pipelines keep their steps, at other sizes. Losses, schedule and optimizer
-    stay, without AMP, which needs a GPU.
+    Pipelines keep their steps but get other sizes. Losses, schedule and
+    optimizer stay. AMP is switched off, as it needs a GPU.
 
     Args:
         path (str): The config.
@@ -145,22 +145,7 @@ def shrink(
         clip_len = min(cfg.model.head.test_cfg.clip_len, 3)
         cfg.model.head.test_cfg.clip_len = clip_len
         dataset.clip_len = 2 * clip_len
-    _merge(
-        cfg,
-        dict(
-            load_from=None,
-            work_dir=str(work_dir),
-            experiment_name=work_dir.name,
-            optim_wrapper=dict(type='OptimWrapper'),
-            train_cfg=dict(max_iters=num_iters, val_interval=num_iters),
-            default_hooks=dict(
-                logger=dict(interval=1), checkpoint=dict(interval=num_iters)
-            ),
-            log_processor=dict(window_size=1),
-            log_level='ERROR',
-            randomness=dict(seed=0),
-        ),
-    )
+    _merge(cfg, _short_run(work_dir, num_iters))
     cfg.train_cfg.pop('dynamic_intervals', None)
     if 'kmax' in path:
         cfg.param_scheduler[0].warmup_iters = 0
@@ -174,8 +159,25 @@ def shrink(
     return Config(content, filename=cfg.filename)
 
 
+def _short_run(work_dir: Path, num_iters: int) -> dict:
+    """Make the settings of a run of a few iterations."""
+    return dict(
+        load_from=None,
+        work_dir=str(work_dir),
+        experiment_name=work_dir.name,
+        optim_wrapper=dict(type='OptimWrapper'),
+        train_cfg=dict(max_iters=num_iters, val_interval=num_iters),
+        default_hooks=dict(
+            logger=dict(interval=1), checkpoint=dict(interval=num_iters)
+        ),
+        log_processor=dict(window_size=1),
+        log_level='ERROR',
+        randomness=dict(seed=0),
+    )
+
+
 def _resize(node: Any, canvas: tuple, data: str, key: str = '') -> Any:
-    """All sizes of a pipeline, and paths to data, replaced."""
+    """Replace all sizes of a pipeline, and all paths to data."""
     if isinstance(node, dict):
         return {k: _resize(v, canvas, data, k) for k, v in node.items()}
     if key in ('canvas', 'crop_size', 'size'):

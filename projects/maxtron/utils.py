@@ -1,12 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Atomic file writes, and the order and the names of files."""
 
+import json
 import os
 import os.path as osp
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mmengine.dist import get_rank
 
@@ -168,3 +170,35 @@ def atomic_path(path: str | os.PathLike) -> Iterator[str]:
         with suppress(OSError):
             os.remove(part)
         raise
+
+
+def write_text(text: str, path: str | os.PathLike) -> None:
+    """Write a text file (UTF-8) atomically; create its folder if needed.
+
+    Args:
+        text (str): Content.
+        path (str | PathLike): Name of the file.
+
+    Raises:
+        WriteError: If the file cannot be written.
+    """
+    os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
+    with atomic_path(path) as part:
+        Path(part).write_text(text, 'utf-8')
+
+
+def dump_json(
+    content: Any, path: str | os.PathLike, indent: int | None = None
+) -> None:
+    """Write a JSON file atomically; create its folder if needed.
+
+    Args:
+        content (Any): Content.
+        path (str | PathLike): Name of the file.
+        indent (int, optional): Spaces per level; None: a single line.
+            Defaults to None.
+
+    Raises:
+        WriteError: If the file cannot be written.
+    """
+    write_text(json.dumps(content, indent=indent), path)

@@ -1,11 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Configs of the authors' models hold the numbers of the authors' configs.
 
-The tables are those of the facts on the reference implementation: each line
-is what one of its configs says. Where dataset and head of the reference
-disagree on the frames of a clip, it is the head's number (see
-configs/maxtron/README.md), but the dataset's where the head has a default (see
-configs/tube_link/README.md). The thresholds on COCO are kMaX-DeepLab's.
+Each line of the tables states the values of one config of the reference
+implementation. If its dataset and its head disagree on the number of frames of
+a clip, the table has the head's number (see configs/maxtron/README.md), or the
+dataset's if the head has the default (see configs/tube_link/README.md). The
+thresholds on COCO are those of kMaX-DeepLab.
 """
 
 import re
@@ -51,7 +51,7 @@ R50, LARGE = (0.3, 0.2, 0.3, 0.8), (0.4, 0.7, 0.5, 0.8)
 NEAR_R50 = KMaX(40000, 32, 2000, 2, (4, 5, 0.1, 1, 1), None, 0.0, R50)
 NEAR_V1 = KMaX(30000, 32, 1500, 2, (4, 5, 0.01, 1, 1), 0.3, 0.1, LARGE)
 NEAR_V2 = NEAR_V1._replace(drop=0.2)
-# what drops is frozen, in evaluation mode
+# Modules with dropout or drop path are frozen, in evaluation mode.
 OFFLINE = KMaX(
     15000, 16, 750, 24, (4, 4, 0, 0, 0), None, None, (0.2, 0.2, 0.45, 0.8)
 )
@@ -142,7 +142,7 @@ def test_every_released_config_is_in_a_table():
 
 
 def check_schedule(cfg, expected, warmup):
-    """Factors at 0, half and end of the warm-up, half way and at last."""
+    """Check the factors in and after the warm-up, half way and at the end."""
     n = cfg.train_cfg.max_iters
     rates = learning_rates(cfg)
     for t in (0, warmup // 2, warmup - 1, warmup, n // 2, n - 1):
@@ -150,7 +150,7 @@ def check_schedule(cfg, expected, warmup):
 
 
 def steps_of(pipeline, kind):
-    """All transforms of a type, also those inside of others."""
+    """Find all transforms of a type, also those inside of others."""
     found = []
     for step in pipeline:
         if step.type == kind:
@@ -163,7 +163,12 @@ def steps_of(pipeline, kind):
 @pytest.mark.parametrize('name', KMAX)
 def test_kmax(name):
     cfg, facts = load(name), KMAX[name]
-    coco, offline = 'coco' in name, 'offline' in name
+    check_kmax_schedule(cfg, facts, 'coco' in name)
+    check_kmax_model(cfg, facts, 'coco' in name, 'offline' in name)
+    check_kmax_data(cfg, name)
+
+
+def check_kmax_schedule(cfg, facts, coco):
     assert cfg.train_cfg.max_iters == facts.iters
     assert cfg.auto_scale_lr.base_batch_size == facts.batch
     lr = 5e-4 if coco else 5e-5
@@ -179,8 +184,9 @@ def test_kmax(name):
         w,
     )
 
-    dataset = cfg.train_dataloader.dataset
-    assert dataset.get('clip_len', 1) == facts.frames
+
+def check_kmax_model(cfg, facts, coco, offline):
+    assert cfg.train_dataloader.dataset.get('clip_len', 1) == facts.frames
     head, segmenter = cfg.model.head, cfg.model.head.segmenter
     criterion = head.criterion if offline else segmenter.criterion
     assert (
@@ -216,6 +222,9 @@ def test_kmax(name):
         == facts.thresholds
     )
 
+
+def check_kmax_data(cfg, name):
+    coco, dataset = 'coco' in name, cfg.train_dataloader.dataset
     size = (1281, 1281) if coco else (769, 1345)
     assert cfg.model.data_preprocessor.input_size == size
     assert [
@@ -240,6 +249,15 @@ def test_kmax(name):
 @pytest.mark.parametrize('name', TUBE_LINK)
 def test_tube_link(name):
     cfg, facts = load(name), TUBE_LINK[name]
+    check_tube_link_schedule(cfg, facts, name)
+    check_tube_link_model(cfg, facts, name)
+    check_tube_link_data(cfg, 'ovis' in name)
+    tracker = cfg.model.head.get('tracker')
+    start = 'coco_2022' if '_r50_' in name else 'coco-panoptic_2022'
+    assert re.search('iter_' if tracker else start, cfg.load_from)
+
+
+def check_tube_link_schedule(cfg, facts, name):
     assert cfg.train_cfg.max_iters == facts.iters
     assert cfg.train_dataloader.batch_size == 1
     assert cfg.auto_scale_lr.base_batch_size == (8 if '_r50_' in name else 16)
@@ -256,8 +274,10 @@ def test_tube_link(name):
 
     check_schedule(cfg, factor, 500)
 
-    dataset, head = cfg.train_dataloader.dataset, cfg.model.head
-    assert dataset.clip_len == facts.frames
+
+def check_tube_link_model(cfg, facts, name):
+    head = cfg.model.head
+    assert cfg.train_dataloader.dataset.clip_len == facts.frames
     assert head.test_cfg.clip_len == facts.clip_len
     segmenter = head.segmenter
     assert segmenter.num_queries == 100
@@ -284,22 +304,28 @@ def test_tube_link(name):
         assert tracker.aspp.rates == (1, 2, 3)
     assert head.test_cfg.max_per_video == 100
     assert head.test_cfg.max_per_frame == 30
+    check_tube_link_backbone(cfg.model.backbone, '_swin-l_' in name)
 
-    sides = range(480, 801, 32) if 'ovis' in name else range(288, 513, 32)
+
+def check_tube_link_data(cfg, ovis):
+    dataset = cfg.train_dataloader.dataset
+    sides = range(480, 801, 32) if ovis else range(288, 513, 32)
     (resize,) = steps_of(dataset.pipeline, 'RandomChoiceResize')
     assert [side for _, side in resize.scales] == list(sides)
     assert {width for width, _ in resize.scales} == {1000000}
     (flip,) = steps_of(dataset.pipeline, 'RandomFlip')
     assert flip.prob == 0.5
     crops = steps_of(dataset.pipeline, 'ClipCrop')
-    assert [c.crop_size for c in crops] == [(640, 384)] * ('ovis' in name)
+    assert [c.crop_size for c in crops] == [(640, 384)] * ovis
     (test,) = steps_of(cfg.test_dataloader.dataset.pipeline, 'Resize')
     assert test.scale == (640, 360) and test.keep_ratio
     preprocessor = cfg.model.data_preprocessor
     assert preprocessor.pad_size_divisor == 32
     assert preprocessor.mean == [123.675, 116.28, 103.53]
-    backbone = cfg.model.backbone
-    if '_swin-l_' in name:
+
+
+def check_tube_link_backbone(backbone, swin):
+    if swin:
         assert (
             backbone.embed_dims,
             backbone.depths,
@@ -308,5 +334,3 @@ def test_tube_link(name):
         ) == (192, [2, 2, 18, 2], 12, 0.3)
     else:
         assert backbone.norm_eval and backbone.norm_cfg.requires_grad
-    start = 'coco_2022' if '_r50_' in name else 'coco-panoptic_2022'
-    assert re.search('iter_' if tracker else start, cfg.load_from)

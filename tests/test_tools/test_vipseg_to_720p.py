@@ -81,9 +81,29 @@ def test_frames_and_segments(raw, capsys):
         for t, frame in enumerate(anns['annotations']):
             check_frame(raw, out, name, t, size, frames[t], frame)
 
-    # a class with its class's colour: stuff, and the first thing, if free
-    # (of the car it is not, see Playground_slide)
-    wide, tall = content['annotations']
+    check_segments(*content['annotations'])
+    void = load(out, 'val')['annotations'][0]['annotations']
+    assert [f['segments_info'] for f in void] == [
+        [],
+        [dict(id=IDS[0], category_id=0, iscrowd=0, area=320)],
+    ]
+    for split in ('train', 'val'):
+        dataset = DATASETS.build(
+            dict(
+                type='VIPSegDataset',
+                data_root=str(out),
+                pipeline=[],
+                ann_file=f'panoptic_gt_VIPSeg_{split}.json',
+                _scope_='mmdet',
+            )
+        )
+        assert len(dataset) == len(load(out, split)['videos'])
+
+
+def check_segments(wide, tall):
+    """Check the ids and the categories of the segments of two videos."""
+    # Stuff has the colour of its class, and so has the first thing if the
+    # colour is free (that of the car is taken, see Playground_slide).
     ids = [[s['id'] for s in f['segments_info']] for f in wide['annotations']]
     categories = [
         [s['category_id'] for s in f['segments_info']]
@@ -101,22 +121,6 @@ def test_frames_and_segments(raw, capsys):
     assert [
         s['category_id'] for s in tall['annotations'][0]['segments_info']
     ] == [6, 48]
-    void = load(out, 'val')['annotations'][0]['annotations']
-    assert [f['segments_info'] for f in void] == [
-        [],
-        [dict(id=IDS[0], category_id=0, iscrowd=0, area=320)],
-    ]
-    for split in ('train', 'val'):
-        dataset = DATASETS.build(
-            dict(
-                type='VIPSegDataset',
-                data_root=str(out),
-                pipeline=[],
-                ann_file=f'panoptic_gt_VIPSeg_{split}.json',
-                _scope_='mmdet',
-            )
-        )
-        assert len(dataset) == len(load(out, split)['videos'])
 
 
 def test_images_on_their_side(raw):

@@ -21,18 +21,17 @@ from torch import Tensor
 from tools.benchmarks.cli import (
     Column,
     Table,
-    add_comparison_arguments,
-    choose_cases,
-    compare,
     make_parser,
     print_rows,
     write_json,
 )
-from tools.benchmarks.measuring import (
-    in_new_process,
-    median_times,
-    peak_memory,
+from tools.benchmarks.comparison import (
+    add_comparison_arguments,
+    choose_cases,
+    compare,
+    measure_workload,
 )
+from tools.benchmarks.measuring import in_new_process
 
 
 class Case(NamedTuple):
@@ -139,21 +138,19 @@ class Workload:
             results.extend(p.grad for p in self.attention.parameters())
         return results
 
+    def difference(self) -> dict[str, float]:
+        """Find the largest relative difference of outputs and gradients.
 
-def largest_difference(workload: Workload) -> float:
-    """Find the largest difference of outputs and gradients, by scale.
-
-    Each tensor's difference is divided by its largest value, or by one where
-    that is smaller (the gradient of a bias that the softmax does not see is
-    rounding noise).
-    """
-    pairs = zip(
-        workload.results(workload.naive), workload.results(workload.ours)
-    )
-    return max(
-        ((ours - naive).abs().max() / naive.abs().max().clamp(min=1)).item()
-        for naive, ours in pairs
-    )
+        The difference of each tensor is divided by its largest value, or by 1
+        if that is smaller: the softmax does not depend on some biases, so
+        their gradients are rounding noise.
+        """
+        pairs = zip(self.results(self.naive), self.results(self.ours))
+        largest = max(
+            (ours - naive).abs().max() / naive.abs().max().clamp(min=1)
+            for naive, ours in pairs
+        )
+        return dict(difference=largest.item())
 
 
 def measure(
@@ -163,23 +160,16 @@ def measure(
     with_grad: bool,
     with_naive: bool,
 ):
-    """Measure time or memory; must run in a new process."""
+    """Measure one quantity of a case; must run in a new process."""
     torch.set_num_threads(args.threads)
     sizes = (args.embed_dims, args.num_heads, with_grad, args.device)
-    # first use allocates buffers in the libraries, which are not counted
+    # The first call allocates buffers of the libraries: do not count them.
     small = Workload(Case('', 1, 2, 8, case.with_pos), *sizes)
     small.ours(), small.naive()
     workload = Workload(case, *sizes)
-    if task == 'memory of ours':
-        return peak_memory(workload.ours, workload.query.is_cuda)
-    if task == 'memory of naive':
-        return peak_memory(workload.naive, workload.query.is_cuda)
-    if task == 'difference':
-        return largest_difference(workload)
-    functions = [workload.ours]
-    if with_naive:
-        functions.append(workload.naive)
-    return median_times(functions, args.seconds, workload.query.is_cuda)
+    return measure_workload(
+        task, workload, args.seconds, workload.query.is_cuda, with_naive
+    )
 
 
 def benchmark_case(
@@ -201,10 +191,7 @@ def benchmark_case(
         )
 
     mode = 'forward+backward' if with_grad else 'forward'
-    row = dict(case=case.name, mode=mode, **compare(run, 'ms', 1, with_naive))
-    if with_naive:
-        row['difference'] = run('difference')
-    return row
+    return dict(case=case.name, mode=mode, **compare(run, 'ms', 1, with_naive))
 
 
 TABLE = Table(

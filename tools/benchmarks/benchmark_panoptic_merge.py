@@ -27,18 +27,17 @@ from torch import Tensor
 from tools.benchmarks.cli import (
     Column,
     Table,
-    add_comparison_arguments,
-    choose_cases,
-    compare,
     make_parser,
     print_rows,
     write_json,
 )
-from tools.benchmarks.measuring import (
-    in_new_process,
-    median_times,
-    peak_memory,
+from tools.benchmarks.comparison import (
+    add_comparison_arguments,
+    choose_cases,
+    compare,
+    measure_workload,
 )
+from tools.benchmarks.measuring import in_new_process
 
 
 class Case(NamedTuple):
@@ -132,8 +131,8 @@ class Workload:
             **self.thresholds,
         )
 
-    def compare(self) -> dict[str, int]:
-        """Count segments, different pixels, ties, and differences without."""
+    def difference(self) -> dict[str, int]:
+        """Count segments, pixels that differ, ties and unexplained pixels."""
         maps, segments = self.ours()
         actual = torch.from_numpy(np.stack([frame.decode() for frame in maps]))
         different = actual != self.naive().cpu()
@@ -169,25 +168,16 @@ def naive_size(case: Case, num_queries: int) -> int:
 
 @torch.no_grad()
 def measure(task: str, args: argparse.Namespace, case: Case, with_naive: bool):
-    """Measure time or memory; must run in a new process."""
+    """Measure one quantity of a case; must run in a new process."""
     torch.set_num_threads(args.threads)
     is_cuda = args.device != 'cpu'
-    # first use allocates buffers in the libraries, which are not counted
+    # The first call allocates buffers of the libraries: do not count them.
     small = argparse.Namespace(**{**vars(args), 'num_queries': 2})
     small.num_segments = 1
     small = Workload(Case('', 1, (72, 128), (72, 128)), small)
     small.ours(), small.naive()
     workload = Workload(case, args)
-    if task == 'memory of ours':
-        return peak_memory(workload.ours, is_cuda)
-    if task == 'memory of naive':
-        return peak_memory(workload.naive, is_cuda)
-    if task == 'difference':
-        return workload.compare()
-    functions = [workload.ours]
-    if with_naive:
-        functions.append(workload.naive)
-    return median_times(functions, args.seconds, is_cuda)
+    return measure_workload(task, workload, args.seconds, is_cuda, with_naive)
 
 
 def benchmark_case(args: argparse.Namespace, case: Case) -> dict:
@@ -200,10 +190,7 @@ def benchmark_case(args: argparse.Namespace, case: Case) -> dict:
             measure, task, args, case, with_naive, device=args.device
         )
 
-    row = dict(case=case.name, **compare(run, 's', 1e-3, with_naive))
-    if with_naive:
-        row.update(run('difference'))
-    return row
+    return dict(case=case.name, **compare(run, 's', 1e-3, with_naive))
 
 
 TABLE = Table(

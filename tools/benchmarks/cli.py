@@ -2,12 +2,11 @@
 """Command line, tables and result files of the benchmarks."""
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from projects.maxtron.engine.cli import positive_int
-from projects.maxtron.utils import atomic_path
+from projects.maxtron.utils import dump_json
 
 import torch
 
@@ -33,22 +32,6 @@ def make_parser(doc: str | None, threads: int = 2) -> argparse.ArgumentParser:
     return parser
 
 
-def add_comparison_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of a comparison with a naive form."""
-    parser.add_argument(
-        '--cases', default='', help='only cases whose name contains this'
-    )
-    parser.add_argument(
-        '--seconds', type=float, default=2.0, help='time per measurement'
-    )
-    parser.add_argument(
-        '--max-naive-gib',
-        type=float,
-        default=8.0,
-        help='the naive form is skipped if it needs more memory than this',
-    )
-
-
 def available_device(text: str) -> str:
     """Check that a device exists; a ``type`` for ``add_argument``.
 
@@ -60,25 +43,12 @@ def available_device(text: str) -> str:
     return text
 
 
-def choose_cases(cases: Sequence[Any], text: str) -> list:
-    """Choose the cases whose name contains a text.
-
-    Ends the program with one line if there are none.
-    """
-    chosen = [case for case in cases if text in case.name]
-    if not chosen:
-        names = '\n  '.join(case.name for case in cases)
-        raise SystemExit(f'No case contains "{text}". There are:\n  {names}')
-    return chosen
-
-
 def write_json(args: argparse.Namespace, **results) -> None:
     """Write arguments and results of a benchmark to ``--json``, if given."""
     if args.json is None:
         return
     content = dict(vars(args), torch=torch.__version__, **results)
-    with atomic_path(args.json) as part, open(part, 'w') as file:
-        json.dump(content, file, indent=2)
+    dump_json(content, args.json, indent=2)
 
 
 class Column(NamedTuple):
@@ -134,7 +104,7 @@ class Table:
 
 
 def print_rows(table: Table, rows: Sequence[Callable[[], dict]]) -> list[dict]:
-    """Measure rows one after the other and print each when it is there.
+    """Measure rows one after the other and print each at once.
 
     Args:
         table (Table): The table.
@@ -149,28 +119,3 @@ def print_rows(table: Table, rows: Sequence[Callable[[], dict]]) -> list[dict]:
         measured.append(measure())
         print(table.row(measured[-1]), flush=True)
     return measured
-
-
-def compare(
-    run: Callable[[str], Any], unit: str, scale: float, with_naive: bool
-) -> dict:
-    """Measure time and memory of this project's form and of the naive one.
-
-    Args:
-        run (callable): Runs a task in a process of its own: 'time' returns
-            milliseconds of both, 'memory of ours' and 'memory of naive' MiB.
-        unit (str): Unit of the times, a suffix of their keys.
-        scale (float): Factor from milliseconds to that unit.
-        with_naive (bool): Whether the naive form fits into memory.
-
-    Returns:
-        dict: Times, MiB, and the ratios naive / ours.
-    """
-    times = [scale * value for value in run('time')]
-    row = {f'ours_{unit}': times[0], 'ours_mib': run('memory of ours')}
-    if with_naive:
-        row[f'naive_{unit}'] = times[1]
-        row['naive_mib'] = run('memory of naive')
-        row['time_ratio'] = times[1] / times[0]
-        row['memory_ratio'] = row['naive_mib'] / row['ours_mib']
-    return row

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Unpacking of archives and folders to places that a rule chooses."""
+"""Unpacking of archives and folders to paths chosen by a rule."""
 
 import gzip
 import lzma
@@ -20,7 +20,7 @@ from projects.maxtron.utils import atomic_path, is_foreign_file, natural_key
 from mmengine.utils import ProgressBar
 
 SUFFIXES = ('.zip', '.tar', '.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')
-# hidden files, what macOS adds to archives, and what a converter has made
+# Hidden files, files that macOS adds to archives, and output of converters.
 _IGNORED = re.compile(r'(^|/)(__MACOSX|VIPSeg_720P|\.[^/]*)(/|$)')
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -38,9 +38,9 @@ class Member(NamedTuple):
     """A file of an archive.
 
     Attributes:
-        name (str): Its path there, with slashes.
-        size (int): In bytes.
-        open (callable): Opens it for reading.
+        name (str): Path in the archive, with slashes.
+        size (int): Size in bytes.
+        open (callable): Function that opens the file for reading.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Member(NamedTuple):
 
 
 def archive_stem(name: str) -> str | None:
-    """Name of an archive without its suffix; None if it is no archive."""
+    """Return the name of an archive without suffix; None for other files."""
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
@@ -57,24 +57,24 @@ def archive_stem(name: str) -> str | None:
 
 
 def list_members(file: BinaryIO, where: str) -> Iterator[Member]:
-    """List the files of an archive in the order in which they lie there.
+    """List the files of an archive in their stored order.
 
     Args:
         file (BinaryIO): The archive, seekable.
-        where (str): Its name, for messages.
+        where (str): Name of the archive, for messages.
 
     Yields:
         Member: A file.
 
     Raises:
-        ValueError: If it is no archive, is incomplete, or has a file whose
-            path leads out of the folder.
+        ValueError: If the file is no archive or is incomplete, or if a path in
+            it leads out of the folder.
     """
     start = file.read(4)
     file.seek(0)
     if start[:2] == b'PK':
         infos = zipfile.ZipFile(file)
-        # all names are checked before anything is written
+        # Check all names before anything is written.
         members = [
             Member(
                 info.filename,
@@ -131,23 +131,24 @@ def _explain_damage(where: str) -> Iterator[None]:
 
 
 class Unpacker:
-    """Unpacks archives and folders to places that a rule chooses.
+    """Unpacker of archives and folders to paths chosen by a rule.
 
-    Every file is written beside its place and then renamed. A file that
-    exists with the right size is left alone, so an interrupted run continues
-    where it stopped, and a second run writes nothing.
+    Every file is written to a temporary name and then renamed. Existing files
+    of the right size are kept, so an interrupted run continues where it
+    stopped, and a second run writes nothing.
 
     Args:
-        place (callable): Returns the path to write for a path in a source,
-            such as ``'train/JPEGImages/a/0.jpg'`` of ``train.zip`` (the name
-            of the source comes first); None if the file is not needed.
+        place (callable): Maps a path in a source, such as
+            ``'train/JPEGImages/a/0.jpg'`` in ``train.zip`` (the name of the
+            source comes first), to the path to write; None if the file is not
+            needed.
         overwrite (bool): Whether to replace files that exist with another
             size. Defaults to False.
 
     Attributes:
-        num_written (int): Files that were written.
-        num_present (int): Files that existed before.
-        num_ignored (int): Files that were not needed.
+        num_written (int): Number of files written.
+        num_present (int): Number of files that existed before.
+        num_ignored (int): Number of files that were not needed.
     """
 
     def __init__(
@@ -158,20 +159,20 @@ class Unpacker:
         self.num_written = self.num_present = self.num_ignored = 0
 
     def add(self, source: Path) -> int:
-        """Put the files of a source in place.
+        """Unpack a source.
 
         Args:
-            source (Path): An archive, which may contain archives; a folder,
-                whose files are linked (or copied if that is impossible) and
-                whose archives are unpacked; or a single file.
+            source (Path): An archive, which may contain archives; a folder; or
+                a single file. Files of folders are linked (or copied if links
+                are impossible), and archives in them are unpacked.
 
         Returns:
-            int: Number of its files that are in place now.
+            int: Number of files of the source that exist at their path now.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If it cannot be read, or a file exists with another
-                size.
+            FileNotFoundError: If the source does not exist.
+            ValueError: If the source cannot be read, or a file exists with
+                another size.
         """
         before = self.num_written + self.num_present
         if source.is_dir():
@@ -265,15 +266,15 @@ class Unpacker:
 def _copy(member: Member, part: str) -> None:
     with member.open() as source, open(part, 'wb') as target:
         shutil.copyfileobj(source, target, 1 << 20)
-        # a tar that is cut off ends with a short file, without an error
+        # A truncated tar file ends with a short member, without an error.
         if target.tell() != member.size:
             raise EOFError(f'{member.name} ends too early')
 
 
 def _link(source: Path, part: str) -> None:
-    # otherwise a copy would be written into the file that this links to
+    # Remove the link, or a copy would be written into its target.
     Path(part).unlink(missing_ok=True)
     try:
         os.link(source.resolve(), part)
-    except OSError:  # another disk, or no hard links there
+    except OSError:  # another disk, or no support for hard links
         shutil.copyfile(source, part)

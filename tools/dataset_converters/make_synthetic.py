@@ -1,11 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Make the synthetic benchmark (see projects/maxtron/datasets/synthetic).
+"""Make the synthetic benchmark (see docs/synthetic.md).
 
     python tools/dataset_converters/make_synthetic.py data/synthetic
 
-A run that was interrupted continues where it stopped; a split that is
-complete is left alone. `--video-out clip.mp4` makes one held-out video (it is
-in no split) instead of a set.
+A run that was interrupted continues where it stopped. Complete splits are
+skipped. `--video-out clip.mp4` makes one held-out video, which is in no split,
+instead of a set.
 """
 
 import argparse
@@ -29,20 +29,21 @@ from projects.maxtron.engine.cli import report_errors
 from mmengine.utils import track_parallel_progress, track_progress
 
 
-def parse_args(argv=None):
+def make_parser():
     parser = argparse.ArgumentParser(
         description='Make the synthetic video benchmark.'
     )
     parser.add_argument(
-        'out_dir', nargs='?', help='folder of the set (data/synthetic)'
+        'out_dir', nargs='?', help='folder of the set, e.g. data/synthetic'
     )
     parser.add_argument(
         '--size',
         choices=sorted(PRESETS),
         default='small',
-        help='small: seconds, for tests; demo: what the shipped checkpoint '
-        'is trained on; association: easy to segment and full of twins, to '
-        'compare trackers; standard: minutes, larger frames (default: small)',
+        help='small: made in seconds, for tests; demo: training set of the '
+        'shipped checkpoint; association: easy to segment but full of twins, '
+        'to compare trackers; standard: made in minutes, larger frames '
+        '(default: small)',
     )
     parser.add_argument(
         '--splits',
@@ -78,6 +79,11 @@ def parse_args(argv=None):
     )
     video.add_argument('--video-frames', type=int, default=72)
     video.add_argument('--video-fps', type=float, default=12.0)
+    return parser
+
+
+def parse_args(argv=None):
+    parser = make_parser()
     args = parser.parse_args(argv)
     if args.out_dir is None and args.video_out is None:
         parser.error('name an OUT_DIR for a set, or --video-out for a video')
@@ -96,7 +102,7 @@ def parse_args(argv=None):
 
 
 def spec_from_args(args):
-    """The chosen preset with the values that were given on the line."""
+    """Take the chosen preset, with the values of the command line."""
     preset = PRESETS[args.size]
     num_videos, num_frames = dict(preset.num_videos), dict(preset.num_frames)
     for split in num_videos:
@@ -121,7 +127,9 @@ def make_set(args, spec):
     for split in args.splits:
         formats = writer.begin(split)
         if not formats:
-            print(f'{split}: complete, left alone (--overwrite makes it anew)')
+            print(
+                f'{split}: complete, left alone (--overwrite makes it again)'
+            )
             continue
         print(f'{split}: {", ".join(formats)} -> {writer.out_dir}')
         jobs = writer.jobs(split, formats)

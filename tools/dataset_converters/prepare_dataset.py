@@ -1,15 +1,15 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-r"""Prepare a dataset from its downloads, as the configs read it.
+r"""Prepare a downloaded dataset for the configs.
 
     python tools/dataset_converters/prepare_dataset.py youtube_vis_2019 \
         downloads/train.zip downloads/valid.zip downloads/*.json
 
-Unpacks the files that the configs need, converts them, and checks them with
-tools/misc/check_dataset.py. Sources are archives (zip or tar, with or without
-a leading folder, also archives in archives), single files, and folders, whose
-files are linked and whose archives are unpacked. They are only read. Files
-that are in place are left alone: an interrupted run continues, and the same
-command run again only checks.
+The script unpacks the files that the configs need, converts them, and checks
+them with tools/misc/check_dataset.py. Sources are archives (zip or tar, with
+or without a leading folder, also nested), single files, and folders. Files of
+folders are linked, and archives in them are unpacked. Sources are not changed.
+Existing files are kept: an interrupted run continues, and a second run of the
+same command only checks.
 """
 
 import argparse
@@ -26,21 +26,20 @@ from tools.dataset_converters.archives import Unpacker
 from tools.misc import check_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
-VIPSEG = 'VIPSeg_720P'  # what vipseg_to_720p makes
+VIPSEG = 'VIPSeg_720P'  # output of vipseg_to_720p
 
 
 class Recipe(NamedTuple):
-    """Rules that make a dataset from its downloads.
+    """Rules that turn downloads into a dataset.
 
     Attributes:
         config (str): Config that reads the dataset, below ``configs``.
         folder (str): Folder that the configs read.
-        rules (list[tuple[str, str]]): Pattern of the path of a file in a
-            source (the name of the source is its first part), and the path
-            below the folder.
-        needs (dict[str, list[tuple]]): For each split, alternative paths
-            below the folder, and the download that has them.
-        checked (str): Folder below that is checked, as data_root.
+        rules (list[tuple[str, str]]): Pattern of a path in a source (its first
+            part is the name of the source), and the path below ``folder``.
+        needs (dict[str, list[tuple]]): For each split, alternative paths below
+            ``folder``, and the download that contains them.
+        checked (str): Folder below ``folder`` to check, the data_root.
         version (str, optional): Version for youtube_vis_to_coco.
         note (str): Advice if something is missing.
     """
@@ -54,9 +53,9 @@ class Recipe(NamedTuple):
     note: str = ''
 
     def place(self, path: str) -> str | None:
-        """Map a path in a source to one below the folder; None if unneeded."""
+        """Map a path in a source to a path below the folder, if needed."""
         for pattern, target in self.rules:
-            # the last folder with the name of a split decides
+            # The last folder that is named after a split determines the split.
             match = re.match(f'(?:.*/)?{pattern}$', path)
             if match:
                 return match.expand(target)
@@ -71,14 +70,14 @@ def _instances(
     splits: Sequence[str] = ('train', 'valid'),
     note: str = '',
 ) -> Recipe:
-    """Recipe of YouTube-VIS or OVIS.
+    """Make the recipe of YouTube-VIS or OVIS.
 
     Args:
         version (str): See youtube_vis_to_coco.
         config (str): Name of the base config, and of the folder.
-        frames (str): Folder of the videos in that of a split.
+        frames (str): Folder of the videos within a split's folder.
         annotations (str): Pattern of the original annotation files.
-        splits (Sequence[str]): Those that are read from this folder.
+        splits (Sequence[str]): Splits that are read from this folder.
         note (str): See :class:`Recipe`.
     """
     source, converted = youtube_vis_to_coco.LAYOUTS[version]
@@ -132,7 +131,7 @@ def _vipseg_needs(split: str) -> list[tuple[tuple[str, ...], str]]:
 
 
 def _coco(config: str, annotations: Sequence[str], archive: str) -> Recipe:
-    """Recipe of COCO with some kind of annotations."""
+    """Make the recipe of COCO with one kind of annotations."""
     splits = ('train', 'val')
     return Recipe(
         config,
@@ -195,12 +194,12 @@ RECIPES = dict(
 
 
 def unpack(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Put the files of the sources in place.
+    """Unpack the sources.
 
     Raises:
-        FileNotFoundError: If there is no such source, or something is missing
-            after all of them.
-        ValueError: If a source cannot be read or has nothing that is needed.
+        FileNotFoundError: If a source does not exist, or files are still
+            missing after all sources.
+        ValueError: If a source cannot be read or has no needed file.
     """
 
     def place(path):
@@ -239,7 +238,7 @@ def unpack(recipe: Recipe, args: argparse.Namespace) -> None:
 
 
 def convert_instances(version: str, args: argparse.Namespace) -> None:
-    """Convert the annotations of YouTube-VIS or OVIS that are new."""
+    """Convert new annotations of YouTube-VIS or OVIS."""
     source, target = youtube_vis_to_coco.LAYOUTS[version]
     options = ['--with-gt'] if args.with_gt else []
     for name in youtube_vis_to_coco.SPLITS:
@@ -270,7 +269,7 @@ def convert_instances(version: str, args: argparse.Namespace) -> None:
 
 
 def convert_vipseg(args: argparse.Namespace) -> None:
-    """Convert the splits of VIPSeg that are not complete."""
+    """Convert the incomplete splits of VIPSeg."""
     options = ['--overwrite'] if args.overwrite else []
     splits = [
         split
@@ -300,7 +299,7 @@ def convert_vipseg(args: argparse.Namespace) -> None:
 
 
 def check(recipe: Recipe, args: argparse.Namespace) -> None:
-    """Check the dataset; ends the program with 1 if it has errors."""
+    """Check the dataset; exit with status 1 if it has errors."""
     root = f'{args.data_root / recipe.checked}/'
     check_dataset.main([
         str(ROOT / 'configs' / recipe.config),

@@ -23,15 +23,11 @@ from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.json_file import Entry, parse_json
 from projects.maxtron.structures import SegmentColors, check_distinct_frames
 from projects.maxtron.structures.panoptic_json import read_categories
+from projects.maxtron.utils import dump_json
 
 from mmengine.utils import track_parallel_progress, track_progress
 
-from tools.dataset_converters.vipseg_video import (
-    PROGRESS,
-    Job,
-    convert_video,
-    dump_json,
-)
+from tools.dataset_converters.vipseg_video import PROGRESS, Job, convert_video
 
 SPLITS = ('train', 'val', 'test')
 

@@ -6,7 +6,7 @@ import os
 import os.path as osp
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import projects.maxtron  # noqa: F401, before MMDetection
 from projects.maxtron.datasets.vipseg_layouts import list_frames
@@ -16,7 +16,7 @@ from projects.maxtron.structures import (
     read_raw_segments,
     write_id_map,
 )
-from projects.maxtron.utils import atomic_path
+from projects.maxtron.utils import atomic_path, dump_json
 
 import cv2
 import numpy as np
@@ -56,16 +56,16 @@ def convert_video(job: Job) -> dict:
 
     Returns:
         dict: ``images`` and ``annotations`` of the frames that have a mask;
-        also written to the record of the job, last of all.
+        also written to the record of the job, as the last file.
 
     Raises:
-        FileNotFoundError: If there is a mask without an image.
+        FileNotFoundError: If a mask has no image.
         ValueError: If a file cannot be read, sizes differ, or a value has no
             category.
     """
     if osp.exists(job.record):
         return json.loads(Path(job.record).read_text('utf-8'))
-    cv2.setNumThreads(0)  # processes share the cores
+    cv2.setNumThreads(0)  # The processes share the cores.
     names = _annotated_frames(job)
     for folder in ('images', 'panomasks', 'panomasksRGB'):
         os.makedirs(osp.join(job.out, folder, job.name), exist_ok=True)
@@ -174,7 +174,7 @@ def _resize_frame(job: Job, name: str) -> tuple[int, int]:
 def _output(
     job: Job, folder: str, file_name: str
 ) -> AbstractContextManager[str]:
-    """Let a file of a frame be written beside its place."""
+    """Write a file of a frame atomically."""
     path = osp.join(job.out, folder, job.name, file_name)
     os.makedirs(osp.dirname(path), exist_ok=True)
     return atomic_path(path)
@@ -198,15 +198,3 @@ def _color_frame(job: Job, name: str, ids: dict[int, int]) -> None:
         table[segment['id']] = ids[segment['id']]
     with _output(job, 'panomasksRGB', f'{name}.png') as part:
         write_id_map(part, table[values])
-
-
-def dump_json(content: Any, path: str) -> None:
-    """Write a JSON file beside its place, then rename it.
-
-    Args:
-        content (Any): Content of the file.
-        path (str): The file; its folder is made.
-    """
-    os.makedirs(osp.dirname(path), exist_ok=True)
-    with atomic_path(path) as part:
-        Path(part).write_text(json.dumps(content), 'utf-8')

@@ -11,24 +11,23 @@ them. Run from the root of the repository:
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from projects.maxtron.datasets.track_file import TrackFile, name_videos
 from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.json_file import FLAG, Entry, load_json
-from projects.maxtron.utils import atomic_path
+from projects.maxtron.utils import dump_json
 
 from mmengine.utils import track_iter_progress
 
 SPLITS = ('train', 'valid', 'test')
-# where the original file of a split lies, and the name of the converted one
+# Path of the original file of a split, and name of the converted file.
 LAYOUTS = {
     '2019': ('{split}.json', 'youtube_vis_2019_{split}.json'),
     '2021': ('{split}/instances.json', 'youtube_vis_2021_{split}.json'),
     '2022': ('{split}/instances.json', 'youtube_vis_2022_{split}.json'),
     'ovis': ('annotations_{split}.json', 'ovis_{split}.json'),
-    # data of one's own in the same format, see docs/custom_dataset.md
+    # custom data in the same format, see docs/custom_dataset.md
     'custom': ('{split}.json', '{split}.json'),
 }
 
@@ -144,9 +143,7 @@ def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:
     )
     for note, count in tracks.notes.items():
         print(f'note: {count} {note}')
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(target) as part:
-        Path(part).write_text(json.dumps(converted))
+    dump_json(converted, target)
 
 
 def make_parser() -> argparse.ArgumentParser:

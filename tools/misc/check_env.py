@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Print what is installed, and the exact remedy for each mismatch.
+"""Check the installation and print a remedy for each mismatch.
 
-The exit status is 1 if something is broken. Nothing of the project is
-imported, so the script works if the project does not.
+The exit status is 1 if something is broken. The script imports nothing of the
+project, so it works even if the project does not.
 """
 
 import importlib
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-# Distributions to look for, by the module that they provide. Of two that
-# provide the same module, the first is the one this project is tested with.
+# Distributions to look for, by the module that they provide. If two provide
+# the same module, the project is tested with the first.
 DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
     'torch': ('torch',),
     'torchvision': ('torchvision',),
@@ -41,11 +41,11 @@ class Environment:
     """Packages and device of an interpreter.
 
     Attributes:
-        versions: Version by distribution, of those installed.
+        versions: Version of each installed distribution.
         origins: Folder of each module that can be found.
-        mm_version: Version in the module mmengine. It differs from that of
-            the distribution if another one overwrote its files.
-        has_ext: Whether the compiled operators of MMCV are there.
+        mm_version: Version in the module mmengine. It differs from the version
+            of the distribution if another distribution overwrote its files.
+        has_ext: Whether MMCV has its compiled operators.
         device: "cuda", "npu", ... or "cpu".
         errors: Errors of imports, by module.
     """
@@ -60,7 +60,7 @@ class Environment:
 
 @dataclass
 class Finding:
-    """One mismatch: whether it breaks the project, its text and remedy."""
+    """A mismatch of packages and its remedy."""
 
     broken: bool
     text: str
@@ -74,7 +74,7 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def find_environment() -> Environment:
-    """Look at this interpreter's packages and device."""
+    """Find the packages and the device of this interpreter."""
     origins = find_origins()
     errors = {
         module: error
@@ -125,13 +125,13 @@ def import_error(module: str) -> str | None:
     """Import a module; return the error, or None if there is none."""
     try:
         importlib.import_module(module)
-    except Exception as error:  # whatever a broken package raises
+    except Exception as error:  # A broken package may raise any error.
         return f'{type(error).__name__}: {error}'
     return None
 
 
 def check_present(env: Environment) -> Iterable[Finding]:
-    """Check that everything needed is there and can be imported."""
+    """Check that all required packages are installed and can be imported."""
     remedies = dict(
         mmcv=f'pip install --no-deps {LITE}==2.2.0 (CPU) or: {INSTALL_FULL}',
         mmengine='pip install onedl-mmengine',
@@ -176,7 +176,7 @@ def check_torch(env: Environment) -> Iterable[Finding]:
 
 
 def check_stack(env: Environment) -> Iterable[Finding]:
-    """Check that MMEngine, MMCV and MMDetection are of one kind."""
+    """Check that MMEngine, MMCV and MMDetection belong to one stack."""
     for module, (ours, *others) in DISTRIBUTIONS.items():
         others = [name for name in others if name != LITE]
         installed = [name for name in others if name in env.versions]
@@ -235,7 +235,7 @@ def check_stack(env: Environment) -> Iterable[Finding]:
 
 
 def check_mmcv(env: Environment) -> Iterable[Finding]:
-    """Check that MMCV suits the device."""
+    """Check that MMCV supports the device."""
     if LITE in env.versions and FULL in env.versions:
         yield Finding(
             True,
@@ -288,7 +288,7 @@ def check(env: Environment) -> list[Finding]:
 
 
 def describe(env: Environment) -> str:
-    """Tell what was found, one package a line."""
+    """Describe the environment, one package per line."""
     lines = [
         f'{"Python":13}{platform.python_version()}  {sys.executable}',
         f'{"system":13}{platform.platform()}',
@@ -314,7 +314,7 @@ def describe(env: Environment) -> str:
 
 
 def main() -> int:
-    """Print the report; tell whether something is broken."""
+    """Print the report; return 1 if something is broken."""
     env = find_environment()
     print(describe(env))
     findings = check(env)

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from projects.maxtron.engine.cli import positive_int
+from projects.maxtron.utils import dump_json
 
 from mmengine.config import Config
 
@@ -392,7 +393,7 @@ def main(argv=None) -> None:
     for task, table in tables.items():
         print(f'\n{format_table(task, table)}')
     if args.out:
-        Path(args.out).write_text(json.dumps(tables, indent=1))
+        dump_json(tables, args.out, indent=1)
 
 
 if __name__ == '__main__':

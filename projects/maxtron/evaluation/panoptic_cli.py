@@ -2,15 +2,12 @@
 """Command line of eval_vpq.py and eval_stq.py."""
 
 import argparse
-import json
-import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from mmengine.utils import track_parallel_progress, track_progress
 
-from ..utils import atomic_path
+from ..utils import dump_json
 from .panoptic_folders import list_videos
 
 
@@ -100,15 +97,13 @@ def measure_videos(
 
 
 def write_json(path: str | None, content: dict) -> None:
-    """Write results beside their place, then rename; nothing without path.
+    """Write results to a file, if one is given.
 
     Args:
-        path (str, optional): File to write.
+        path (str, optional): File to write; None: write nothing.
         content (dict): Results.
     """
     if path is None:
         return
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with atomic_path(path) as part:
-        Path(part).write_text(json.dumps(content, indent=2), 'utf-8')
+    dump_json(content, path, indent=2)
     print(f'Wrote {path}')

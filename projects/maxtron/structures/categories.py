@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Categories of a dataset: as metainfo and as a table."""
+"""Categories of a dataset, as metainfo and as a table."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,13 @@ UNLABELLED = 255  # in maps of labels, which are bytes
 
 
 def check_classes(classes: Sequence[str]) -> None:
-    """Check that every class has a name and a label of its own.
+    """Check that class names are distinct and that labels fit into a byte.
 
     Args:
         classes (Sequence[str]): Names of the classes.
 
     Raises:
-        InputError: If there are more than a byte can hold, or two have the
-            same name.
+        InputError: If there are too many classes, or two have the same name.
     """
     repeated = [name for name in classes if list(classes).count(name) > 1]
     if repeated:
@@ -37,7 +36,8 @@ def thing_flags(metainfo: dict) -> list[bool]:
     """Look up which classes are things.
 
     Args:
-        metainfo (dict): Of a dataset: ``classes`` and ``thing_classes``.
+        metainfo (dict): Metainfo of a dataset: ``classes`` and
+            ``thing_classes``.
 
     Returns:
         list[bool]: One flag per label.
@@ -69,10 +69,10 @@ def index_categories(top: Entry) -> dict[str, Entry]:
 
 
 def category_ids(metainfo: dict, first: int = 0) -> list[int | str]:
-    """Look up the ids that the user's files have for the labels.
+    """Look up the category ids of the labels in the user's files.
 
     Args:
-        metainfo (dict): Of a dataset: ``classes`` and, unless the ids are
+        metainfo (dict): Metainfo of a dataset: ``classes`` and, unless ids are
             counted from ``first``, ``category_ids``.
         first (int): Id of label 0 if the metainfo has no ids. Defaults to 0.
 
@@ -80,7 +80,8 @@ def category_ids(metainfo: dict, first: int = 0) -> list[int | str]:
         list[int | str]: One id per label.
 
     Raises:
-        InputError: If there is not one id per class, or two are equal.
+        InputError: If the number of ids is not that of the classes, or two ids
+            are equal.
     """
     count = len(metainfo['classes'])
     ids = list(metainfo.get('category_ids') or range(first, first + count))
@@ -93,7 +94,7 @@ def category_ids(metainfo: dict, first: int = 0) -> list[int | str]:
 
 
 def category_metainfo(categories: Sequence[dict]) -> dict:
-    """Make metainfo of a table of categories.
+    """Make metainfo from a table of categories.
 
     Args:
         categories (Sequence[dict]): Categories in the order of the labels,
@@ -111,7 +112,7 @@ def category_metainfo(categories: Sequence[dict]) -> dict:
 
 
 def metainfo_categories(metainfo: dict) -> list[dict]:
-    """Make the table of categories of a dataset's metainfo.
+    """Make the table of categories from a dataset's metainfo.
 
     Args:
         metainfo (dict): ``classes``, ``thing_classes``, ``palette`` and
@@ -122,7 +123,7 @@ def metainfo_categories(metainfo: dict) -> list[dict]:
         category, in the order of the labels.
 
     Raises:
-        InputError: If there is not one colour or one id per class.
+        InputError: If the number of colours or ids is not that of the classes.
     """
     names, palette = metainfo['classes'], metainfo.get('palette')
     if palette is None or len(palette) != len(names):

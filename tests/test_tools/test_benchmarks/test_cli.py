@@ -3,18 +3,18 @@ import json
 
 import pytest
 
-from tools.benchmarks.cli import (
-    Column,
-    Table,
-    compare,
-    make_parser,
-    write_json,
-)
+from tools.benchmarks.cli import Column, Table, make_parser, write_json
+from tools.benchmarks.comparison import compare
 
 
 def test_comparison():
     """Times in the unit, memory in MiB, ratios of naive to ours."""
-    results = {'time': [20, 50], 'memory of ours': 4, 'memory of naive': 12}
+    results = {
+        'time': [20, 50],
+        'memory of ours': 4,
+        'memory of naive': 12,
+        'difference': dict(ties=7),
+    }
     assert compare(results.get, 's', 1e-3, True) == dict(
         ours_s=0.02,
         naive_s=0.05,
@@ -22,6 +22,7 @@ def test_comparison():
         naive_mib=12,
         time_ratio=2.5,
         memory_ratio=3,
+        ties=7,
     )
     row = compare(results.get, 'ms', 1, False)
     assert row == dict(ours_ms=20, ours_mib=4)

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Appearances and silhouettes of the things of the synthetic benchmark.
 
-A *thing* class is a silhouette and nothing else: colours and surface
-patterns ("skins") are drawn without regard to it.
+The class of a thing determines its silhouette only: colours and surface
+patterns ("skins") are drawn independently of the class.
 """
 
 from collections.abc import Sequence
@@ -70,17 +70,17 @@ def draw_appearance(
 
 
 def draw_twin(rng: np.random.Generator, appearance: Appearance) -> Appearance:
-    """Draw an appearance that is easily mistaken for another one.
+    """Draw an appearance that is easily confused with another one.
 
     Only the details of the pattern and a small shift of the hue (4 to 11
     degrees) distinguish the two.
 
     Args:
         rng (np.random.Generator): Source of randomness.
-        appearance (Appearance): The other one.
+        appearance (Appearance): The appearance to resemble.
 
     Returns:
-        Appearance: Of the same group.
+        Appearance: The twin, of the same group.
     """
     shift = rng.uniform(0.012, 0.03) * rng.choice([-1, 1])
     return replace(
@@ -95,11 +95,11 @@ def color_by_class(appearance: Appearance, first: Appearance) -> Appearance:
 
     Args:
         appearance (Appearance): The appearance.
-        first (Appearance): The first one of its group. Hues of a group keep
-            their distances to it.
+        first (Appearance): The first appearance of the group. Hues of a group
+            keep their distances to its hue.
 
     Returns:
-        Appearance: The changed one.
+        Appearance: The changed appearance.
     """
     hue = (appearance.label + 0.1) / len(SYNTHETIC_THING_CLASSES)
     return replace(
@@ -130,7 +130,7 @@ def _polar(radii: np.ndarray | list | float, turns: np.ndarray) -> np.ndarray:
 
 @cache
 def _outlines() -> dict[str, list[np.ndarray]]:
-    """Outlines of every class around the origin, for a radius of 1."""
+    """Make the outlines of all classes around the origin, of radius 1."""
     circle = np.arange(_POINTS) / _POINTS
     arm, end = 0.36, 1.0
     cross = [
@@ -158,7 +158,7 @@ def _outlines() -> dict[str, list[np.ndarray]]:
 
 
 def outlines_of(label: int) -> list[np.ndarray]:
-    """Closed outlines of a class for a radius of 1.
+    """Return the closed outlines of a class, of radius 1.
 
     Args:
         label (int): Index into ``SYNTHETIC_THING_CLASSES``.
@@ -171,12 +171,12 @@ def outlines_of(label: int) -> list[np.ndarray]:
 
 
 def outline_radius(label: int) -> float:
-    """Largest distance of the undeformed outline from the centre."""
+    """Return the radius of the circle around the undeformed outline."""
     return max(np.hypot(*o.T).max() for o in outlines_of(label))
 
 
 def hiding_radius(label: int) -> float:
-    """Radius of the largest centred disk inside the undeformed outline."""
+    """Return the radius of the largest disk in the undeformed outline."""
     if SYNTHETIC_THING_CLASSES[label] == 'ring':
         return 0.0
     return np.hypot(*outlines_of(label)[0].T).min()

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Draws paths, sizes and times for one size of video."""
+"""Random paths, sizes and times for one size of video."""
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -9,7 +9,7 @@ from .parts import SQUASH, Thing
 
 
 class SceneBounds:
-    """The size of a video, within which the parts of a scene are drawn.
+    """Size of a video, and random parts of a scene that fit it.
 
     Args:
         rng (np.random.Generator): Source of all randomness.
@@ -126,5 +126,5 @@ class SceneBounds:
 
 
 def largest_reach(appearance: Appearance, radius: float) -> float:
-    """Bound of a deforming thing's extent around its centre, in pixels."""
+    """Bound the extent of a deforming thing around its centre, in pixels."""
     return radius * outline_radius(appearance.label) * 1.15 * (1 + SQUASH)

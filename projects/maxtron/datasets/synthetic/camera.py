@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Camera paths and changing light of synthetic videos."""
+"""Camera paths and light changes of synthetic videos."""
 
 import numpy as np
 
@@ -10,15 +10,16 @@ def camera_maps(bounds: SceneBounds, strong: bool) -> np.ndarray:
     """Draw the path of a camera.
 
     Args:
-        bounds (SceneBounds): Where a video of T frames takes place.
-        strong (bool): Whether the camera moves, or is only held by hand.
+        bounds (SceneBounds): Size of a video of T frames.
+        strong (bool): Whether the camera pans and zooms. If False, it only
+            shakes as if held by hand.
 
     Returns:
         np.ndarray: Affine maps from the world to the frames, (T, 2, 3).
     """
     rng, num_frames = bounds.rng, bounds.num_frames
     pan = rng.uniform(0.28, 0.4) if strong else rng.uniform(0, 0.03)
-    pan = pan * min(1, num_frames / 20)  # short videos: not too fast
+    pan = pan * min(1, num_frames / 20)  # slower in short videos
     shift = (
         pan
         * bounds.width
@@ -44,10 +45,10 @@ def camera_maps(bounds: SceneBounds, strong: bool) -> np.ndarray:
 
 
 def light_changes(bounds: SceneBounds) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a light that changes.
+    """Draw gradual changes of the light.
 
     Args:
-        bounds (SceneBounds): Where a video of T frames takes place.
+        bounds (SceneBounds): Size of a video of T frames.
 
     Returns:
         tuple[np.ndarray, np.ndarray]: Gains (T, 3) of the blue, green and red

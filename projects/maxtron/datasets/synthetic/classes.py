@@ -27,7 +27,7 @@ SYNTHETIC_STUFF_PALETTE = (
 
 
 def thing_categories() -> list[dict]:
-    """Categories of the YouTube-VIS form: things, ids from 1."""
+    """Return the categories of the YouTube-VIS format: things, ids from 1."""
     return [
         dict(id=index + 1, name=name, supercategory='object')
         for index, name in enumerate(SYNTHETIC_THING_CLASSES)
@@ -35,10 +35,10 @@ def thing_categories() -> list[dict]:
 
 
 def vipseg_categories() -> list[dict]:
-    """Categories of the VIPSeg form: stuff first, ids from 0.
+    """Return the categories of the VIPSeg format: stuff first, ids from 0.
 
-    With stuff first, ``category * 100 + number`` of a thing never meets
-    the id of a stuff class.
+    Stuff comes first so that ``category * 100 + number`` of a thing never
+    equals the id of a stuff class.
     """
     names = SYNTHETIC_STUFF_CLASSES + SYNTHETIC_THING_CLASSES
     colors = SYNTHETIC_STUFF_PALETTE + SYNTHETIC_THING_PALETTE

@@ -18,9 +18,9 @@ from .classes import (
 class SyntheticVISDataset(ClipVideoDataset):
     """Things of the synthetic benchmark, in YouTube-VIS format.
 
-    The annotation files are ``annotations/synthetic_vis_{split}.json`` of
-    what ``tools/dataset_converters/make_synthetic.py`` writes; see
-    :class:`ClipVideoDataset` for the arguments.
+    ``tools/dataset_converters/make_synthetic.py`` writes the annotation files
+    ``annotations/synthetic_vis_{split}.json``. See :class:`ClipVideoDataset`
+    for the arguments.
 
     Raises:
         FileNotFoundError: If the benchmark has not been made.
@@ -46,7 +46,7 @@ class SyntheticVPSDataset(VIPSegDataset):
     """Things and stuff of the synthetic benchmark, in VIPSeg's format.
 
     ``tools/dataset_converters/make_synthetic.py OUT_DIR`` writes both layouts
-    into ``OUT_DIR/vipseg``; see :class:`VIPSegDataset` for the arguments.
+    into ``OUT_DIR/vipseg``. See :class:`VIPSegDataset` for the arguments.
 
     Raises:
         FileNotFoundError: If the benchmark has not been made.

@@ -1,9 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""YouTube-VIS and VIPSeg forms of the synthetic benchmark's annotations.
+"""Synthetic annotations in the YouTube-VIS and VIPSeg formats.
 
-A *record* is one video's annotation as ``writer.write_video`` makes
-it: name, scenario, length, height, width, ``crossings``, ``instances``
-(``encode_instances``) and, for VIPSeg, ``frames`` (``encode_segments``).
+A *record* holds the annotations of one video: ``name``, ``scenario``,
+``length``, ``height``, ``width``, ``crossings``, ``instances`` (of
+``encode_instances``) and, for VIPSeg, ``frames`` (of ``encode_segments``).
+``writer.write_video`` makes it.
 """
 
 import os.path as osp
@@ -42,7 +43,7 @@ def write_masks(
         ids (np.ndarray): (T, H, W), uint16, VIPSeg's raw values.
         folder (str): Where to write 00000.png and so on.
         colors (dict[int, tuple[int]], optional): RGB colour of every raw
-            value; without it the raw values themselves are written, 16 bit.
+            value. None: write the raw values as 16-bit PNG.
     """
     table = None
     if colors is not None:
@@ -63,14 +64,14 @@ def _write_image(path: str, image: np.ndarray, options: list[int]) -> None:
 
 
 def encode_instances(video: SyntheticVideo) -> list[dict]:
-    """Encode the masks of every thing.
+    """Encode the masks of all things.
 
     Args:
         video (SyntheticVideo): The video.
 
     Returns:
         list[dict]: The video's instances, each with ``segmentations`` (COCO
-        RLE), ``bboxes`` (x, y, w, h) and ``areas``, one entry a frame, None
+        RLE), ``bboxes`` (x, y, w, h) and ``areas``: one entry per frame, None
         if the thing is absent.
     """
     encoded = []
@@ -101,7 +102,7 @@ def encode_instances(video: SyntheticVideo) -> list[dict]:
 def encode_segments(
     video: SyntheticVideo,
 ) -> tuple[list[list[dict]], dict[int, tuple[int, int, int]]]:
-    """List the panoptic segments of every frame.
+    """List the panoptic segments of all frames.
 
     Args:
         video (SyntheticVideo): The video.
@@ -139,7 +140,7 @@ def _file_names(record: dict) -> list[str]:
 
 
 def video_annotations(records: list[dict]) -> dict:
-    """YouTube-VIS's own JSON: one annotation per instance.
+    """Make the official YouTube-VIS JSON: one annotation per instance.
 
     Args:
         records (list[dict]): Records of a split, in order.
@@ -177,15 +178,15 @@ def video_annotations(records: list[dict]) -> dict:
 
 
 def per_image_annotations(records: list[dict], split: str) -> dict:
-    """JSON of MMDetection's video datasets: one annotation per frame.
+    """Make the JSON of MMDetection's video datasets: one annotation per frame.
 
     Args:
         records (list[dict]): Records of a split, in order.
-        split (str): Name of the split, with which paths begin.
+        split (str): Name of the split, the first folder of the paths.
 
     Returns:
-        dict: videos, images, annotations, categories. ``instance_id`` and
-        the videos' ids are those of ``video_annotations``.
+        dict: videos, images, annotations, categories. The ids of videos and
+        instances are those of ``video_annotations``.
     """
     source = video_annotations(records)
     videos, images, annotations = [], [], []
@@ -233,7 +234,7 @@ def per_image_annotations(records: list[dict], split: str) -> dict:
 
 
 def vipseg_annotations(records: list[dict]) -> dict:
-    """Panoptic JSON as VIPSeg's converter writes it.
+    """Make the panoptic JSON of VIPSeg's official converter.
 
     Args:
         records (list[dict]): Records of a split, in order, with ``frames``.
@@ -274,7 +275,7 @@ def vipseg_annotations(records: list[dict]) -> dict:
 
 
 def scenario_table(records: list[dict]) -> list[dict]:
-    """What happens in every video, for evaluation by scenario.
+    """List the events of every video, for evaluation by scenario.
 
     Args:
         records (list[dict]): Records of a split, in order.

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The parts of a scene.
+"""Parts of a scene.
 
 World coordinates are pixels of the frame as seen by a camera at rest; the
 camera maps them to the image.
@@ -17,7 +17,7 @@ SQUASH = 0.08
 
 @dataclass(eq=False)
 class Thing:
-    """One thing over T frames, in world coordinates.
+    """A thing over T frames, in world coordinates.
 
     Attributes:
         appearance (Appearance): Class and surface.
@@ -26,7 +26,8 @@ class Thing:
         angle (np.ndarray): (T,), rotation in radians.
         swell (np.ndarray): (3,), amplitudes of the outline's harmonics.
         phase (np.ndarray): (T, 4), phases of the harmonics and the squash.
-        depth (float): Larger is nearer to the camera; the strip is at 0.
+        depth (float): Larger values are nearer to the camera. The strip is at
+            0.
     """
 
     appearance: Appearance
@@ -40,9 +41,10 @@ class Thing:
 
 @dataclass
 class Region:
-    """A stuff region; ``family`` indexes ``SYNTHETIC_STUFF_CLASSES``.
+    """A stuff region over T frames.
 
     Attributes:
+        family (int): Index into ``SYNTHETIC_STUFF_CLASSES``.
         drift (np.ndarray): (T, 2), offset of the texture in pixels.
         kind (str): 'base' (everywhere), 'below' a wavy line or 'strip'
             (between two wavy vertical lines, in front of things).

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Renders a scene and measures what is seen in it."""
+"""Rendered scene and the visibility of its things."""
 
 from dataclasses import dataclass, field
 
@@ -25,12 +25,12 @@ class SyntheticVideo:
             1 + class for stuff, (1 + class) * 100 + number for things, where
             the classes are counted stuff first. Visible parts of less than
             ``MIN_AREA`` pixels are 0.
-        instances (list[dict]): ``raw_id``, ``label``, ``group`` (twins share
-            it) and ``gaps`` (list of dict(start, length, cause)) of every
-            thing that is ever visible.
-        crossings (list[dict]): ``instances`` (two raw ids of twins),
-            ``frame`` and ``overlap`` (of the smaller one's silhouette) of
-            every meeting, at its closest.
+        instances (list[dict]): Things that are visible at some time, each with
+            ``raw_id``, ``label``, ``group`` (twins share it) and ``gaps``
+            (list of dict(start, length, cause)).
+        crossings (list[dict]): Meetings of twins, each with ``instances`` (two
+            raw ids) and, of the frame in which they overlap most, ``frame``
+            and ``overlap`` (share of the smaller silhouette).
     """
 
     name: str
@@ -42,7 +42,7 @@ class SyntheticVideo:
 
 
 class Recording:
-    """A rendered scene, with what is seen of its things in each frame.
+    """Rendered scene, with the visibility of its things in each frame.
 
     Args:
         scene (Scene): The scene.
@@ -91,11 +91,11 @@ class Recording:
 
     @property
     def present(self) -> np.ndarray:
-        """Whether a thing is annotated in a frame, (T, N)."""
+        """Return whether each thing is annotated in each frame, (T, N)."""
         return self.visible >= MIN_AREA
 
     def gaps(self, number: int) -> list[dict]:
-        """List the absences of a thing between two frames that show it."""
+        """List the absences of a thing between frames that show it."""
         seen = np.flatnonzero(self.present[:, number])
         gaps = []
         for before, after in zip(seen[:-1], seen[1:]):
@@ -114,7 +114,7 @@ class Recording:
         return gaps
 
     def shows(self, scenario: str) -> bool:
-        """Whether the video shows its scenario."""
+        """Return whether the video shows its scenario."""
         enough = self.visible >= 0.5 * np.maximum(self.extent, MIN_AREA)
         if not self.present.any(axis=1).mean() >= 0.6:
             return False
@@ -184,7 +184,7 @@ def _silhouette(patch: Patch | None, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _around(event: np.ndarray, clear: np.ndarray) -> bool:
-    """Whether two or more clear frames lie before and after an event."""
+    """Return whether two clear frames lie before and after an event."""
     return any(
         clear[:t].sum() >= 2 and clear[t:].sum() >= 2
         for t in np.flatnonzero(event)
@@ -192,7 +192,7 @@ def _around(event: np.ndarray, clear: np.ndarray) -> bool:
 
 
 def _peaks(overlap: np.ndarray, minimum: float = 0.5) -> list[int]:
-    """Frames of the largest overlap in every run of ``minimum`` or more."""
+    """Find the frame of largest overlap in each run of ``minimum`` or more."""
     runs = np.flatnonzero(
         np.diff(np.concatenate([[0], overlap >= minimum, [0]]).astype(int))
     )

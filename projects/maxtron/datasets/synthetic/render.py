@@ -1,10 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Draws the frames of a planned scene together with their exact masks.
+"""Renderer of a scene: frames and their exact masks.
 
-Silhouettes are filled on a four times finer grid. Averaged, they give the
-smooth edges of the frame; a pixel belongs to the nearest thing or strip that
-covers at least half of it, so the id map has hard edges and every pixel has
-one owner.
+Silhouettes are filled on a four times finer grid and then averaged, so that
+edges are smooth in the frame. A pixel belongs to the nearest thing or strip
+that covers at least half of it. The id map therefore has hard edges and one
+owner per pixel.
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ _NOISE = 2.0  # standard deviation of the camera's noise, in grey values
 
 @dataclass
 class Patch:
-    """A thing in one frame: a window of the image and what covers it.
+    """A thing in one frame: a window of the image and its coverage.
 
     Attributes:
         rows (slice): Rows of the window.
         cols (slice): Columns of the window.
         cover (np.ndarray): Covered share of each pixel, float32 in [0, 1].
         pose (np.ndarray): (2, 3), affine map from the thing to the image.
-        scale (float): Pixels of the image to one radius.
+        scale (float): Radius of the thing in pixels of the image.
     """
 
     rows: slice
@@ -41,7 +41,7 @@ class Patch:
 
     @property
     def inside(self) -> np.ndarray:
-        """Pixels of the window that belong to the silhouette, bool."""
+        """Return which pixels of the window are in the silhouette, bool."""
         return self.cover >= 0.5
 
 
@@ -54,7 +54,7 @@ def _deform(outline: np.ndarray, thing: Thing, time: int) -> np.ndarray:
 
 
 def _pose(thing: Thing, camera: np.ndarray, time: int) -> np.ndarray:
-    """Affine map (2, 3) from the thing's unit circle to the image."""
+    """Return the affine map (2, 3) from a thing's unit circle to the image."""
     cos, sin = np.cos(thing.angle[time]), np.sin(thing.angle[time])
     local = thing.radius * np.array([[cos, -sin], [sin, cos]])
     linear = camera[:, :2] @ local
@@ -66,7 +66,7 @@ def _pose(thing: Thing, camera: np.ndarray, time: int) -> np.ndarray:
 def thing_patch(
     thing: Thing, camera: np.ndarray, time: int, shape: tuple[int, int]
 ) -> Patch | None:
-    """Silhouette of a thing in one frame.
+    """Draw the silhouette of a thing in one frame.
 
     Args:
         thing (Thing): The thing.
@@ -107,13 +107,13 @@ def thing_patch(
 
 
 class SceneRenderer:
-    """Renders the frames of one scene in order.
+    """Renderer of the frames of one scene, in order.
 
     Args:
-        scene (Scene): What happens.
+        scene (Scene): The scene.
         rng (np.random.Generator): Source of the textures and of the noise.
-        num_stuff (int): Owner numbers 1..num_stuff are stuff classes, the
-            following ones are things.
+        num_stuff (int): Number of stuff classes. Owners 1 to ``num_stuff`` are
+            stuff classes, and the following ones are things.
         shape (tuple[int]): Height and width of the frames.
     """
 

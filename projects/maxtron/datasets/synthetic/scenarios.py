@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Plans the scenarios: who moves where, and behind what.
+"""Scenarios: paths of things, and the objects that hide them.
 
-All paths are monotone (PCHIP) interpolations of keyframes, so between two
-keyframes inside a hiding place a thing stays in it.
+All paths are monotone (PCHIP) interpolations of keyframes. A thing therefore
+stays inside a hiding place between two keyframes in it.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from .parts import SQUASH, Region, Thing
 
 MIN_HIDDEN = 6  # frames of a full occlusion that an occlusion video has
 _HIDING = (0, 1)  # disk and square: large, without notches
-_COMPACT = (0, 1, 4, 5)  # classes without long tips
+_COMPACT = (0, 1, 4, 5)  # classes without thin, protruding parts
 
-# The things of a scenario, and the foreground strip if there is one.
+# Things of a scenario, and the foreground strip if there is one.
 Plan = tuple[list[Thing], Region | None]
 
 
 def _plan_crossing(bounds: SceneBounds) -> Plan:
-    """Two twins meet, overlap, and pass through or bounce back."""
+    """Plan two twins that meet, overlap, and pass through or bounce back."""
     rng, num_frames = bounds.rng, bounds.num_frames
     first = draw_appearance(rng, group=0)
     radius = bounds.radius(0.26, 0.38)
@@ -35,7 +35,7 @@ def _plan_crossing(bounds: SceneBounds) -> Plan:
         if spot % 2 == 0:  # apart
             offsets.append(side * rng.uniform(1.25, 2.0) * radius * direction)
             angle = rng.uniform(-0.6, 0.6)
-        else:  # one on the other; then pass (2 of 3 times) or bounce
+        else:  # on top of each other; then pass (2 of 3 times) or bounce
             offsets.append(side * rng.uniform(0.0, 0.16) * radius * direction)
             side = -side if rng.uniform() < 0.67 else side
     middle = bounds.interpolate(
@@ -61,15 +61,15 @@ def _behind(
     span: tuple[int, int],
     side: int,
 ) -> np.ndarray:
-    """Offset (T,) of a thing from the hiding place it passes behind.
+    """Draw the offset (T,) of a thing from the place that hides it.
 
     Args:
-        bounds (SceneBounds): Draws it.
+        bounds (SceneBounds): Size of the video, and source of randomness.
         reach (float): Bound of the thing's extent around its centre.
         hiding_radius (float): Half of the hiding place's extent.
         span (tuple[int]): First and last frame in which it is hidden.
-        side (int): Side on which it starts, -1 or 1; it comes out on the
-            other one, or turns round (2 of 5 times).
+        side (int): Side on which it starts, -1 or 1. It reappears on the
+            other side, or on the same one (2 of 5 times).
     """
     rng = bounds.rng
     sides = np.array([side, -side if rng.uniform() < 0.6 else side])
@@ -81,7 +81,7 @@ def _behind(
 
 
 def _plan_strip(bounds: SceneBounds) -> Plan:
-    """One or two things pass, or turn round, behind a foreground strip."""
+    """Plan one or two things that pass or turn round behind a strip."""
     rng, last = bounds.rng, bounds.num_frames - 1
     appearance, radius = (
         draw_appearance(rng, group=0),
@@ -130,7 +130,7 @@ def _plan_strip(bounds: SceneBounds) -> Plan:
 
 
 def _plan_cover(bounds: SceneBounds) -> Plan:
-    """A small thing disappears behind a large one and comes out again."""
+    """Plan a small thing that disappears behind a large one and reappears."""
     rng = bounds.rng
     cover_appearance = draw_appearance(rng, group=1, labels=_HIDING)
     cover_radius = bounds.radius(0.4, 0.43)
@@ -158,7 +158,7 @@ def _plan_occlusion(bounds: SceneBounds) -> Plan:
 
 
 def _plan_exit(bounds: SceneBounds) -> Plan:
-    """A thing leaves the frame and comes back; a twin may be there too."""
+    """Plan a thing that leaves the frame and returns, perhaps with a twin."""
     rng, last = bounds.rng, bounds.num_frames - 1
     appearance, radius = draw_appearance(rng, group=0), bounds.radius()
     span = bounds.hidden_span(4, max(6, bounds.num_frames // 4))
@@ -168,7 +168,7 @@ def _plan_exit(bounds: SceneBounds) -> Plan:
     points[1:3, axis] = bounds.size[axis] + outside if side else -outside
     path = bounds.interpolate([0, *span, last], points)
     things = [bounds.thing(appearance, radius, path, rng.uniform(-1, 1))]
-    if rng.uniform() < 0.5:  # inside, near where the other one will be
+    if rng.uniform() < 0.5:  # inside, near the future place of the other thing
         points = np.clip(
             points[[3, 3, 0, 0]] + 0.1 * bounds.height,
             0.1 * bounds.size,
@@ -184,7 +184,7 @@ def _plan_exit(bounds: SceneBounds) -> Plan:
 
 
 def _plan_camera(bounds: SceneBounds) -> Plan:
-    """Things roam while the camera pans, zooms and shakes."""
+    """Plan things that roam while the camera pans, zooms and shakes."""
     appearance = draw_appearance(bounds.rng, group=0)
     appearances = [appearance]
     if bounds.rng.uniform() < 0.6:

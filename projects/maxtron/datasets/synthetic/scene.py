@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Plans what happens in a synthetic video."""
+"""Random scenes of synthetic videos."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from .parts import Region, Scene, Thing
 from .scenarios import PLANNERS
 
 MIN_FRAMES = 12  # shorter videos leave no room for an occlusion
-_GAIN = 1.3  # larger things if the benchmark is about association
-_MORE_TWINS = 0.7  # share of roaming things that are twins there
+_GAIN = 1.3  # factor of the size of things in the association benchmark
+_MORE_TWINS = 0.7  # share of twins among its roaming things
 
 
 def plan_scene(
@@ -23,7 +23,7 @@ def plan_scene(
     width: int,
     association: bool = False,
 ) -> Scene:
-    """Draw what happens in one video.
+    """Draw the scene of a video.
 
     Args:
         rng (np.random.Generator): Source of all randomness.
@@ -65,7 +65,7 @@ def _drift(bounds: SceneBounds) -> np.ndarray:
 
 
 def _backdrop(bounds: SceneBounds, families: np.ndarray) -> list[Region]:
-    """One stuff region everywhere, one or two below wavy lines."""
+    """Draw a background region and one or two regions below wavy lines."""
     rng, height = bounds.rng, bounds.height
     regions = [Region(int(families[0]), _drift(bounds))]
     levels = sorted(rng.uniform(0.3, 0.85, size=len(families) - 1))

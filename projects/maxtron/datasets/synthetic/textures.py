@@ -1,8 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Textures of stuff and of the surfaces of things.
 
-A *stuff* class is a family of textures and nothing else: its colours are
-drawn at random.
+A stuff class determines the family of textures only: colours are random.
 """
 
 import colorsys
@@ -12,15 +11,15 @@ import numpy as np
 from .appearance import Appearance
 from .classes import SYNTHETIC_STUFF_CLASSES
 
-TILE = 128  # side of a stuff texture, which repeats
-SKIN_TILE = 96  # side of a skin, which spans [-SKIN_SPAN, SKIN_SPAN]
+TILE = 128  # side of a stuff texture in pixels; it repeats
+SKIN_TILE = 96  # side of a skin in pixels; it spans [-SKIN_SPAN, SKIN_SPAN]
 SKIN_SPAN = 1.5
 
 
 def _smooth_noise(
     rng: np.random.Generator, size: int, low: float, high: float
 ) -> np.ndarray:
-    """Tileable noise with ``low`` to ``high`` cycles a tile, in [0, 1]."""
+    """Draw tileable noise in [0, 1], ``low`` to ``high`` cycles a tile."""
     freq = np.hypot(
         *np.meshgrid(
             np.fft.fftfreq(size, 1 / size), np.fft.fftfreq(size, 1 / size)

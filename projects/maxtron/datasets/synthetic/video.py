@@ -1,14 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""A synthetic benchmark on which association is hard.
+"""Videos of the synthetic benchmark.
 
-Textured, deforming things move over moving stuff: twins cross, things are
-fully hidden for longer than a clip, leave the frame and come back, and the
-camera pans, zooms and shakes. A video depends on the seed, its split, its
-number and the size of the frames only, never on other videos or on the number
-of processes.
+The benchmark makes association hard. Textured, deforming things move over
+moving stuff. Twins cross, things are fully hidden for longer than a clip,
+things leave the frame and return, and the camera pans, zooms and shakes. A
+video depends only on the seed, its split, its number and the size of the
+frames, not on other videos or on the number of processes.
 
-This module makes videos in memory, ``writer`` writes them to disk,
-``tools/dataset_converters/make_synthetic.py`` is the command.
+This module makes videos in memory. The module ``writer`` writes them to disk.
+``tools/dataset_converters/make_synthetic.py`` is the command line.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ __all__ = [
     'make_video',
 ]
 
-SPLITS = ('train', 'val', 'demo')  # 'demo' is for single held-out videos
+SPLITS = ('train', 'val', 'demo')  # 'demo': single held-out videos
 _ATTEMPTS = 60
 
 
@@ -54,10 +54,10 @@ class SyntheticSpec:
         num_frames (dict[str, tuple[int]]): Shortest and longest video of
             each split.
         seed (int): Seed, not negative.
-        association (bool): Make segmentation easy, so that a training of
-            minutes segments well, and association hard: hues tell the
-            classes, things are larger, and most of those that roam about
-            are further twins. Defaults to False.
+        association (bool): Whether to make segmentation easy, so that a model
+            segments well after minutes of training, and association hard. Each
+            class then has its own hue, things are larger, and most roaming
+            things are twins. Defaults to False.
 
     Raises:
         InputError: If a value is out of its range.
@@ -127,11 +127,12 @@ def make_video(
         spec (SyntheticSpec): Size and seed.
         split (str): One of ``SPLITS``.
         index (int): Number of the video in its split.
-        scenario (str, optional): By default the scenarios recording turns.
-        num_frames (int, optional): By default drawn from the spec's range.
+        scenario (str, optional): Defaults to each scenario in turn.
+        num_frames (int, optional): Defaults to a random number from the range
+            of ``spec``.
 
     Returns:
-        SyntheticVideo: The video, in which the scenario really happens.
+        SyntheticVideo: The video. It shows the scenario.
 
     Raises:
         InputError: If ``num_frames`` leaves no room for the scenario.

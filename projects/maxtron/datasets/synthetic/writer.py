@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Writes the synthetic benchmark to disk.
+"""Writer of the synthetic benchmark.
 
     OUT_DIR/
       synthetic.json                    what the set is made of
@@ -19,9 +19,9 @@
           panoptic_gt_VIPSeg_{split}.json
           panoVIPSeg_categories.json
 
-Every file is written beside its place and then renamed; annotation files come
-last, so a reader never meets half a split. Frames that belong to more than
-one format are hard links to one file.
+Every file is written to a temporary name and then renamed. Annotation files
+come last, so a reader never finds an incomplete split. Frames that belong to
+more than one format are hard links to one file.
 """
 
 import glob
@@ -35,7 +35,7 @@ from typing import Any
 import cv2
 
 from ...errors import InputError
-from ...utils import atomic_path
+from ...utils import dump_json, write_text
 from .classes import vipseg_categories
 from .formats import (
     encode_instances,
@@ -50,10 +50,11 @@ from .formats import (
 from .video import PRESETS, SyntheticSpec, make_video
 
 FORMATS = ('youtube-vis', 'vipseg')
-VERSION = 1  # of the content; another one cannot be continued
+# Version of the content. A set of another version cannot be continued.
+VERSION = 1
 MANIFEST = 'synthetic.json'
 _PROGRESS = '.progress'
-# everything that belongs to one split
+# Everything that belongs to one split.
 _SPLIT_FILES = (
     f'{_PROGRESS}/{{0}}',
     'youtube-vis/{0}',
@@ -64,17 +65,6 @@ _SPLIT_FILES = (
     'vipseg/VIPSeg_720P/panoptic_gt_VIPSeg_{0}.json',
     'scenarios_{0}.json',
 )
-
-
-def _write_text(text: str, path: str) -> None:
-    """Write a file beside ``path``, then rename it into place."""
-    os.makedirs(osp.dirname(path), exist_ok=True)
-    with atomic_path(path) as part, open(part, 'w') as file:
-        file.write(text)
-
-
-def _dump_json(content: Any, path: str) -> None:
-    _write_text(json.dumps(content), path)
 
 
 def _load_json(path: str) -> Any:
@@ -127,14 +117,15 @@ def write_video(job: tuple) -> dict:
             formats, JPEG quality (one tuple, so that a pool can map it).
 
     Returns:
-        dict: The record of the video, from which the annotation files are
-        made; also written to ``OUT_DIR/.progress``.
+        dict: The record of the video, the input of the annotation files. It is
+        also written to ``OUT_DIR/.progress``.
     """
     out_dir, spec, split, index, formats, quality = job
     record_path = osp.join(out_dir, _PROGRESS, split, f'{index:05d}.json')
     if osp.exists(record_path):
         return _load_json(record_path)
-    cv2.setNumThreads(0)  # frames are small; processes share the cores
+    # Frames are small, and the processes share the cores.
+    cv2.setNumThreads(0)
     video = make_video(spec, split, index)
     folders = _frame_folders(out_dir, split, video.name, formats)
     _replace_folder(
@@ -163,27 +154,27 @@ def write_video(job: tuple) -> dict:
             osp.join(root, 'VIPSeg_720P', 'panomasksRGB', video.name),
             lambda path: write_masks(video.ids, path, colors),
         )
-    _dump_json(record, record_path)
+    dump_json(record, record_path)
     return record
 
 
 class SyntheticWriter:
-    """Makes the splits of a synthetic set in a folder.
+    """Writer of the splits of a synthetic set.
 
     Args:
-        out_dir (str): Folder of the set; new, empty, or begun before with
-            the same settings.
-        spec (SyntheticSpec): What the videos are made of.
+        out_dir (str): Folder of the set: new, empty, or begun before with the
+            same settings.
+        spec (SyntheticSpec): Settings of the videos.
         formats (Sequence[str]): Some of ``FORMATS``.
         quality (int): JPEG quality, 1 to 100.
-        overwrite (bool): Make splits anew that exist already, and replace
-            a set that was made with other settings. Files that are not of
-            the set are never touched.
+        overwrite (bool): Whether to make existing splits again, and to replace
+            a set that was made with other settings. Other files of the folder
+            are never changed.
 
     Raises:
         InputError: If a format or the quality is unknown, or the folder
             holds a set that was made with other settings.
-        FileExistsError: If the folder holds anything else.
+        FileExistsError: If the folder holds other files.
     """
 
     def __init__(
@@ -210,7 +201,7 @@ class SyntheticWriter:
         self.manifest = self._claim_folder()
 
     def _settings(self) -> dict:
-        """What must be equal for a set to be continued."""
+        """Return the settings that must be equal to continue a set."""
         return dict(
             version=VERSION,
             seed=self.spec.seed,
@@ -233,15 +224,15 @@ class SyntheticWriter:
                     f'{self.out_dir} is not empty and was not made by this '
                     'tool; name a new or empty folder. Nothing was changed.'
                 )
-            _dump_json(fresh, path)
+            dump_json(fresh, path)
             return fresh
         found = self._read_manifest(path)
-        # of sets from before there was a choice
+        # Older sets do not have this setting.
         found['settings'].setdefault('association', False)
         if self.overwrite and found['settings'] != fresh['settings']:
             for split in found['splits']:
                 self._remove(split)
-            _dump_json(fresh, path)
+            dump_json(fresh, path)
             return fresh
         self._check_same('settings', found['settings'], fresh['settings'])
         return found
@@ -288,7 +279,7 @@ class SyntheticWriter:
             split is complete.
 
         Raises:
-            InputError: If the split was made of other videos.
+            InputError: If the existing split has other videos.
         """
         wanted = dict(
             num_videos=self.spec.num_videos[split],
@@ -298,27 +289,27 @@ class SyntheticWriter:
         if self.overwrite or split not in splits:
             self._remove(split)
             splits[split] = dict(wanted, formats=[])
-            _dump_json(self.manifest, osp.join(self.out_dir, MANIFEST))
+            dump_json(self.manifest, osp.join(self.out_dir, MANIFEST))
         found = splits[split]
         self._check_same(f'videos in the split "{split}"', found, wanted)
         return [name for name in self.formats if name not in found['formats']]
 
     def jobs(self, split: str, formats: Sequence[str]) -> list[tuple]:
-        """Jobs for ``write_video``, in order.
+        """List the jobs for ``write_video``, in order.
 
         Args:
             split (str): 'train' or 'val'.
             formats (list[str]): From ``begin``.
 
         Returns:
-            list[tuple]: One job a video.
+            list[tuple]: One job per video.
         """
-        # a record of other formats does not say what this run must write
+        # Records of a run with other formats are incomplete for this one.
         folder = osp.join(self.out_dir, _PROGRESS, split)
         begun = osp.join(folder, 'formats.json')
         if osp.exists(begun) and _load_json(begun) != formats:
             shutil.rmtree(folder)
-        _dump_json(formats, begun)
+        dump_json(formats, begun)
         return [
             (self.out_dir, self.spec, split, index, formats, self.quality)
             for index in range(self.spec.num_videos[split])
@@ -332,11 +323,11 @@ class SyntheticWriter:
         Args:
             split (str): 'train' or 'val'.
             formats (list[str]): As given to ``jobs``.
-            records (list[dict]): What ``write_video`` returned, in order.
+            records (list[dict]): Results of ``write_video``, in order.
         """
 
         def dump(content: Any, *path: str) -> None:
-            _dump_json(content, osp.join(self.out_dir, *path))
+            dump_json(content, osp.join(self.out_dir, *path))
 
         if 'youtube-vis' in formats:
             root = 'youtube-vis'
@@ -350,9 +341,7 @@ class SyntheticWriter:
         if 'vipseg' in formats:
             root = osp.join('vipseg', 'VIPSeg_720P')
             names = ''.join(f'{record["name"]}\n' for record in records)
-            _write_text(
-                names, osp.join(self.out_dir, 'vipseg', f'{split}.txt')
-            )
+            write_text(names, osp.join(self.out_dir, 'vipseg', f'{split}.txt'))
             dump(vipseg_categories(), root, 'panoVIPSeg_categories.json')
             dump(
                 vipseg_annotations(records),

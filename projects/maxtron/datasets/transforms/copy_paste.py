@@ -150,9 +150,7 @@ class VideoCopyPaste(BaseTransform):
         clip['valid_pixels'][t] |= mask
 
         segments = [dict(seg) for seg in clip['segments_info'][t]]
-        offset = PASTED
         if self.reference_collision:
-            offset = 0
             is_seen = _is_seen(clip['gt_seg_map'][t][~mask], len(segments))
             stuff = self._stuff_ids(
                 seg for seg, seen in zip(segments, is_seen) if seen
@@ -161,16 +159,11 @@ class VideoCopyPaste(BaseTransform):
             not seg['is_thing'] and seg['category'] in stuff for seg in pasted
         ]
         if self.reference_collision:
-            taken = {
-                seg['id']
-                for seg, seen, joined in zip(
-                    pasted, _is_seen(index[mask], len(pasted)), joins
-                )
-                if seen and not joined
-            }
-            for seg in segments:
-                if seg['id'] in taken:
-                    seg['id'] = 0
+            is_seen = _is_seen(index[mask], len(pasted))
+            self._drop_taken_ids(
+                segments, pasted, is_seen & ~np.array(joins, bool)
+            )
+        offset = 0 if self.reference_collision else PASTED
         clip['gt_seg_map'][t] = np.where(
             mask, index.astype(np.int32) + len(segments), clip['gt_seg_map'][t]
         )
@@ -183,6 +176,23 @@ class VideoCopyPaste(BaseTransform):
             dict(seg, id=new_id if is_pasted else 0)
             for seg, new_id, is_pasted in zip(pasted, new_ids, is_chosen[1:])
         ]
+
+    @staticmethod
+    def _drop_taken_ids(
+        segments: list[dict], pasted: list[dict], keeps_id: np.ndarray
+    ) -> None:
+        """Set the ids of segments to 0 that pasted segments bring along.
+
+        Args:
+            segments (list[dict]): Segments of the clip, modified in place.
+            pasted (list[dict]): Segments of the second clip.
+            keeps_id (np.ndarray): Whether each of ``pasted`` is visible and
+                keeps its id, bool.
+        """
+        taken = {seg['id'] for seg, keeps in zip(pasted, keeps_id) if keeps}
+        for seg in segments:
+            if seg['id'] in taken:
+                seg['id'] = 0
 
     def __repr__(self) -> str:
         return (

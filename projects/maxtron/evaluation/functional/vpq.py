@@ -171,14 +171,9 @@ def count_tubes(
 
     is_same = gt.labels[gt_of] == pred.labels[pred_of]
     pairs = np.flatnonzero(is_same & ~gt.is_crowd[gt_of])
-    union = (
-        pred.areas[pred_of[pairs]]
-        + gt.areas[gt_of[pairs]]
-        - shared[pairs]
-        - void[pred_of[pairs]]
-    )
-    _check_union(video, gt, union, shared[pairs], gt_of[pairs])
-    iou = shared[pairs] / union
+    union = pred.areas[pred_of] + gt.areas[gt_of] - shared - void[pred_of]
+    _check_union(video, gt, union[pairs], shared[pairs], gt_of[pairs])
+    iou = shared[pairs] / union[pairs]
     pairs, iou = pairs[iou > 0.5], iou[iou > 0.5]
     is_missed = ~gt.is_crowd
     is_missed[gt_of[pairs]] = False

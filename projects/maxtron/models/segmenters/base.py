@@ -58,7 +58,7 @@ class ClipSegmenter(metaclass=ABCMeta):
 
         Args:
             x (Sequence[Tensor]): Features of strides 4 to 32, each with shape
-                (B * T, C_i, h_i, w_i), the frames of a clip side by side.
+                (B * T, C_i, h_i, w_i). The frames of a clip are consecutive.
             num_frames (int): T.
 
         Returns:
@@ -72,15 +72,15 @@ class ClipSegmenter(metaclass=ABCMeta):
         data_samples: TrackSampleList,
         x: Sequence[Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Losses of a prediction.
+        """Compute the losses of a prediction.
 
         Args:
-            pred (:obj:`ClipPrediction`): Of clips, or of videos by a
-                cross-clip tracker.
+            pred (:obj:`ClipPrediction`): Prediction of clips, or of videos by
+                a cross-clip tracker.
             data_samples (list[:obj:`TrackDataSample`]): One per clip or
                 video.
-            x (Sequence[Tensor], optional): Features that the prediction was
-                computed from, as for :meth:`forward`. None for videos.
+            x (Sequence[Tensor], optional): Features, as for :meth:`forward`.
+                None for videos.
 
         Returns:
             dict[str, Tensor]: Losses.
@@ -89,7 +89,7 @@ class ClipSegmenter(metaclass=ABCMeta):
     def loss(
         self, x: Sequence[Tensor], data_samples: TrackSampleList
     ) -> dict[str, Tensor]:
-        """Losses of a batch of clips with the same number of frames.
+        """Compute the losses of clips with the same number of frames.
 
         Args:
             x (Sequence[Tensor]): Features, as for :meth:`forward`.

@@ -71,11 +71,11 @@ def index_targets(
             None: no check.
 
     Returns:
-        :obj:`TubeTargets`: On the device of the maps.
+        :obj:`TubeTargets`: Tubes, on the device of the maps.
 
     Raises:
-        InputError: Something is missing, maps are not of this size, a label
-            is not below ``num_classes`` or a tube has two labels.
+        InputError: If something is missing, maps do not have this size, a
+            label is not below ``num_classes`` or a tube has two labels.
     """
     clips = [_clip_tubes(clip, num_classes, size) for clip in data_samples]
     labels, areas, tube_maps = zip(*clips)
@@ -129,7 +129,7 @@ def semantic_targets(
         Tensor: Labels, C for none, int64, shape (B, T, h, w).
 
     Raises:
-        InputError: Maps are missing or not of this size, or a label is
+        InputError: If maps are missing or do not have this size, or a label is
             neither below ``num_classes`` nor 255.
     """
     labels = torch.stack(
@@ -188,7 +188,7 @@ def _join_frames(frames: list[InstanceData], num_classes: int) -> InstanceData:
 def _clip_tubes(
     clip: TrackDataSample, num_classes: int, size: tuple[int, int, int] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Labels (M, ), areas (M, ) and map (T, h, w) of a clip."""
+    """Make labels (M, ), areas (M, ) and map (T, h, w) of a clip."""
     table = sorted(_label_table(clip, num_classes).items())
     id_map = _clip_map(clip, 'gt_panoptic_seg', size)
     if not table:
@@ -207,7 +207,7 @@ def _clip_tubes(
 
 
 def _label_table(clip: TrackDataSample, num_classes: int) -> dict[int, int]:
-    """Label of each tube id of a clip."""
+    """Look up the label of each tube id of a clip."""
     table = {}
     for frame in clip:
         instances = _field(frame, 'gt_instances')
@@ -233,7 +233,7 @@ def _label_table(clip: TrackDataSample, num_classes: int) -> dict[int, int]:
 def _clip_map(
     clip: TrackDataSample, name: str, size: tuple[int, int, int] | None
 ) -> Tensor:
-    """Maps of all frames of a clip, shape (T, h, w)."""
+    """Stack the maps of all frames of a clip, shape (T, h, w)."""
     if size is not None and len(clip) != size[0]:
         raise InputError(
             f'The clip from {_name(clip[0])} has {len(clip)} frames of ground '
@@ -253,7 +253,7 @@ def _clip_map(
 
 
 def _field(frame: DetDataSample, name: str):
-    """Field of a frame, which must exist."""
+    """Return a field of a frame, which must exist."""
     if name not in frame:
         raise InputError(
             f'{_name(frame)} has no {name}: the training '
@@ -263,5 +263,5 @@ def _field(frame: DetDataSample, name: str):
 
 
 def _name(frame: DetDataSample) -> str:
-    """Name of a frame for a message."""
+    """Name a frame in a message."""
     return str(frame.metainfo.get('img_path', 'a frame without img_path'))

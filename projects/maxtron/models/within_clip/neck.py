@@ -13,14 +13,15 @@ from .pixel_decoder import AxialTrajectoryPixelDecoder
 class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
     """Within-clip tracking module between a backbone and any segmenter.
 
-    The encoder of :class:`AxialTrajectoryPixelDecoder` on the coarse levels,
-    whose maps are then brought back to their number of channels: what comes
-    out takes the place of the backbone's features.
+    The module runs the encoder of :class:`AxialTrajectoryPixelDecoder` on the
+    coarse levels and projects its maps back to the channels of the backbone.
+    Its output replaces the backbone's features.
 
-    ``num_blocks`` (N_w in the paper) blocks of ``num_spatial_layers``
-    MSDeformAttn layers and then ``temporal_cfg.num_layers`` axial-trajectory
-    layers follow each other. With one block all layers of the first kind come
-    before those of the second: the paper's sequential stacking.
+    The encoder has ``num_blocks`` blocks (N_w in the paper). Each block has
+    ``num_spatial_layers`` MSDeformAttn layers, followed by
+    ``temporal_cfg.num_layers`` axial-trajectory layers. With one block all
+    MSDeformAttn layers precede all axial-trajectory layers: the paper's
+    sequential stacking.
 
     Args:
         in_channels (Sequence[int]): Number of channels of each level of the
@@ -29,14 +30,14 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
         num_spatial_layers (int): Number of MSDeformAttn layers in a block; 0
             leaves them out. Defaults to 1.
         temporal_cfg (dict, optional): ``num_layers`` (int): number of
-            temporal layers in a block; ``num_levels`` (int): how many levels
-            they are applied to, each on its own, from the coarsest (default
-            2); ``skip_connect`` (default False), and the arguments of
+            temporal layers in a block; ``num_levels`` (int): number of levels
+            that they are applied to, counted from the coarsest (default 2);
+            ``skip_connect`` (default False), and the arguments of
             :class:`AxialTrajectoryLayer`, such as ``attn_type`` and ``drop``.
             None, or 0 layers or levels: no temporal layers, as for images.
             Defaults to dict(num_layers=2), as in the paper.
-        num_levels (int): How many levels, from the coarsest, go through the
-            module. Defaults to 3.
+        num_levels (int): Number of levels that the module changes, counted
+            from the coarsest. Defaults to 3.
         feat_channels (int): Number of channels inside. Defaults to 256.
         num_heads (int): Number of heads of all attentions. Defaults to 8.
         num_points (int): Points that MSDeformAttn samples per head and
@@ -72,22 +73,15 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
         norm_cfg: dict = dict(type='GN', num_groups=32),
         init_cfg: dict | None = None,
     ) -> None:
-        if temporal_cfg is not None and temporal_cfg.get('num_layers') == 0:
-            temporal_cfg = None
-        if temporal_cfg is not None:
-            temporal_cfg = dict(
-                position='after', **{'skip_connect': False, **temporal_cfg}
-            )
+        positions = dict(num_feats=feat_channels // 2, normalize=True)
         super().__init__(
             in_channels=in_channels[-num_levels:],
             strides=strides[-num_levels:],
             feat_channels=feat_channels,
             num_outs=num_levels,
             norm_cfg=norm_cfg,
-            temporal_cfg=temporal_cfg,
-            positional_encoding=dict(
-                num_feats=feat_channels // 2, normalize=True
-            ),
+            temporal_cfg=_complete_temporal_cfg(temporal_cfg),
+            positional_encoding=positions,
             encoder=dict(
                 num_layers=num_blocks,
                 num_spatial_layers=num_spatial_layers,
@@ -109,8 +103,7 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
             init_cfg=init_cfg,
         )
         self.mask_feature = nn.Identity()  # masks are the segmenter's part
-        # Only MSDeformAttn reads it. Distributed training refuses parameters
-        # that get no gradient.
+        # DDP requires gradients, and only MSDeformAttn reads this parameter.
         self.level_encoding.requires_grad_(num_spatial_layers > 0)
         # from low to high resolution, as the parent's input_convs
         self.output_projs = ModuleList(
@@ -128,7 +121,8 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
     def init_weights(self) -> None:
         """Initialize weights."""
         super().init_weights()
-        # Not normal, as in the pixel decoder: the reference has both.
+        # The reference uses this initialization in its neck, but a normal
+        # one in its pixel decoder.
         self._init_encoder(nn.init.xavier_uniform_)
         for projection in self.output_projs:
             xavier_init(projection.conv, bias=0, distribution='uniform')
@@ -136,12 +130,12 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
     def forward(
         self, feats: Sequence[Tensor], num_frames: int
     ) -> tuple[Tensor, ...]:
-        """Forward function.
+        """Track within the clips on the coarse levels.
 
         Args:
             feats (Sequence[Tensor]): Feature maps of each level from high to
-                low resolution, each with shape (B * T, c, h, w), the frames
-                of a clip one after the other.
+                low resolution, each with shape (B * T, c, h, w). The frames
+                of a clip are consecutive.
             num_frames (int): Number of frames T of a clip.
 
         Returns:
@@ -154,3 +148,10 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
             project(x) for project, x in zip(self.output_projs, encoded)
         ]
         return (*feats[:-num_levels], *reversed(projected))
+
+
+def _complete_temporal_cfg(temporal_cfg: dict | None) -> dict | None:
+    """Add the neck's defaults; None if there are no temporal layers."""
+    if temporal_cfg is None or temporal_cfg.get('num_layers') == 0:
+        return None
+    return dict(position='after', **{'skip_connect': False, **temporal_cfg})

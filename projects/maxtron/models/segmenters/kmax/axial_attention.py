@@ -15,7 +15,7 @@ from .layers import KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
 def norm_and_sum(
     norm: nn.Module, terms: Sequence[Tensor], channels: tuple[int, ...]
 ) -> Tensor:
-    """Normalise some tensors, each with channels of its own, and add them up.
+    """Normalise tensors with separate channels, and sum them.
 
     Args:
         norm (nn.Module): Norm of (B, C, L) with the channels of all terms.
@@ -30,7 +30,7 @@ def norm_and_sum(
         stacked = torch.stack(terms, 1)
         normed = norm(stacked.flatten(1, len(channels) + 1).flatten(2))
         return normed.view_as(stacked).sum(1, dtype=dtype)
-    # Without being copied side by side: the terms of the similarity are the
+    # The terms are not concatenated, because those of the similarity are the
     # largest tensors of the network.
     scale = norm.weight * (norm.running_var.to(dtype) + norm.eps).rsqrt()
     shift = norm.bias - norm.running_mean * scale
@@ -42,7 +42,7 @@ def norm_and_sum(
 
 
 def _is_affine_map(norm: nn.Module) -> bool:
-    """Whether a norm is a scale and a shift now: batch norm at test time."""
+    """Return whether a norm is affine: a batch norm in evaluation mode."""
     return (
         isinstance(norm, _BatchNorm)
         and norm.affine
@@ -54,22 +54,22 @@ def _is_affine_map(norm: nn.Module) -> bool:
 class SingleAxisAttention(nn.Module):
     """Self-attention of a feature map along one of its axes.
 
-    With `q`, `k` and `v` of one row (or column) and tables `E` of vectors for
-    each relative position, shared by the heads, the logits of position `l`
-    looking at `m` are the sum of three terms, `q_l k_m`, `q_l Eq_lm` and
-    `k_m Ek_lm`, that a norm has put on one scale (there is no 1 / sqrt(d)).
-    The retrieved values `v_m` and `Ev_lm` are also summed after a norm.
+    Let `q`, `k` and `v` belong to one row (or column), and let the tables `E`
+    contain a vector for each relative position, shared by the heads. The logit
+    of position `l` for position `m` is the sum of the terms `q_l k_m`, `q_l
+    Eq_lm` and `k_m Ek_lm`. A norm scales the terms; there is no factor 1 /
+    sqrt(d). The retrieved values `v_m` and `Ev_lm` are also normalised and
+    then summed.
 
-    The tables have a row for each relative position up to the longest axis,
-    from which those of the size at hand are taken, so that the size of the
-    map may differ from call to call.
+    The tables have a row for each relative position up to ``max_length``. Each
+    call uses the rows of its axis, so the size of the map may vary.
 
     Args:
         in_channels (int): Number of input channels.
-        key_channels (int): Number of channels of all queries, and of all
-            keys.
-        value_channels (int): Number of channels of all values, and of the
-            output.
+        key_channels (int): Number of channels of the queries and of the keys,
+            over all heads.
+        value_channels (int): Number of channels of the values, over all heads,
+            and of the output.
         axis (str): 'height' or 'width'.
         num_heads (int): Number of heads. Defaults to 8.
         max_length (int): Size of the longest axis. Defaults to 255.
@@ -77,7 +77,7 @@ class SingleAxisAttention(nn.Module):
             :data:`KMAX_NORM_CFG`.
 
     Raises:
-        InputError: The heads do not divide the channels.
+        InputError: If the heads do not divide the channels.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class SingleAxisAttention(nn.Module):
             Tensor: Shape (B, value_channels, H, W).
 
         Raises:
-            InputError: The axis is longer than ``max_length``.
+            InputError: If the axis is longer than ``max_length``.
         """
         batch_size, _, height, width = x.shape
         if self.axis == 'height':
@@ -147,8 +147,8 @@ class SingleAxisAttention(nn.Module):
                 'train with a larger max_length.'
             )
         qkv = self.qkv(x.flatten(2)).unflatten(2, (height, width))
-        # L first and the N = B * lines * heads rows together, so that each
-        # product below is one batched matrix product without a copy
+        # With L first and N = B * lines * heads, each product below is one
+        # batched matrix product without a copy.
         q, k, v = (
             part.unflatten(1, (self.num_heads, -1))
             .permute(to_lines)
@@ -170,7 +170,7 @@ class SingleAxisAttention(nn.Module):
     def _attend(
         self, q: Tensor, k: Tensor, v: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Retrieve contents and relative positions, both (L, N, d)."""
+        """Retrieve values and relative positions, both (L, N, d)."""
         index = torch.arange(len(q), device=q.device)
         index = index - index[:, None] + self.max_length - 1  # (L, L)
         terms = (
@@ -192,7 +192,7 @@ class SingleAxisAttention(nn.Module):
 
 
 class AxialAttention(nn.Sequential):
-    """Attention along the height, then along the width of a feature map.
+    """Attention along the height and then along the width of a feature map.
 
     Args:
         in_channels (int): Number of input channels.

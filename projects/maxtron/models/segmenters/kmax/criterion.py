@@ -19,8 +19,8 @@ from .tube_softmax import tube_softmax
 class KMaXCriterion(nn.Module):
     """Matching and losses of kMaX-DeepLab on clips.
 
-    After `k-means Mask Transformer <https://arxiv.org/abs/2207.04044>`_.
-    Everything is computed in float32, even if the network is not.
+    See `k-means Mask Transformer <https://arxiv.org/abs/2207.04044>`_. All
+    losses are computed in float32, even in mixed precision.
 
     Args:
         num_classes (int): Number of classes C.
@@ -38,8 +38,8 @@ class KMaXCriterion(nn.Module):
             Defaults to None.
         matcher (dict): Config of the matcher. Defaults to a
             :class:`SimilarityMatcher`.
-        share_final_matching (bool): Whether the matching of the last output
-            is that of the auxiliary ones. Defaults to True.
+        share_final_matching (bool): Whether auxiliary outputs use the matching
+            of the last output. Defaults to True.
         masking_void_pixel (bool): Whether pixels without a tube are left out
             of matching and dice loss. Defaults to True.
     """
@@ -75,13 +75,14 @@ class KMaXCriterion(nn.Module):
         semantic_logits: Tensor | None,
         data_samples: TrackSampleList,
     ) -> dict[str, Tensor]:
-        """Losses of a batch of clips.
+        """Compute the losses of a batch of clips.
 
         Args:
             pred (:obj:`ClipPrediction`): Prediction, with ``mask_feats`` if
-                there is a pixel loss. Each of ``aux`` is a tuple of class
-                logits, mask logits and, if they differ from those of the last
-                output, pixel embeddings, the latter two at any resolution.
+                there is a pixel loss. Each entry of ``aux`` is a tuple of
+                class logits, mask logits and, if they differ from those of the
+                last output, pixel embeddings. Mask logits and embeddings may
+                have any resolution.
             semantic_logits (Tensor, optional): Logits of the semantic branch,
                 shape (B, C + 1, T, h, w).
             data_samples (list[:obj:`TrackDataSample`]): Ground truth, see
@@ -90,12 +91,12 @@ class KMaXCriterion(nn.Module):
         Returns:
             dict[str, Tensor]: Weighted ``loss_cls``, ``loss_mask``,
             ``loss_dice``, ``loss_pixel`` and ``loss_semantic`` of the last
-            output, as far as they are wanted, and ``d0.loss_cls`` etc. of
-            the auxiliary ones.
+            output, as far as they are configured, and ``d0.loss_cls`` etc. of
+            the auxiliary outputs.
 
         Raises:
-            InputError: The ground truth is not as it should be, or there is a
-                loss of something that is not predicted.
+            InputError: If the ground truth is invalid, or a loss is configured
+                for an output that is not predicted.
         """
         size = tuple(pred.mask_logits.shape[2:])
         with torch.autocast(pred.mask_logits.device.type, enabled=False):
@@ -126,7 +127,7 @@ class KMaXCriterion(nn.Module):
         mask_feats: Tensor | None,
         targets: QueryTargets,
     ) -> dict[str, Tensor]:
-        """Losses of one output of the network."""
+        """Compute the losses of one output of the network."""
         losses = dict(
             loss_cls=self.loss_cls(
                 cls_logits, targets.labels, targets.cls_weights
@@ -162,7 +163,7 @@ class KMaXCriterion(nn.Module):
     def _semantic_loss(
         self, logits: Tensor | None, targets: QueryTargets, labels: Tensor
     ) -> Tensor:
-        """Loss of the semantic branch, with labels (B, T, h, w)."""
+        """Compute the semantic loss, with labels (B, T, h, w)."""
         if logits is None:
             raise InputError(
                 'The criterion has a loss_semantic, but there are no semantic '

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""k-means cross-attention: queries are the centres of clusters of pixels.
+"""k-means cross-attention: queries are cluster centres of the pixels.
 
-After `k-means Mask Transformer <https://arxiv.org/abs/2207.04044>`_. Queries
-are kept channel-major, (B, C, N), as 1x1 convolutions want them.
+See `k-means Mask Transformer <https://arxiv.org/abs/2207.04044>`_. Queries are
+channel-major, (B, C, N), the layout of 1x1 convolutions.
 """
 
 import torch
@@ -41,7 +41,7 @@ def _sums_by_index(
 ) -> Tensor:
     """Memory-efficient k-means update; saves only ``assignment`` for backward.
 
-    On the CPU it also takes a quarter of the product's time.
+    On the CPU it takes a quarter of the time of the matrix product.
     """
     sums = values.new_zeros((*values.shape[:2], num_clusters))
     return sums.scatter_add(2, assignment[:, None].expand_as(values), values)
@@ -52,15 +52,15 @@ def _sums_by_product(
 ) -> Tensor:
     """Deterministic k-means update by a matrix product, for GPUs.
 
-    On a GPU, ``scatter_add`` on few sums is slow and not deterministic, as
-    neighbouring pixels mostly belong to one cluster.
+    On a GPU, ``scatter_add`` on few sums is slow and not deterministic,
+    because neighbouring pixels mostly belong to one cluster.
     """
     clusters = torch.arange(num_clusters, device=values.device)
     return values @ (assignment[..., None] == clusters).to(values.dtype)
 
 
 class KMeansCrossAttention(nn.Module):
-    """Updates a query by the sum of the pixels that are assigned to it.
+    """Update of each query by the sum of the pixels assigned to it.
 
     Args:
         channels (int): Channels of pixels, values and queries.
@@ -83,8 +83,9 @@ class KMeansCrossAttention(nn.Module):
 
         Args:
             pixels (Tensor): Shape (B, C, H, W).
-            mask_logits (Tensor): Mask logits of the queries; a pixel belongs
-                to the query with the largest. Shape (B, N, H, W).
+            mask_logits (Tensor): Mask logits of the queries, shape
+                (B, N, H, W). A pixel belongs to the query with the largest
+                logit.
 
         Returns:
             Tensor: Update to add to the queries, shape (B, C, N).
@@ -97,17 +98,17 @@ class KMeansCrossAttention(nn.Module):
 
 
 class KMaXSelfAttention(nn.Module):
-    """Self-attention of the queries, its logits normalised, not scaled.
+    """Self-attention of the queries with normalised, unscaled logits.
 
     Args:
         channels (int): Channels of queries and values.
-        key_channels (int): Channels of all keys together.
+        key_channels (int): Channels of the keys, over all heads.
         num_heads (int): Number of heads; must divide both.
         norm_cfg (dict): Config of the norms. Defaults to
             :data:`KMAX_NORM_CFG`.
 
     Raises:
-        InputError: ``num_heads`` does not divide the channels.
+        InputError: If ``num_heads`` does not divide the channels.
     """
 
     def __init__(
@@ -172,8 +173,8 @@ class KMaXDecoderLayer(nn.Module):
             network.
         num_classes (int): C.
         num_heads (int): Heads of the self-attention. Defaults to 8.
-        drop_path_rate (float): Probability with which a clip skips each of
-            the three branches in training. Defaults to 0.
+        drop_path_rate (float): Probability that a clip skips a branch in
+            training, for each of the three branches. Defaults to 0.
         norm_cfg (dict): Config of the norms. Defaults to
             :data:`KMAX_NORM_CFG`.
     """
@@ -228,7 +229,7 @@ class KMaXDecoderLayer(nn.Module):
         """Update the queries; in training, also predict from them.
 
         The masks before the update assign the pixels to the queries. In
-        training these masks, and the classes, get an auxiliary loss.
+        training an auxiliary loss supervises these masks and the classes.
         Inference needs only the masks.
 
         Args:

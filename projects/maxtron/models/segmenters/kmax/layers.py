@@ -22,9 +22,9 @@ def build_kmax_norm(
     Args:
         norm_cfg (dict): Config of the norm, of any type known to MMCV.
         num_features (int): Number of channels.
-        dims (int): Number of axes after the batch and the channels: 'BN' is
-            built for as many. Defaults to 2.
-        weight (float): Initial value of its weight. Defaults to 1.
+        dims (int): Number of axes after the batch and the channels, which
+            selects the variant of 'BN'. Defaults to 2.
+        weight (float): Initial weight of the norm. Defaults to 1.
 
     Returns:
         nn.Module: The norm of (N, num_features, ...) tensors.
@@ -35,16 +35,16 @@ def build_kmax_norm(
 
 
 def _init_norm(norm: nn.Module, weight: float) -> None:
-    """Set weight and bias (0) of a norm, unless it has none."""
+    """Set the weight of a norm, and its bias to 0, if it has them."""
     for parameter, value in ((norm.weight, weight), (norm.bias, 0.0)):
         if parameter is not None:
             nn.init.constant_(parameter, value)
 
 
 def _norm_cfg_of(norm_cfg: dict | None, dims: int) -> dict | None:
-    """``norm_cfg`` for inputs with ``dims`` axes after the channels.
+    """Adapt ``norm_cfg`` to inputs with ``dims`` axes after the channels.
 
-    MMCV's 'BN' is the one of images, which refuses (N, C, L).
+    MMCV's 'BN' is BatchNorm2d, which refuses (N, C, L).
     """
     if norm_cfg is not None and norm_cfg['type'] == 'BN':
         return dict(norm_cfg, type=f'BN{dims}d')
@@ -66,17 +66,17 @@ class ConvNormAct(ConvModule):
             Defaults to 2.
         groups (int): Groups of the convolution. Defaults to 1.
         dilation (int): Dilation of the convolution. Defaults to 1.
-        bias (bool): Whether the convolution has a bias, 0 at first. Defaults
+        bias (bool): Whether the convolution has a bias, initially 0. Defaults
             to False.
         norm_cfg (dict, optional): Config of the norm; None for none.
             Defaults to :data:`KMAX_NORM_CFG`.
         act_cfg (dict, optional): Config of the activation; None for none.
             Defaults to None.
-        init_std (float, optional): Weights of the convolution are drawn from
-            a truncated normal distribution times this. Defaults to None: the
-            root of 2 / ``in_channels``, whatever kernel and groups are.
-        xavier (bool): Whether they are Xavier-uniform instead. Defaults to
-            False.
+        init_std (float, optional): Factor of the truncated normal distribution
+            that initialises the convolution. Defaults to None: the square root
+            of 2 / ``in_channels``, independent of kernel and groups.
+        xavier (bool): Whether the initialisation is Xavier-uniform instead.
+            Defaults to False.
         norm_weight (float): Initial weight of the norm. Defaults to 1.
     """
 
@@ -95,14 +95,14 @@ class ConvNormAct(ConvModule):
         xavier: bool = False,
         norm_weight: float = 1.0,
     ) -> None:
-        # before the parent's constructor, which calls init_weights
+        # The parent's constructor calls init_weights.
         if init_std is None:
             init_std = (2 / in_channels) ** 0.5
         self.init_std = init_std
         self.xavier = xavier
         self.norm_weight = norm_weight
         with warnings.catch_warnings():
-            # kMaX has one before a norm, and checkpoints have its values
+            # kMaX has a bias before a norm, and checkpoints contain it.
             warnings.filterwarnings('ignore', 'Unnecessary conv bias')
             super().__init__(
                 in_channels,

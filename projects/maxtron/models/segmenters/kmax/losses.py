@@ -16,13 +16,13 @@ from ...layers import at_least_float32
 
 
 def mean_of_nonzero(loss: Tensor) -> Tensor:
-    """Mean of the entries that are not zero, per clip, then over the clips.
+    """Average the non-zero entries of each clip, then the clips.
 
     Args:
         loss (Tensor): Loss of each of n entries of B clips, shape (B, n).
 
     Returns:
-        Tensor: Scalar. A clip of zeros only counts as 0.
+        Tensor: Scalar. The mean of a clip without such entries is 0.
     """
     num = loss.count_nonzero(1).clamp(min=1)
     return (loss.sum(1) / num).mean()
@@ -32,12 +32,12 @@ def mean_of_nonzero(loss: Tensor) -> Tensor:
 class PQClassLoss(nn.Module):
     """Cross entropy of the classes of tubes, weighted by their masks.
 
-    The part of the PQ-style loss of `MaX-DeepLab
-    <https://arxiv.org/abs/2012.00759>`_ that trains the classes.
+    Class term of the PQ-style loss of `MaX-DeepLab
+    <https://arxiv.org/abs/2012.00759>`_.
 
     Args:
-        alpha (float): Weight of a class; that of "no object" is 1 - alpha.
-            Defaults to 0.75.
+        alpha (float): Weight of the classes. "No object" has the weight 1 -
+            alpha. Defaults to 0.75.
         loss_weight (float): Weight of the loss. Defaults to 1.
     """
 
@@ -89,7 +89,7 @@ class TubeCrossEntropyLoss(nn.Module):
         """Forward function.
 
         Args:
-            log_probs (Tensor): Log-probability of the right query of each
+            log_probs (Tensor): Log-probability of the target query of each
                 pixel, 0 for no query, shape (B, T, h, w), see
                 :func:`tube_softmax`.
 
@@ -103,8 +103,8 @@ class TubeCrossEntropyLoss(nn.Module):
 class TubeDiceLoss(nn.Module):
     """Dice loss of tubes, weighted by their class probability.
 
-    The part of the PQ-style loss of `MaX-DeepLab
-    <https://arxiv.org/abs/2012.00759>`_ that trains the masks.
+    Mask term of the PQ-style loss of `MaX-DeepLab
+    <https://arxiv.org/abs/2012.00759>`_.
 
     Args:
         alpha (float): Weight of a tube, as in :class:`PQClassLoss`. Defaults
@@ -128,13 +128,13 @@ class TubeDiceLoss(nn.Module):
         """Forward function.
 
         Args:
-            log_probs (Tensor): Log-probability of the right query of each
-                pixel, shape (B, T, h, w), as :func:`tube_softmax` has it.
-            prob_sums (Tensor): Sum of the probabilities of each query over
-                all pixels that count, shape (B, N).
-            query_map (Tensor): Right query of each pixel, N for none, int64,
+            log_probs (Tensor): Log-probability of the target query of each
+                pixel, shape (B, T, h, w), see :func:`tube_softmax`.
+            prob_sums (Tensor): Sum of the probabilities of each query over the
+                valid pixels, shape (B, N).
+            query_map (Tensor): Target query of each pixel, N for none, int64,
                 shape (B, T, h, w).
-            areas (Tensor): Number of pixels whose query is this one, (B, N).
+            areas (Tensor): Number of target pixels of each query, (B, N).
             weights (Tensor): Class probability of each query that has a
                 tube, 0 for the others, shape (B, N).
 
@@ -152,24 +152,25 @@ class TubeDiceLoss(nn.Module):
         return self.loss_weight * loss.mean()
 
 
-# Reference: the logit of a pixel without a tube, which is only drawn when
-# there are not enough others.
+# The reference gives this logit to pixels without a tube. They are drawn only
+# if there are too few other pixels.
 _VOID_LOGIT = -99999.0
 
 
 @TASK_UTILS.register_module()
 class GumbelPixelSampler:
-    """Draws pixels without replacement, those of small tubes more often.
+    """Sampler of pixels without replacement that prefers small tubes.
 
-    A pixel is drawn with a weight of its tube's inverse area to the power of
-    ``temperature``, by the Gumbel-top-k trick.
+    The weight of a pixel is the inverse area of its tube to the power of
+    ``temperature``. The pixels are drawn by the Gumbel-top-k trick.
 
     Args:
         num_points (int): Number of pixels of a clip. Defaults to 4096.
-        temperature (float): 0 draws all pixels alike. Defaults to 1.
+        temperature (float): Exponent of the weights; 0: all pixels are equally
+            likely. Defaults to 1.
 
     Raises:
-        InputError: ``num_points`` is below 1.
+        InputError: If ``num_points`` is below 1.
     """
 
     def __init__(
@@ -184,10 +185,11 @@ class GumbelPixelSampler:
         self.temperature = temperature
 
     def uniform_noise(self, like: Tensor) -> Tensor:
-        """Draw the numbers that decide.
+        """Draw the random numbers of the sampling.
 
         Args:
-            like (Tensor): Tensor whose shape, type and device to take.
+            like (Tensor): Tensor with the shape, type and device of the
+                result.
 
         Returns:
             Tensor: Uniform in [0, 1).
@@ -201,7 +203,7 @@ class GumbelPixelSampler:
         Args:
             log_inverse_areas (Tensor): Logarithm of clip size over tube area
                 at each pixel, shape (B, P).
-            is_void (Tensor): Whether a pixel is of no tube, bool, (B, P).
+            is_void (Tensor): Whether a pixel has no tube, bool, (B, P).
 
         Returns:
             Tensor: Indices of pixels, int64, shape
@@ -215,17 +217,17 @@ class GumbelPixelSampler:
         return keys.topk(min(self.num_points, keys.shape[1]))[1]
 
 
-# Vectors whose similarities to as many others are worked on at a time.
+# Number of rows and columns of a block of similarities.
 _BLOCK = 1024
 
 
 class _SimilarityLogSumExp(Function):
     """log sum_i exp(<f_i, f_j>) of vectors f, shape (B, D, K) to (B, K).
 
-    K x K similarities of a clip take 67 MB at the usual K, and autograd would
-    keep several such tensors of each output of the network. Here they are
-    computed block by block and again in the backward pass; as they are
-    symmetric, only the blocks on and above the diagonal.
+    The K x K similarities of a clip take 67 MB at the usual K, and autograd
+    would keep several such tensors for each output of the network. This
+    function computes them block by block, and again in the backward pass. They
+    are symmetric, so only the blocks on and above the diagonal are computed.
     """
 
     @staticmethod
@@ -258,7 +260,7 @@ class _SimilarityLogSumExp(Function):
 
 
 def _blocks(num: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the blocks on and above the diagonal."""
+    """List the rows and columns of the blocks on and above the diagonal."""
     parts = [slice(i, i + _BLOCK) for i in range(0, num, _BLOCK)]
     return combinations_with_replacement(parts, 2)
 
@@ -275,18 +277,18 @@ def _exp_similarities(
 class PixelInstanceLoss(nn.Module):
     """Pixel-wise instance discrimination.
 
-    Embeddings of sampled pixels are pulled towards those of the same tube and
-    pushed away from all others. From `MaX-DeepLab
-    <https://arxiv.org/abs/2012.00759>`_.
+    The loss of `MaX-DeepLab <https://arxiv.org/abs/2012.00759>`_ pulls
+    embeddings of sampled pixels towards those of the same tube and pushes them
+    away from all others.
 
     Args:
         sampler (dict): Config of the sampler of pixels, such as
             :class:`GumbelPixelSampler`.
-        temperature (float): Divides the similarities. Defaults to 0.3.
+        temperature (float): Divisor of the similarities. Defaults to 0.3.
         loss_weight (float): Weight of the loss. Defaults to 1.
 
     Raises:
-        InputError: ``temperature`` is not above 0.
+        InputError: If ``temperature`` is not above 0.
     """
 
     def __init__(
@@ -310,7 +312,8 @@ class PixelInstanceLoss(nn.Module):
         Args:
             feats (Tensor): Embeddings of sampled pixels, shape (B, D, K).
             queries (Tensor): Query of each pixel, ``num_queries`` for none,
-                int64, shape (B, K). Pixels without one are only pushed.
+                int64, shape (B, K). Pixels without a query are only pushed
+                away.
             num_queries (int): N.
 
         Returns:
@@ -319,7 +322,7 @@ class PixelInstanceLoss(nn.Module):
         feats = at_least_float32(feats) * self.temperature**-0.5
         tubes = torch.arange(num_queries, device=feats.device)
         members = (queries[..., None] == tubes).to(feats)  # (B, K, N)
-        # The mean similarity to the own tube is that to its mean.
+        # The mean similarity to the own tube is the similarity to its mean.
         means = feats @ members / members.sum(1, keepdim=True).clamp(min=1)
         positive = (means @ members.transpose(1, 2) * feats).sum(1)  # (B, K)
         loss = _SimilarityLogSumExp.apply(feats) - positive
@@ -348,8 +351,8 @@ class AuxiliarySemanticLoss(nn.Module):
 
         Args:
             logits (Tensor): Logits of sampled pixels, shape (B, C + 1, K).
-            labels (Tensor): Their classes, C for unlabelled ones, which do
-                not count, int64, shape (B, K).
+            labels (Tensor): Classes of the pixels, int64, shape (B, K). C
+                marks unlabelled pixels, which are ignored.
 
         Returns:
             Tensor: Scalar.

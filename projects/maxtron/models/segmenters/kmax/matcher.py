@@ -13,11 +13,11 @@ from ...layers import EPS
 class SimilarityMatcher(BaseAssigner):
     """One-to-one matching by mask similarity times class probability.
 
-    Similarity of masks is the Dice coefficient of their probabilities.
+    The similarity of masks is the Dice coefficient of their probabilities.
 
     Args:
-        masking_void_pixel (bool): Whether pixels without a ground truth do
-            not count in the area of a prediction. Defaults to True.
+        masking_void_pixel (bool): Whether the area of a prediction excludes
+            pixels without ground truth. Defaults to True.
     """
 
     def __init__(self, masking_void_pixel: bool = True) -> None:
@@ -33,20 +33,20 @@ class SimilarityMatcher(BaseAssigner):
         """Match the queries of a clip.
 
         Args:
-            pred_instances (:obj:`InstanceData`): Of N queries, ``scores``,
-                class probabilities, shape (N, C + 1), and ``overlaps``, sums
-                of mask probabilities over the pixels of no and of each ground
-                truth, shape (N, 1 + M).
-            gt_instances (:obj:`InstanceData`): Of M ground truths, ``labels``
-                (M, ) and ``areas``, number of pixels (M, ).
+            pred_instances (:obj:`InstanceData`): ``scores``, class
+                probabilities of N queries, shape (N, C + 1), and ``overlaps``,
+                sums of their mask probabilities over the pixels without ground
+                truth and over those of each ground truth, shape (N, 1 + M).
+            gt_instances (:obj:`InstanceData`): ``labels`` (M, ) and ``areas``,
+                numbers of pixels (M, ), of M ground truths.
             kwargs: Not used.
 
         Returns:
-            :obj:`AssignResult`: Of each query: ``gt_inds``, 1 + index of its
+            :obj:`AssignResult`: For each query: ``gt_inds``, 1 + index of its
             ground truth, 0 for none; ``labels``, -1 for none;
             ``max_overlaps``, the similarity of the masks, and the extra
-            property ``cls_probs``, both 0 for none. With more ground truths
-            than queries, some remain without one.
+            property ``cls_probs``, both 0 for none. If there are more ground
+            truths than queries, some ground truths get no query.
         """
         overlaps = pred_instances.overlaps
         similarities = self.similarities(overlaps, gt_instances.areas)
@@ -73,11 +73,12 @@ class SimilarityMatcher(BaseAssigner):
         return result
 
     def similarities(self, overlaps: Tensor, areas: Tensor) -> Tensor:
-        """Dice coefficients of soft masks.
+        """Compute the Dice coefficients of soft masks.
 
         Args:
             overlaps (Tensor): Sums of the mask probabilities of each query
-                over no and each ground truth, shape (N, 1 + M).
+                over the pixels without ground truth and over those of each
+                ground truth, shape (N, 1 + M).
             areas (Tensor): Areas of the ground truths, shape (M, ).
 
         Returns:

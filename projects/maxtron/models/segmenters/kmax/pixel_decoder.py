@@ -18,15 +18,15 @@ from .layers import GELU, KMAX_NORM_CFG, ConvNormAct
 class KMaXBlock(nn.Module):
     """Residual block with axial attention or a 3x3 convolution inside.
 
-    The activation comes first and is part of the shortcut; the output has
-    none.
+    The activation precedes the block and also applies to the shortcut. The
+    output is not activated.
 
     Args:
         in_channels (int): Number of input channels.
         base_channels (int): A quarter of the number of output channels.
         block_type (str): 'axial' or 'bottleneck'.
         num_heads (int): Number of heads of the attention.
-        drop_path_rate (float): Probability to leave the block out, per image.
+        drop_path_rate (float): Probability of skipping the block, per image.
         max_length (int): Longest side of a map for the attention.
         norm_cfg (dict): Config of the norms.
     """
@@ -93,13 +93,13 @@ class KMaXBlock(nn.Module):
 
 
 class ResizedFuse(nn.Module):
-    """Sum of a map, resized, and the one of the next higher resolution.
+    """Sum of a resized map and the map of the next higher resolution.
 
     Args:
         low_channels (int): Number of channels of the smaller map.
-        high_channels (int): Number of channels of the larger one.
-        out_channels (int): Number of output channels, to which a map with
-            another number is projected.
+        high_channels (int): Number of channels of the larger map.
+        out_channels (int): Number of output channels. A map with another
+            number of channels is projected.
         norm_cfg (dict): Config of the norms.
     """
 
@@ -135,7 +135,8 @@ class ResizedFuse(nn.Module):
             self.low(low),
             high.shape[-2:],
             mode='bilinear',
-            # in images of 2^k n + 1 pixels the corners of all levels coincide
+            # For images of 2^k n + 1 pixels, the corners of all levels
+            # coincide.
             align_corners=low.shape[-1] % 2 == 1,
         )
         return low + self.high(high)
@@ -145,25 +146,24 @@ class ResizedFuse(nn.Module):
 class KMaXPixelDecoder(BaseModule):
     """Pixel decoder of kMaX-DeepLab: axial attention on the coarse levels.
 
-    From low to high resolution, each stage is some residual blocks on the sum
-    of the previous stage's output and a level of the backbone. It is one
-    architecture for images of any size, up to ``max_length`` in the maps with
-    axial attention.
+    From low to high resolution, each stage applies residual blocks to the sum
+    of the previous stage's output and a level of the backbone. Images may have
+    any size, up to ``max_length`` in the maps with axial attention.
 
     Args:
         in_channels (Sequence[int]): Number of channels of each level, from
             high to low resolution.
-        base_channels (Sequence[int]): A quarter of the number of channels
-            that each stage puts out, from **low to high** resolution, as all
-            that follow. Defaults to (512, 256, 128, 64).
+        base_channels (Sequence[int]): A quarter of the number of output
+            channels of each stage. This and the following sequences are
+            ordered from **low to high** resolution. Defaults to (512, 256,
+            128, 64).
         num_blocks (Sequence[int]): Number of blocks of each stage. Defaults
             to (1, 5, 1, 1).
         block_types (Sequence[str]): 'axial' or 'bottleneck' for each stage.
             Defaults to ('axial', 'axial', 'bottleneck', 'bottleneck').
         num_heads (int): Number of heads of the axial attention. Defaults to
             8.
-        drop_path_rate (float): Probability to leave a block out. Defaults to
-            0.
+        drop_path_rate (float): Probability of skipping a block. Defaults to 0.
         max_length (int): Longest side of a map for the axial attention.
             Defaults to 255.
         norm_cfg (dict): Config of the norms after convolutions. Defaults to
@@ -172,8 +172,8 @@ class KMaXPixelDecoder(BaseModule):
             None.
 
     Raises:
-        InputError: The sequences are not of one length, or a block type is
-            not known.
+        InputError: If the sequences differ in length, or a block type is
+            unknown.
     """
 
     def __init__(
@@ -256,17 +256,17 @@ class KMaXPixelDecoder(BaseModule):
 
         Args:
             feats (Sequence[Tensor]): Feature maps of each level from high to
-                low resolution, each with shape (B, c_i, h_i, w_i). Frames of
-                clips are images of the batch here.
+                low resolution, each with shape (B, c_i, h_i, w_i). The decoder
+                treats frames of clips as separate images.
 
         Returns:
             tuple: Mask features with shape (B, C, h, w) at the highest
-            resolution, and the multi-scale features, the outputs of the other
-            stages with shape (B, C_i, h_i, w_i) from low to high resolution.
-            None of them is activated.
+            resolution, and multi-scale features: the outputs of the other
+            stages with shape (B, C_i, h_i, w_i), from low to high resolution.
+            They are not activated.
 
         Raises:
-            InputError: A map is too large for the axial attention.
+            InputError: If a map is too large for the axial attention.
         """
         levels = [norm(x) for norm, x in zip(self.in_norms, feats[::-1])]
         outputs = [self.stages[0](levels[0])]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ...layers import at_least_float32
 from .layers import GELU, KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
 
-# The prior of "no object": its probability when all class logits are equal.
+# Prior probability of "no object" if all class logits are equal.
 _VOID_PROBABILITY = 0.9
 
 
@@ -34,7 +34,7 @@ class KMaXPrediction(NamedTuple):
 
 
 class KMaXQueryPredictor(nn.Module):
-    """Predicts classes and masks of queries from given pixel embeddings.
+    """Predictor of classes and masks of queries, given pixel embeddings.
 
     Args:
         query_channels (int): Channels of the queries.
@@ -77,7 +77,7 @@ class KMaXQueryPredictor(nn.Module):
             query (Tensor): Shape (B, D, N).
 
         Returns:
-            Tensor: Class logits, the prior of "no object" included, with
+            Tensor: Class logits, including the prior of "no object", with
             shape (B, N, C + 1).
         """
         return self.cls_embed(query).transpose(1, 2) + self.cls_prior
@@ -98,7 +98,7 @@ class KMaXQueryPredictor(nn.Module):
 
 
 class KMaXPredictor(KMaXQueryPredictor):
-    """Classes and masks of queries.
+    """Predictor of classes and masks of queries.
 
     Args:
         pixel_channels (int): Channels of the pixels.
@@ -141,7 +141,7 @@ class KMaXPredictor(KMaXQueryPredictor):
         )
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """Pixel embeddings of length 1, (B, P, H, W) -> (B, E, H, W)."""
+        """Compute unit embeddings, (B, P, H, W) -> (B, E, H, W)."""
         return F.normalize(at_least_float32(self.pixel_convs(pixels)), dim=1)
 
     def predict_masks(
@@ -177,7 +177,7 @@ class KMaXPredictor(KMaXQueryPredictor):
 
 
 class KMaXQueryHeads(BaseModule):
-    """Predicts classes and masks from the last state of the queries.
+    """Heads for classes and masks of the final queries.
 
     Args:
         channels (int): Channels D of the queries.
@@ -218,11 +218,11 @@ class KMaXQueryHeads(BaseModule):
         return self.cls_proj(queries).transpose(1, 2), embeds.transpose(1, 2)
 
     def classify(self, cls_feats: Tensor) -> Tensor:
-        """Class logits (B, N, C + 1) of class features (B, N, D)."""
+        """Classify class features (B, N, D) to class logits (B, N, C + 1)."""
         return self.predictor.classify(cls_feats.transpose(1, 2))
 
     def segment(self, embeds: Tensor, mask_feats: Tensor) -> Tensor:
-        """Masks of mask kernels.
+        """Make masks from mask kernels.
 
         Args:
             embeds (Tensor): Mask kernels, shape (B, N, E).

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""From the ground truth of clips to what each query is to predict."""
+"""Training targets of the queries, made from the ground truth of clips."""
 
 from typing import NamedTuple
 
@@ -15,20 +15,20 @@ from .tube_softmax import tube_overlaps
 
 
 class QueryTargets(NamedTuple):
-    """What each query of B clips is to predict.
+    """Training targets of the queries of B clips.
 
     Attributes:
         labels (Tensor): Class, C for "no object", int64, shape (B, N).
-        cls_weights (Tensor): Weight in the class loss: similarity of the mask
-            to that of the tube; for a query without one, the part of its mask
-            that is on no tube, shape (B, N).
-        mask_weights (Tensor): Weight in the dice loss: probability of the
-            class of the tube; 0 for a query without one, shape (B, N).
+        cls_weights (Tensor): Weight in the class loss, shape (B, N): the
+            similarity of the masks of query and tube. For a query without a
+            tube it is the share of its mask that covers no tube.
+        mask_weights (Tensor): Weight in the dice loss, shape (B, N): the
+            probability of the class of the tube, 0 for a query without a tube.
         areas (Tensor): Pixels of the tube, shape (B, N).
         query_map (Tensor): Query of each pixel, N for none, int64, shape
             (B, T, h, w).
-        log_inverse_areas (Tensor): Logarithm of pixels of the clip over those
-            of the tube at each pixel, shape (B, P), P = T * h * w.
+        log_inverse_areas (Tensor): log(P / area of the tube) at each pixel,
+            shape (B, P), P = T * h * w.
     """
 
     labels: Tensor
@@ -42,7 +42,7 @@ class QueryTargets(NamedTuple):
         """Draw pixels of each clip.
 
         Args:
-            sampler (:obj:`GumbelPixelSampler`): What draws.
+            sampler (:obj:`GumbelPixelSampler`): Sampler of pixels.
 
         Returns:
             Tensor: Indices of pixels, int64, shape (B, K).
@@ -65,11 +65,11 @@ def assign_tubes(
         cls_logits (Tensor): Class logits, shape (B, N, C + 1).
         mask_logits (Tensor): Mask logits, shape (B, N, T, h, w), at any
             resolution.
-        tubes (:obj:`TubeTargets`): Ground truth. Tubes that get no query, as
-            there are more of them, are treated as if they were not there.
+        tubes (:obj:`TubeTargets`): Ground truth. If there are more tubes than
+            queries, unmatched tubes are ignored.
 
     Returns:
-        :obj:`QueryTargets`: What each query is to predict.
+        :obj:`QueryTargets`: Targets of the queries.
     """
     num_queries, num_logits = cls_logits.shape[1:]
     areas = pad_sequence(tubes.areas, batch_first=True)  # (B, M)
@@ -92,13 +92,7 @@ def assign_tubes(
     )
 
     matched = gt_inds > 0
-    # Query of each tube (B, 1 + M): queries without one write to the slot of
-    # pixels without a tube, which gets its value afterwards.
-    order = torch.arange(num_queries, device=gt_inds.device)
-    queries = torch.full_like(overlaps[:, 0], num_queries).long()
-    queries.scatter_(1, gt_inds, order.expand_as(gt_inds))
-    queries[:, 0] = num_queries
-
+    queries = _query_of_tubes(gt_inds, areas.shape[1])
     is_void = queries == num_queries
     void_part = (overlaps * is_void[:, None]).sum(2) / (overlaps.sum(2) + EPS)
     areas = torch.cat((areas.new_zeros(len(areas), 1), areas), 1)
@@ -114,3 +108,23 @@ def assign_tubes(
         query_map=queries.gather(1, tube_map).view_as(tubes.tube_map),
         log_inverse_areas=inverse_areas.log().gather(1, tube_map),
     )
+
+
+def _query_of_tubes(gt_inds: Tensor, num_tubes: int) -> Tensor:
+    """Find the query that is matched with each tube.
+
+    Args:
+        gt_inds (Tensor): 0 or 1 + the tube of each query, int64, (B, N).
+        num_tubes (int): M.
+
+    Returns:
+        Tensor: The query, N for none, int64, shape (B, 1 + M). Column 0
+        stands for pixels without a tube, which have no query.
+    """
+    batch_size, num_queries = gt_inds.shape
+    order = torch.arange(num_queries, device=gt_inds.device)
+    queries = gt_inds.new_full((batch_size, 1 + num_tubes), num_queries)
+    # Unmatched queries write to column 0, which is overwritten below.
+    queries.scatter_(1, gt_inds, order.expand_as(gt_inds))
+    queries[:, 0] = num_queries
+    return queries

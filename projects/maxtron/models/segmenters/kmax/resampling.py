@@ -32,7 +32,7 @@ def resize_frames(x: Tensor, size: tuple[int, int]) -> Tensor:
 def take_pixels(
     x: Tensor, pixels: Tensor, size: tuple[int, int, int]
 ) -> Tensor:
-    """Values of clips at some pixels, without resizing the others.
+    """Resize clips at some pixels only.
 
     Args:
         x (Tensor): Clips with shape (B, D, T, h, w).
@@ -41,13 +41,13 @@ def take_pixels(
         size (tuple[int, int, int]): T, H and W.
 
     Returns:
-        Tensor: Shape (B, D, K), in float32 or better.
+        Tensor: Values at the pixels, shape (B, D, K), in float32 or better.
     """
     _, height, width = size
     if x.shape[3:] == (height, width):
         index = pixels[:, None].expand(-1, x.shape[1], -1)
         return at_least_float32(x.flatten(2).gather(2, index))
-    # before pixels share corners, whose gradients add up
+    # Gradients of corners that pixels share are added in this precision.
     x = at_least_float32(x)
     _, in_height, in_width = x.shape[2:]
     t, pixels = pixels // (height * width), pixels % (height * width)
@@ -69,7 +69,7 @@ def take_pixels(
 def _neighbours(
     positions: Tensor, in_len: int, out_len: int, align_corners: bool
 ) -> tuple[Tensor, Tensor]:
-    """Where positions on a resized axis lie on the axis itself.
+    """Find the original neighbours of positions on a resized axis.
 
     Args:
         positions (Tensor): Indices on the resized axis, shape (B, K).

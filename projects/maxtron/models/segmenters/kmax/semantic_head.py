@@ -56,7 +56,7 @@ class KMaXASPP(nn.Module):
             Tensor: Shape (B, channels, h, w).
 
         Raises:
-            InputError: There is only one image for batch norm in training.
+            InputError: If batch norm gets a single image in training.
         """
         norm = self.pool_conv.norm
         if len(x) == 1 and isinstance(norm, nn.BatchNorm2d) and norm.training:
@@ -76,11 +76,11 @@ class KMaXASPP(nn.Module):
 class KMaXSemanticHead(BaseModule):
     """Auxiliary semantic segmentation of each frame, for training only.
 
-    The decoder of Panoptic-DeepLab as kMaX has it: ASPP on the features of
-    stride 32, refined with those of stride 8 and 4.
+    The head is kMaX's variant of the Panoptic-DeepLab decoder: ASPP on the
+    features of stride 32, refined with those of strides 8 and 4.
 
     Args:
-        num_classes (int): Number of classes; "unlabelled" comes on top.
+        num_classes (int): Number of classes, without "unlabelled".
         in_channels (Sequence[int]): Channels of the features of strides 4,
             8, 16 and 32.
         channels (int): Channels of the head. Defaults to 256.
@@ -141,13 +141,13 @@ class KMaXSemanticHead(BaseModule):
 
         Args:
             x (Sequence[Tensor]): Features of strides 4 to 32 with shape
-                (B * T, C_i, h_i, w_i), as the pixel decoder gets them.
+                (B * T, C_i, h_i, w_i), the inputs of the pixel decoder.
             num_frames (int): T.
 
         Returns:
             Tensor: Logits at stride 4, (B, num_classes + 1, T, h, w).
         """
-        # The reference takes one rule, that of stride 32, for both.
+        # The reference applies the rule of stride 32 to both levels.
         align_corners = x[3].shape[-1] % 2 == 1
         feat = self.aspp(x[3])
         for low_level, project, fuse in zip(

@@ -4,10 +4,10 @@ from .predictor import KMaXQueryHeads, KMaXQueryPredictor
 
 
 class KMaXTrackerHeads(KMaXQueryHeads):
-    """Classes and masks of queries that a cross-clip tracker has refined.
+    """Heads for classes and masks of queries refined by a cross-clip tracker.
 
-    Copies of the last ones of a :class:`KMaXTransformerDecoder`, without its
-    convolutions of pixels: masks are made of the pixel embeddings of the
+    The heads are copies of the last heads of a :class:`KMaXTransformerDecoder`
+    without its pixel convolutions: masks use the pixel embeddings of the
     clips.
 
     Args:
@@ -19,7 +19,7 @@ class KMaXTrackerHeads(KMaXQueryHeads):
 
     Attributes:
         copied_from (str): Sub-module of the segmenter whose weights of the
-            same names these begin with.
+            same names initialise the heads.
     """
 
     copied_from = 'transformer_decoder'

@@ -19,8 +19,9 @@ class KMaXTransformerDecoder(KMaXQueryHeads):
     """Transformer decoder of kMaX-DeepLab on clips.
 
     See `k-means Mask Transformer <https://arxiv.org/abs/2207.04044>`_. The
-    frames of a clip are one image to it, stacked on the height: its 5x5
-    convolutions see across the seam of two frames, as in the reference.
+    decoder treats a clip as one image, with the frames stacked along the
+    height. As in the reference, its 5x5 convolutions cross the border of two
+    frames.
 
     Args:
         num_classes (int): Number of classes.
@@ -46,7 +47,7 @@ class KMaXTransformerDecoder(KMaXQueryHeads):
         init_cfg (dict, optional): As for :class:`BaseModule`.
 
     Raises:
-        InputError: ``in_channels`` and ``num_layers`` differ in length.
+        InputError: If ``in_channels`` and ``num_layers`` differ in length.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class KMaXTransformerDecoder(KMaXQueryHeads):
             norm_cfg,
             init_cfg,
         )
-        # of heads like these
+        # config of heads of this size
         self.heads_cfg = dict(
             embed_dims=embed_dims,
             out_channels=out_channels,
@@ -102,7 +103,7 @@ class KMaXTransformerDecoder(KMaXQueryHeads):
             for channels, num in zip(in_channels, num_layers)
             for _ in range(num)
         )
-        # channel-major, as checkpoints of the reference have it
+        # channel-major, as in checkpoints of the reference
         self.cluster_centers = nn.Embedding(embed_dims, num_queries)
         truncated_normal_init(self.cluster_centers.weight, std=1.0)
 
@@ -113,16 +114,15 @@ class KMaXTransformerDecoder(KMaXQueryHeads):
 
         Args:
             mask_feature (Tensor): Feature map of stride 4 with shape
-                (B * T, C, h, w), the frames of a clip side by side.
+                (B * T, C, h, w). The frames of a clip are consecutive.
             feats (Sequence[Tensor]): Feature maps of strides 32, 16 and 8,
                 each with shape (B * T, C_i, h_i, w_i).
             num_frames (int): T.
 
         Returns:
-            :obj:`ClipPrediction`: ``queries`` is the last state of the
-            queries, ``embeds`` their mask kernels. ``aux`` has the prediction
-            of each layer, at the resolution of its pixels, in training mode
-            only.
+            :obj:`ClipPrediction`: ``queries`` are the final queries,
+            ``embeds`` their mask kernels. ``aux`` has the prediction of each
+            layer, at the resolution of its pixels, in training mode only.
         """
         batch_size = len(mask_feature) // num_frames
         query = self.cluster_centers.weight.expand(batch_size, -1, -1)
@@ -152,7 +152,7 @@ class KMaXTransformerDecoder(KMaXQueryHeads):
         )
 
     def mask_features(self, mask_feature: Tensor, num_frames: int) -> Tensor:
-        """Pixel embeddings of the prediction.
+        """Compute the pixel embeddings of the prediction.
 
         Args:
             mask_feature (Tensor): Feature map of stride 4 with shape

@@ -1,13 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Softmax over queries, with only what losses and matching need kept.
+"""Memory-efficient softmax over queries, for losses and matching.
 
-A clip has some 1e5 pixels and 1e2 queries, so a tensor of all mask
-probabilities takes hundreds of MB, and autograd would keep several of each
-output of the network. But each pixel belongs to at most one tube: the
-probability of the tube's query, and sums of probabilities over pixels, are
-all that is asked for. They are computed frame by frame and computed again in
-the backward pass. Mask logits may have a lower resolution than the maps; they
-are resized on the way.
+A clip has about 1e5 pixels and 1e2 queries, so a tensor of all mask
+probabilities takes hundreds of MB, and autograd would keep several of them for
+each output of the network. Since each pixel belongs to at most one tube,
+losses and matching need only the probability of the tube's query, and sums of
+probabilities over pixels. These are computed frame by frame, and again in the
+backward pass. Mask logits of lower resolution than the maps are resized frame
+by frame.
 """
 
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ from torch.autograd.function import once_differentiable
 from ...layers import at_least_float32
 from .resampling import resize_frames
 
-# On a CPU, logits are worked on in pieces of this size, which fit its cache.
+# Size of the pieces in which a CPU processes logits. They fit its cache.
 _PIECE = 2**18
 
 
 def _resized_frame(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Logits (N, h, w) of a frame, resized to (N, H, W)."""
+    """Resize the logits (N, h, w) of a frame to (N, H, W)."""
     return resize_frames(at_least_float32(logits)[None], size)[0]
 
 
 def _pieces(frame: Tensor) -> Iterator[slice]:
-    """Rows of a frame (N, H, W) to be worked on at a time."""
+    """Split the rows of a frame (N, H, W) into pieces."""
     num_queries, height, width = frame.shape
     step = height
     if not frame.is_cuda:
@@ -51,7 +51,8 @@ def tube_overlaps(logits: Tensor, tube_map: Tensor, num_tubes: int) -> Tensor:
         num_tubes (int): M.
 
     Returns:
-        Tensor: Shape (B, N, 1 + M), pixels without a tube first.
+        Tensor: Shape (B, N, 1 + M). Column 0 sums over the pixels without a
+            tube.
     """
     tubes = torch.arange(num_tubes + 1, device=logits.device)
     overlaps = at_least_float32(
@@ -128,19 +129,19 @@ def _write_gradient(
 
     Args:
         frame (Tensor): Logits, shape (N, H, W).
-        query_map (Tensor): Query of each pixel, any for none, (H, W).
-        counted (Tensor): 1 for pixels that count in the sums, 0 for the
-            others, shape (H, W).
+        query_map (Tensor): Query of each pixel, shape (H, W). The value at
+            pixels without a query has no effect.
+        counted (Tensor): 1 for pixels in the sums, else 0, shape (H, W).
         grad_log_probs (Tensor): Gradient of the log-probabilities, 0 for
             pixels without a query, shape (H, W).
         grad_sums (Tensor): Gradient of the sums, shape (N, ).
-        out (Tensor): Where to write, shape (N, H, W).
+        out (Tensor): Tensor to write to, shape (N, H, W).
     """
     for rows in _pieces(frame):
         own = grad_log_probs[rows].reshape(1, -1)
         grad = at_least_float32(frame[:, rows]).flatten(1).softmax(0)
         grad *= counted[rows].flatten()
-        # gradient of the softmax that all queries of a pixel share
+        # term of the gradient that all queries of a pixel share
         common = grad_sums @ grad + own
         grad *= grad_sums[:, None] - common
         grad.scatter_add_(0, query_map[rows].reshape(1, -1), own)
@@ -148,20 +149,20 @@ def _write_gradient(
 
 
 def _frames(logits: Tensor) -> Iterator[tuple[int, int]]:
-    """Clip and frame of each frame of logits (B, N, T, h, w)."""
+    """List the indices (clip, frame) of logits (B, N, T, h, w)."""
     return product(range(logits.shape[0]), range(logits.shape[2]))
 
 
 def tube_softmax(
     logits: Tensor, query_map: Tensor, with_void: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Softmax over queries, reduced to two statistics.
+    """Apply the softmax over queries and reduce it to two statistics.
 
     Args:
         logits (Tensor): Mask logits, shape (B, N, T, h, w).
         query_map (Tensor): Target query of each pixel, N for none,
             int64, shape (B, T, H, W).
-        with_void (bool): Whether pixels without a query count in the sums.
+        with_void (bool): Whether the sums include pixels without a query.
             Defaults to False.
 
     Returns:

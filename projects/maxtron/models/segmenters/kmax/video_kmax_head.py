@@ -17,9 +17,9 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
     """Clip-level kMaX-DeepLab of Video-kMaX: one query is one tube of a clip.
 
     `Video-kMaX <https://arxiv.org/abs/2304.04694>`_. A clip of one frame makes
-    it the `kMaX-DeepLab <https://arxiv.org/abs/2207.04044>`_ of images. What
-    is given here (classes, queries, channels) need not be repeated in the
-    configs of the parts.
+    it the `kMaX-DeepLab <https://arxiv.org/abs/2207.04044>`_ of images. The
+    head passes its numbers of classes, queries and channels on to its parts,
+    so their configs need not repeat them.
 
     Args:
         num_classes (int): Number of classes, things and stuff.
@@ -31,9 +31,9 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
         transformer_decoder (:obj:`ConfigDict` or dict): Transformer decoder,
             :class:`KMaXTransformerDecoder`.
         semantic_head (:obj:`ConfigDict` or dict, optional): Auxiliary
-            semantic head, which only training uses. Defaults to None.
+            semantic head, used only in training. Defaults to None.
         criterion (:obj:`ConfigDict` or dict, optional): Matching and losses,
-            which only training needs. Defaults to None.
+            used only in training. Defaults to None.
         init_cfg (:obj:`ConfigDict` or dict or list, optional): As for
             :class:`BaseModule`.
     """
@@ -81,27 +81,20 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
             )
 
     def forward(self, x: Sequence[Tensor], num_frames: int) -> ClipPrediction:
-        """Predict the tubes of a batch of clips.
+        """Predict tubes, see :class:`ClipSegmenter`.
 
-        Args:
-            x (Sequence[Tensor]): Features of strides 4 to 32, each with shape
-                (B * T, C_i, h_i, w_i), the frames of a clip side by side.
-            num_frames (int): T.
-
-        Returns:
-            :obj:`ClipPrediction`: At stride 4. ``aux``, at strides 32 to 8,
-            is filled in training mode only.
+        Masks have stride 4, and those of ``aux`` strides 32 to 8.
         """
         mask_feature, feats = self.pixel_decoder(x)
         return self.transformer_decoder(mask_feature, feats, num_frames)
 
     def mask_features(self, x: Sequence[Tensor], num_frames: int) -> Tensor:
-        """Pixel embeddings alone, see :class:`ClipSegmenter`."""
+        """Compute the pixel embeddings alone, see :class:`ClipSegmenter`."""
         mask_feature, _ = self.pixel_decoder(x)
         return self.transformer_decoder.mask_features(mask_feature, num_frames)
 
     def build_tracker_heads(self) -> KMaXTrackerHeads:
-        """Heads for a cross-clip tracker, as large as those of the decoder."""
+        """Build heads for a cross-clip tracker, of the decoder's size."""
         return KMaXTrackerHeads(**self.transformer_decoder.heads_cfg)
 
     def loss_by_pred(
@@ -110,10 +103,10 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
         data_samples: TrackSampleList,
         x: Sequence[Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Losses of a prediction.
+        """Compute the losses of a prediction.
 
         Args:
-            pred (:obj:`ClipPrediction`): Of clips or of videos.
+            pred (:obj:`ClipPrediction`): Prediction of clips or of videos.
             data_samples (list[:obj:`TrackDataSample`]): One per clip or
                 video, with the ground truth that the criterion reads.
             x (Sequence[Tensor], optional): Features, as for :meth:`forward`,
@@ -123,7 +116,7 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
             dict[str, Tensor]: Losses of the criterion.
 
         Raises:
-            InputError: The head has no criterion.
+            InputError: If the head has no criterion.
         """
         if self.criterion is None:
             raise InputError(

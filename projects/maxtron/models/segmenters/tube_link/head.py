@@ -180,8 +180,8 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
 
         Args:
             x (tuple[Tensor]): Features of strides 4 to 32, each with shape
-                (B * T, C_i, H / stride, W / stride), the frames of a clip
-                side by side.
+                (B * T, C_i, H / stride, W / stride). The frames of a clip are
+                consecutive.
             num_frames (int): T.
 
         Returns:
@@ -193,19 +193,10 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
         batch_size = len(mask_feats) // num_frames
         tokens, positions = self._decoder_inputs(memories, batch_size)
 
-        with torch.no_grad():
-            level_feats = [
-                _clip_view(
-                    F.interpolate(
-                        mask_feats,
-                        memory.shape[-2:],
-                        mode='bilinear',
-                        align_corners=False,
-                    ),
-                    num_frames,
-                )
-                for memory in memories
-            ]
+        level_feats = [
+            _clip_view(_resize(mask_feats, memory.shape[-2:]), num_frames)
+            for memory in memories
+        ]
         mask_feats = _clip_view(mask_feats, num_frames)
         query = self.query_feat.weight.expand(batch_size, -1, -1)
         query_pos = self.query_embed.weight.expand(batch_size, -1, -1)
@@ -244,17 +235,17 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
         data_samples: TrackSampleList,
         x: tuple[Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Losses of a prediction.
+        """Compute the losses of a prediction.
 
         Args:
-            pred (:obj:`ClipPrediction`): Of clips or of videos.
+            pred (:obj:`ClipPrediction`): Prediction of clips or of videos.
             data_samples (list[:obj:`TrackDataSample`]): One per clip or
                 video, with the ground truth of :func:`mask_targets`.
             x (tuple[Tensor], optional): Not used.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
-            of the last layer, ``d0.loss_cls`` etc. of the earlier ones.
+            of the last layer, ``d0.loss_cls`` etc. of the earlier layers.
         """
         gts = mask_targets(data_samples, self.num_classes)
         layers = [*pred.aux, (pred.cls_logits, pred.mask_logits)]
@@ -267,6 +258,12 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
                 gts,
                 [{}] * len(gts),
             )
+
+
+@torch.no_grad()
+def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize maps (N, E, h, w) to another size, without gradients."""
+    return F.interpolate(x, size, mode='bilinear', align_corners=False)
 
 
 def _clip_view(x: Tensor, num_frames: int) -> Tensor:
