@@ -347,7 +347,7 @@ def build(args: argparse.Namespace) -> MaXTronInferencer:
         raise
     except (TypeError, KeyError, ImportError) as error:
         # str() of a KeyError would quote the text
-        text = error.args[0] if error.args else error
+        text = ' '.join(str(error.args[0] if error.args else '').split())
         sys.exit(
             f'error: {args.config} cannot be built: '
             f'{type(error).__name__}: {text}'

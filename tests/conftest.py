@@ -11,7 +11,7 @@ import projects.maxtron  # noqa: E402, F401, lets MMDetection load on mmcv-lite
 
 import pytest  # noqa: E402
 
-from tests.fresh_start import forget_runs  # noqa: E402
+from tests.fresh_start import end_workers, forget_runs  # noqa: E402
 from tests.test_tools import sitecustomize  # noqa: E402, F401
 
 # MMEngine calls gc.collect() whenever a dataset is built. Among the objects of
@@ -21,5 +21,7 @@ gc.freeze()
 
 @pytest.fixture(autouse=True)
 def fresh_start():
-    """Begin every test without the loggers and hubs of earlier runs."""
+    """Begin every test without loggers, hubs and workers of earlier runs."""
     forget_runs()
+    yield
+    end_workers()

@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Independent runs of MMEngine in one process."""
 
+import gc
+import multiprocessing
 from collections.abc import Iterator
 from itertools import count
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ import pytest
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.utils import ManagerMixin
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 
 def forget_runs() -> None:
@@ -28,6 +31,19 @@ def forget_runs() -> None:
     for manager in _subclasses(ManagerMixin):
         if manager is not DefaultScope:
             manager._instance_dict.clear()
+
+
+def end_workers() -> None:
+    """End the workers of all data loaders.
+
+    A runner is part of reference cycles. Python closes the queues of its
+    loaders before the loaders when it collects them, so that each worker
+    would keep a later test waiting for 5 s.
+    """
+    if multiprocessing.active_children():
+        for item in gc.get_objects():
+            if type(item) is _MultiProcessingDataLoaderIter:
+                item._shutdown_workers()
 
 
 def _subclasses(cls: type) -> Iterator[type]:

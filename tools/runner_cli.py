@@ -5,8 +5,8 @@ import argparse
 import os
 from pathlib import Path
 
+from projects.maxtron import engine
 from projects.maxtron.engine import cli, prepare_cpu_launch
-from projects.maxtron.errors import InputError
 
 from mmdet.registry import RUNNERS
 from mmdet.utils import setup_cache_size_limit_of_dynamo
@@ -79,16 +79,20 @@ def check_sections(cfg: Config, split: str) -> None:
         split (str): 'train' or 'test'.
 
     Raises:
-        InputError: If a section is missing.
+        ConfigKeyError: If a section is missing or incomplete.
     """
-    last = 'optim_wrapper' if split == 'train' else 'test_evaluator'
-    needed = ('model', f'{split}_dataloader', f'{split}_cfg', last)
-    missing = [key for key in needed if cfg.get(key) is None]
-    if missing:
-        raise InputError(
-            f'{cfg.filename} has no {", ".join(missing)}: give a whole '
-            'config, with model, dataset and schedule.'
-        )
+    sections = {
+        'model': 'type',
+        f'{split}_dataloader': 'dataset',
+        f'{split}_cfg': None,
+    }
+    if split == 'train':
+        sections['optim_wrapper'] = 'optimizer'
+    else:
+        sections['test_evaluator'] = None
+    engine.check_sections(
+        cfg, sections, 'give a whole config, with model, dataset and schedule.'
+    )
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -84,14 +84,17 @@ def batch_facts(cfg: Config, processes: int) -> str:
     Returns:
         str: One or two sentences.
     """
-    per_process = cfg.train_dataloader.batch_size
+    per_process = cfg.train_dataloader.get('batch_size', 1)
     steps = cfg.optim_wrapper.get('accumulative_counts', 1)
     real = processes * per_process * steps
-    rate = cfg.optim_wrapper.optimizer.lr
     text = (
         f'Batch size {real}: {processes} process(es) x {per_process} '
-        f'sample(s) x {steps} accumulated step(s). Learning rate {rate:g}'
+        f'sample(s) x {steps} accumulated step(s).'
     )
+    rate = cfg.optim_wrapper.optimizer.get('lr')
+    if rate is None:
+        return f"{text} Learning rate: the optimizer's default."
+    text += f' Learning rate {rate:g}'
     scaling = cfg.get('auto_scale_lr', {})
     base = scaling.get('base_batch_size')
     if base is None:
@@ -115,8 +118,8 @@ def main() -> None:
     parser = make_parser(__doc__)
     args = parse_args(parser)
     cfg = read_config(parser, args)
-    apply_args(parser, args, cfg)
     check_sections(cfg, 'train')
+    apply_args(parser, args, cfg)
     check_start_checkpoints(cfg)
     train(cfg, args.resume == 'auto')
 

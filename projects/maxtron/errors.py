@@ -13,6 +13,10 @@ class InputError(ValueError):
     """
 
 
+class ConfigFileError(InputError):
+    """A config file cannot be read or run."""
+
+
 class ConfigKeyError(InputError, TypeError):
     """A key of the config is missing, or nothing reads it."""
 

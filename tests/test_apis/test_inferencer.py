@@ -224,6 +224,44 @@ def test_unknown_key_of_the_config(small):
         )
 
 
+@pytest.mark.parametrize(
+    'key, message',
+    [
+        ('model', 'small.py has no model: give a whole config'),
+        ('model.type', 'small.py: "model" has no "type"'),
+        ('test_dataloader', 'small.py has no test_dataloader: give a whole'),
+        ('test_dataloader.dataset', '"test_dataloader" has no "dataset"'),
+        (
+            'test_dataloader.dataset.pipeline',
+            'test_dataloader.dataset has no pipeline',
+        ),
+    ],
+)
+def test_config_without_a_key(small, key, message):
+    config = Config.fromfile(small[0])
+    *where, last = key.split('.')
+    node = config._cfg_dict
+    for part in where:
+        node = node[part]
+    del node[last]
+    with pytest.raises(ValueError, match=message):
+        MaXTronInferencer(config, device='cpu')
+
+
+def test_config_has_the_ids_that_a_checkpoint_lacks(small, inferencer):
+    assert 'category_ids' not in inferencer.model.dataset_meta
+    config = Config.fromfile(small[0])
+    config.test_dataloader.dataset.metainfo = dict(classes=CLASSES[:3])
+    with pytest.raises(
+        ValueError, match='dataset.metainfo.classes of the config names 3'
+    ):
+        MaXTronInferencer(config, device='cpu')
+    ids = list(range(100, 140))
+    config.test_dataloader.dataset.metainfo = dict(category_ids=ids)
+    inferencer = MaXTronInferencer(config, small[1], device='cpu')
+    assert inferencer.model.dataset_meta['category_ids'] == ids
+
+
 def test_model_that_is_not_for_videos(small):
     config = Config.fromfile(small[0])
     config.model = dict(type='DetDataPreprocessor')

@@ -18,6 +18,8 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from tests.fresh_start import end_workers
+
 
 class NoisyDataset(Dataset):
     """Numbers with noise of three generators, as augmentations would add."""
@@ -135,6 +137,7 @@ def run(
         experiment_name=work_dir.name,
         log_level='ERROR',
     ).train()
+    end_workers()
 
 
 def run_and_resume(rank, work_dir):

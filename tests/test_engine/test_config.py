@@ -1,13 +1,16 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Options that nothing would read are refused."""
 
+import re
+import tempfile
 from pathlib import Path
 
 from projects.maxtron.engine import explain_unknown_arguments, load_config
 from projects.maxtron.engine.config import check_cfg_options, parse_cfg_options
+from projects.maxtron.errors import ConfigFileError, ConfigKeyError
 
 import pytest
-from mmdet.registry import MODELS
+from mmdet.registry import HOOKS, MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
@@ -190,3 +193,73 @@ def test_load_config_merges_and_names_near_files(tmp_path):
         load_config(path, {'model.neck.type': 'FPN'})
     with pytest.raises(FileNotFoundError, match='Did you mean .*_r50_ovis'):
         load_config(str(folder / 'maxtron_r50_ovs.py'))
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('x = 1\ny = = 2\n', 'a.py, line 2: SyntaxError: invalid syntax.'),
+        (
+            "_base_ = ['bad.py']\n",
+            "bad.py, line 1: SyntaxError: '.' was never",
+        ),
+        ("_base_ = ['no.py']\n", 'a.py: the base .*no.py does not exist'),
+        ('x = 1\ny = z\n', "a.py, line 2: NameError: name 'z' is not defined"),
+        ("_base_ = ['good.py']\nx = _base_.y\n", 'a.py, line 2: .* no attrib'),
+        ("_base_ = ['good.py']\nx = dict(y=1)\n", 'a.py: .*x=.* cannot inher'),
+        ("_base_ = ['good.py', 'good.py']\n", 'a.py: .*Duplicate key'),
+        (
+            "custom_imports = dict(imports=['no_module_here'])\n",
+            'a.py: custom_imports: ModuleNotFoundError: .*PYTHONPATH',
+        ),
+        (
+            "custom_imports = dict(imports=['failing_module'])\n",
+            'a.py: custom_imports: NameError: .* in .*failing_module.py, line 2',
+        ),
+    ],
+)
+def test_faulty_config_is_named(tmp_path, monkeypatch, text, message):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'failing_module.py').write_text('x = 1\ny = z\n')
+    (tmp_path / 'good.py').write_text('x = 1\n')
+    (tmp_path / 'bad.py').write_text('x = (\n')
+    (tmp_path / 'a.py').write_text(text)
+    with pytest.raises(ConfigFileError) as error:
+        load_config(str(tmp_path / 'a.py'))
+    place = re.escape(str(tmp_path))
+    assert re.match(f'{place}/{message}', str(error.value)), str(error.value)
+    assert '\n' not in str(error.value)
+
+
+def test_no_temporary_folder(tmp_path, monkeypatch):
+    (tmp_path / 'a.py').write_text('x = 1\n')
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path / 'nowhere'))
+    with pytest.raises(ConfigFileError, match='a.py cannot be read.*TMPDIR'):
+        load_config(str(tmp_path / 'a.py'))
+
+
+@pytest.mark.parametrize(
+    'hook, message',
+    [
+        (dict(priority=1), '"custom_hooks.0" has no "type". Add'),
+        (
+            dict(type='EarlyStoppingHook'),
+            '"custom_hooks.0", EarlyStoppingHook lacks \'monitor\'. Add',
+        ),
+        (dict(type='NoHook'), "has type='NoHook', but the registry"),
+        (3, 'cannot be used: cfg should be a dict, ConfigDict or Config'),
+    ],
+)
+def test_hook_that_cannot_be_built(hook, message):
+    cfg = Config(dict(custom_hooks=[hook]))
+    with (
+        pytest.raises(ConfigKeyError) as error,
+        explain_unknown_arguments(cfg),
+    ):
+        HOOKS.build(cfg.custom_hooks[0])
+    assert message in str(error.value)
+
+
+def test_errors_of_classes_pass(cfg):
+    with pytest.raises(AssertionError), explain_unknown_arguments(cfg):
+        HOOKS.build(dict(type='EMAHook', begin_iter=-1))

@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """A run that is killed and resumed must not differ from an unbroken one."""
 
+import time
 from functools import partial
 
 import pytest
@@ -9,6 +10,12 @@ from tests.processes import exit_code, run_ranks
 from tests.test_engine.resume_run import run, run_and_resume
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def no_sleep(monkeypatch):
+    """MMEngine's loop sleeps 2 s before every epoch of finite samplers."""
+    monkeypatch.setattr(time, 'sleep', lambda seconds: None)
 
 
 def losses(work_dir, rank=0):

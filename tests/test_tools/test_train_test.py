@@ -155,6 +155,48 @@ def test_unknown_argument_names_place_class_and_file(run_here, tmp_path):
     assert str(end).endswith('Did you mean hidden_channels?')
 
 
+@pytest.mark.parametrize(
+    'tool, line, message',
+    [
+        ('train.py', 'x = = 1', ', line 2: SyntaxError: invalid syntax'),
+        (
+            'test.py',
+            'custom_imports = dict(imports="no_module")',
+            'PYTHONPATH',
+        ),
+        ('test.py', "model = 'ToyModel'", '"model" is \'ToyModel\', but must'),
+        (
+            'train.py',
+            'model = dict(_delete_=True, hidden_channels=4)',
+            '"model" has no "type"',
+        ),
+        (
+            'test.py',
+            'test_dataloader = dict(_delete_=True, batch_size=1)',
+            '"test_dataloader" has no "dataset"',
+        ),
+        (
+            'train.py',
+            "optim_wrapper = dict(_delete_=True, type='OptimWrapper')",
+            '"optim_wrapper" has no "optimizer"',
+        ),
+        (
+            'train.py',
+            'param_scheduler = [dict(begin=0)]',
+            '"param_scheduler.0" has no "type"',
+        ),
+        ('train.py', 'train_cfg = 3', 'train_loop should be a Loop object'),
+    ],
+)
+def test_faulty_config_is_named(run_here, tmp_path, tool, line, message):
+    config = tmp_path / 'faulty.py'
+    config.write_text(f'_base_ = [{str(CONFIG)!r}]\n{line}\n')
+    checkpoint = ['no.pth'] if tool == 'test.py' else []
+    end, _ = run_here(tool, config, *checkpoint)
+    assert end.code.startswith(f'error: {config}')
+    assert message in end.code and '\n' not in end.code
+
+
 def test_checkpoint_of_another_model_is_refused(run_here, tmp_path):
     torch.save(
         dict(state_dict={'backbone.conv1.weight': torch.rand(3, 3)}),

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import projects.maxtron  # noqa: F401, before MMDetection
+from projects.maxtron.engine import load_config
 from projects.maxtron.engine.cli import report_errors
 
 from mmengine.config import Config
@@ -80,7 +81,7 @@ def read(work_dir: str) -> Run:
             f'{folder} has no TIMESTAMP/vis_data/config.py: give the '
             '--work-dir of tools/train.py or tools/test.py.'
         )
-    cfg = Config.fromfile(configs[-1])
+    cfg = load_config(str(configs[-1]))
     seed = cfg.get('randomness', {}).get('seed')
     if seed is None:
         seed = _drawn_seed(configs[-1])

@@ -20,7 +20,7 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple
 
-from projects.maxtron.engine import explain_unknown_arguments
+from projects.maxtron.engine import check_sections, explain_unknown_arguments
 from projects.maxtron.engine.cli import (
     make_parser,
     positive_int,
@@ -207,6 +207,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = make_flops_parser()
     args = parser.parse_args(argv)
     cfg = read_config(parser, args)
+    check_sections(cfg, {'model': 'type'}, 'give a config of a model.')
     if args.shape and 'input_size' in cfg.model.data_preprocessor:
         cfg.model.data_preprocessor.input_size = tuple(args.shape)
     model = build_model(cfg)

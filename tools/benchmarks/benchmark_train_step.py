@@ -12,6 +12,8 @@ threads; they are more reliable than seconds if other processes run.
 import argparse
 import time
 
+from projects.maxtron.engine import load_config
+from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.testing import make_batch
 
 import torch
@@ -137,6 +139,7 @@ def report(result: dict, args: argparse.Namespace) -> None:
     )
 
 
+@report_errors()
 def main() -> None:
     """Run the tool."""
     parser = make_parser(__doc__)
@@ -154,7 +157,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if args.amp and not args.device.startswith('cuda'):
         parser.error('--amp needs --device cuda.')
-    result = run(Config.fromfile(args.config), args)
+    result = run(load_config(args.config), args)
     report(result, args)
     write_json(args, **result)
 

@@ -18,6 +18,7 @@ import argparse
 import time
 from functools import partial
 
+from projects.maxtron.engine import load_config
 from projects.maxtron.engine.cli import positive_int, report_errors
 from projects.maxtron.errors import InputError
 from projects.maxtron.models.tracker_training import segment_clip
@@ -49,7 +50,7 @@ def read_config(args: argparse.Namespace) -> Config:
     Raises:
         InputError: The config is not panoptic or does not train end to end.
     """
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config)
     if 'input_size' not in cfg.model.data_preprocessor:
         raise InputError(
             f'{args.config} is not panoptic: its '

@@ -20,12 +20,12 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 
+from projects.maxtron.engine import check_sections, load_config
 from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.utils import atomic_path
 
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
@@ -194,7 +194,8 @@ def check_with_config(
     Raises:
         RuntimeError: Names or shapes differ from those of the model.
     """
-    cfg = Config.fromfile(config)
+    cfg = load_config(config)
+    check_sections(cfg, {'model': 'type'}, 'give a config of a model.')
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     model = cfg.model if part is None else cfg.model[part]
     try:

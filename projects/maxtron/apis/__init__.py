@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Inference on videos of the user's own."""
 
+from .building import is_panoptic_config
 from .frame_source import (
     ArraySource,
     CameraSource,
@@ -10,7 +11,7 @@ from .frame_source import (
     VideoFileSource,
     open_frame_source,
 )
-from .inferencer import MaXTronInferencer, is_panoptic_config
+from .inferencer import MaXTronInferencer
 from .progress import VideoProgress
 from .result_writers import (
     IdMapWriter,

@@ -1,9 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Inference on a video of any kind and length."""
 
-import copy
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -11,25 +9,20 @@ from itertools import islice
 import cv2
 import numpy as np
 import torch
-from mmcv.transforms import Compose, LoadImageFromFile
-from mmdet.datasets.transforms import LoadImageFromNDArray
-from mmdet.registry import DATASETS, MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample
-from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..engine import (
+    check_sections,
     explain_unknown_arguments,
-    load_checkpoint_checked,
     load_config,
     merge_cfg_options,
 )
 from ..errors import InputError
-from ..models import MaXTron
 from ..visualization import ClipLocalVisualizer
+from .building import build_frame_transforms, build_model
 from .frame_source import FrameSource, VideoError, open_frame_source
 
 VideoInput = str | os.PathLike | int | Iterable[np.ndarray] | FrameSource
@@ -106,9 +99,15 @@ class MaXTronInferencer:
         if device is None:
             device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
         self.cfg = config
+        check_sections(
+            config,
+            dict(model='type', test_dataloader='dataset'),
+            'give a whole config; the test_dataloader has the pipeline for '
+            'the frames and the classes.',
+        )
         with explain_unknown_arguments(config):
-            self.model = _build_model(config, checkpoint, device)
-            self.transforms = _frame_transforms(get_test_pipeline_cfg(config))
+            self.model = build_model(config, checkpoint, device)
+            self.transforms = build_frame_transforms(config)
         head = self.model.head
         if feature_cache is not None and head.mode != 'offline':
             raise InputError(
@@ -309,79 +308,3 @@ def _pop_all(frames: deque) -> Iterator[np.ndarray]:
     """Take frames out as they are asked for."""
     while True:
         yield frames.popleft()
-
-
-def is_panoptic_config(config: Config) -> bool:
-    """Whether the model of a config predicts panoptic maps.
-
-    Args:
-        config (Config): The config.
-
-    Returns:
-        bool: True for panoptic maps, False for instances or other models.
-    """
-    head = MODELS.get(str(config.get('model', {}).get('head', {}).get('type')))
-    return getattr(head, 'result_field', None) == 'pred_panoptic_map'
-
-
-def _build_model(
-    config: Config, checkpoint: str | None, device: str
-) -> nn.Module:
-    """Build a model for inference, with ``dataset_meta``."""
-    model = revert_sync_batchnorm(MODELS.build(config.model))
-    if not isinstance(model, MaXTron):
-        raise InputError(
-            f'The config is that of a {type(model).__name__}, which cannot '
-            'track a video clip by clip. Use one of a MaXTron.'
-        )
-    meta = {}
-    if checkpoint is None:
-        warnings.warn(
-            'No checkpoint is given: the weights are random and '
-            'the masks mean nothing.'
-        )
-    else:
-        meta = load_checkpoint_checked(
-            model, checkpoint, config=config.filename
-        )
-    model.dataset_meta = meta.get('dataset_meta') or _config_meta(config)
-    classes = model.dataset_meta.get('classes') or ()
-    num_classes = model.head.segmenter.num_classes
-    if len(classes) != num_classes:
-        raise InputError(
-            f'The model has {num_classes} classes, but '
-            f'{"the checkpoint" if "dataset_meta" in meta else "the config"} '
-            f'names {len(classes)}. Use the config that the checkpoint was '
-            'trained with.'
-        )
-    return model.to(device).eval()
-
-
-def _config_meta(config: Config) -> dict:
-    """Classes and palette of the dataset that the config tests on."""
-    dataset = copy.deepcopy(config.test_dataloader.dataset)
-    dataset.lazy_init = True  # its files need not be there
-    return DATASETS.build(dataset).metainfo
-
-
-def _frame_transforms(pipeline: list[dict]) -> Compose:
-    """Applies the image transforms of a test pipeline to one frame."""
-    steps = []
-    for config in _flatten(pipeline):
-        step = TRANSFORMS.build(config)
-        if isinstance(step, LoadImageFromFile):
-            # the frame is there already, and only cast
-            step = LoadImageFromNDArray(to_float32=step.to_float32)
-        elif type(step).__name__.startswith(('Load', 'Pack')):
-            continue  # loads annotations or packs the sample
-        steps.append(step)
-    return Compose(steps)
-
-
-def _flatten(pipeline: list[dict]) -> Iterator[dict]:
-    """The steps for one frame, out of those that wrap them for a video."""
-    for step in pipeline:
-        if 'transforms' in step:
-            yield from _flatten(step['transforms'])
-        else:
-            yield step

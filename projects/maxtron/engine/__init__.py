@@ -4,6 +4,7 @@
 from .checkpoint import load_checkpoint_checked
 from .checkpoint_file import CheckpointError, get_weights, read_checkpoint
 from .config import load_config, merge_cfg_options
+from .config_sections import check_sections
 from .frozen_parameters import report_frozen_parameters
 from .hooks import (
     BroadcastBuffersHook,
@@ -27,6 +28,7 @@ __all__ = [
     'SeparateMultOptimWrapperConstructor',
     'ThingLabelsHook',
     'WarmupPolyLR',
+    'check_sections',
     'check_start_checkpoints',
     'explain_unknown_arguments',
     'get_weights',

@@ -11,7 +11,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 
-from ..errors import InputError, error_message
+from ..errors import ConfigFileError, InputError, error_message
 from .config import load_config
 from .option_action import OptionAction
 
@@ -70,9 +70,14 @@ def read_config(
 
     Returns:
         Config: The merged config.
+
+    Raises:
+        ConfigFileError: The config cannot be read or run.
     """
     try:
         cfg = load_config(args.config, args.cfg_options)
+    except ConfigFileError:
+        raise
     except (OSError, ValueError) as error:
         parser.error(str(error))
     init_default_scope(cfg.get('default_scope', 'mmdet'))
@@ -109,7 +114,14 @@ def find_datasets(cfg: Config, split: str) -> Iterator[ConfigDict]:
     """
     loader = cfg.get(f'{split}_dataloader')
     if loader is None:
-        raise InputError(f'the config has no {split}_dataloader')
+        raise InputError(
+            f'{cfg.filename or "the config"} has no {split}_dataloader.'
+        )
+    if loader.get('dataset') is None:
+        raise InputError(
+            f'{cfg.filename or "the config"}: {split}_dataloader has no '
+            'dataset.'
+        )
     nodes = [loader['dataset']]
     while nodes:
         node = nodes.pop(0)

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import InputError
+from .config_file import read_config_file
 from .config_keys import check_option_key, find_node
 from .option_action import CommaList, split_path_list
 
@@ -26,13 +27,14 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
 
     Raises:
         FileNotFoundError: The file does not exist.
+        ConfigFileError: The file cannot be read or run.
         InputError: An option does not fit the config.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
             f'Config not found: {path}{_similar_files(Path(path))}'
         )
-    cfg = Config.fromfile(path)
+    cfg = read_config_file(path)
     if options:
         merge_cfg_options(cfg, options)
     return cfg

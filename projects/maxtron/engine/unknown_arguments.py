@@ -1,21 +1,27 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Explains which key of a config a class does not take."""
+"""Explains which key of a config is unknown or missing."""
 
 import difflib
 import inspect
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmengine.config import Config
 
-from ..errors import ConfigKeyError
-from .config_keys import argument_names, find_classes, walk_config
+from ..errors import ConfigKeyError, InputError
+from .config_keys import argument_names, find_classes, find_node, walk_config
+
+# MMEngine's modules that read the config and build what it describes
+_BUILDERS = ('mmengine.registry', 'mmengine.runner.runner')
+_NO_TYPE = r'contain the key "?type"?, but got (.*?)(?:\n|$)'
+_NO_ARGUMENT = r'(\w+)\.__init__\(\) missing .* argument(?:s)?: (.*)'
 
 
 @contextmanager
 def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
-    """Explain which key or type of a config is unknown.
+    """Explain which key or type of a config is unknown or missing.
 
     Python names only the class that refused the argument, which is often a
     base class.
@@ -26,29 +32,71 @@ def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
     Raises:
         ConfigKeyError: The error of the context, with the place in the config,
             the class and its file added; or the config has a type that no
-            registry knows.
+            registry knows, lacks a key, or has a value of a wrong type.
     """
     try:
         yield
-    except TypeError as error:
-        text = _find_unknown_argument(cfg.to_dict(), str(error))
-        if text is None:
-            raise
-        raise ConfigKeyError(text) from error
-    except KeyError as error:
-        text = _explain_unknown_type(str(error.args[0]) if error.args else '')
+    except InputError:
+        raise
+    except (
+        AssertionError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        message = str(error.args[0]) if error.args else ''
+        text = None
+        if isinstance(error, TypeError):
+            text = _find_unknown_argument(cfg.to_dict(), message)
+        elif isinstance(error, KeyError):
+            text = _explain_unknown_type(cfg, message)
+        if text is None and _is_raised_by_builder(error):
+            text = _explain_wrong_value(cfg, message)
         if text is None:
             raise
         raise ConfigKeyError(text) from error
 
 
-def _explain_unknown_type(error: str) -> str | None:
+def _is_raised_by_builder(error: Exception) -> bool:
+    """Whether MMEngine raised an error as it read the config."""
+    frame, _ = list(traceback.walk_tb(error.__traceback__))[-1]
+    return frame.f_globals.get('__name__', '').startswith(_BUILDERS)
+
+
+def _explain_wrong_value(cfg: Config, error: str) -> str:
+    """Explain an error that MMEngine raised as it read the config."""
+    name = cfg.filename or 'The config'
+    tree = cfg.to_dict()
+    values = [(path, find_node(tree, path)) for path, _ in walk_config(tree)]
+    if match := re.search(_NO_TYPE, error):
+        places = [f'"{path}"' for path, x in values if str(x) == match[1]]
+        where = ' or '.join(places[:3]) or match[1]
+        return (
+            f'{name}: {where} has no "type". Add the name of its class as '
+            'type=...'
+        )
+    if match := re.search(_NO_ARGUMENT, error):
+        places = [
+            f'"{path.removesuffix(".type")}", '
+            for path, x in values
+            if path.endswith('.type') and getattr(x, '__name__', x) == match[1]
+        ]
+        return (
+            f'{name}: {"".join(places[:1])}{match[1]} lacks {match[2]}. Add '
+            'it to the config.'
+        )
+    text = ' '.join(error.split()).rstrip('.')
+    return f'{name} cannot be used: {text}. Correct the config.'
+
+
+def _explain_unknown_type(cfg: Config, error: str) -> str | None:
     """Shorten the message of a registry that lacks a class of a config."""
     match = re.match(r'(\S+) is not in the (\S+) registry', error)
     return match and (
-        f'The config has type={match[1]!r}, but the registry {match[2]} has '
-        'no class of this name: correct it, or name the module of the class '
-        'in custom_imports of the config.'
+        f'{cfg.filename or "The config"} has type={match[1]!r}, but the '
+        f'registry {match[2]} has no class of this name: correct it, or name '
+        'the module of the class in custom_imports of the config.'
     )
 
 

@@ -1,0 +1,141 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Builds a model and its transforms for inference."""
+
+import copy
+import warnings
+from collections.abc import Iterator
+
+from mmcv.transforms import Compose, LoadImageFromFile
+from mmdet.datasets.transforms import LoadImageFromNDArray
+from mmdet.registry import DATASETS, MODELS, TRANSFORMS
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from torch import nn
+
+from ..engine import load_checkpoint_checked
+from ..engine.cli import find_datasets
+from ..engine.config_keys import find_node
+from ..errors import ConfigKeyError, InputError
+from ..models import MaXTron
+
+
+def is_panoptic_config(config: Config) -> bool:
+    """Return whether the model of a config predicts panoptic maps.
+
+    Args:
+        config (Config): The config.
+
+    Returns:
+        bool: True for panoptic maps, False for instances or other models.
+    """
+    node = find_node(config.to_dict(), 'model.head.type')
+    head = MODELS.get(node) if isinstance(node, str) else node
+    return getattr(head, 'result_field', None) == 'pred_panoptic_map'
+
+
+def build_model(
+    config: Config, checkpoint: str | None, device: str
+) -> nn.Module:
+    """Build a model for inference.
+
+    Args:
+        config (Config): The config.
+        checkpoint (str, optional): Weights; None for random ones.
+        device (str): Device of the model.
+
+    Returns:
+        nn.Module: A :class:`MaXTron` with ``dataset_meta``.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+        InputError: If the config is not of a MaXTron, or the checkpoint does
+            not fit it.
+    """
+    model = revert_sync_batchnorm(MODELS.build(config.model))
+    if not isinstance(model, MaXTron):
+        raise InputError(
+            f'The config is that of a {type(model).__name__}, which cannot '
+            'track a video clip by clip. Use one of a MaXTron.'
+        )
+    meta: dict = {}
+    if checkpoint is None:
+        warnings.warn(
+            'No checkpoint is given: the weights are random and '
+            'the masks mean nothing.'
+        )
+    else:
+        meta = load_checkpoint_checked(
+            model, checkpoint, config=config.filename
+        )
+    model.dataset_meta = _dataset_meta(config, meta.get('dataset_meta'))
+    classes = model.dataset_meta.get('classes') or ()
+    num_classes = model.head.segmenter.num_classes
+    if len(classes) != num_classes:
+        source = 'the checkpoint'
+        if not meta.get('dataset_meta'):
+            source = 'test_dataloader.dataset.metainfo.classes of the config'
+        raise InputError(
+            f'The model has {num_classes} classes, but {source} names '
+            f'{len(classes)}. Use the config that the checkpoint was trained '
+            'with.'
+        )
+    return model.to(device).eval()
+
+
+def _dataset_meta(config: Config, trained: dict | None) -> dict:
+    """Look up classes, palette and ids of the categories.
+
+    Args:
+        config (Config): The config.
+        trained (dict, optional): ``dataset_meta`` of the checkpoint.
+
+    Returns:
+        dict: That of the checkpoint, with the ``category_ids`` of the config
+        if it has none; or that of the dataset that the config tests on.
+    """
+    dataset = copy.deepcopy(next(find_datasets(config, 'test')))
+    if not trained:
+        dataset.lazy_init = True  # its files need not be there
+        return DATASETS.build(dataset).metainfo
+    stated = (dataset.get('metainfo') or {}).get('category_ids')
+    return {'category_ids': stated, **trained} if stated else trained
+
+
+def build_frame_transforms(config: Config) -> Compose:
+    """Build the image transforms of the test pipeline, for one frame.
+
+    Args:
+        config (Config): The config.
+
+    Returns:
+        Compose: The transforms.
+
+    Raises:
+        ConfigKeyError: If the config has no test pipeline.
+    """
+    pipeline = next(find_datasets(config, 'test')).get('pipeline')
+    if pipeline is None:
+        raise ConfigKeyError(
+            f'{config.filename or "The config"}: test_dataloader.dataset has '
+            'no pipeline. It prepares the frames of a video: take that of '
+            'the config the checkpoint was trained with.'
+        )
+    steps = []
+    for step_cfg in _flatten(pipeline):
+        step = TRANSFORMS.build(step_cfg)
+        if isinstance(step, LoadImageFromFile):
+            # the frame is there already, and only cast
+            step = LoadImageFromNDArray(to_float32=step.to_float32)
+        elif type(step).__name__.startswith(('Load', 'Pack')):
+            continue  # loads annotations or packs the sample
+        steps.append(step)
+    return Compose(steps)
+
+
+def _flatten(pipeline: list[dict]) -> Iterator[dict]:
+    """List the steps for one frame, without what wraps them for a video."""
+    for step in pipeline:
+        if 'transforms' in step:
+            yield from _flatten(step['transforms'])
+        else:
+            yield step
