@@ -29,7 +29,7 @@ import pytest
         (COUNT, [0, 1], [-1, 0.5, '1']),
         (SIZE, [1, 480.0], [0, -1, '480', None, True, 10**30]),
         (NUMBER, [0, -1.5, 3], [float('nan'), float('inf'), '1', True]),
-        (FLAG, [0, 1, True, False], [2, None, '0', 0.5]),
+        (FLAG, [0, 1, True, False], [2, -1, None, '1', 0.5, 1.5, 1e30, [1]]),
         (LIST, [[], [1]], [{}, 'a', None]),
     ],
 )

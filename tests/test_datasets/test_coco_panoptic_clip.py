@@ -126,6 +126,15 @@ def test_segments_that_mmdet_leaves_out(coco):
         dataset[0]
 
 
+@pytest.mark.parametrize('flag', [-1, 1.5, 1e30, '1', None])
+def test_wrong_crowd_flag(coco, flag):
+    content = json.loads((coco / 'train.json').read_text())
+    content['annotations'][0]['segments_info'][1]['iscrowd'] = flag
+    (coco / 'flag.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"'iscrowd' is .*, but must be 0 or"):
+        build_coco(coco, PLAIN, ann_file='flag.json')
+
+
 def test_labels_are_bytes(coco):
     names = tuple(map(str, range(256)))
     with pytest.raises(ValueError, match='256 classes.* more than 255'):

@@ -259,6 +259,7 @@ def test_annotations_are_counted(root, capsys):
         (dict(bbox=[0.1, 0.1, 0.1, 0.1]), 'leaves out its mask', None),
         (dict(bbox=None), "the field 'bbox' is null, but must be four", None),
         (dict(area='9'), 'the field \'area\' is "9", but must be', None),
+        (dict(iscrowd=-1), "the field 'iscrowd' is -1, but must be 0 o", None),
         (dict(segmentation=None), "the field 'segmentation' is null", None),
         (dict(segmentation={}), "000001.jpg that has no 'counts'", None),
         (dict(image_id=77), 'image 77 belongs to no image of the', None),

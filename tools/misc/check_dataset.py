@@ -46,7 +46,7 @@ _NUM_FRAMES = 64
 def build_unread(cfg: ConfigDict) -> BaseDataset:
     """Build a dataset without reading its annotations."""
     cfg = dict(cfg, pipeline=[], lazy_init=True)
-    if cfg['type'] == 'CocoPanopticDataset':
+    if cfg.get('type') == 'CocoPanopticDataset':
         # MMDetection's leaves out segments, though the map may show them
         cfg['type'] = 'CocoPanopticClipDataset'
     return build_dataset(cfg)

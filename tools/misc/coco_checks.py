@@ -125,6 +125,7 @@ class CocoFileChecker:
     ) -> str | None:
         """Find what is wrong with an instance, and count it if left out."""
         category = names.get(str(ann.values['category_id']))
+        ann.optional('iscrowd', FLAG)
         if image is None:
             return 'belongs to no image of the file. Delete it.'
         if category is None:
@@ -173,6 +174,7 @@ class CocoFileChecker:
                     f'{self.path}: segment {segment.values.get("id")} of '
                     f'image {image_id}'
                 )
+                segment.optional('iscrowd', FLAG)
                 segment_id = str(segment.require('id', ID))
                 if segment_id in ids:
                     yield (

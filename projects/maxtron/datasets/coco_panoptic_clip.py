@@ -136,7 +136,7 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
         """Parse a segment; a crowd is not a thing, as in the base class."""
         category_id = ann['category_id']
         is_thing = self.coco.load_cats(ids=category_id)[0]['isthing']
-        is_crowd = ann.get('iscrowd', 0)
+        is_crowd = Entry(ann, self.ann_file).optional('iscrowd', FLAG, 0)
         return dict(
             id=ann['id'],
             category=self.cat2label[category_id],

@@ -142,8 +142,14 @@ def build_dataset(cfg: dict) -> BaseDataset:
         BaseDataset: The dataset.
 
     Raises:
-        InputError: If its type is unknown, or it has no such argument.
+        InputError: If its type is missing or unknown, or it has no such
+            argument.
     """
+    if 'type' not in cfg:
+        raise InputError(
+            f'A dataset of the config has no "type", only {", ".join(cfg)}. '
+            'Add the name of its class as type=...'
+        )
     try:
         return DATASETS.build(cfg)
     except (KeyError, TypeError) as error:
