@@ -263,6 +263,13 @@ def write_mask(array):
     )
 
 
+def shrink_frame(root):
+    """Give the second frame of a video half the size of the first."""
+    for path in ('imgs/wide/00001.jpg', 'panomasks/wide/00001.png'):
+        image = cv2.imread(str(root / path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(root / path), np.ascontiguousarray(image[::2, ::2]))
+
+
 def unlink(path):
     return lambda root: (root / path).unlink()
 
@@ -295,6 +302,10 @@ def drop_folder(path):
         (
             write_mask(np.ones((15, 12), np.uint16)),
             'tall, frame 00000: the mask is 15 x 12 .*but the image 30 x 24',
+        ),
+        (
+            shrink_frame,
+            'video wide: .*00000 is 30 x 50 .*, 00001 is 15 x 25. Resize',
         ),
         (
             unlink('imgs/tall/00000.jpg'),

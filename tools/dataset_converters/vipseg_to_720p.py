@@ -114,16 +114,9 @@ class Converter:
             for name in names
         ]
         print(f'{split}: {len(names)} video(s) -> {self.out}')
-        if self.nproc == 1:
-            records = track_progress(convert_video, jobs)
-        else:
-            records = track_parallel_progress(
-                convert_video, jobs, self.nproc, keep_order=True
-            )
-        print()
         videos = [
             (name, record)
-            for name, record in zip(names, records)
+            for name, record in zip(names, self._convert_videos(jobs))
             if record['images']
         ]
         check_distinct_frames(
@@ -134,22 +127,39 @@ class Converter:
         if skipped:
             print(f'{split}: {skipped} video(s) without masks were left out')
         if videos:
-            dump_json(
-                dict(
-                    videos=[
-                        dict(video_id=name, images=record['images'])
-                        for name, record in videos
-                    ],
-                    annotations=[
-                        dict(video_id=name, annotations=record['annotations'])
-                        for name, record in videos
-                    ],
-                    categories=self.categories,
-                ),
-                target,
-            )
+            self._write_annotations(videos, target)
         for job in jobs:
             os.remove(job.record)
+
+    def _convert_videos(self, jobs: list[Job]) -> list[dict]:
+        """Convert videos, and return their records in the same order."""
+        if self.nproc == 1:
+            records = track_progress(convert_video, jobs)
+        else:
+            records = track_parallel_progress(
+                convert_video, jobs, self.nproc, keep_order=True
+            )
+        print()
+        return records
+
+    def _write_annotations(
+        self, videos: list[tuple[str, dict]], target: str
+    ) -> None:
+        """Write the annotation file of a split from names and records."""
+        dump_json(
+            dict(
+                videos=[
+                    dict(video_id=name, images=record['images'])
+                    for name, record in videos
+                ],
+                annotations=[
+                    dict(video_id=name, annotations=record['annotations'])
+                    for name, record in videos
+                ],
+                categories=self.categories,
+            ),
+            target,
+        )
 
 
 def load_categories(path: Path | None) -> list[dict]:

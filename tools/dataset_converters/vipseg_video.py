@@ -69,12 +69,12 @@ def convert_video(job: Job) -> dict:
     names = _annotated_frames(job)
     for folder in ('images', 'panomasks', 'panomasksRGB'):
         os.makedirs(osp.join(job.out, folder, job.name), exist_ok=True)
-    sizes = [_resize_frame(job, name) for name in names]
+    width, height = _resize_frames(job, names)
     frames = [_read_segments(job, name)[1] for name in names]
     ids = _choose_ids(job, frames)
     category_ids = [c['id'] for c in job.categories]
     record: dict[str, list] = dict(images=[], annotations=[])
-    for name, (width, height), segments in zip(names, sizes, frames):
+    for name, segments in zip(names, frames):
         _color_frame(job, name, ids)
         file_name = f'{name}.png'
         record['images'].append(
@@ -130,8 +130,34 @@ def _annotated_frames(job: Job) -> list[str]:
     return masks
 
 
-def _resize_frame(job: Job, name: str) -> tuple[int, int]:
-    """Resize image and mask, and return the new width and height."""
+def _resize_frames(job: Job, names: list[str]) -> tuple[int, int]:
+    """Resize images and masks, and return their new width and height."""
+    first = size = (0, 0)
+    for name in names:
+        image, mask = _read_frame(job, name)
+        if name == names[0]:
+            first = image.size
+            height = job.settings['height']
+            size = (max(1, int(height * first[0] / first[1])), height)
+        if image.size != first:
+            raise ValueError(
+                f'video {job.name}: its frames differ in size; {names[0]} is '
+                f'{first[1]} x {first[0]} (height x width), {name} is '
+                f'{image.size[1]} x {image.size[0]}. Resize them to one size.'
+            )
+        with _output(job, 'images', f'{name}.jpg') as part:
+            image.resize(size, Image.Resampling.BILINEAR).save(
+                part, quality=job.settings['quality']
+            )
+        resized = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
+        with _output(job, 'panomasks', f'{name}.png') as part:
+            if not cv2.imwrite(part, np.asarray(resized).astype(np.uint16)):
+                raise OSError(f'Could not write {part}: is the disk full?')
+    return size
+
+
+def _read_frame(job: Job, name: str) -> tuple[Image.Image, np.ndarray]:
+    """Read image and mask of a frame, which are of one size."""
     where = f'video {job.name}, frame {name}'
     mask = read_id_map(
         osp.join(job.root, 'panomasks', job.name, f'{name}.png'),
@@ -154,21 +180,9 @@ def _resize_frame(job: Job, name: str) -> tuple[int, int]:
             f'{where}: the mask is {mask.shape[0]} x {mask.shape[1]} (height '
             f'x width), but the image {height} x {width}.'
         )
-    size = (
-        max(1, int(job.settings['height'] * width / height)),
-        job.settings['height'],
-    )
     if image.mode not in ('L', 'RGB'):
         image = image.convert('RGB')
-    with _output(job, 'images', f'{name}.jpg') as part:
-        image.resize(size, Image.Resampling.BILINEAR).save(
-            part, quality=job.settings['quality']
-        )
-    resized = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
-    with _output(job, 'panomasks', f'{name}.png') as part:
-        if not cv2.imwrite(part, np.asarray(resized).astype(np.uint16)):
-            raise OSError(f'Could not write {part}: is the disk full?')
-    return size
+    return image, mask
 
 
 def _output(
