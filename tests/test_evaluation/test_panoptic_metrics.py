@@ -18,6 +18,7 @@ from tests.processes import run_ranks
 from tests.test_datasets.tiny_panoptic import write_dataset
 from tests.test_evaluation.panoptic_samples import (
     EXPECTED,
+    META,
     VIDEOS,
     VOID,
     CountedMap,
@@ -273,9 +274,32 @@ def drop_segments(frames):
     frames[3].set_metainfo(dict(segments_info=None))
 
 
+def drop(key):
+    """Remove a field of the metainfo."""
+    return lambda frames: frames[3].set_metainfo({key: None})
+
+
+def change_segment(**changes):
+    """Change a segment of the ground truth; None removes the field."""
+
+    def spoil(frames):
+        segment = frames[3].segments_info[1]
+        segment.update(changes)
+        for key in [key for key, value in changes.items() if value is None]:
+            del segment[key]
+
+    return spoil
+
+
 @pytest.mark.parametrize(
     'spoil, message',
     [
+        (drop('img_path'), "frame 3 of a predicted video has no 'img_path'"),
+        (drop('frame_id'), "frame 3 of a predicted video has no 'frame_id'"),
+        (change_segment(id=None), "3: item 1 of segments_info has no 'id'"),
+        (change_segment(category=None), "segments_info has no 'category'"),
+        (change_segment(iscrowd=-1), 'iscrowd=-1, but it must be 0 or 1'),
+        (change_segment(iscrowd='1'), "iscrowd='1', but it must be 0 or 1"),
         (drop_frame, r'video_0 has 7 frames, but 6 are predicted; .* \[3\]'),
         (
             repeat_frame,
@@ -298,6 +322,15 @@ def test_bad_input(spoil, message):
     spoil(sample.video_data_samples)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         build('VPQ').process({}, [sample.to_dict()])
+
+
+def test_samples_of_another_kind():
+    sample = make_sample(VIDEOS[0])
+    with pytest.raises(ValueError, match="has no 'video_data_samples'"):
+        build('VPQ').process({}, [sample.video_data_samples[0].to_dict()])
+    meta = dict(META, thing_classes=None)
+    with pytest.raises(ValueError, match='dataset has no thing_classes'):
+        build('VPQ', meta).process({}, [sample.to_dict()])
 
 
 def evaluate_on_rank(rank, folder):

@@ -163,6 +163,12 @@ def test_bad_arguments_and_predictions():
         ValueError, match=r'Frame 2 of video 1 .* is 60 x 80 \(height x width'
     ):
         build().process({}, [sample])
+    del sample['video_data_samples'][2].pred_track_instances.scores
+    with pytest.raises(ValueError, match="track_instances has no 'scores'"):
+        build().process({}, [sample])
+    sample['video_data_samples'][1].set_metainfo(dict(ori_shape=None))
+    with pytest.raises(ValueError, match="frame 1 .* has no 'ori_shape'"):
+        build().process({}, [sample])
 
 
 def evaluate_on_rank(rank: int, folder: Path) -> None:

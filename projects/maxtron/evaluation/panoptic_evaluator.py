@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from mmdet.structures import DetDataSample
 
+from ..errors import InputError
 from ..structures import (
     INSTANCE_OFFSET,
     read_id_map,
@@ -18,6 +19,7 @@ from ..structures import (
 from .functional import VideoCounter, VideoCounts, count_pairs
 from .panoptic_folders import PRED_FOLDER, segments_to_count
 from .predicted_video import PredictedVideo
+from .sample_fields import ANNOTATIONS, require_fields
 from .submission import SegmentWriter
 
 
@@ -113,6 +115,8 @@ class GroundTruthCounter:
         )
         if is_raw:
             gt_map, segments = read_raw_segments(gt_map, self.is_thing, where)
+        else:
+            _check_segments(segments, where)
         pairs = count_pairs(gt_map, pred_map, where)
         # A panoptic map uses 0 as a label, the counts as void.
         void = len(self.is_thing)
@@ -134,6 +138,27 @@ class GroundTruthCounter:
             :obj:`VideoCounts`: The counts.
         """
         return self._counter.result()
+
+
+def _check_segments(segments: Sequence[dict], where: str) -> None:
+    """Check the fields of the segments of a frame.
+
+    Args:
+        segments (Sequence[dict]): ``segments_info`` of the frame.
+        where (str): Name of the frame, for messages.
+
+    Raises:
+        InputError: If a field is missing, or ``iscrowd`` is not 0 or 1.
+    """
+    for position, segment in enumerate(segments):
+        name = f'{where}: item {position} of segments_info'
+        require_fields(segment, ('id', 'category'), name, ANNOTATIONS)
+        is_crowd = segment.get('iscrowd')
+        if is_crowd not in (None, 0, 1):
+            raise InputError(
+                f'{name} has iscrowd={is_crowd!r}, but it must be 0 or 1. '
+                f'{ANNOTATIONS}'
+            )
 
 
 class VideoSubmission:

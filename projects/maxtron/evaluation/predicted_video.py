@@ -11,6 +11,7 @@ from mmdet.structures import DetDataSample
 from ..errors import InputError
 from ..structures import frame_names, video_folder
 from ..utils import relative_name
+from .sample_fields import META_KEYS, require_fields
 
 
 class PredictedVideo(NamedTuple):
@@ -49,11 +50,18 @@ class PredictedVideo(NamedTuple):
             :obj:`PredictedVideo`: The video.
 
         Raises:
-            InputError: If a frame is missing, repeated, of another video or
-                not predicted.
+            InputError: If a frame is missing, repeated, of another video,
+                not predicted, or lacks a field.
         """
         if not len(frames):
             raise InputError('A video without frames was predicted.')
+        for t, frame in enumerate(frames):
+            require_fields(
+                frame,
+                ('img_path', 'frame_id'),
+                f'frame {t} of a predicted video',
+                META_KEYS,
+            )
         video_id = _video_id(frames[0])
         seen: dict[int, DetDataSample] = {}
         for frame in frames:

@@ -41,7 +41,16 @@ def thing_flags(metainfo: dict) -> list[bool]:
 
     Returns:
         list[bool]: One flag per label.
+
+    Raises:
+        InputError: If one of the two is missing.
     """
+    for key in ('classes', 'thing_classes'):
+        if metainfo.get(key) is None:
+            raise InputError(
+                f'metainfo of the dataset has no {key}. Panoptic '
+                'segmentation needs classes and thing_classes.'
+            )
     things = set(metainfo['thing_classes'])
     return [name in things for name in metainfo['classes']]
 

@@ -29,6 +29,7 @@ from ..panoptic_evaluator import (
     VideoSubmission,
 )
 from ..predicted_video import PredictedVideo
+from ..sample_fields import require_fields
 from ..submission import write_pred_json
 
 
@@ -133,6 +134,12 @@ class PanopticVideoMetric(BaseMetric):
                 name was processed before.
         """
         for sample in data_samples:
+            require_fields(
+                sample,
+                ('video_data_samples',),
+                'a predicted sample',
+                'Test with a dataset of videos and a model for videos.',
+            )
             video = PredictedVideo.read(sample['video_data_samples'])
             result = VideoResult(video.name, video.source)
             # checked before masks of the other video are overwritten

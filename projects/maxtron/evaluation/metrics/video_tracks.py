@@ -10,6 +10,7 @@ from pycocotools import mask as mask_utils
 
 from ...errors import InputError
 from ...structures import to_rle
+from ..sample_fields import ANNOTATIONS, require_fields
 
 
 def collect_ground_truth(frames: list[dict[str, Any]]) -> list[dict]:
@@ -32,12 +33,12 @@ def collect_ground_truth(frames: list[dict[str, Any]]) -> list[dict]:
     tracks: dict[int, dict] = {}
     for t, frame in enumerate(frames):
         for ann in frame.get('instances', ()):
-            for key in ('instance_id', 'bbox_label'):
-                if ann.get(key) is None:
-                    raise InputError(
-                        f'{_name(frame)}: an instance of the ground truth has '
-                        f'no {key!r}. Correct the annotation file.'
-                    )
+            require_fields(
+                ann,
+                ('instance_id', 'bbox_label'),
+                f'{_name(frame)}: an instance of the ground truth',
+                ANNOTATIONS,
+            )
             rle = _read_mask(ann, frame)
             area = int(mask_utils.area(rle))
             if area == 0:
@@ -105,6 +106,12 @@ def collect_predictions(frames: list[dict[str, Any]]) -> list[dict]:
                 f'{_name(frame)} has no pred_track_instances. Use a model for '
                 'instance segmentation.'
             )
+        require_fields(
+            pred,
+            ('instances_id', 'labels', 'scores', 'masks'),
+            f'{_name(frame)}: pred_track_instances',
+            'Correct the model.',
+        )
         ids, pred_labels, pred_scores = (
             _to_numpy(pred[key])
             for key in ('instances_id', 'labels', 'scores')

@@ -18,6 +18,7 @@ from mmengine.logging import MMLogger
 from ...errors import InputError
 from ...structures import category_ids
 from ...utils import atomic_path
+from ..sample_fields import META_KEYS, require_fields
 from .video_groups import VideoGroup, VideoList
 from .video_tracks import collect_ground_truth, collect_predictions
 
@@ -134,12 +135,20 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
                 ``ori_shape``) and, if known, ``instances`` in the metainfo.
 
         Raises:
-            InputError: If there is no frame, a frame has no prediction, a
-                label is none of the classes, or a mask is malformed.
+            InputError: If there is no frame, a frame has no prediction or
+                lacks a field, a label is none of the classes, or a mask is
+                malformed.
         """
         if not data_samples:
             raise InputError('A video without frames was predicted.')
         frames = [sample.to_dict() for sample in data_samples]
+        for t, frame in enumerate(frames):
+            require_fields(
+                frame,
+                ('video_id', 'ori_shape'),
+                f'frame {t} of a predicted video',
+                META_KEYS,
+            )
         first = frames[0]
         folder = osp.basename(osp.dirname(first.get('img_path', '')))
         video = dict(
