@@ -3,11 +3,16 @@
 
 import time
 from functools import partial
+from types import SimpleNamespace
+
+from projects.maxtron.engine.hooks import RNGStateHook
 
 import pytest
+from mmengine.dataset import InfiniteSampler
+from torch.utils.data import BatchSampler, DataLoader
 
 from tests.processes import exit_code, run_ranks
-from tests.test_engine.resume_run import run, run_and_resume
+from tests.test_engine.resume_run import NoisyDataset, run, run_and_resume
 
 pytestmark = pytest.mark.slow
 
@@ -92,3 +97,23 @@ def test_two_ranks_resume_and_draw_different_numbers(tmp_path):
         resumed = losses(tmp_path / 'resumed', rank)
         assert resumed == losses(tmp_path / 'whole', rank)[10:]
     assert losses(tmp_path / 'whole', 0) != losses(tmp_path / 'whole', 1)
+
+
+@pytest.mark.parametrize('is_list', [False, True])
+def test_batch_sampler_of_the_config(is_list):
+    """Its sampler takes over the seed, a list of batches has none."""
+    sampler = InfiniteSampler(NoisyDataset(), seed=1)
+    batches = BatchSampler(sampler, 2, drop_last=False)
+    if is_list:
+        batches = [[3, 1], [2, 0]]
+    loader = DataLoader(NoisyDataset(), batch_sampler=batches)
+    runner = SimpleNamespace(
+        seed=1, iter=0, train_loop=SimpleNamespace(dataloader=loader)
+    )
+    hook = RNGStateHook()
+    hook.before_run(runner)
+    runner.seed = 7  # that of the checkpoint
+    hook.before_train(runner)
+    assert sampler.seed == (1 if is_list else 7)
+    noise = [loader.dataset.__getitems__([3])[0]['inputs'] for _ in range(2)]
+    assert noise[0].equal(noise[1])  # of the same position

@@ -206,6 +206,28 @@ def test_results_do_not_depend_on_the_cache(model):
             assert predict(model, video) == expected
 
 
+def test_masks_of_queries_without_a_class_are_not_kept(models, monkeypatch):
+    """They would only cost memory until the segments are decided on."""
+    head, mergers = models['vps'].head, []
+    make_merger = head.make_merger
+    monkeypatch.setattr(
+        head,
+        'make_merger',
+        lambda: mergers.append(make_merger()) or mergers[-1],
+    )
+    monkeypatch.setattr(head, 'segment_decision', 'per_clip')
+    for mode, num_mergers in (('offline', 1), ('near_online', 2)):
+        monkeypatch.setattr(head, 'mode', mode)
+        for threshold in (0.0, 1.0):
+            for name in ('thing_thr', 'stuff_thr'):
+                monkeypatch.setitem(head.merge_cfg, name, threshold)
+            mergers.clear()
+            video = list(make_video('vps', 3))
+            list(models['vps'].predict_stream(video, ORI_SHAPE))
+            is_kept = [merger._prob_sums.any() for merger in mergers]
+            assert is_kept == [threshold == 0] * num_mergers
+
+
 def test_stream_gives_what_the_whole_video_gives(model):
     video = make_video(model.kind, 2 * CLIP_LEN[model.kind] + 1)
     (expected,) = predict(model, video)

@@ -7,9 +7,9 @@ import pytest
 BLUE = np.array((0, 0, 200), np.uint8)
 
 
-def draw(text, size=(40, 300)):
+def draw(text, size=(40, 300), color=BLUE):
     image = np.full((*size, 3), 7, np.uint8)
-    label_drawing.draw_label(image, text, (3, 5), BLUE)
+    label_drawing.draw_label(image, text, (3, 5), color)
     return image
 
 
@@ -55,3 +55,11 @@ def test_label_is_cut_at_the_border():
     for text in ('a very long name', 'очень длинное имя'):
         image = draw(text, (12, 20))
         assert (image[-1, -1] != 7).any() and image.shape == (12, 20, 3)
+
+
+@pytest.mark.parametrize('gray, is_bright', [(110, False), (111, True)])
+def test_letters_are_dark_on_bright_colors(gray, is_bright):
+    image = draw('cat', color=np.full(3, gray, np.uint8))
+    letters = image[(image != 7) & (image != gray)]
+    assert len(letters) > 100
+    assert (letters < gray).all() if is_bright else (letters > gray).all()

@@ -351,6 +351,11 @@ def test_losses_reach_every_parameter(num_frames):
         # A softmax over the queries takes no notice of what all have.
         if not name.endswith('mask_norm.bias'):
             assert parameter.grad.any(), name
+    head.criterion.loss_semantic = None
+    others = head.loss_by_pred(head(feats, num_frames), clips)
+    assert others.keys() == losses.keys() - {'loss_semantic'}
+    head.semantic_head = None
+    assert head.loss(feats, clips).keys() == others.keys()
 
 
 def test_training_without_a_criterion():
