@@ -77,6 +77,7 @@ def edit(field, value, index=1):
         (edit('images.width', '96'), 'image 2: the field .* "96", but'),
         (edit('images.file_name', None), "image 2: the field 'file_name' is"),
         (edit('images.frame_id', -1), "the field 'frame_id' is -1, but must"),
+        (edit('images.file_frame_id', 1), 'must all have a file_frame_id'),
         (edit('images.id', 1), 'image 1: another image has the same id'),
         (edit('videos.id', 1), 'video 1: another video has the same id'),
         (edit('categories.id', 1), 'category 1: another category has the sam'),

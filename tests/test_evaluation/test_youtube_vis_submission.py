@@ -65,7 +65,7 @@ def official_report(path, results):
     return evaluator.stats[:3].tolist()
 
 
-def write_user_file(path, video_ids):
+def write_user_file(path, video_ids, frames):
     """Two videos of two frames; six squares each, in the first frame."""
     annotations = [
         dict(
@@ -98,7 +98,7 @@ def write_user_file(path, video_ids):
                 height=96,
                 width=160,
                 length=2,
-                file_names=[f'{v}/img1/0.jpg', f'{v}/img1/1.jpg'],
+                file_names=[f'{v}/img1/{frame}.jpg' for frame in frames],
             )
             for v, video_id in enumerate(video_ids)
         ],
@@ -124,11 +124,20 @@ def predict_with_one_error(video, rng):
 
 
 @pytest.mark.parametrize(
-    'video_ids', [(1, 2), ('b', 'a'), (2**40, 7), ('10', '9')]
+    'video_ids, frames',
+    [
+        ((1, 2), (0, 1)),
+        (('b', 'a'), (10, 9)),
+        ((2**40, 7), (0, 1)),
+        (('10', '9'), (1, 0)),
+    ],
 )
-def test_submission_has_the_ids_of_the_users_file(tmp_path, video_ids):
-    """Evaluated against the user's own file it gives the test's numbers."""
-    write_user_file(tmp_path / 'valid.json', video_ids)
+def test_submission_has_the_ids_of_the_users_file(tmp_path, video_ids, frames):
+    """Evaluated against the user's own file it gives the test's numbers.
+
+    It has the order of the file, too, even if '10' is listed before '9'.
+    """
+    write_user_file(tmp_path / 'valid.json', video_ids, frames)
     convert_file(
         tmp_path / 'valid.json', tmp_path / 'annotations/valid.json', True
     )
@@ -153,6 +162,10 @@ def test_submission_has_the_ids_of_the_users_file(tmp_path, video_ids):
     metric.dataset_meta = dataset.metainfo
     rng = np.random.default_rng(0)
     for video in dataset:
+        names = [Path(f.img_path).stem for f in video['data_samples']]
+        assert names == (
+            ['9', '10'] if 10 in frames else list(map(str, frames))
+        )
         predict_with_one_error(video, rng)
         metric.process({}, [video['data_samples'].to_dict()])
     report = metric.evaluate(2)

@@ -361,7 +361,8 @@ def test_ids_and_names_of_the_file_are_kept(tmp_path):
     assert ids == [40, 'x'] * 2 and isinstance(ids[0], int)
 
 
-def test_frames_keep_the_order_of_the_file(tmp_path, capsys):
+def test_frames_keep_their_order_unless_it_is_that_of_text(tmp_path, capsys):
+    """The images are listed as in the file; frame_id is the temporal order."""
     names = ['v/0.jpg', 'v/1.jpg', 'v/10.jpg', 'v/2.jpg']
     for listed, noted in ((names, True), (names[::-1], False)):
         content = own_file()
@@ -376,7 +377,10 @@ def test_frames_keep_the_order_of_the_file(tmp_path, capsys):
         path = tmp_path / 'annotations/train.json'
         images = json.loads(path.read_text())['images']
         assert [image['file_name'] for image in images] == listed
-        assert [image['frame_id'] for image in images] == [0, 1, 2, 3]
+        order = [0, 1, 3, 2] if noted else [0, 1, 2, 3]
+        assert [image['frame_id'] for image in images] == order
+        positions = [image.get('file_frame_id') for image in images]
+        assert positions == ([0, 1, 2, 3] if noted else [None] * 4)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ them. Run from the root of the repository:
 import argparse
 from pathlib import Path
 
-from projects.maxtron.datasets.track_file import TrackFile, name_videos
+from projects.maxtron.datasets.track_file import TrackFile, Video, name_videos
 from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.json_file import FLAG, Entry, load_json
 from projects.maxtron.utils import dump_json
@@ -79,15 +79,8 @@ def convert_tracks(source: TrackFile, with_annotations: bool) -> dict:
     for video in track_iter_progress(source.videos):
         tracks = source.tracks(video)
         instance_ids: dict[str, int] = {}
-        for t, file_name in enumerate(video.file_names):
-            image = dict(
-                file_name=file_name,
-                height=video.height,
-                width=video.width,
-                id=len(target['images']) + 1,
-                frame_id=t,
-                video_id=video.id,
-            )
+        for t, image in enumerate(_describe_frames(video)):
+            image['id'] = len(target['images']) + 1
             target['images'].append(image)
             for track, instances in tracks:
                 if instances[t] is None:
@@ -109,6 +102,27 @@ def convert_tracks(source: TrackFile, with_annotations: bool) -> dict:
                     )
                 )
     return target
+
+
+def _describe_frames(video: Video) -> list[dict]:
+    """Describe the frames of a video, as they are listed."""
+    order = video.order
+    frame_ids = {t: frame_id for frame_id, t in enumerate(order)}
+    images = [
+        dict(
+            file_name=file_name,
+            height=video.height,
+            width=video.width,
+            id=0,  # numbered over all videos
+            frame_id=frame_ids[t],
+            video_id=video.id,
+        )
+        for t, file_name in enumerate(video.file_names)
+    ]
+    if order != sorted(order):
+        for t, image in enumerate(images):
+            image['file_frame_id'] = t  # for the order of submissions
+    return images
 
 
 def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:

@@ -83,6 +83,8 @@ class ClipVideoDataset(BaseVideoDataset):
         videos = file.read()
         for video in videos:
             for image in video['images']:
+                if not self.test_mode:  # only results have this order
+                    image.pop('file_frame_id', None)
                 image['img_path'] = osp.join(
                     self.data_prefix.get('img_path') or '', image['file_name']
                 )

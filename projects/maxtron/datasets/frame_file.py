@@ -109,8 +109,10 @@ class FrameFile:
             list[dict]: For each video ``video_id``, ``video_length`` (frames)
             and ``images``, one dict per frame in temporal order. A frame has
             the fields of the file (``id``, ``file_name``, ``height``,
-            ``width``, ``video_id``, ``frame_id``), ``img_id``,
-            ``video_name`` and ``instances``, see :meth:`_read_instance`.
+            ``width``, ``video_id``, ``frame_id`` and, if frames were listed
+            in another order, ``file_frame_id``, the position in the user's
+            list), ``img_id``, ``video_name`` and ``instances``, see
+            :meth:`_read_instance`.
 
         Raises:
             InputError: If an entry is inconsistent. The message names it.
@@ -161,6 +163,8 @@ class FrameFile:
         frame = {
             name: image.require(name, kind) for name, kind in fields.items()
         }
+        if 'file_frame_id' in image:
+            frame['file_frame_id'] = image.require('file_frame_id', COUNT)
         return dict(frame, img_id=frame['id'], instances=[])
 
     def _read_annotations(self, frames: dict[str, dict]) -> None:
@@ -270,6 +274,13 @@ class FrameFile:
         """Check that the frames of a video are distinct and of one size."""
         first = frames[0]
         where = f'video {first["video_id"]}'
+        listed = [f['file_frame_id'] for f in frames if 'file_frame_id' in f]
+        if listed and len(set(listed)) < len(frames):
+            raise InputError(
+                f'{self.path}: the frames of {where} must all have a '
+                f'file_frame_id of their own, or none. {CONVERTER} writes '
+                'them.'
+            )
         for previous, frame in zip(frames, frames[1:]):
             if frame['frame_id'] == previous['frame_id']:
                 raise InputError(

@@ -10,8 +10,7 @@ from pycocotools import mask as mask_utils
 
 from ..errors import InputError
 from ..json_file import FLAG, ID, LIST, SIZE, TEXT, Entry, index_by_id
-from ..structures import index_categories, to_rle
-from ..utils import natural_key
+from ..structures import index_categories, restore_order, to_rle
 
 _BOX_TOLERANCE = 1  # in pixels
 
@@ -48,7 +47,7 @@ class Video:
         id (int | str): Its id in the file.
         height (int): Height of all frames in pixels.
         width (int): Width of all frames in pixels.
-        file_names (list[str]): Its frames in temporal order.
+        file_names (list[str]): Its frames as they are listed.
         where (str): Its place in the file, for messages.
     """
 
@@ -78,6 +77,11 @@ class Video:
             file_names=read_file_names(entry),
             where=entry.where,
         )
+
+    @property
+    def order(self) -> list[int]:
+        """list[int]: Positions of the frames in temporal order."""
+        return restore_order(self.file_names)
 
 
 @dataclass
@@ -142,12 +146,13 @@ class TrackFile:
             self._tracks[str(video_id)].append(track)
 
     def _note_text_order(self) -> None:
-        """Count videos whose frames a program may have sorted as text."""
+        """Count videos whose frames a program has sorted as text."""
         for video in self.videos:
-            names = video.file_names
-            if names == sorted(names) != sorted(names, key=natural_key):
+            if video.order != list(range(len(video.file_names))):
                 self.notes[
-                    'video(s) that list 10 before 2: frames are kept as listed'
+                    'video(s) that list 10 before 2: the frames are read in '
+                    'the order of their numbers, and results are written in '
+                    'the order of the list'
                 ] += 1
 
     def _check_track(self, track: Entry, video: Video) -> None:

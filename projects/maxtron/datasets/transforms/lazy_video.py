@@ -67,6 +67,7 @@ class PackLazyVideo(BaseTransform):
             'img_id',
             'img_path',
             'frame_id',
+            'file_frame_id',
             'video_id',
             'video_name',
             'video_length',

@@ -156,6 +156,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             name=first.get('video_name', folder),
             height=first['ori_shape'][0],
             width=first['ori_shape'][1],
+            order=_file_order(frames),
         )
         preds = collect_predictions(frames)
         self._check_labels(preds)
@@ -228,13 +229,17 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         return self._report(gt_api, pred_api, videos)
 
     def _submission(self, videos: list[dict], preds: list[dict]) -> list[dict]:
-        """Give predictions the ids of the user's annotation file."""
+        """Give predictions the ids and the order of the user's file."""
         ids = category_ids(self.dataset_meta, first=1)
         return [
             dict(
                 pred,
                 video_id=videos[pred['video_id'] - 1]['id'],
                 category_id=ids[pred['category_id'] - 1],
+                segmentations=[
+                    pred['segmentations'][t]
+                    for t in videos[pred['video_id'] - 1]['order']
+                ],
             )
             for pred in preds
         ]
@@ -362,6 +367,14 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             f'Wrote {len(pred_results)} tracks to {json_file} and the '
             f'submission for the evaluation server to {zip_file}'
         )
+
+
+def _file_order(frames: list[dict]) -> list[int]:
+    """Return the positions of frames in the order of the user's file."""
+    positions = [
+        frame.get('file_frame_id', t) for t, frame in enumerate(frames)
+    ]
+    return np.argsort(positions).tolist()
 
 
 def _by_video_id(result: tuple) -> tuple:
