@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Clips of a video as inputs of the model, read one ahead."""
+"""Clips of a video as inputs of the model, read one clip ahead."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,19 +27,20 @@ class ClipInputs(NamedTuple):
 
 
 class ClipReader:
-    """Reads a video clip by clip; a thread reads the next clip ahead.
+    """Reader of a video, clip by clip, with one clip read ahead.
 
-    One clip is held at a time, and the frames of the next.
+    A thread reads the next clip. The reader holds one clip and the frames of
+    the next one.
 
     Args:
         frames (Tensor | Iterable[Tensor]): Preprocessed frames, shape
             (T, 3, H, W), or frames of shape (3, h, w) in the range 0 to 255,
             not preprocessed.
-        split (Callable): Cuts frames, given their number if it is known, into
-            clips; see :func:`iter_clips`.
+        split (Callable): Cuts frames into clips, given their number if it is
+            known; see :func:`iter_clips`.
         preprocessor (:obj:`ClipDataPreprocessor`): Preprocesses clips.
         ori_shape (tuple[int, int]): Height and width of the results.
-        num_frames (int, optional): Number of frames if it is known.
+        num_frames (int, optional): Number of frames, if known.
         img_shape (tuple[int, int], optional): Height and width of
             preprocessed frames before padding.
 

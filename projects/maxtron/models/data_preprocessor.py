@@ -11,10 +11,10 @@ from ..errors import InputError
 
 @MODELS.register_module()
 class ClipDataPreprocessor(TrackDataPreprocessor):
-    """Normalises and pads clips; leaves lazily read videos to the model.
+    """Normalisation and padding of clips.
 
     Args:
-        kwargs: As for :class:`mmdet.models.TrackDataPreprocessor`.
+        kwargs: Arguments of :class:`mmdet.models.TrackDataPreprocessor`.
     """
 
     def forward(self, data: dict, training: bool = False) -> dict:
@@ -23,11 +23,11 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
         Args:
             data (dict): ``inputs``, tensors of shape (T, 3, h, w) or
                 :obj:`VideoFrames`, and ``data_samples``.
-            training (bool): Whether ground truth is padded, too.
+            training (bool): Whether to pad the ground truth, too.
 
         Returns:
-            dict: ``inputs`` of shape (N, T, 3, H, W), or the videos as they
-            are: their frames are read and preprocessed clip by clip.
+            dict: ``inputs`` of shape (N, T, 3, H, W), or unchanged videos: the
+            model reads and preprocesses their frames clip by clip.
 
         Raises:
             InputError: If tensors differ in their number of frames.
@@ -44,7 +44,7 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
         return super().forward(data, training)
 
     def img_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Height and width that frames of a shape have before padding."""
+        """Compute the size of frames before padding."""
         return shape[0], shape[1]
 
     def preprocess_clip(self, frames: list[Tensor]) -> Tensor:
@@ -136,7 +136,7 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
         return data
 
     def img_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Height and width that frames of a shape have before padding.
+        """Compute the size of frames before padding.
 
         Args:
             shape (tuple[int, int]): Height and width of a frame.

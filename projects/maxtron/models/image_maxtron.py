@@ -12,17 +12,16 @@ from .maxtron import MaXTron
 
 @MODELS.register_module()
 class ImageMaXTron(MaXTron):
-    """Clip segmenter on images, which are clips of one frame.
+    """Segmenter of images, each of which is a clip of one frame.
 
-    With :class:`VideoKMaXHead` this is `kMaX-DeepLab
-    <https://arxiv.org/abs/2207.04044>`_, the pre-training of video models:
-    weights have the same names as in :class:`MaXTron`. Training is that of
-    :class:`MaXTron`. At test time the input are images, and the output is
-    ``pred_panoptic_seg`` as of MMDetection's panoptic segmenters and for
-    :class:`mmdet.evaluation.CocoPanopticMetric`.
+    With :class:`VideoKMaXHead` the model is `kMaX-DeepLab
+    <https://arxiv.org/abs/2207.04044>`_. It pre-trains video models: weights
+    and training are those of :class:`MaXTron`. At test time the inputs are
+    images. The output is ``pred_panoptic_seg``, as for MMDetection's panoptic
+    segmenters and :class:`mmdet.evaluation.CocoPanopticMetric`.
 
     Args:
-        kwargs: As for :class:`MaXTron`.
+        kwargs: Arguments of :class:`MaXTron`.
     """
 
     @torch.no_grad()

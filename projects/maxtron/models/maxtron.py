@@ -27,8 +27,9 @@ class MaXTron(BaseMOTModel):
     """Mask transformer with trajectory attention for video segmentation.
 
     `MaXTron <https://arxiv.org/abs/2311.18537>`_. A video of any length is
-    processed clip by clip. A head without a tracker is trained on clips, one
-    with a cross-clip tracker on the clips of longer videos.
+    processed clip by clip. A head without a cross-clip tracker is trained on
+    single clips. A head with a tracker is trained on longer videos of several
+    clips.
 
     Args:
         backbone (:obj:`ConfigDict` or dict): Backbone of single frames.
@@ -154,12 +155,12 @@ class MaXTron(BaseMOTModel):
     def loss(
         self, inputs: Tensor, data_samples: TrackSampleList
     ) -> dict[str, Tensor]:
-        """Losses of a batch of clips or, with a tracker, of videos.
+        """Compute the losses of clips or, with a tracker, of videos.
 
         Args:
             inputs (Tensor): Preprocessed clips or videos, shape
-                (N, T, 3, H, W); the frames of a video are clips of the head's
-                ``clip_len``, one after the other.
+                (N, T, 3, H, W). A video consists of consecutive clips of the
+                head's ``clip_len`` frames.
             data_samples (list[:obj:`TrackDataSample`]): One per clip or
                 video, with the ground truth of every frame.
 
@@ -203,7 +204,7 @@ class MaXTron(BaseMOTModel):
         return self.head.segmenter(x, inputs.shape[1])
 
     def mask_features(self, inputs: Tensor) -> Tensor:
-        """Compute the pixel embeddings of a batch of clips alone.
+        """Compute only the pixel embeddings of a batch of clips.
 
         Args:
             inputs (Tensor): Preprocessed clips, shape (N, T, 3, H, W).
@@ -246,7 +247,7 @@ class MaXTron(BaseMOTModel):
                 ``ori_shape`` in every frame.
 
         Returns:
-            list[:obj:`TrackDataSample`]: The samples. Each frame has the
+            list[:obj:`TrackDataSample`]: The samples. Each frame gets the
             result of the head at ``ori_shape``: ``pred_track_instances``
             (:class:`MaXTronHead`) or ``pred_panoptic_map``
             (:class:`MaXTronPanopticHead`).
@@ -280,7 +281,7 @@ class MaXTron(BaseMOTModel):
             ori_shape (tuple[int, int]): Height and width of the masks.
             num_frames (int, optional): Their number, if known. The last clips
                 then have nearly equal lengths.
-            whole_video (bool): Whether to give the results of
+            whole_video (bool): Whether to yield the results of
                 :meth:`predict`, at the end of the video. Defaults to False.
 
         Yields:
@@ -301,7 +302,7 @@ class MaXTron(BaseMOTModel):
                 yield samples
 
     def _track(self, clips: ClipReader, whole_video: bool) -> Iterator[list]:
-        """Segment the clips of a video and hand them to the head.
+        """Segment the clips of a video and pass them to the head.
 
         Args:
             clips (:obj:`ClipReader`): The video.

@@ -16,7 +16,7 @@ from .heads import BaseMaXTronHead
 
 
 class ClipOutputs(NamedTuple):
-    """Outputs of the segmenter for N clips that train a tracker.
+    """Outputs of the segmenter for N clips in the training of a tracker.
 
     Attributes:
         queries (Tensor): Shape (N, Q, D).
@@ -44,9 +44,9 @@ def prepare_training(
             modules are trained.
 
     Raises:
-        InputError: If modules are frozen and there is a weight for the losses
-            of the clips, or if all are trained, the tracker has heads of its
-            own, and there is no such weight.
+        InputError: If modules are frozen but there is a weight for the losses
+            of the clips. Or if all modules are trained and the tracker has
+            separate heads, but there is no such weight.
     """
     if frozen:
         if head.clip_loss_weight:
@@ -68,7 +68,7 @@ def prepare_training(
             'Set model.head.clip_loss_weight, and the criterion of '
             'model.head.segmenter as in the near-online config.'
         )
-    # Whole clips are checkpointed. Checkpoints inside the backbone would
+    # Whole clips are checkpointed, so checkpoints in the backbone would
     # compute its parts a third time.
     for part in backbone.modules():
         if getattr(part, 'with_cp', False):
@@ -90,7 +90,7 @@ def cut_videos(
         each video, shape (N, T, 3, H, W), and its samples.
 
     Raises:
-        InputError: If the frames are no multiple of ``clip_len``.
+        InputError: If the number of frames is no multiple of ``clip_len``.
     """
     num_frames = inputs.shape[1]
     if num_frames % clip_len != 0:
@@ -121,13 +121,13 @@ def segment_clip(
     Args:
         extract_feat (Callable): Maps clips to the features for the head.
         head (:obj:`BaseMaXTronHead`): The head.
-        index (int): Number of the clip in its video, from 0, for an error
-            message.
+        index (int): Index of the clip in its video, from 0, for messages.
         inputs (Tensor): Preprocessed clips, shape (N, T, 3, H, W).
         data_samples (list[:obj:`TrackDataSample`]): One per clip.
 
     Returns:
-        :obj:`ClipOutputs`: With losses if ``clip_loss_weight`` is set.
+        :obj:`ClipOutputs`: Outputs, with losses if ``clip_loss_weight`` is
+            set.
     """
     x = extract_feat(inputs)
     pred = head(x, inputs.shape[1])
@@ -156,12 +156,12 @@ def segment_frozen(*clip) -> ClipOutputs:
 
 
 def segment_checkpointed(model: nn.Module, *clip) -> ClipOutputs:
-    """Segment a clip, and a second time in the backward pass.
+    """Segment a clip, and again in the backward pass.
 
-    Only the outputs are held in between, not the activations.
+    Between the passes only the outputs are kept, not the activations.
 
     Args:
-        model (nn.Module): Module whose buffers change only the first time.
+        model (nn.Module): Module whose buffers change only in the first pass.
         clip: Arguments of :func:`segment_clip`.
 
     Returns:
@@ -180,7 +180,7 @@ def tracker_losses(
     clips: Sequence[ClipOutputs],
     data_samples: TrackSampleList,
 ) -> dict[str, Tensor]:
-    """Losses of a batch of videos and of their clips.
+    """Compute the losses of a batch of videos and of their clips.
 
     Args:
         head (:obj:`BaseMaXTronHead`): Head with a tracker.
@@ -206,7 +206,7 @@ def tracker_losses(
 
 @contextmanager
 def _buffers_kept(model: nn.Module) -> Iterator[None]:
-    """Restore buffers, so that batch norms count a recomputed clip once."""
+    """Restore buffers, so that a recomputed clip updates batch norms once."""
     kept = [
         (module, name, buffer)
         for module in model.modules()

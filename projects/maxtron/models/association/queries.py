@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Cutting of a video into clips, and linking of their queries."""
+"""Division of a video into clips, and association of their queries."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
@@ -24,7 +24,7 @@ def split_video(num_frames: int, clip_len: int, overlap: int = 0) -> list[int]:
     Args:
         num_frames (int): Length of the video, at least 1.
         clip_len (int): Frames of a clip, more than ``overlap``.
-        overlap (int): Frames that a clip shares with the one before.
+        overlap (int): Frames that a clip shares with the previous clip.
             Defaults to 0.
 
     Returns:
@@ -64,7 +64,7 @@ def iter_clips(
     overlap: int = 0,
     pad_last_clip: bool = False,
 ) -> Iterator[tuple[list, int]]:
-    """Group a stream of frames into clips, holding one clip at a time.
+    """Group a stream of frames into clips; hold one clip at a time.
 
     Args:
         frames (Iterable): The frames, of any type.
@@ -74,13 +74,14 @@ def iter_clips(
             the last have ``clip_len`` frames. If the actual length differs,
             all frames are still returned.
         overlap (int): Frames shared by neighbouring clips. Defaults to 0.
-        pad_last_clip (bool): Whether all clips have one length, by repetition
-            of the last frame of the video (rule of Video-kMaX). Requires
+        pad_last_clip (bool): Whether to repeat the last frame of the video so
+            that all clips have one length (rule of Video-kMaX). Requires
             ``overlap`` 0 and ignores ``num_frames``. Defaults to False.
 
     Yields:
-        tuple[list, int]: Frames of a clip, and the number of new frames. They
-        come last, but first with ``pad_last_clip``.
+        tuple[list, int]: Frames of a clip, and the number of new frames among
+        them. New frames are the last ones of the clip, or the first ones with
+        ``pad_last_clip``.
 
     Raises:
         InputError: If there is no frame at all.
@@ -132,14 +133,14 @@ def match_queries(reference: Tensor, current: Tensor) -> Tensor:
 
 
 def check_finite(queries: Tensor, clip: int) -> None:
-    """Refuse queries that are not finite: they would spoil the whole video.
+    """Refuse non-finite queries: they would spoil the whole video.
 
     Args:
         queries (Tensor): Queries or their embeddings, of any shape.
-        clip (int): Number of their clip in the video, from 0.
+        clip (int): Index of the clip in the video, from 0.
 
     Raises:
-        InputError: If there is a NaN or an infinite number.
+        InputError: If a value is NaN or infinite.
     """
     if not queries.isfinite().all():
         raise InputError(
@@ -152,7 +153,7 @@ def check_finite(queries: Tensor, clip: int) -> None:
 def align_queries(
     queries: Sequence[Tensor], embeds: Sequence[Tensor]
 ) -> Tensor:
-    """Bring the queries of all clips into the order of the first clip.
+    """Permute the queries of all clips into the order of the first clip.
 
     Each clip is matched to the previous clip of its video, see
     :func:`match_queries`.
@@ -180,26 +181,26 @@ def align_queries(
 
 
 class QueryAssociation:
-    """Near-online association: keeps a query on its track from clip to clip.
+    """Near-online association of queries from clip to clip.
 
-    The queries of each clip are brought into the order of the previous clip.
+    The queries of each clip are permuted into the order of the previous clip.
     Only the embeddings of the last clip are kept.
 
     Attributes:
-        cls_logits (Tensor): Mean of the class logits over the clips so far,
+        cls_logits (Tensor): Mean of the class logits over the previous clips,
             shape (Q, C + 1).
     """
 
     def __init__(self) -> None:
         self._embeds = None
         self._num_clips = 0
-        self.cls_logits: Any = 0  # a tensor from the first clip on
+        self.cls_logits: Any = 0  # a tensor after the first clip
 
     def update(self, clip: ClipPrediction) -> ClipPrediction:
         """Link the next clip of the video.
 
         Args:
-            clip (:obj:`ClipPrediction`): Of batch size 1.
+            clip (:obj:`ClipPrediction`): Prediction of batch size 1.
 
         Returns:
             :obj:`ClipPrediction`: The clip with its queries in order.

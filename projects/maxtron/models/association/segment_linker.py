@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Links the instances of independently merged clips."""
+"""Association of the instances of independently merged clips."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from torch import Tensor
 def match_up_to(
     cost: np.ndarray, limit: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Best partial assignment of pairs that cost less than a limit.
+    """Find the best partial assignment of pairs below a cost limit.
 
     The assignment minimises the cost of the pairs plus ``limit / 2`` for each
     row and column without a pair. ``lap.lapjv(cost, extend_cost=True,
@@ -33,15 +33,15 @@ def match_up_to(
 
 
 class SegmentLinker:
-    """Gives instances of consecutive clips the same index within a class.
+    """Assignment of consistent indices to the instances of consecutive clips.
 
-    The last embedding of every instance seen so far is kept, class by class.
-    The instances of a clip are assigned to them at the least cost
-    ``(1 - cosine similarity) / 2``; the rest are new.
+    The linker keeps the last embedding of every instance, class by class. It
+    assigns the instances of a clip to them at minimum cost ``(1 - cosine
+    similarity) / 2``. Instances without a match are new.
 
     Args:
-        cost_limit (float): Instances only match below this cost. Defaults to
-            0.5, which is a similarity above 0.
+        cost_limit (float): Instances match only below this cost. Defaults to
+            0.5: the similarity must be above 0.
     """
 
     def __init__(self, cost_limit: float = 0.5) -> None:
@@ -58,11 +58,11 @@ class SegmentLinker:
             embeds (Tensor): Mask embeddings of their queries, shape (n, E).
 
         Returns:
-            list[int]: Index of each segment within its class, from 0, which
-            is the same for the same object in all clips.
+            list[int]: Index of each segment within its class, from 0. An
+            object keeps its index in all clips.
 
         Raises:
-            ValueError: If there are not as many labels as embeddings.
+            ValueError: If the numbers of labels and embeddings differ.
         """
         labels = np.asarray(labels, dtype=np.int64)
         if len(labels) != len(embeds):
@@ -77,7 +77,7 @@ class SegmentLinker:
         return indices.tolist()
 
     def _link(self, label: int, current: Tensor) -> np.ndarray:
-        """Indices of the instances of one class, shape (n, )."""
+        """Find the indices of the instances of one class, shape (n, )."""
         memory = self._memory.get(label, current[:0])
         cost = (1 - memory @ current.T) / 2
         old, matched = match_up_to(cost.numpy(), self.cost_limit)

@@ -14,7 +14,7 @@ from ..layers import LayerNorm2d
 
 # Expansion of the channels in a block.
 _MLP_RATIO = 4
-# Names in the original code, and here as in MMPretrain.
+# Names in the original code, and in MMPretrain and here.
 _ORIGINAL_NAMES = (
     ('.dwconv.', '.depthwise_conv.'),
     ('.pwconv', '.pointwise_conv'),
@@ -44,7 +44,7 @@ class GlobalResponseNorm(nn.Module):
         Returns:
             Tensor: Same shape.
         """
-        # a sum over the whole map: beyond the range of half precision
+        # A sum over the whole map exceeds the range of half precision.
         response = torch.linalg.vector_norm(
             x,
             dim=(1, 2),
@@ -62,7 +62,7 @@ class ConvNeXtBlock(nn.Module):
 
     Args:
         num_channels (int): Number of channels.
-        use_grn (bool): Whether it is one of V2. Defaults to False.
+        use_grn (bool): Whether it is a block of V2. Defaults to False.
         drop_path_rate (float): Stochastic depth rate. Defaults to 0.
         layer_scale_init_value (float): Initial factor of the residual
             branch; 0 for none. Defaults to 1e-6.
@@ -133,36 +133,36 @@ class ConvNeXt(BaseModule):
     """ConvNeXt and ConvNeXt V2 for dense prediction.
 
     `A ConvNet for the 2020s <https://arxiv.org/abs/2201.03545>`_,
-    `ConvNeXt V2 <https://arxiv.org/abs/2301.00808>`_. Weights are named as in
-    MMPretrain, whose files can be given to ``init_cfg`` with
-    ``prefix='backbone.'``, and original files as they are. Outputs are not
-    normed, as the reference's are not: Video-kMaX does that itself.
+    `ConvNeXt V2 <https://arxiv.org/abs/2301.00808>`_. Weights have the names
+    of MMPretrain. ``init_cfg`` accepts files of MMPretrain with
+    ``prefix='backbone.'``, and original files without. As in the reference,
+    outputs are not normalised, because Video-kMaX normalises them.
 
     Args:
         arch (str or dict): Name of a size, or a dict with 'depths' and
-            'channels', one of each per stage. Defaults to 'large'.
+            'channels' of the stages. Defaults to 'large'.
         in_channels (int): Number of input channels. Defaults to 3.
-        use_grn (bool): Whether it is V2. Defaults to False.
+        use_grn (bool): Whether the network is V2. Defaults to False.
         extra_padding (bool): Whether zeros are padded before each
-            down-sampling, so that sizes of 2^k + 1 have maps that are
-            aligned at their corners, and s become ceil(s / stride) for all.
-            As in the reference, which has it at all sizes; ImageNet
-            classifiers have not. Defaults to True.
+            down-sampling. Maps of images of size 2^k + 1 are then aligned at
+            their corners, and a size s becomes ceil(s / stride). The reference
+            pads images of all sizes; ImageNet classifiers do not pad. Defaults
+            to True.
         drop_path_rate (float): Stochastic depth rate of the last block, from
             0 for the first. Defaults to 0.
         layer_scale_init_value (float, optional): Initial factor of residual
             branches; 0 for none. Defaults to None: 1e-6 for V1, 0 for V2.
         out_indices (Sequence[int]): Stages whose maps are returned. Defaults
             to (0, 1, 2, 3), the strides 4, 8, 16 and 32.
-        frozen_stages (int): How many stages from the first are not trained.
-            Defaults to 0.
-        with_cp (bool): Whether to keep less in memory and compute blocks
-            twice. Defaults to False.
+        frozen_stages (int): Number of stages, from the first, that are not
+            trained. Defaults to 0.
+        with_cp (bool): Whether to save memory by computing the blocks again in
+            the backward pass. Defaults to False.
         init_cfg (dict, optional): Initialization config. Defaults to None,
             random weights.
 
     Raises:
-        InputError: There is no such ``arch``.
+        InputError: If ``arch`` is unknown.
     """
 
     arch_settings = {  # depths and channels
@@ -267,9 +267,9 @@ class ConvNeXt(BaseModule):
             x (Tensor): Images of shape (N, in_channels, H, W).
 
         Returns:
-            tuple[Tensor]: Map of each stage in ``out_indices``, of shape
-            (N, channels, ceil(H / stride), ceil(W / stride)); without
-            ``extra_padding``, rounded down.
+            tuple[Tensor]: Map of each stage in ``out_indices``, of shape (N,
+            channels, ceil(H / stride), ceil(W / stride)). Sizes are rounded
+            down without ``extra_padding``.
         """
         if x.device.type == 'cpu':  # a fifth faster there
             x = x.contiguous(memory_format=torch.channels_last)
@@ -285,7 +285,7 @@ class ConvNeXt(BaseModule):
         return tuple(outputs)
 
     def train(self, mode: bool = True) -> 'ConvNeXt':
-        """Set the mode of all but the frozen stages."""
+        """Set the mode of all stages that are not frozen."""
         super().train(mode)
         self._freeze_stages()
         return self
@@ -300,7 +300,7 @@ class ConvNeXt(BaseModule):
     def _load_from_state_dict(
         self, state_dict: dict, prefix: str, *args
     ) -> None:
-        """Accept original files and MMPretrain's besides our own."""
+        """Accept the original files and those of MMPretrain, too."""
         if not prefix and isinstance(state_dict.get('model'), Mapping):
             state_dict.update(state_dict.pop('model'))
         for key in [key for key in state_dict if key.startswith(prefix)]:
@@ -310,7 +310,7 @@ class ConvNeXt(BaseModule):
             if '.grn.' in key:  # (1, 1, 1, C) in the original code
                 value = value.flatten()
             elif '.pointwise_conv' in new and value.dim() == 4:
-                value = value.flatten(1)  # of a 1x1 convolution
+                value = value.flatten(1)  # weight of a 1x1 convolution
             del state_dict[key]
             state_dict[new] = value
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -9,16 +9,16 @@ from ...errors import InputError
 
 
 class FeatureCache:
-    """Pixel embeddings of the clips, kept until their queries are refined.
+    """Cache of the pixel embeddings of clips until their queries are refined.
 
-    First in, first out. An entry is removed when it is read.
+    The cache is first in, first out. An entry is removed when it is read.
 
     Args:
-        mode (str): Where to keep them: 'device' (where they are), 'cpu', or
-            'cpu_fp16' (in half precision).
+        mode (str): Place of the embeddings: 'device' (their device), 'cpu', or
+            'cpu_fp16' (the CPU, in half precision).
 
     Raises:
-        InputError: The mode is unknown.
+        InputError: If the mode is unknown.
     """
 
     MODES = ('device', 'cpu', 'cpu_fp16')
@@ -36,7 +36,7 @@ class FeatureCache:
         """Keep the embeddings of the next clip.
 
         Args:
-            mask_feats (Tensor): Of any shape.
+            mask_feats (Tensor): Pixel embeddings of any shape.
         """
         kept = mask_feats
         if self.mode != 'device':
@@ -45,7 +45,7 @@ class FeatureCache:
         self._clips.append((kept, mask_feats.device, mask_feats.dtype))
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Take out the embeddings clip by clip, as they came in."""
+        """Remove and return the embeddings clip by clip, in order."""
         while self._clips:
             kept, device, dtype = self._clips.popleft()
             yield kept.to(device, dtype)

@@ -21,15 +21,15 @@ class TemporalASPP(nn.Module):
         channels (int): Number of channels C.
         rates (Sequence[int]): Dilation of each convolution. Defaults to
             (1, 2, 3).
-        kernel_sizes (Sequence[int]): Kernel size of each. Defaults to
-            (3, 3, 3).
-        norm (str, optional): 'LN', layer norm over the channels, or None for
-            no norm after the 1x1 convolution. Defaults to 'LN'.
+        kernel_sizes (Sequence[int]): Kernel size of each convolution. Defaults
+            to (3, 3, 3).
+        norm (str, optional): Norm after the 1x1 convolution: 'LN', layer norm
+            over the channels, or None. Defaults to 'LN'.
         drop (float): Dropout of the output. Defaults to 0.
 
     Raises:
-        InputError: ``rates`` and ``kernel_sizes`` are empty, differ in length
-            or have entries below 1, or ``norm`` is unknown.
+        InputError: If ``rates`` and ``kernel_sizes`` are empty, differ in
+            length or have entries below 1, or if ``norm`` is unknown.
     """
 
     def __init__(

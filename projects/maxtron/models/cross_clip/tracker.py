@@ -17,7 +17,7 @@ _ASPP_KEYS = signature(TemporalASPP).parameters.keys() - {'channels'}
 class CrossClipLayer(nn.Module):
     """Attention over the queries of all clips, then Temporal-ASPP.
 
-    Each with a residual connection and a layer norm after it. There is no
+    Both have a residual connection, followed by a layer norm. There is no
     positional encoding and no feed-forward network.
 
     Args:
@@ -25,11 +25,11 @@ class CrossClipLayer(nn.Module):
         num_heads (int): Heads of the attention.
         attention (str): 'trajectory' or 'self'.
         attn_drop (float): Dropout of the attention probabilities.
-        aspp (dict, optional): Arguments of :class:`TemporalASPP`; None to do
-            without.
+        aspp (dict, optional): Arguments of :class:`TemporalASPP`; None: the
+            layer has none.
 
     Raises:
-        InputError: ``attention`` or a key of ``aspp`` is unknown.
+        InputError: If ``attention`` or a key of ``aspp`` is unknown.
     """
 
     def __init__(
@@ -84,36 +84,36 @@ class CrossClipLayer(nn.Module):
 
 @MODELS.register_module()
 class CrossClipTracker(BaseModule):
-    """Cross-clip tracking module: the clips of a video see each other.
+    """Cross-clip tracking module: refinement of the queries of a whole video.
 
-    After Section 3.3 of `MaXTron <https://arxiv.org/abs/2311.18537>`_. Takes
-    the queries of all clips, in one order, and refines them: trajectory
-    attention follows every query through the clips, and Temporal-ASPP mixes
-    each query with itself in the clips nearby. Any segmenter's queries will
-    do, any number of clips and any number of videos, which never mix.
+    See Section 3.3 of `MaXTron <https://arxiv.org/abs/2311.18537>`_. The input
+    is the aligned queries of all clips. Trajectory attention follows every
+    query through the clips, and Temporal-ASPP mixes each query with itself in
+    nearby clips. The queries may come from any segmenter. The numbers of clips
+    and of videos may vary, and videos do not influence each other.
 
     Args:
         embed_dims (int): Number of channels D of the queries. Defaults to
             256.
         num_layers (int): Number of layers (N_c in the paper). Defaults to 4,
-            as all released models have but that of OVIS with ResNet-50.
+            as in all released models except OVIS with ResNet-50.
         num_heads (int): Heads of the attention. Defaults to 8.
-        attention (str): 'trajectory' or, for comparison, 'self', plain
+        attention (str): 'trajectory' or, for comparison, 'self': plain
             attention over the queries of all clips. Defaults to 'trajectory'.
         attn_drop (float): Dropout of the attention probabilities. Defaults to
             0.
         aspp (dict, optional): ``rates``, ``kernel_sizes``, ``norm`` and
-            ``drop`` of :class:`TemporalASPP`; None to do without. Defaults to
-            rates (1, 2, 3) and kernel sizes (3, 3, 3).
-        cls_weight_std (float, optional): Standard deviation that the weights
-            of what weighs the clips begin with (with zero biases); None for
-            PyTorch's default. The reference has 0.01 with Video-kMaX and None
-            with Tube-Link. Defaults to 0.01.
+            ``drop`` of :class:`TemporalASPP`; None: no Temporal-ASPP. Defaults
+            to rates (1, 2, 3) and kernel sizes (3, 3, 3).
+        cls_weight_std (float, optional): Standard deviation of the initial
+            weights of the layer that weighs the clips (its biases are zero).
+            None: PyTorch's default. The reference uses 0.01 with Video-kMaX
+            and None with Tube-Link. Defaults to 0.01.
         init_cfg (:obj:`ConfigDict` or dict or list, optional): As for
             :class:`BaseModule`.
 
     Raises:
-        InputError: ``num_layers`` is below 1, or an argument is wrong, see
+        InputError: If ``num_layers`` is below 1, or an argument is wrong, see
             :class:`CrossClipLayer` and :class:`TemporalASPP`.
     """
 
@@ -149,14 +149,14 @@ class CrossClipTracker(BaseModule):
         """Refine the queries of the clips of a video.
 
         Args:
-            queries (Tensor): Aligned: query q is the same object in all
-                clips. Shape (B, K, Q, D): K clips of each of B videos.
+            queries (Tensor): Aligned queries of K clips of each of B videos,
+                shape (B, K, Q, D). Query q is the same object in all clips.
 
         Returns:
             list[Tensor]: The queries after each layer, shape (B, K, Q, D).
 
         Raises:
-            ValueError: The queries are of another shape, or there is none.
+            ValueError: If the queries have another shape or are empty.
         """
         if queries.dim() != 4 or queries.shape[-1] != self.embed_dims:
             raise InputError(
@@ -177,10 +177,10 @@ class CrossClipTracker(BaseModule):
         return outputs
 
     def pool_over_clips(self, cls_feats: Tensor) -> Tensor:
-        """Mean of the class features over the clips, with learnt weights.
+        """Average the class features over the clips with learnt weights.
 
-        The weights of a query are a softmax over the clips of its video, so
-        that the clips that show an object best decide on its class.
+        The weights of a query are a softmax over the clips of its video. The
+        clips that show an object best can thus determine its class.
 
         Args:
             cls_feats (Tensor): Class features, shape (B, K, Q, D).

@@ -22,9 +22,9 @@ Clips = Iterable[tuple[ClipPrediction, ClipShapes]]
 
 
 class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
-    """Base of the heads that turn the clips of a video into its results.
+    """Base class of heads that turn the clips of a video into results.
 
-    Near-online tracking links each clip to the one before. Offline tracking
+    Near-online tracking links each clip to the previous one. Offline tracking
     links all clips of the video, refines their queries by a cross-clip
     tracker, predicts one class per query for the video, and makes the masks
     clip by clip. Sub-classes turn masks and classes into results.
@@ -41,14 +41,14 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
               last clip. Defaults to 'offline' with a tracker, else to
               'near_online'.
             - ``feature_cache`` (str): Where the pixel embeddings of a video
-              wait in mode 'offline': 'device' (default), 'cpu', 'cpu_fp16'
+              are kept in mode 'offline': 'device' (default), 'cpu', 'cpu_fp16'
               (half precision) or 'none': they are computed a second time, so
               that memory does not grow with the video.
         tracker (:obj:`ConfigDict` or dict, optional):
             :class:`CrossClipTracker`. Defaults to None.
         criterion (:obj:`ConfigDict` or dict, optional): Losses of the
-            tracker's predictions, such as :class:`KMaXCriterion`. Defaults to
-            None: the losses of the segmenter.
+            tracker's predictions, such as :class:`KMaXCriterion`. None: the
+            losses of the segmenter. Defaults to None.
         clip_loss_weight (float): Weight of the segmenter's losses on its
             clips if it is trained together with a tracker. Defaults to 0.
         init_cfg (:obj:`ConfigDict` or dict or list, optional): Initialization
@@ -56,7 +56,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
 
     Raises:
         InputError: If ``clip_len`` is below 2, ``mode`` or ``feature_cache``
-            is unknown, or a setting needs a tracker and there is none.
+            is unknown, or a setting requires a tracker but there is none.
         ConfigKeyError: If ``test_cfg`` has an unknown key.
     """
 
@@ -139,7 +139,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, *args, **kwargs
     ) -> None:
-        """Initialise missing heads of the tracker from the segmenter's."""
+        """Initialise missing tracker heads from the segmenter."""
         if self.tracker_heads is not None:
             source = f'{prefix}segmenter.{self.tracker_heads.copied_from}.'
             target = f'{prefix}tracker_heads.'
@@ -195,7 +195,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
     def loss(
         self, x: tuple[Tensor], data_samples: TrackSampleList
     ) -> dict[str, Tensor]:
-        """Losses of a batch of clips.
+        """Compute the losses of a batch of clips.
 
         Args:
             x (tuple[Tensor]): Features, each of shape (B * T, C_i, h_i, w_i).
@@ -213,7 +213,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         mask_feats: Sequence[Tensor],
         data_samples: TrackSampleList,
     ) -> dict[str, Tensor]:
-        """Losses of a batch of videos after the cross-clip tracker.
+        """Compute the losses of videos after the cross-clip tracker.
 
         Args:
             queries (Sequence[Tensor]): Per clip, shape (B, Q, D).
@@ -242,7 +242,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
     def _predict_video(
         self, queries: Tensor, mask_feats: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Classes and masks of refined queries.
+        """Predict classes and masks from refined queries.
 
         Args:
             queries (Tensor): Shape (B, K, Q, D).
@@ -318,16 +318,17 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         """Start a video.
 
         Args:
-            whole_video (bool): Whether near-online results may use the whole
-                video, as in the evaluation, and come at its end. Otherwise
-                they come clip by clip. Defaults to False.
+            whole_video (bool): Whether near-online results use the whole video
+                and come at its end, as in the evaluation. Otherwise they come
+                clip by clip. Defaults to False.
 
         Returns:
-            :obj:`VideoState`: Takes the predictions of the clips in order.
+            :obj:`VideoState`: State that takes the predictions of the clips in
+                order.
         """
 
     def predict(self, clips: Clips) -> list:
-        """Results of a whole video whose clips are segmented already.
+        """Compute the results of a video whose clips are already segmented.
 
         Args:
             clips (Iterable[tuple[:obj:`ClipPrediction`, :obj:`ClipShapes`]]):

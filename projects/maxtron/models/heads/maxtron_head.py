@@ -91,7 +91,7 @@ class MaXTronHead(BaseMaXTronHead):
 
         Args:
             frames (Iterable): The frames.
-            num_frames (int, optional): Their number if it is known.
+            num_frames (int, optional): Their number, if known.
 
         Returns:
             Iterator[tuple[list, int]]: See :func:`iter_clips`.
@@ -104,8 +104,8 @@ class MaXTronHead(BaseMaXTronHead):
         """Start a video, see :class:`BaseMaXTronHead`.
 
         Returns:
-            :obj:`VideoState`: Gives :obj:`InstanceData` with the fields of
-            :func:`frame_instances`.
+            :obj:`VideoState`: State whose results are :obj:`InstanceData` with
+            the fields of :func:`frame_instances`.
         """
         if self.mode == 'offline':
             return OfflineInstances(self)
@@ -124,8 +124,8 @@ class MaXTronHead(BaseMaXTronHead):
         Returns:
             list[:obj:`FrameMasks`]: One per new frame.
         """
-        # A padded clip begins with its new frames, an overlapping one ends
-        # with them.
+        # New frames are the first ones of a padded clip, and the last ones of
+        # an overlapping clip.
         start = 0 if self.pad_last_clip else -shapes.num_new
         masks = mask_logits[:, start:][:, : shapes.num_new]
         return [
@@ -140,7 +140,7 @@ class MaXTronHead(BaseMaXTronHead):
         ]
 
     def to_sigmoid(self, mask_logits: Tensor) -> Tensor:
-        """Mask logits (Q, ...) whose sigmoid are the probabilities."""
+        """Convert mask logits (Q, ...) to logits of a sigmoid."""
         if self.segmenter.mask_activation == 'softmax':
             return softmax_to_sigmoid_logits(mask_logits)
         return mask_logits
@@ -149,8 +149,8 @@ class MaXTronHead(BaseMaXTronHead):
 class Instances(VideoState):
     """Near-online instances, clip by clip.
 
-    Scores use the class logits of the clips so far. A query has one label,
-    the best at the time, and the id ``query + 1``.
+    Scores use the class logits of the clips up to the current one. A query has
+    one label, the best at that time, and the id ``query + 1``.
 
     Args:
         head (:obj:`MaXTronHead`): The head.
@@ -176,7 +176,7 @@ class Instances(VideoState):
         return select_instances(frames, scores, rows, labels, ids, number)
 
     def finish(self) -> Iterator[list[InstanceData]]:
-        """End the video: all results were given already."""
+        """End the video; all results were returned before."""
         return iter(())
 
 
@@ -212,7 +212,7 @@ class WholeVideoInstances(VideoState):
 
 
 class OfflineInstances(OfflineState):
-    """Instances of refined queries; ids as for :class:`WholeVideoInstances`.
+    """Instances of refined queries, with ids as :class:`WholeVideoInstances`.
 
     Args:
         head (:obj:`MaXTronHead`): The head.
@@ -226,7 +226,7 @@ class OfflineInstances(OfflineState):
         """Refine the queries and select the tracks of the video."""
         cls_logits = super().refine()
         scores, queries, labels, ids = _top_pairs(self.head, cls_logits)
-        # Masks are made of the selected queries only, one row each.
+        # Only the selected queries get masks, one row each.
         self._queries_kept, rows = queries.unique(return_inverse=True)
         self._pairs = (scores, rows, labels, ids)
         return cls_logits
@@ -248,7 +248,7 @@ class OfflineInstances(OfflineState):
 def _top_pairs(
     head: MaXTronHead, cls_logits: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Scores, queries, labels and ids of the best pairs of a video.
+    """Find scores, queries, labels and ids of the best pairs of a video.
 
     Args:
         head (:obj:`MaXTronHead`): The head.

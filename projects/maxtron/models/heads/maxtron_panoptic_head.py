@@ -18,8 +18,8 @@ from .video_state import OfflineState, VideoState
 class MaXTronPanopticHead(BaseMaXTronHead):
     """Head that turns clip predictions into the panoptic maps of a video.
 
-    :class:`MaXTronHead` shows what the head contains. There are three ways to
-    decide on the segments:
+    :class:`MaXTronHead` shows what the head contains. The segments are
+    determined in one of three ways:
 
     - near_online, per_video - any model - results come at the end: Hungarian
       matching of the embeddings links the queries of neighbouring clips. Class
@@ -99,7 +99,7 @@ class MaXTronPanopticHead(BaseMaXTronHead):
         self.link_cost = cfg['link_cost']
 
     def make_merger(self) -> PanopticMerger:
-        """Make a merger for the masks of a video, or of a clip."""
+        """Make a merger for the masks of a video or of a clip."""
         if self.segmenter.mask_activation == 'softmax':
             return PanopticMerger(**self.merge_cfg)
         return SigmoidPanopticMerger(**self.merge_cfg)
@@ -108,12 +108,13 @@ class MaXTronPanopticHead(BaseMaXTronHead):
         """Start a video, see :class:`BaseMaXTronHead`.
 
         Args:
-            whole_video (bool): Whether results come at the end of the video
-                if ``segment_decision`` is 'per_video'. Otherwise clips are
-                decided on one by one. Defaults to False.
+            whole_video (bool): Whether results come at the end of the video if
+                ``segment_decision`` is 'per_video'. Otherwise the decision is
+                made clip by clip. Defaults to False.
 
         Returns:
-            :obj:`VideoState`: Gives one :obj:`PanopticMap` per frame.
+            :obj:`VideoState`: State whose results are one :obj:`PanopticMap`
+                per frame.
         """
         if self.mode == 'offline':
             return OfflineSegments(self)
@@ -123,7 +124,7 @@ class MaXTronPanopticHead(BaseMaXTronHead):
 
 
 class VideoSegments(VideoState):
-    """Near-online segments, decided on once per video.
+    """Near-online segments, with one decision per video.
 
     Args:
         head (:obj:`MaXTronPanopticHead`): The head.
@@ -145,15 +146,15 @@ class VideoSegments(VideoState):
         return []
 
     def finish(self) -> Iterator[list[PanopticMap]]:
-        """Decide on the segments of the video, see :class:`VideoState`."""
+        """Determine the segments of the video, see :class:`VideoState`."""
         maps, _ = self._merger.merge(self._association.cls_logits)
         yield maps[: self._num_frames]
 
 
 class ClipSegments(VideoState):
-    """Near-online segments, decided on clip by clip.
+    """Near-online segments, with one decision per clip.
 
-    A thing keeps its id as long as it is found again in every clip.
+    A thing keeps its id while it is found in every clip.
 
     Args:
         head (:obj:`MaXTronPanopticHead`): The head.
@@ -185,12 +186,12 @@ class ClipSegments(VideoState):
         ]
 
     def finish(self) -> Iterator[list[PanopticMap]]:
-        """End the video: all results were given already."""
+        """End the video; all results were returned before."""
         return iter(())
 
 
 class OfflineSegments(OfflineState):
-    """Segments of refined queries, decided on once per video.
+    """Segments of refined queries, with one decision per video.
 
     Args:
         head (:obj:`MaXTronPanopticHead`): The head.
@@ -216,7 +217,7 @@ class OfflineSegments(OfflineState):
         return []
 
     def finish(self) -> Iterator[list[PanopticMap]]:
-        """Decide on the segments of the video, see :class:`OfflineState`."""
+        """Determine the segments of the video, see :class:`OfflineState`."""
         yield from super().finish()
         yield self._merger.merge(self._cls_logits).maps
 

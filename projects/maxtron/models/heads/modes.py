@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Modes of inference, and the names that they had in version 0.1."""
+"""Modes of inference, and their names in version 0.1."""
 
 import logging
 

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""State of a video in a head while its clips arrive."""
+"""State of a video in a head during inference."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from ..cross_clip import FeatureCache
 
 
 class VideoState(metaclass=ABCMeta):
-    """State of one video: the model gives clips, and takes frame results.
+    """State of one video: takes clips and returns results of frames.
 
     The model calls :meth:`update` for each clip in order and :meth:`finish`
     at the end of the video.
@@ -29,14 +29,14 @@ class VideoState(metaclass=ABCMeta):
 
     @abstractmethod
     def update(self, clip: ClipPrediction, shapes: ClipShapes) -> list:
-        """Take in the next clip.
+        """Process the next clip.
 
         Args:
             clip (:obj:`ClipPrediction`): Prediction of batch size 1.
             shapes (:obj:`ClipShapes`): Sizes of its frames.
 
         Returns:
-            list: Results that are final, one per frame; may be empty.
+            list: Final results, one per frame; may be empty.
         """
 
     @abstractmethod
@@ -133,7 +133,7 @@ class OfflineState(VideoState):
             shapes (:obj:`ClipShapes`): Sizes of its frames.
 
         Returns:
-            list: Results that are final, one per frame; may be empty.
+            list: Final results, one per frame; may be empty.
         """
 
     def finish(self) -> Iterator[list]:

@@ -1,11 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Layers, initialisation and precision that parts of the model share."""
+"""Shared layers, initialisation and precision."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Reference: keeps denominators and weights above zero.
+# Value of the reference, which keeps denominators and weights above zero.
 EPS = 1e-5
 
 
@@ -13,7 +13,7 @@ def at_least_float32(x: Tensor) -> Tensor:
     """Convert half precision to single precision.
 
     Args:
-        x (Tensor): Of any shape.
+        x (Tensor): Tensor of any shape.
 
     Returns:
         Tensor: Same shape, float32 or float64.
@@ -22,14 +22,14 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def truncated_normal_init(weight: Tensor, std: float) -> Tensor:
-    """Fill a tensor as TensorFlow's truncated normal does.
+    """Fill a tensor like TensorFlow's truncated normal initializer.
 
-    Draws from N(0, 1), cut at -2 and 2, are multiplied by ``std``. The actual
+    The values are ``std`` times samples of N(0, 1) truncated to [-2, 2]. Their
     standard deviation is 0.88 ``std``.
 
     Args:
         weight (Tensor): Tensor of any shape, filled in place.
-        std (float): Factor of the draws.
+        std (float): Factor of the samples.
 
     Returns:
         Tensor: The tensor itself.

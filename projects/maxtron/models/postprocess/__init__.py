@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Post-processing: mask logits to instances and panoptic maps."""
+"""Post-processing of mask logits to instances and panoptic maps."""
 
 from .instance_topk import (
     FrameMasks,

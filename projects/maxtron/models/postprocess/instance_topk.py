@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Mask logits and class logits to per-frame instances, frame by frame."""
+"""Conversion of mask logits and class logits to instances, frame by frame."""
 
 from typing import Any, NamedTuple
 
@@ -12,15 +12,15 @@ from torch import Tensor
 
 
 class FrameMasks(NamedTuple):
-    """Final masks of all queries in one frame, small enough to keep.
+    """Final masks of all queries in one frame, compressed.
 
     Attributes:
         rles (list[dict]): COCO run-length encoding of each query's mask at
             the size of the original image.
-        scores (Tensor): Mean probability inside each mask, 0 for an empty
-            one, shape (Q, ) on the CPU.
-        bboxes (Tensor): Boxes (x1, y1, x2, y2) of the masks in pixels, zero
-            for an empty one, shape (Q, 4) on the CPU.
+        scores (Tensor): Mean probability inside each mask, 0 if it is empty,
+            shape (Q, ) on the CPU.
+        bboxes (Tensor): Boxes (x1, y1, x2, y2) of the masks in pixels, zero if
+            the mask is empty, shape (Q, 4) on the CPU.
     """
 
     rles: list[dict]
@@ -31,7 +31,7 @@ class FrameMasks(NamedTuple):
 def top_pairs(
     cls_logits: Tensor, max_num: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The best (query, class) pairs of a video.
+    """Find the best (query, class) pairs of a video.
 
     Args:
         cls_logits (Tensor): Class logits with shape (Q, C + 1), "no object"
@@ -51,20 +51,20 @@ def top_pairs(
 
 
 def softmax_to_sigmoid_logits(logits: Tensor) -> Tensor:
-    """Mask logits that compete for the pixels as logits of single masks.
+    """Convert logits of a softmax over the queries to logits of a sigmoid.
 
     Args:
         logits (Tensor): Mask logits with shape (Q, ...), whose softmax over
             the queries are the probabilities p.
 
     Returns:
-        Tensor: log(p / (1 - p)), float32, same shape. Those of two queries
-        never sum up to more than 0, so that their masks, also resized, have
-        no pixel in common.
+        Tensor: log(p / (1 - p)), float32, same shape. The values of two
+        queries never sum to more than 0, so their masks do not overlap, even
+        after resizing.
     """
     logits = logits.float()
     best, index = logits.max(0, keepdim=True)
-    # 1 - p of the best one would be lost in p's rounding
+    # 1 - p of the best query would be lost in the rounding of p.
     others = logits.scatter(0, index, -torch.inf).logsumexp(0, keepdim=True)
     log_probs = logits.log_softmax(0)
     odds = log_probs - torch.log1p(-log_probs.exp())
@@ -79,10 +79,10 @@ def resize_mask_logits(
     ori_shape: tuple[int, int],
     align_corners: bool = False,
 ) -> Tensor:
-    """Bring mask logits to the size of the original image.
+    """Resize mask logits to the size of the original image.
 
     As in the references, logits are resized to the padded input, the padding
-    is cut off, and the rest is resized once more.
+    is cropped, and the rest is resized to the original image.
 
     Args:
         logits (Tensor): Mask logits of one frame, shape (Q, h, w).
@@ -124,8 +124,9 @@ def encode_frame(
         align_corners (bool): See :func:`resize_mask_logits`. Defaults to
             False.
         logit_thr (float): Logit that masks exceed. Defaults to 0.
-        chunk_size (int): Number of queries held at full size at a time; it
-            bounds the memory and does not change the result. Defaults to 16.
+        chunk_size (int): Number of queries that are processed at full size at
+            a time. It bounds the memory and does not change the result.
+            Defaults to 16.
 
     Returns:
         :obj:`FrameMasks`: Masks ``logits > logit_thr`` of all queries.
@@ -156,7 +157,7 @@ def frame_instances(
     ids: Tensor,
     max_num: int,
 ) -> dict[str, object]:
-    """The best instances of one frame.
+    """Select the best instances of one frame.
 
     The score of an instance is its class score times its mask score.
 

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Which queries exceed a probability at which pixel, tile by tile."""
+"""Search for the queries that exceed a probability at each pixel."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from ...errors import InputError
 class Candidates(NamedTuple):
     """Pairs of a pixel and a query whose probability exceeds the threshold.
 
-    The pairs of one pixel come with ascending query.
+    The pairs of a pixel are in ascending order of the queries.
 
     Attributes:
         pixels (np.ndarray): Pixel, row-major, shape (n, ), int64.
@@ -33,12 +33,13 @@ class Candidates(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Some rows (or columns) of the output and their sources.
+    """Range of rows (or columns) of the output and their sources.
 
     Attributes:
-        start (int): First of them.
-        source (slice): Rows of the logits that they depend on.
-        weights (Tensor): Their weights, shape (rows, source rows).
+        start (int): First row.
+        source (slice): Rows of the logits that the rows depend on.
+        weights (Tensor): Weights of the source rows, shape
+            (rows, source rows).
     """
 
     start: int
@@ -47,16 +48,16 @@ class Span(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A tile of the output and which queries matter there.
+    """A tile of the output and its relevant queries.
 
     Attributes:
-        row (:obj:`Span`): Its rows.
-        column (:obj:`Span`): Its columns.
-        queries (Tensor): Queries that add to the softmax; the first of them
-            can be candidates.
-        num_wanted (int): How many of them.
-        least (float): Bound of the log of the sum over the queries, after
-            the shift of :meth:`CandidateFinder.find`.
+        row (:obj:`Span`): Rows of the tile.
+        column (:obj:`Span`): Columns of the tile.
+        queries (Tensor): Queries that contribute to the softmax. Possible
+            candidates come first.
+        num_wanted (int): Number of possible candidates.
+        least (float): Lower bound of the log of the sum over the queries,
+            after the shift of :meth:`CandidateFinder.find`.
     """
 
     row: Span
@@ -75,10 +76,10 @@ def resize_spans(
     align_corners: bool,
     device: torch.device,
 ) -> list[Span]:
-    """Upsampling, cropping and resizing along one axis as a matrix.
+    """Express upsampling, cropping and resizing along one axis as a matrix.
 
     Both resizes are linear, so resizing the identity gives their matrix. It
-    is cut into spans that only see a few rows of the input.
+    is cut into spans, each of which depends on a few rows of the input.
 
     Args:
         size (int): Length of the axis in the logits.
@@ -87,7 +88,7 @@ def resize_spans(
         final (int): Length in the original image.
         length (int): Rows of a span.
         align_corners (bool): As for :func:`torch.nn.functional.interpolate`.
-        device (torch.device): Where the matrices are put.
+        device (torch.device): Device of the matrices.
 
     Returns:
         list[:obj:`Span`]: They cover ``range(final)``.
@@ -110,7 +111,7 @@ def resize_spans(
 
 
 class CandidateFinder:
-    """Finds the candidate queries of a frame.
+    """Finder of the candidate queries of a frame.
 
     Bilinear interpolation never leaves the range of its inputs, so the min and
     max of a query's logits in a tile's input window bound its values in the
@@ -128,9 +129,9 @@ class CandidateFinder:
         device (torch.device): Device of the logits.
         align_corners (bool): Whether logits are resized with aligned corners.
             Defaults to True.
-        tile_shape (tuple[int, int], optional): Pixels of a tile; it bounds
-            the memory and does not change the result. By default what suits
-            the caches of a CPU, and larger on a GPU.
+        tile_shape (tuple[int, int], optional): Height and width of a tile. It
+            bounds the memory and does not change the result. Defaults to a
+            tile that fits the caches of a CPU, and to a larger one on a GPU.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class CandidateFinder:
                 mask_shape, input_shape, img_shape, ori_shape, tile_shape
             )
         )
-        # all queries left out of a sum change it by less than its rounding
+        # All omitted queries together change a sum by less than its rounding.
         self.negligible = math.log(num_queries) - math.log(2**-25)
 
     def find(self, logits: Tensor, map_tiles: Callable = map) -> Candidates:
@@ -166,18 +167,18 @@ class CandidateFinder:
 
         Args:
             logits (Tensor): Mask logits with shape (N, h, w), float32.
-            map_tiles (Callable): Used like ``map``, see
-                :func:`parallel_map`.
+            map_tiles (Callable): Function like
+                ``map``, see :func:`parallel_map`.
 
         Returns:
-            :obj:`Candidates`: Of all pixels of ``ori_shape``.
+            :obj:`Candidates`: Candidates of all pixels of ``ori_shape``.
 
         Raises:
             InputError: If a logit is not finite.
         """
         check_mask_logits(logits)
-        # The softmax does not see a shift, and resizing keeps it one. After
-        # this one no value is positive, here and after resizing.
+        # The softmax is invariant to a shift, and resizing preserves a shift.
+        # After this shift no value is positive, before and after resizing.
         logits = logits - logits.amax(0)
         tiles = self._tiles(logits)
         with _exact_matmul(logits.device):
@@ -189,13 +190,13 @@ class CandidateFinder:
         return Candidates(*(np.concatenate(part) for part in zip(*found)))
 
     def _tiles(self, logits: Tensor) -> list[Tile]:
-        """The tiles that have candidates."""
+        """Select the tiles that have candidates."""
         lower, upper = self._bounds(logits)
-        # log of the least possible sum over the queries
+        # lower bound of the log of the sum over the queries
         least = lower.logsumexp(0)  # (rows, columns)
         active = upper > least - self.negligible
         wanted = upper > least + (math.log(self.threshold) - 1e-3)
-        # wanted ones first, both in ascending order
+        # possible candidates first, both groups in ascending order
         order = (
             (active.byte() + wanted.byte())
             .sort(dim=0, descending=True, stable=True)
@@ -217,7 +218,7 @@ class CandidateFinder:
         ]
 
     def _bounds(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Bounds of each query in each tile, shape (N, rows, columns)."""
+        """Compute bounds of each query in each tile, (N, rows, columns)."""
         bounds = []
         for bound in (torch.amin, torch.amax):
             rows = torch.stack(
@@ -239,7 +240,7 @@ class CandidateFinder:
         row, column, queries = tile.row, tile.column, tile.queries
         values = logits[:, row.source, column.source][queries]
         values = row.weights @ values @ column.weights.T  # (n, r, c)
-        if tile.least < -40:  # the sum could underflow
+        if tile.least < -40:  # The sum could underflow.
             values -= values.amax(0)
         width = values.shape[2]
         values = values.exp_().flatten(1)  # (n, r * c)
@@ -249,7 +250,7 @@ class CandidateFinder:
         query = index.div(hit.shape[1], rounding_mode='floor')
         pixel = index - query * hit.shape[1]
         probs = values.flatten()[index] / total[pixel]
-        # row * width + column of the tile to those of the image
+        # indices row * width + column: from the tile to the image
         pixel += pixel.div(width, rounding_mode='floor') * (
             self.ori_shape[1] - width
         ) + (row.start * self.ori_shape[1] + column.start)
@@ -275,7 +276,7 @@ def check_mask_logits(logits: Tensor) -> None:
 
 
 def _true_indices(mask: Tensor) -> Tensor:
-    """Indices of the true elements, shape (n, ), ascending."""
+    """Find the indices of the true elements, shape (n, ), ascending."""
     if mask.is_cuda:
         return mask.nonzero()[:, 0]
     # much faster than PyTorch's on the CPU
@@ -284,7 +285,7 @@ def _true_indices(mask: Tensor) -> Tensor:
 
 @contextmanager
 def _exact_matmul(device: torch.device) -> Iterator[None]:
-    """Lets no setting for speed round the factors of a float32 product."""
+    """Context in which float32 products keep their full precision."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('highest')
     try:
@@ -296,17 +297,17 @@ def _exact_matmul(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def parallel_map(device: torch.device) -> Iterator[Callable]:
-    """Give a function like ``map`` that uses as many threads as PyTorch.
+    """Provide a function like ``map`` that uses as many threads as PyTorch.
 
-    On the CPU, where PyTorch's operators are single-threaded meanwhile: those
-    on a tile are so short that waiting for each other would take longer,
-    above all on a busy machine. On a GPU it is ``map``.
+    On the CPU, PyTorch's operators are single-threaded in the meantime. Those
+    on a tile are so short that the synchronisation of threads would take
+    longer, in particular on a busy machine. On a GPU the function is ``map``.
     """
     if device.type != 'cpu':
         yield map
         return
     num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the threads of the pool inherit it
+    torch.set_num_threads(1)  # The threads of the pool inherit this setting.
     try:
         with ThreadPoolExecutor(num_threads) as pool:
             yield pool.map

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Mask and class logits of a video to panoptic maps."""
+"""Conversion of mask and class logits of a video to panoptic maps."""
 
 import math
 from collections.abc import Iterable
@@ -19,11 +19,11 @@ class PanopticSegment(NamedTuple):
     """A segment of a video.
 
     Attributes:
-        id (int): Its panoptic id, see :class:`PanopticMap`.
-        label (int): Its class.
-        query (int): The query it came from; where several became one stuff
-            segment, the first.
-        score (float): Class score times mask score of that query.
+        id (int): Panoptic id, see :class:`PanopticMap`.
+        label (int): Class of the segment.
+        query (int): Query of the segment. If several queries form one stuff
+            segment, the first of them.
+        score (float): Class score times mask score of the query.
         isthing (bool): Whether it is an instance.
     """
 
@@ -40,7 +40,8 @@ class PanopticResult(NamedTuple):
     Attributes:
         maps (list[:obj:`PanopticMap`]): One for each frame.
         segments (list[:obj:`PanopticSegment`]): Accepted segments, best
-            first; the numbers of the instances of a class ascend.
+            first. The numbers of the instances of a class are in ascending
+            order.
     """
 
     maps: list[PanopticMap]
@@ -48,33 +49,33 @@ class PanopticResult(NamedTuple):
 
 
 class PanopticMerger:
-    """Merges the masks of all queries into panoptic maps.
+    """Merger of the masks of all queries into panoptic maps.
 
     Probabilities are a softmax of the mask logits over the queries; see
     :class:`SigmoidPanopticMerger` for independent masks. A query is a
-    candidate of the pixels where its probability exceeds a threshold. The
-    queries get their pixels in the order of their scores, best first. This
-    needs each query's sum of probabilities and, of each frame, the set of
+    candidate of the pixels at which its probability exceeds a threshold. The
+    queries get their pixels in the order of their scores, best first. The rule
+    requires each query's sum of probabilities and, for each frame, the set of
     candidate queries of each pixel. Frames are kept compressed, independently
     of each other, so memory grows by the same amount with every frame.
 
     Args:
         thing_labels (Iterable[int]): The labels that are things.
         num_classes (int): Number of classes; also the id of void pixels.
-        pixel_thr (float): A query can only get pixels where its probability
-            exceeds this, between 0 and 1.
-        thing_thr (float): A thing needs a class score above this.
-        stuff_thr (float): A stuff region needs a class score above this.
-        overlap_thr (float): A query must get more than this share of the
-            pixels that it is a candidate of.
+        pixel_thr (float): Probability, between 0 and 1, that a query must
+            exceed to get a pixel.
+        thing_thr (float): Class score that a thing must exceed.
+        stuff_thr (float): Class score that a stuff region must exceed.
+        overlap_thr (float): Share of the pixels of a candidate query that it
+            must get and exceed.
         align_corners (bool): Whether logits are resized with aligned corners.
             Defaults to True.
-        tile_shape (tuple[int, int], optional): Pixels that are processed at
-            a time, see :class:`CandidateFinder`.
+        tile_shape (tuple[int, int], optional): Height and width of a tile, see
+            :class:`CandidateFinder`.
 
     Raises:
-        InputError: If ``pixel_thr`` is no probability between 0 and 1 or a
-            thing label is no class.
+        InputError: If ``pixel_thr`` is not between 0 and 1, or a thing label
+            is not below ``num_classes``.
     """
 
     def __init__(
@@ -115,10 +116,10 @@ class PanopticMerger:
         self._frames: list[FrameSets] = []
 
     def set_classes(self, cls_logits: Tensor) -> None:
-        """Give the class logits of the video before its first frame.
+        """Set the class logits of the video before its first frame.
 
-        Queries whose class score is too low then need no mask. The result of
-        :meth:`merge` with these logits stays the same.
+        Queries with a low class score then need no mask. This does not change
+        the result of :meth:`merge` with these logits.
 
         Args:
             cls_logits (Tensor): Class logits with shape (N, num_classes + 1),
@@ -138,8 +139,8 @@ class PanopticMerger:
         """Add the next frames of the video.
 
         Args:
-            mask_logits (Tensor): Mask logits with shape (N, T, h, w), whose
-                queries are in the same order for the whole video.
+            mask_logits (Tensor): Mask logits with shape (N, T, h, w). The
+                order of the queries must be the same for the whole video.
             input_shape (tuple[int, int]): Height and width of the padded
                 network input.
             img_shape (tuple[int, int]): Height and width before padding.
@@ -147,7 +148,7 @@ class PanopticMerger:
                 image, and of the maps.
 
         Raises:
-            ValueError: If the logits do not fit those before, are not
+            ValueError: If the logits do not fit the previous ones or are not
                 finite, or ``img_shape`` is larger than ``input_shape``.
         """
         self._start(mask_logits, input_shape, img_shape)
@@ -185,7 +186,7 @@ class PanopticMerger:
         input_shape: tuple[int, int],
         img_shape: tuple[int, int],
     ) -> None:
-        """Check the arguments of :meth:`update`; prepare for N queries."""
+        """Check the arguments of :meth:`update`, and prepare for N queries."""
         num_queries = len(mask_logits)
         if not self._frames:
             self._prob_sums = np.zeros(num_queries)
@@ -202,18 +203,18 @@ class PanopticMerger:
             )
 
     def merge(self, cls_logits: Tensor) -> PanopticResult:
-        """Decide which query gets which pixels.
+        """Assign the pixels to the queries.
 
         Args:
             cls_logits (Tensor): Class logits with shape (N, num_classes + 1),
                 void last.
 
         Returns:
-            :obj:`PanopticResult`: Maps of all frames so far, and their
-            segments.
+            :obj:`PanopticResult`: Maps and segments of all frames added so
+            far.
 
         Raises:
-            ValueError: If there was no frame or the shape is another.
+            ValueError: If there is no frame or the shape is wrong.
         """
         if not self._frames:
             raise ValueError('There is no frame to merge: call update first.')
@@ -227,7 +228,7 @@ class PanopticMerger:
 
     @staticmethod
     def _classify(cls_logits: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Class score and class of each query, shape (N, )."""
+        """Compute class score and class of each query, shape (N, )."""
         scores, labels = (
             cls_logits.detach().float().softmax(-1)[:, :-1].max(-1)
         )
@@ -236,7 +237,7 @@ class PanopticMerger:
     def _pass_threshold(
         self, scores: np.ndarray, labels: np.ndarray
     ) -> np.ndarray:
-        """Whether each class score is high enough, shape (N, ), bool."""
+        """Return whether each class score is high enough, (N, ) bool."""
         isthing = np.isin(labels, list(self.thing_labels))
         return scores > np.where(isthing, self.thing_thr, self.stuff_thr)
 

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Sets of candidate queries of the pixels of a video, kept compressed."""
+"""Compressed sets of candidate queries of the pixels of a video."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from .mask_candidates import Candidates
 class FrameSets(NamedTuple):
     """Candidate queries of the pixels of one frame.
 
-    Only S sets that occur in the frame are kept.
+    Only the S sets that occur in the frame are kept.
 
     Attributes:
         indices (:obj:`IndexMap`): Set of each pixel, shape (H, W).
-        members (:obj:`IndexMap`): Queries of each set, one bit a query, shape
-            (ceil(N / 8), S).
+        members (:obj:`IndexMap`): Queries of each set, one bit per query,
+            shape (ceil(N / 8), S).
         counts (:obj:`IndexMap`): Pixels of each set, shape (S, ).
     """
 
@@ -28,7 +28,7 @@ class FrameSets(NamedTuple):
 
 
 class QuerySets:
-    """Numbers the sets of queries that occur at the pixels of a frame.
+    """Numbering of the sets of queries at the pixels of a frame.
 
     A trie of query sets: each node is its parent's set plus one query. The
     empty set is number 0, and the set of query q alone is number q + 1.
@@ -60,7 +60,8 @@ class QuerySets:
         sets = np.zeros(num_pixels, np.int32)
         first = np.empty(num_pixels, np.int32)
         while len(pixels):
-            # The last assignment to an index wins, so in reverse the first.
+            # The last assignment to an index wins. In reverse, the first one
+            # does.
             first[pixels[::-1]] = queries[::-1]
             chosen = first[pixels] == queries
             sets[pixels[chosen]] = self._extend(
@@ -79,8 +80,8 @@ class QuerySets:
         Args:
             sets (np.ndarray): Number of each pixel's set, shape (H, W),
                 int32, changed in place.
-            query (int): The query.
-            mask (np.ndarray): Its mask, shape (H, W), bool.
+            query (int): Query to add.
+            mask (np.ndarray): Mask of the query, shape (H, W), bool.
         """
         old = sets[mask]  # (n, )
         numbers = np.zeros(len(self), np.int32)
@@ -110,7 +111,7 @@ class QuerySets:
         )
 
     def _child(self, parent: int, query: int) -> int:
-        """Number of a set with one more query, new if it does not exist."""
+        """Look up, or add, the set with one more query."""
         if parent == 0:
             return query + 1
         key = parent * self.num_queries + query
@@ -121,7 +122,7 @@ class QuerySets:
         return number
 
     def _extend(self, sets: np.ndarray, queries: np.ndarray) -> np.ndarray:
-        """Numbers of the sets with one more query each, shape (n, )."""
+        """Look up, or add, the sets with one more query each, shape (n, )."""
         if not sets.any():
             return queries + 1
         keys, inverse = np.unique(
@@ -135,7 +136,7 @@ class QuerySets:
         return numbers[inverse]
 
     def _members(self, sets: np.ndarray) -> np.ndarray:
-        """Queries of each of n sets, shape (N, n), bool."""
+        """Find the queries of each of n sets, shape (N, n), bool."""
         parents, last = np.array(self._parents), np.array(self._last)
         members = np.zeros((self.num_queries, len(sets)), bool)
         index, node = np.arange(len(sets)), sets
@@ -147,7 +148,7 @@ class QuerySets:
 
 
 class VideoSets:
-    """The sets of all frames of a video, one after the other.
+    """Concatenated sets of all frames of a video.
 
     Args:
         frames (Sequence[:obj:`FrameSets`]): The frames.

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Panoptic maps of masks whose probabilities are sigmoids."""
+"""Merging of masks with independent probabilities into panoptic maps."""
 
 import numpy as np
 import torch
@@ -10,19 +10,19 @@ from .mask_candidates import check_mask_logits
 from .panoptic_merge import PanopticMerger
 from .query_sets import QuerySets
 
-# Queries held at the size of the image at a time.
+# Number of queries that are processed at full size at a time.
 _CHUNK_SIZE = 16
 
 
 class SigmoidPanopticMerger(PanopticMerger):
-    """Merges masks with independent probabilities into panoptic maps.
+    """Merger of masks with independent probabilities into panoptic maps.
 
     The rules are those of :class:`PanopticMerger`, but the probability of a
     query at a pixel is the sigmoid of its logit, so any number of queries can
     be candidates of a pixel.
 
     Args:
-        args, kwargs: As for :class:`PanopticMerger`.
+        args, kwargs: Arguments of :class:`PanopticMerger`.
     """
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from ...errors import InputError
 from .trajectory_attention import SelfAttention, TrajectoryAttention
 
-# Attention modules of a layer by the type of attention it is made of.
+# Names of the attention modules of a layer, by type of attention.
 ATTENTIONS = {
     'axial_trajectory': dict(
         height_attn=TrajectoryAttention, width_attn=TrajectoryAttention
@@ -15,7 +15,7 @@ ATTENTIONS = {
     'trajectory': dict(temporal_attn=TrajectoryAttention),
     'self_attention': dict(temporal_attn=SelfAttention),
 }
-# How (B, T, H, W, C) is grouped for each attention: independent sequences
+# Permutation of (B, T, H, W, C) for each attention: independent sequences
 # first, then frames, then the tokens of a frame.
 TO_COLUMNS = (0, 3, 1, 2, 4)  # (B, W, T, H, C)
 TO_ROWS = (0, 2, 1, 3, 4)  # (B, H, T, W, C)
@@ -25,16 +25,16 @@ class AxialTrajectoryLayer(nn.Module):
     """Trajectory attention along the columns, then the rows, then an FFN.
 
     ``x = x + height(x)``, ``x = x + width(x)``, ``x = norm1(x)``,
-    ``x = norm2(x + ffn(x))``: one norm after both axes. For ablations the two
-    axial attentions can be replaced by one over all tokens of the clip.
+    ``x = norm2(x + ffn(x))``: one norm after both axes. For ablations, one
+    attention over all tokens of the clip can replace the two axial attentions.
 
     Args:
         embed_dims (int): Number of channels C. Defaults to 256.
         num_heads (int): Number of attention heads. Defaults to 8.
         feedforward_channels (int): Hidden channels of the FFN. Defaults to
             1024.
-        drop (float): Dropout of the attention output, before it is added.
-            (The reference calls it ``attn_drop``.) Defaults to 0.
+        drop (float): Dropout of the attention output before the residual
+            addition (``attn_drop`` in the reference). Defaults to 0.
         attn_drop (float): Dropout of the attention probabilities. Defaults to
             0.
         ffn_drop (float): Dropout in the FFN. Defaults to 0.
@@ -43,7 +43,7 @@ class AxialTrajectoryLayer(nn.Module):
             attention over T x H x W tokens). Defaults to 'axial_trajectory'.
 
     Raises:
-        InputError: ``attn_type`` is none of these.
+        InputError: If ``attn_type`` is unknown.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class AxialTrajectoryLayer(nn.Module):
         Args:
             query (Tensor): Feature maps of B clips, shape (B, T, H, W, C).
             query_pos (Tensor, optional): Positional encoding of queries and
-                keys, broadcasts to ``query``. Defaults to None.
+                keys, which broadcasts to ``query``. Defaults to None.
             return_attention (bool): Whether to also return the attention
                 maps, which are large. Defaults to False.
 
@@ -112,7 +112,7 @@ class AxialTrajectoryLayer(nn.Module):
 
     @staticmethod
     def _group(x: Tensor, name: str) -> Tensor:
-        """(B, T, H, W, C) -> (..., T, tokens that see each other, C)."""
+        """(B, T, H, W, C) -> (..., T, tokens of one frame, C)."""
         if name == 'temporal_attn':
             return x.flatten(2, 3)
         return x.permute(TO_COLUMNS if name == 'height_attn' else TO_ROWS)
@@ -124,11 +124,13 @@ class AxialTrajectoryLayer(nn.Module):
             return x.view(shape)
         if name == 'height_attn':
             return x.permute(0, 2, 3, 1, 4)
-        return x.permute(TO_ROWS)  # swaps two axes: its own inverse
+        return x.permute(
+            TO_ROWS
+        )  # The permutation swaps two axes, so it is its own inverse.
 
 
 class AxialTrajectoryEncoder(nn.ModuleList):
-    """A stack of :class:`AxialTrajectoryLayer`.
+    """Stack of :class:`AxialTrajectoryLayer`.
 
     Args:
         num_layers (int): Number of layers.
@@ -143,7 +145,7 @@ class AxialTrajectoryEncoder(nn.ModuleList):
     def forward(
         self, query: Tensor, query_pos: Tensor | None = None
     ) -> Tensor:
-        """Run all layers; each adds the same positional encoding.
+        """Run all layers with the same positional encoding.
 
         Args:
             query (Tensor): Feature maps of B clips, shape (B, T, H, W, C).

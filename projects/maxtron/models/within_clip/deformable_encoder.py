@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Multi-scale deformable attention that tracks within a clip.
 
-Deformable attention looks around inside each frame, axial-trajectory
-attention connects the frames of the coarse levels.
+Deformable attention works inside each frame. Axial-trajectory attention
+connects the frames of the coarse levels.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,8 +27,8 @@ from .axial_trajectory_encoder import AxialTrajectoryEncoder
 class TemporalMixin:
     """Axial-trajectory layers over the first levels of a token sequence.
 
-    This is a mix-in and not a sub-module, so that parameters keep the names of
-    the reference.
+    A mix-in, unlike a sub-module, preserves the parameter names of the
+    reference.
     """
 
     embed_dims: int
@@ -48,8 +48,8 @@ class TemporalMixin:
             skip_connect (bool): Whether to add the output of the layers,
                 scaled by a learnt ``gamma`` per channel, to their input
                 instead of replacing it. Defaults to True.
-            gamma_init (float): Initial ``gamma``. A small value leaves a
-                pre-trained image model undisturbed. Defaults to 1e-6.
+            gamma_init (float): Initial ``gamma``. A small value preserves the
+                features of a pre-trained image model. Defaults to 1e-6.
             **layer_cfg: Arguments of :class:`AxialTrajectoryLayer`.
         """
         self.temporal_layers = AxialTrajectoryEncoder(
@@ -68,8 +68,8 @@ class TemporalMixin:
             tokens (Tensor): Tokens of all levels, from low to high
                 resolution, shape (B * T, sum of h * w, C).
             temporal_pos (Sequence[Tensor]): Positional encoding of each of
-                the first levels, shape (1, T, h, w, C). Levels beyond these
-                pass unchanged.
+                the first levels, shape (1, T, h, w, C). Further levels are not
+                changed.
 
         Returns:
             Tensor: Tokens with the same shape.
@@ -345,7 +345,7 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
         **kwargs: Arguments of :class:`Mask2FormerTransformerEncoder`.
 
     Raises:
-        InputError: A block would have no layer at all.
+        InputError: If a block has no layer.
     """
 
     def __init__(

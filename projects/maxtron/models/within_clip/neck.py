@@ -54,7 +54,7 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
             Defaults to None.
 
     Raises:
-        InputError: A block would have no layer at all.
+        InputError: If a block has no layer.
     """
 
     def __init__(

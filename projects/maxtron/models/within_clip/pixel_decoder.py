@@ -29,10 +29,10 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
     Without ``temporal_cfg`` it is MMDetection's pixel decoder.
 
     Args:
-        temporal_cfg (dict, optional): ``num_levels`` (int): how many levels
-            are tracked on, from the coarsest (default 2: strides 32 and 16),
-            and the arguments of the temporal layers: ``position`` ('inside'
-            or 'after'), ``skip_connect``, ``num_layers``,
+        temporal_cfg (dict, optional): ``num_levels`` (int): number of levels
+            with tracking, counted from the coarsest (default 2: strides 32 and
+            16), and the arguments of the temporal layers: ``position``
+            ('inside' or 'after'), ``skip_connect``, ``num_layers``,
             ``feedforward_channels``, ``drop``, ``attn_type``. Defaults to
             None.
         encoder (dict): Arguments of
@@ -41,7 +41,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
         **kwargs: Arguments of :class:`MSDeformAttnPixelDecoder`.
 
     Raises:
-        InputError: There are fewer encoder levels than temporal ones.
+        InputError: If there are fewer encoder levels than temporal levels.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
     def init_weights(self) -> None:
         """Initialize weights.
 
-        The parent gives every matrix of the encoder a Xavier-normal start and
-        the deformable attentions, ours included, MMCV's own: offsets that
-        point around the reference point. (The reference leaves the offsets
-        of its temporal layers' attention Xavier-normal, by an oversight that
-        a pre-trained checkpoint hides.)
+        The parent initializes the matrices of the encoder by a Xavier-normal
+        distribution, and the deformable attentions as MMCV does: the offsets
+        point around the reference point. (By an oversight, the reference
+        initializes the offsets of the attention in temporal layers by
+        Xavier-normal. A pre-trained checkpoint hides it.)
         """
         super().init_weights()
         if self.num_temporal_levels > 0:
@@ -96,7 +96,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
         for weight in (p for p in self.encoder.parameters() if p.dim() > 1):
             init(weight)
         for module in self.encoder.modules():
-            # their fused weights are several matrices
+            # The fused weights consist of several matrices.
             if isinstance(module, (SelfAttention, TrajectoryAttention)):
                 module.init_weights(init)
             elif isinstance(module, MultiScaleDeformableAttention):
@@ -109,10 +109,9 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
 
         Args:
             feats (list[Tensor]): Feature maps of each level from high to low
-                resolution, each with shape (B * T, c, h, w), the frames of a
-                clip one after the other.
-            num_frames (int): Number of frames T of a clip. It may differ from
-                call to call.
+                resolution, each with shape (B * T, c, h, w). The frames of a
+                clip are consecutive.
+            num_frames (int): Number of frames T of a clip. It may vary.
 
         Returns:
             tuple: Mask features with shape (B * T, C, h, w) at the highest
@@ -120,7 +119,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
             shape (B * T, C, h_i, w_i) from low to high resolution.
 
         Raises:
-            ValueError: The batch is not a whole number of clips.
+            ValueError: If the batch is not a whole number of clips.
         """
         batch_size = len(feats[0])
         if num_frames < 1 or batch_size % num_frames != 0:
@@ -136,7 +135,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
         return self._fuse(memory, levels)
 
     def _encoder_inputs(self, levels: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Tokens of the encoder levels and their positions.
+        """Make the tokens of the encoder levels and their positions.
 
         Args:
             levels (Sequence[Tensor]): Feature maps from low to high
@@ -184,7 +183,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
     def _temporal_positions(
         self, levels: Sequence[Tensor], num_frames: int
     ) -> list[Tensor]:
-        """3D sine plus level encoding, (1, T, h, w, C) per temporal level."""
+        """Encode positions and temporal levels, each (1, T, h, w, C)."""
         positions = []
         for i in range(self.num_temporal_levels):
             no_padding = torch.zeros(
@@ -201,7 +200,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
     def _fuse(
         self, memory: Tensor, levels: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
-        """Token sequence to feature maps, then the levels above by an FPN.
+        """Convert tokens to feature maps and add finer levels by an FPN.
 
         Args:
             memory (Tensor): Output of the encoder, shape (B * T, N, C).
@@ -212,7 +211,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
         """
         sizes = [feat.shape[-2:] for feat in levels[: self.num_encoder_levels]]
         parts = memory.transpose(1, 2).split([h * w for h, w in sizes], -1)
-        # contiguous, for the convolutions after it
+        # contiguous for the convolutions that follow
         outs = [
             part.reshape(*part.shape[:2], *size)
             for part, size in zip(parts, sizes)

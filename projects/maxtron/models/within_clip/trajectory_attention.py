@@ -12,29 +12,29 @@ from torch.utils.checkpoint import checkpoint
 
 from ...errors import InputError
 
-# Number of frames from which folding the matrices out of the sums over frames
-# is faster (CPU time, forward and forward+backward: 0.8 times as fast at 2
-# frames, about equal at 3 and 4, 1.1 to 1.2 times at 5, 1.3 at 6, 1.6 to
-# 2.1 at 12). At 4 it would only take more memory.
+# Minimum number of frames at which the matrices are applied after the sums
+# over frames. Measured speed-up on a CPU, forward and forward+backward: 0.8 at
+# 2 frames, about 1 at 3 and 4, 1.1 to 1.2 at 5, 1.3 at 6, 1.6 to 2.1 at 12. At
+# 4 frames this form takes more memory.
 FOLD_MIN_FRAMES = 5
-# Size of a chunk of trajectory points (queries x frames x channels). 16 MB
-# measured best on the CPU: a larger chunk does not fit into the cache, a
-# smaller one has too few queries for the attention kernel.
+# Size of a chunk of trajectory points (queries x frames x channels). 16 MB is
+# fastest on the CPU: larger chunks do not fit into the cache, and smaller
+# chunks have too few queries for the attention kernel.
 CHUNK_SIZE = 2**22
 # Minimum queries per chunk during training.
 MIN_CHUNK_QUERIES = 512
 # Minimum queries per chunk at inference, where memory must hardly grow with
 # the number of frames.
 MIN_CHUNK_QUERIES_AT_TEST = 32
-# Size (512 MB) up to which training keeps all points for the backward pass.
-# Larger ones are computed a second time, chunk by chunk.
+# Largest size (512 MB) at which training keeps all points for the backward
+# pass. Above it, the points are computed a second time, chunk by chunk.
 MAX_KEPT_SIZE = 2**27
 
 AttentionOutput: TypeAlias = Tensor | tuple[Tensor, Tensor]
 
 
 class _FusedProjectionAttention(nn.Module):
-    """The part that both attentions share: q, k and v of positioned tokens.
+    """Base class of both attentions: projection to q, k and v.
 
     Args:
         embed_dims (int): Number of channels C.
@@ -43,7 +43,7 @@ class _FusedProjectionAttention(nn.Module):
             Defaults to 0.
 
     Raises:
-        InputError: ``num_heads`` does not divide ``embed_dims``.
+        InputError: If ``num_heads`` does not divide ``embed_dims``.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class _FusedProjectionAttention(nn.Module):
     def project(
         self, query: Tensor, query_pos: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries and keys of the tokens with, values without positions.
+        """Project tokens to queries and keys, with positions, and to values.
 
         Args:
             query (Tensor): Tokens with shape (..., C).
@@ -95,7 +95,7 @@ class _FusedProjectionAttention(nn.Module):
     def init_weights(
         self, init: Callable[[Tensor], Tensor] = nn.init.xavier_normal_
     ) -> None:
-        """Initialize every matrix, as if q, k and v were separate.
+        """Initialize the matrices of q, k and v separately.
 
         Args:
             init (Callable): Initializes a matrix in place. Defaults to
@@ -118,8 +118,8 @@ class _FusedProjectionAttention(nn.Module):
 class SelfAttention(_FusedProjectionAttention):
     """Plain multi-head self-attention over all tokens of all frames.
 
-    The ablation against which trajectory attention is compared: same
-    interface, but a token sees the whole clip in one softmax.
+    It is an ablation of trajectory attention with the same interface: one
+    softmax covers all tokens of the clip.
     """
 
     def forward(
@@ -159,19 +159,19 @@ class SelfAttention(_FusedProjectionAttention):
 
 
 class TrajectoryAttention(_FusedProjectionAttention):
-    """Trajectory attention: follow each token through the frames.
+    """Trajectory attention, which follows each token through the frames.
 
-    Step one attends inside every frame on its own, which gives each token
-    its trajectory: one point per frame. Step two attends along the
-    trajectory. Both softmaxes are scaled by ``head_dims ** -0.5``. A "frame"
-    is whatever the tokens are grouped by: the frames of a clip within a clip,
-    the clips of a video across clips.
+    Step one attends to each frame separately and gives each token its
+    trajectory: one point per frame. Step two attends along the trajectory. The
+    logits of both softmaxes are scaled by ``head_dims ** -0.5``. A "frame" is
+    a group of tokens: a frame of a clip in within-clip tracking, a clip of a
+    video in cross-clip tracking.
 
-    The matrix between all tokens of all frames is never formed, except to
-    return it: step one is ``scaled_dot_product_attention`` with the key
-    frames on the batch axis. Step two is computed in one of two exact forms,
-    see :meth:`_follow`. Queries do not depend on each other, so they are
-    handled in chunks and the memory hardly grows with the number of frames.
+    The attention matrix of all tokens is never formed, except to return it:
+    step one is ``scaled_dot_product_attention`` with the key frames on the
+    batch axis. Step two is computed in one of two exact forms, see
+    :meth:`_follow`. Queries are independent of each other, so they are
+    processed in chunks, and the memory hardly grows with the number of frames.
 
     Args:
         embed_dims (int): Number of channels C.
@@ -196,8 +196,8 @@ class TrajectoryAttention(_FusedProjectionAttention):
         """Forward function.
 
         Args:
-            query (Tensor): Tokens with shape (..., T, P, C): T frames of P
-                tokens each. Leading dimensions are independent of each
+            query (Tensor): Tokens of T frames with P tokens each, shape
+                (..., T, P, C). Leading dimensions are independent of each
                 other.
             query_pos (Tensor, optional): Added to the tokens for queries and
                 keys, not for values; broadcasts to ``query``. Defaults to
@@ -232,7 +232,7 @@ class TrajectoryAttention(_FusedProjectionAttention):
     def _attend_in_chunks(
         self, q: Tensor, k: Tensor, v: Tensor, frames: Tensor
     ) -> Tensor:
-        """Both steps for all queries, a part of them at a time.
+        """Compute both steps for all queries, chunk by chunk.
 
         Args:
             q (Tensor): Queries with shape (B, h, T * P, d).
@@ -273,10 +273,10 @@ class TrajectoryAttention(_FusedProjectionAttention):
     def _attend_into_one(
         self, inputs: Iterable[tuple[Tensor, ...]], num_queries: int
     ) -> Tensor:
-        """Both steps chunk by chunk, written into one tensor.
+        """Compute both steps chunk by chunk and write to one tensor.
 
-        If the results were kept one by one, they would lie between the
-        temporary tensors and keep the allocator from using their place again.
+        Separate results would lie between the temporary tensors and prevent
+        the allocator from reusing their memory.
 
         Args:
             inputs (Iterable[tuple[Tensor]]): Chunks, see :meth:`_attend`.
@@ -298,7 +298,7 @@ class TrajectoryAttention(_FusedProjectionAttention):
     def _attend(
         self, q: Tensor, k: Tensor, v: Tensor, frames: Tensor
     ) -> Tensor:
-        """Both steps for n queries at once.
+        """Compute both steps for n queries at once.
 
         Args:
             q (Tensor): Queries with shape (B, h, n, d).
@@ -323,16 +323,16 @@ class TrajectoryAttention(_FusedProjectionAttention):
         return self._follow(points, frames)
 
     def _follow(self, points: Tensor, frames: Tensor) -> Tensor:
-        """Step two: attend along the trajectories.
+        """Attend along the trajectories (step two).
 
-        The softmax over the frames does not see what shifts all logits of a
-        query alike, and its weights sum to one. So with y_t the point in
-        frame t, o the own frame of the query and s_t = y_t - y_o its step to
-        frame t, logits are needed for the steps only, and
+        The softmax over the frames is invariant to a shift of all logits of a
+        query, and its weights sum to one. Let y_t be the point in frame t, o
+        the frame of the query and s_t = y_t - y_o the step to frame t. Then
+        only the steps need logits, and
         ``sum_t a_t (W_v y_t) = W_v y_o + sum_t a_t (W_v s_t)``. This form is
-        for few frames. For many, the matrices are folded out of the sums, so
-        that they are applied once a query instead of once a point:
-        ``q2 . (W_k y_t) = (W_k' q2) . y_t`` and
+        for few frames. For many frames, the matrices are moved out of the
+        sums, so that they are applied once per query instead of once per
+        point: ``q2 . (W_k y_t) = (W_k' q2) . y_t`` and
         ``sum_t a_t (W_v y_t) = W_v (sum_t a_t y_t)``. The bias of W_k drops
         out of both.
 
