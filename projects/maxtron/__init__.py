@@ -13,7 +13,7 @@ import warnings
 
 from ._mmcv_lite import register_placeholders
 
-register_placeholders()  # before MMDetection is imported by anything below
+register_placeholders()  # must run before the imports below import MMDetection
 
 # OneDL's MMDetection prints notices about missing optional packages on import
 # (a data platform, a faster COCO metric). This project uses neither.

@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Lets MMDetection be imported if MMCV has no compiled operators.
+"""Placeholders for the compiled operators of MMCV, which mmcv-lite lacks.
 
-On import, MMDetection imports every compiled operator of MMCV, and mmcv-lite
-has only their Python side. All that this project calls have a pure PyTorch
-form, so a placeholder for the compiled module is enough.
+MMDetection imports every compiled operator of MMCV, but mmcv-lite has only
+their Python side. All operators that this project calls have a pure PyTorch
+form, so a placeholder for the compiled module suffices.
 """
 
 import importlib
@@ -37,12 +37,12 @@ def _placeholder(name: str) -> Callable[..., NoReturn]:
 
 
 class _MissingOperators(ModuleType):
-    """Placeholder for ``mmcv._ext``: has every operator, can run none."""
+    """Placeholder for ``mmcv._ext``: has every operator but can run none."""
 
     def __init__(self) -> None:
         super().__init__(_EXT, 'Placeholder of projects.maxtron._mmcv_lite.')
-        # A spec without a loader: importlib can look at the module, and
-        # mmcv.utils.check_ops_exist() still answers False.
+        # With a spec without a loader, importlib can inspect the module, and
+        # mmcv.utils.check_ops_exist() still returns False.
         self.__spec__ = ModuleSpec(_EXT, loader=None)
 
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
@@ -52,13 +52,13 @@ class _MissingOperators(ModuleType):
 
 
 def has_compiled_operators() -> bool:
-    """Whether the installed MMCV is the full one.
+    """Return whether the installed MMCV is the full package.
 
     Returns:
-        bool: False for mmcv-lite, also with the placeholder in place.
+        bool: False for mmcv-lite, even after registration of the placeholder.
 
     Raises:
-        ImportError: MMCV is not installed at all.
+        ImportError: If MMCV is not installed.
     """
     if isinstance(sys.modules.get(_EXT), _MissingOperators):
         return False
@@ -73,19 +73,20 @@ def has_compiled_operators() -> bool:
 
 
 def register_placeholders() -> None:
-    """Put the placeholder module in place if MMCV is the lite one.
+    """Register the placeholder module if MMCV is mmcv-lite.
 
-    Does nothing on the full MMCV and when called again. Must run before
-    MMDetection is imported.
+    The function does nothing with the full MMCV or if it is called again. It
+    must run before the import of MMDetection.
 
     Raises:
-        ImportError: MMCV is missing, or its compiled operators do not load,
-            as when they were built for another PyTorch.
+        ImportError: If MMCV is missing, or its compiled operators do not load,
+            for instance because they were built for another PyTorch.
     """
     if not has_compiled_operators():
         if _EXT not in sys.modules:
             sys.modules[_EXT] = _MissingOperators()
-            # Newer than mmcv-lite; MMDetection warns at length without it.
+            # This operator is newer than mmcv-lite. MMDetection warns at
+            # length if it is missing.
             ops = importlib.import_module('mmcv.ops')
             setattr(ops, 'line_nms', _placeholder('line_nms'))
         return

@@ -21,9 +21,9 @@ from mmengine.utils import digit_version
 
 
 def _load(file: Any, map_location: Any = None) -> Any:
-    """Load a file, also a training state, which PyTorch 2.6 refuses.
+    """Load a file, including training states, which PyTorch 2.6 refuses.
 
-    ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the environment refuses it still.
+    ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the environment still refuses them.
     """
     try:
         return torch.load(file, map_location, weights_only=True)
@@ -38,7 +38,7 @@ def _load(file: Any, map_location: Any = None) -> Any:
 
 
 class _LazyIterator(loops._InfiniteDataloaderIterator):
-    """Start the workers of a data loader when the first batch is needed.
+    """Iterator that starts the workers of a data loader at the first batch.
 
     OpenMMLab's MMEngine starts them with the training loop, before hooks such
     as :class:`RNGStateHook` prepare the dataset.
@@ -54,7 +54,7 @@ class _LazyIterator(loops._InfiniteDataloaderIterator):
 
 
 class _PatchedLibrary:
-    """A library with some attributes replaced, for one module only.
+    """Library with some replaced attributes, for one module only.
 
     Args:
         library (ModuleType): The library.
@@ -72,7 +72,7 @@ class _PatchedLibrary:
 def patch_openmmlab() -> None:
     """Patch MMEngine and MMDetection if they are OpenMMLab's.
 
-    Does nothing with OneDL's forks, or if called again.
+    The function does nothing with OneDL's forks or if it is called again.
     """
     # Only OneDL's MMEngine can skip the batches of a resumed training.
     if (

@@ -1,15 +1,15 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Errors about what a user gave: files, configs and options."""
+"""Errors about the input of a user: files, configs and options."""
 
 import re
 
 
 class InputError(ValueError):
-    """A file, a setting or an option of the user cannot be used.
+    """A user's file, setting or option cannot be used.
 
-    The message names the place and says what to do. Tools print it as one
-    line, see :func:`~projects.maxtron.engine.cli.report_errors`. Any other
-    error is a fault of the program and keeps its traceback.
+    The message names the place and the remedy. Tools print it as one line, see
+    :func:`~projects.maxtron.engine.cli.report_errors`. Any other error is a
+    fault of the program and keeps its traceback.
     """
 
 
@@ -18,14 +18,14 @@ class ConfigFileError(InputError):
 
 
 class ConfigKeyError(InputError, TypeError):
-    """A key of the config is missing, or nothing reads it."""
+    """A key of the config is missing, or it is not read."""
 
 
 def error_message(error: BaseException) -> str:
-    """Return the message of an error as it was when it was raised.
+    """Return the original message of an error.
 
-    The data loader of PyTorch raises an error of its worker process again
-    with the worker's traceback as message.
+    The data loader of PyTorch raises errors of its worker processes again with
+    the worker's traceback as message.
 
     Args:
         error (BaseException): The error, from this process or from a worker.

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Reading of users' JSON files: every missing or wrong field is named."""
+"""Reading of users' JSON files with checks of every field."""
 
 import json
 import math
@@ -19,7 +19,7 @@ class Kind(NamedTuple):
 
     Attributes:
         name (str): Description for messages.
-        accepts (callable): Takes a value, returns whether it is allowed.
+        accepts (callable): Function that returns whether a value is allowed.
     """
 
     name: str
@@ -43,7 +43,7 @@ ID = Kind(
 TEXT = Kind('a text', lambda v: isinstance(v, str) and v != '')
 WHOLE = Kind('a whole number', _is_whole)
 COUNT = Kind('a whole number from 0', lambda v: _is_whole(v) and v >= 0)
-MAX_SIZE = 1 << 20  # OpenCV reads no larger images
+MAX_SIZE = 1 << 20  # limit of OpenCV
 SIZE = Kind(
     f'a whole number from 1 to {MAX_SIZE}',
     lambda v: _is_whole(v) and 1 <= v <= MAX_SIZE,
@@ -84,7 +84,7 @@ class Entry:
         return InputError(f'{self.where}: {text}')
 
     def require(self, field: str, kind: Kind) -> Any:
-        """Return a field that must be there.
+        """Return a required field.
 
         Args:
             field (str): Name of the field.
@@ -121,7 +121,7 @@ class Entry:
         if value is _REQUIRED:
             return default
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # some programs write 3 as 3.0
+            value = int(value)  # Some programs write 3 as 3.0.
         if not kind.accepts(value):
             raise self.error(
                 f'the field {field!r} is {_shorten(value)}, but must be '
@@ -132,7 +132,7 @@ class Entry:
     def entries(
         self, field: str, noun: str, id_field: str = 'id'
     ) -> list['Entry']:
-        """Return a list of objects that must be there.
+        """Return a required list of objects.
 
         Args:
             field (str): Name of the list.
@@ -145,8 +145,8 @@ class Entry:
             list[:obj:`Entry`]: The objects.
 
         Raises:
-            InputError: If the field is missing, is no list, or has an item
-                that is no object.
+            InputError: If the field is missing, is not a list, or has an item
+                that is not an object.
         """
         result = []
         separator = ', ' if ': ' in self.where else ': '
@@ -182,8 +182,8 @@ def load_json(
         :obj:`Entry`: The top level.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        InputError: If the file is no JSON, or its top level is no object.
+        FileNotFoundError: If the file does not exist.
+        InputError: If the file is not JSON, or its top level is not an object.
     """
     content = parse_json(path, backend_args, remedy)
     if not isinstance(content, dict):
@@ -218,8 +218,8 @@ def index_by_id(
 ) -> dict[str, Entry]:
     """Index entries by their ids, which must be unique.
 
-    An id is compared by its text: some programs write the id 3 of a video as
-    ``3`` in one place and as ``"3"`` in another.
+    Ids are compared by their texts, because some programs write the id 3 of a
+    video as ``3`` in one place and as ``"3"`` in another.
 
     Args:
         entries (Iterable[:obj:`Entry`]): The entries.
@@ -245,7 +245,7 @@ def index_by_id(
 
 
 def _shorten(value: Any) -> str:
-    """Describe a value for a message in few characters."""
+    """Describe a value briefly for a message."""
     if isinstance(value, (dict, list)):
         noun = 'an object' if isinstance(value, dict) else 'a list'
         return f'{noun} of {len(value)}'

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Inference on videos of the user's own."""
+"""Inference on the user's videos."""
 
 from .building import is_panoptic_config
 from .frame_source import (

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Builds a model and its transforms for inference."""
+"""Construction of a model and its transforms for inference."""
 
 import copy
 import warnings
@@ -40,16 +40,16 @@ def build_model(
 
     Args:
         config (Config): The config.
-        checkpoint (str, optional): Weights; None for random ones.
+        checkpoint (str, optional): File of weights; None: random weights.
         device (str): Device of the model.
 
     Returns:
         nn.Module: A :class:`MaXTron` with ``dataset_meta``.
 
     Raises:
-        FileNotFoundError: If there is no such checkpoint.
-        InputError: If the config is not of a MaXTron, or the checkpoint does
-            not fit it.
+        FileNotFoundError: If the checkpoint does not exist.
+        InputError: If the config does not describe a MaXTron model, or the
+            checkpoint does not fit it.
     """
     model = revert_sync_batchnorm(MODELS.build(config.model))
     if not isinstance(model, MaXTron):
@@ -90,12 +90,12 @@ def _dataset_meta(config: Config, trained: dict | None) -> dict:
         trained (dict, optional): ``dataset_meta`` of the checkpoint.
 
     Returns:
-        dict: That of the checkpoint, with the ``category_ids`` of the config
-        if it has none; or that of the dataset that the config tests on.
+        dict: The ``dataset_meta`` of the checkpoint, completed by the
+        ``category_ids`` of the config; or the metainfo of the test dataset.
     """
     dataset = copy.deepcopy(next(find_datasets(config, 'test')))
     if not trained:
-        dataset.lazy_init = True  # its files need not be there
+        dataset.lazy_init = True  # The files of the dataset need not exist.
         return DATASETS.build(dataset).metainfo
     stated = (dataset.get('metainfo') or {}).get('category_ids')
     return {'category_ids': stated, **trained} if stated else trained
@@ -124,16 +124,16 @@ def build_frame_transforms(config: Config) -> Compose:
     for step_cfg in _flatten(pipeline):
         step = TRANSFORMS.build(step_cfg)
         if isinstance(step, LoadImageFromFile):
-            # the frame is there already, and only cast
+            # The frame is in memory; only cast it.
             step = LoadImageFromNDArray(to_float32=step.to_float32)
         elif type(step).__name__.startswith(('Load', 'Pack')):
-            continue  # loads annotations or packs the sample
+            continue  # The step loads annotations or packs the sample.
         steps.append(step)
     return Compose(steps)
 
 
 def _flatten(pipeline: list[dict]) -> Iterator[dict]:
-    """List the steps for one frame, without what wraps them for a video."""
+    """List the steps for one frame, without their wrappers for videos."""
     for step in pipeline:
         if 'transforms' in step:
             yield from _flatten(step['transforms'])

@@ -32,7 +32,7 @@ class MaXTronInferencer:
     """Video instance or panoptic segmentation in constant memory.
 
     Videos are files, frame folders, cameras or iterables of frames. The mode
-    says when results come:
+    determines when results come:
 
     - mode='near_online' - any model - clip by clip while the video is read.
       A panoptic model decides on the segments of each clip by itself.
@@ -44,10 +44,10 @@ class MaXTronInferencer:
     Args:
         config (str | PathLike | Config): The config that the checkpoint was
             trained with, as file or loaded.
-        checkpoint (str, optional): Weights. Without them the masks are
-            random. Defaults to None.
-        device (str, optional): Such as ``'cuda:0'`` or ``'cpu'``. Defaults
-            to the first GPU, or to the CPU if there is none.
+        checkpoint (str, optional): File of weights. None: random weights and
+            masks. Defaults to None.
+        device (str, optional): Device, such as ``'cuda:0'`` or ``'cpu'``.
+            Defaults to the first GPU, or to the CPU if there is none.
         cfg_options (dict, optional): Values that override the config.
             Defaults to None.
         mode (str, optional): 'near_online' or 'offline', see above. Old
@@ -61,10 +61,10 @@ class MaXTronInferencer:
             panoptic models in mode 'near_online'. Defaults to 'per_clip'.
 
     Raises:
-        FileNotFoundError: If there is no such config or checkpoint.
-        InputError: If the config is not of a MaXTron, the checkpoint does not
-            fit the config, an option names an unknown key of the config, or
-            the model does not support the mode.
+        FileNotFoundError: If the config or the checkpoint does not exist.
+        InputError: If the config does not describe a MaXTron model, the
+            checkpoint does not fit the config, an option names an unknown key
+            of the config, or the model does not support the mode.
         ConfigKeyError: If the config has an unknown key.
 
     Examples:
@@ -121,8 +121,8 @@ class MaXTronInferencer:
                 "'near_online', but the mode is 'offline', which decides per "
                 'video: leave it out, or change the mode.'
             )
-        # By default results come as early as they can, whatever the config
-        # says about the evaluation.
+        # By default results come as early as possible, independently of the
+        # evaluation in the config.
         self._whole_video = self.is_panoptic and (
             segment_decision == 'per_video' or mode == 'video'
         )
@@ -139,12 +139,12 @@ class MaXTronInferencer:
 
     @property
     def is_panoptic(self) -> bool:
-        """bool: Whether samples have panoptic maps instead of instances."""
+        """bool: Whether results are panoptic maps instead of instances."""
         return self.model.head.result_field == 'pred_panoptic_map'
 
     @property
     def results_at_end(self) -> bool:
-        """bool: Whether results come after the whole video was read."""
+        """bool: Whether results come only after the whole video was read."""
         return self._whole_video or self.model.head.mode == 'offline'
 
     @property
@@ -159,18 +159,17 @@ class MaXTronInferencer:
     ) -> Iterator[DetDataSample]:
         """Track and segment a video.
 
-        Where results come clip by clip while the video is read, a camera
-        works as well as a file.
+        If results come clip by clip, the video may also be a camera.
 
         Args:
             inputs (str | PathLike | int | Iterable | FrameSource): Path of a
                 video file or of a folder of frames, number of a camera, or
                 frames (H, W, 3), BGR, uint8.
-            max_frames (int, optional): Stop after so many frames. Defaults
-                to None.
+            max_frames (int, optional): Stop after this number of frames.
+                Defaults to None.
 
         Returns:
-            Iterator[DetDataSample]: One sample a frame, in order, with
+            Iterator[DetDataSample]: One sample per frame, in order, with
             ``frame_id``, ``ori_shape`` and ``pred_track_instances``
             (``instances_id``, constant over the video, ``labels``,
             ``scores``, ``bboxes`` and ``masks`` as COCO RLE) or, of a
@@ -179,8 +178,8 @@ class MaXTronInferencer:
 
         Raises:
             FileNotFoundError: If there is nothing at the path.
-            VideoError: If the video has no usable frames, or no end, or
-                cannot be read as often as the mode needs.
+            VideoError: If the video has no usable frames, or the mode requires
+                an end or a second reading that the video does not have.
         """
         return (sample for _, sample in self.stream(inputs, max_frames))
 
@@ -190,7 +189,7 @@ class MaXTronInferencer:
         max_frames: int | None = None,
         on_read: Callable[[], object] | None = None,
     ) -> Iterator[tuple[np.ndarray, DetDataSample]]:
-        """Like calling the inferencer, but each sample with its frame.
+        """Track and segment a video; return each sample with its frame.
 
         Args:
             inputs (VideoInput): See :meth:`__call__`.
@@ -203,22 +202,24 @@ class MaXTronInferencer:
             Iterator[tuple[np.ndarray, DetDataSample]]: The frame (H, W, 3),
             BGR, uint8, and its result.
         """
-        source = open_frame_source(inputs)  # here, not at the first frame
+        source = open_frame_source(
+            inputs
+        )  # Raise errors here, not at the first frame.
         self.check_source(source, max_frames)
         return self._stream(source, max_frames, on_read or (lambda: None))
 
     def check_source(
         self, source: FrameSource, max_frames: int | None = None
     ) -> None:
-        """Check that a source can be read as the mode needs it.
+        """Check that a source can be read as the mode requires.
 
         Args:
             source (FrameSource): The video.
             max_frames (int, optional): See :meth:`__call__`.
 
         Raises:
-            VideoError: If it has no end, or cannot be read twice, where that
-                is needed.
+            VideoError: If the mode requires an end or a second reading that
+                the source does not have.
         """
         if self.results_at_end and source.endless and max_frames is None:
             raise VideoError(
@@ -240,8 +241,8 @@ class MaXTronInferencer:
         max_frames: int | None,
         on_read: Callable[[], object],
     ) -> Iterator[tuple[np.ndarray, DetDataSample]]:
-        waiting = deque()  # frames that were read and have no result yet
-        # Frames of a whole video are read again instead of being kept.
+        waiting = deque()  # frames without a result yet
+        # For whole-video modes, frames are read again instead of kept.
         again = self.results_at_end and source.rereadable
 
         def read() -> Iterator[Tensor]:
@@ -278,8 +279,8 @@ class MaXTronInferencer:
         Args:
             frame (np.ndarray): BGR, uint8, shape (H, W, 3).
             sample (DetDataSample): Result of the frame.
-            score_thr (float): Instances of a lower score are left out.
-                Defaults to 0.3.
+            score_thr (float): Minimum score of drawn instances. Defaults to
+                0.3.
 
         Returns:
             np.ndarray: The drawn frame, BGR, uint8, shape (H, W, 3).
@@ -291,10 +292,10 @@ class MaXTronInferencer:
 
 
 class _Rereadable:
-    """Frames that are read each time they are iterated over.
+    """Frames that are read again in each iteration.
 
     Args:
-        read (Callable[[], Iterator[Tensor]]): Reads them once.
+        read (Callable[[], Iterator[Tensor]]): Function that reads them once.
     """
 
     def __init__(self, read: Callable[[], Iterator[Tensor]]) -> None:
@@ -305,6 +306,6 @@ class _Rereadable:
 
 
 def _pop_all(frames: deque) -> Iterator[np.ndarray]:
-    """Take frames out as they are asked for."""
+    """Remove and yield frames one by one."""
     while True:
         yield frames.popleft()

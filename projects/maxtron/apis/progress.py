@@ -20,11 +20,11 @@ from .inferencer import MaXTronInferencer
 class VideoProgress:
     """Progress bars: one for reading (whole-video modes), one for results.
 
-    A context manager, which shows them.
+    The bars are shown inside the context manager.
 
     Args:
         source (FrameSource): The video.
-        inferencer (MaXTronInferencer): How it is read.
+        inferencer (MaXTronInferencer): Reader of the video.
         max_frames (int, optional): Stop after this number of frames.
             Defaults to None.
     """
@@ -72,13 +72,13 @@ class VideoProgress:
             self._progress.advance(self._reading)
 
     def result(self) -> None:
-        """Count a frame that has its result."""
+        """Count a frame with a result."""
         self._progress.start_task(self._results)
         self._progress.advance(self._results)
 
 
 class _SpeedColumn(ProgressColumn):
-    """Mean frames per second, because results come in clips."""
+    """Mean frames per second, as results come in clips."""
 
     def render(self, task: Task) -> Text:
         if not task.completed or not task.elapsed:

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Masks of a video as files, for instance and for panoptic models."""
+"""Output files of the masks of a video, for instance and panoptic models."""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, ExitStack
@@ -17,12 +17,13 @@ Writer = TypeVar('Writer', bound=AbstractContextManager)
 
 
 class VideoResults(ABC):
-    """Writes the masks of a video frame by frame and counts its tracks.
+    """Writer of the masks of a video, which also counts its tracks.
 
-    A context manager; see :mod:`.result_writers` for when its files appear.
+    The writer is a context manager. See :mod:`.result_writers` for the time at
+    which its files appear.
 
     Attributes:
-        track_ids (set[int]): Ids of the tracks so far.
+        track_ids (set[int]): Ids of the tracks of all written frames.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class VideoResults(ABC):
         self._writers.__exit__(*exc)
 
     def _open(self, writer: Writer) -> Writer:
-        """Have a writer closed at the end."""
+        """Open a writer and close it at the end."""
         return self._writers.enter_context(writer)
 
     @abstractmethod
@@ -60,8 +61,8 @@ class InstanceResults(VideoResults):
     Args:
         png (str, optional): Folder of :class:`IdMapWriter`.
         json (str, optional): File of :class:`YouTubeVISWriter`.
-        score_thr (float): Instances of a lower score are neither in the PNG
-            files nor counted.
+        score_thr (float): Minimum score of instances in the PNG files and in
+            the number of tracks.
         dataset_meta (dict, optional): See :class:`YouTubeVISWriter`.
             Defaults to None.
     """
@@ -101,7 +102,7 @@ class PanopticResults(VideoResults):
 
     Args:
         png (str, optional): Folder of :class:`PanopticWriter`.
-        json (str, optional): Its file of segments.
+        json (str, optional): File of segments of the writer.
         name (str): Name of the video.
         dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
 
@@ -140,7 +141,7 @@ def check_panoptic_outputs(png: str | None, json: str | None) -> None:
 
     Args:
         png (str, optional): Folder of :class:`PanopticWriter`.
-        json (str, optional): Its file of segments.
+        json (str, optional): File of segments of the writer.
 
     Raises:
         InputError: If there is a file of segments without masks.
@@ -162,19 +163,19 @@ def open_results(
     """Open the files of masks that fit a model.
 
     Args:
-        inferencer (MaXTronInferencer): Has the model.
+        inferencer (MaXTronInferencer): Inferencer with the model.
         source (FrameSource): The video.
-        png (str, optional): Folder for one PNG a frame. Defaults to None.
+        png (str, optional): Folder for one PNG per frame. Defaults to None.
         json (str, optional): File for a submission. Defaults to None.
         score_thr (float): See :class:`InstanceResults`; panoptic maps have no
             scores. Defaults to 0.3.
 
     Returns:
-        VideoResults: A context manager to write the frames to.
+        VideoResults: Context manager that writes the frames.
 
     Raises:
         FileExistsError: If the folder has files.
-        InputError: If the model has no such result.
+        InputError: If the model cannot produce one of the outputs.
     """
     meta = inferencer.model.dataset_meta
     if inferencer.is_panoptic:

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Loads a checkpoint, or explains why it does not fit."""
+"""Loading of checkpoints, and explanations why one does not fit."""
 
 import logging
 
@@ -19,9 +19,9 @@ from .checkpoint_report import (
     sibling_config,
 )
 
-# How PyTorch's sentence on a weight of another shape begins.
+# Beginning of PyTorch's message about a weight of another shape.
 _SIZE_MISMATCH = 'size mismatch for '
-# Only the second stage trains these.
+# Parts that only the second stage trains.
 _TRACKER_PARTS = ('head.tracker', 'head.tracker_heads')
 
 
@@ -33,13 +33,13 @@ def load_checkpoint_checked(
 ) -> dict:
     """Load a checkpoint that must fill every weight of the model.
 
-    Keys under ``model.unused_parts`` may be missing: names of sub-modules
-    that a prediction does not use, such as the tracker of :class:`MaXTron` in
-    near-online modes. Keys that the model does not have are reported and
+    Keys under ``model.unused_parts`` may be missing. These are names of
+    sub-modules that a prediction does not use, such as the tracker of
+    :class:`MaXTron` in near-online modes. Unexpected keys are reported and
     ignored.
 
     Args:
-        model (nn.Module): The model, also a distributed wrapper of it.
+        model (nn.Module): The model, possibly in a distributed wrapper.
         path (str): A file, or a URL that MMEngine can read.
         map_location (str): Device to load the weights to. Defaults to 'cpu'.
         config (str, optional): Path of the model's config; a message then
@@ -47,11 +47,11 @@ def load_checkpoint_checked(
 
     Returns:
         dict: The ``meta`` of the checkpoint: ``dataset_meta``, ``seed`` etc.
-        Empty if it has none.
+        Empty if the checkpoint has no ``meta``.
 
     Raises:
-        CheckpointNotFoundError: The file does not exist.
-        CheckpointError: The file is not a checkpoint, or one of another
+        CheckpointNotFoundError: If the file does not exist.
+        CheckpointError: If the file is not a checkpoint, or belongs to another
             model.
     """
     model = _unwrap(model)
@@ -85,21 +85,21 @@ def load_initial_weights(
 ) -> dict[str, Tensor]:
     """Load the initial weights of a training.
 
-    The checkpoint may lack new layers and have other classes, which is
-    logged. :func:`check_initial_weights` refuses unsuitable checkpoints.
+    The checkpoint may lack new layers and have other classes. The differences
+    are logged. :func:`check_initial_weights` refuses unsuitable checkpoints.
 
     Args:
-        model (nn.Module): The model, also a distributed wrapper of it; takes
-            the weights that fit.
+        model (nn.Module): The model, possibly in a distributed wrapper.
+            Matching weights are loaded into it.
         checkpoint (dict): Content of the checkpoint.
-        path (str): Its path, for the message.
+        path (str): Path of the checkpoint, for messages.
 
     Returns:
-        dict[str, Tensor]: The weights by the names that they have in the
-        model, with the copies that the model made of some.
+        dict[str, Tensor]: The weights by their names in the model, including
+        copies that the model made.
 
     Raises:
-        CheckpointError: The checkpoint belongs to another model.
+        CheckpointError: If the checkpoint belongs to another model.
     """
     model = _unwrap(model)
     weights = get_weights(checkpoint, path)
@@ -121,21 +121,21 @@ def load_initial_weights(
 def check_initial_weights(
     model: nn.Module, weights: dict[str, Tensor], report: KeyReport, path: str
 ) -> None:
-    """Check that a training does not start from nearly nothing.
+    """Check that a checkpoint initialises enough weights of a training.
 
-    A checkpoint of another code base fits by chance only, in its backbone.
-    Frozen weights (``model.frozen_parts``, names of sub-modules) must be
-    there; only weights in them that are trained may have another shape.
+    A checkpoint of another code base matches only by chance, in its backbone.
+    All frozen weights (``model.frozen_parts``, names of sub-modules) must
+    exist. Only trained weights in these parts may have another shape.
 
     Args:
         model (nn.Module): The model.
         weights (dict[str, Tensor]): Weights of the checkpoint.
         report (KeyReport): Comparison of both.
-        path (str): Path of the checkpoint, for the message.
+        path (str): Path of the checkpoint, for messages.
 
     Raises:
-        CheckpointError: The checkpoint fills less than half of the weights or
-            not all frozen weights, or is from another code base.
+        CheckpointError: If the checkpoint fills less than half of the weights
+            or not all frozen weights, or belongs to another code base.
     """
     too_few = 2 * report.num_unfilled > len(model.state_dict())
     if too_few or find_origin(weights, FOREIGN):
@@ -173,14 +173,14 @@ def _explain_no_tracker(
 
 
 def _unwrap(model: nn.Module) -> nn.Module:
-    """Take the model out of a distributed wrapper."""
+    """Return the model inside a distributed wrapper."""
     return model.module if is_model_wrapper(model) else model
 
 
 def _report_unexpected(
     model: nn.Module, path: str, keys: list[str], config: str | None
 ) -> None:
-    """Log the weights of a checkpoint that the model does not have."""
+    """Log the weights of a checkpoint that do not exist in the model."""
     tracker = keys_inside(_TRACKER_PARTS, keys)
     if tracker:
         offline = sibling_config(config, 'offline')
@@ -202,18 +202,19 @@ def _report_unexpected(
 
 
 def _load(model: nn.Module, weights: dict[str, Tensor]) -> KeyReport:
-    """Load the weights that fit, and list those that do not.
+    """Load the matching weights, and list the others.
 
-    Like ``nn.Module.load_state_dict``, which raises an error if a shape
-    differs, and then does not return the keys that are missing or unexpected.
+    ``nn.Module.load_state_dict`` raises an error if a shape differs and then
+    does not return the missing and unexpected keys. This function returns
+    them.
 
     Args:
         model (nn.Module): The model. Its modules may rename keys themselves.
-        weights (dict[str, Tensor]): Weights by key; afterwards by the names
-            that they have in the model, with the copies that it made.
+        weights (dict[str, Tensor]): Weights by key. Changed in place:
+            afterwards by their names in the model, including its copies.
 
     Returns:
-        KeyReport: The keys that do not fit.
+        KeyReport: The keys that do not match.
     """
     missing: list[str] = []
     unexpected: list[str] = []
@@ -231,6 +232,6 @@ def _load(model: nn.Module, weights: dict[str, Tensor]) -> KeyReport:
         error.strip().removeprefix(_SIZE_MISMATCH).split(':')[0]: error
         for error in errors
     }
-    # Old checkpoints do not have the counters of batch normalisation.
+    # Old checkpoints lack the counters of batch normalisation.
     missing = [key for key in missing if 'num_batches_tracked' not in key]
     return KeyReport(missing, unexpected, mismatched)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Reads checkpoint files and explains why one cannot be read."""
+"""Reading of checkpoint files, and explanations why one cannot be read."""
 
 import re
 import zipfile
@@ -13,11 +13,14 @@ from ..errors import InputError
 
 _AGAIN = 'Download or copy it again.'
 _LFS = b'version https://git-lfs'
-_ZIP, _PICKLE = b'PK\x03\x04', b'\x80'  # PyTorch's formats since 1.6, before
+_ZIP, _PICKLE = (
+    b'PK\x03\x04',
+    b'\x80',
+)  # PyTorch's formats since and before version 1.6
 
 
 class CheckpointError(InputError):
-    """A checkpoint cannot be used; the message is meant for the user."""
+    """A checkpoint cannot be used. The message is written for the user."""
 
 
 class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
@@ -27,8 +30,9 @@ class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
 def read_checkpoint(path: str, map_location: str = 'cpu') -> dict:
     """Read a checkpoint into memory.
 
-    MMEngine reads it: in PyTorch's safe mode (``weights_only``) first; with
-    ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the environment, only in that.
+    MMEngine tries PyTorch's safe mode
+    (``weights_only``) first. With ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the
+    environment it uses only the safe mode.
 
     Args:
         path (str): A file, or a URL that MMEngine can read.
@@ -38,8 +42,8 @@ def read_checkpoint(path: str, map_location: str = 'cpu') -> dict:
         dict: Content of the file.
 
     Raises:
-        CheckpointNotFoundError: The file does not exist.
-        CheckpointError: The file is damaged or not a checkpoint, or cannot
+        CheckpointNotFoundError: If the file does not exist.
+        CheckpointError: If the file is damaged, is not a checkpoint, or cannot
             be downloaded.
     """
     path = str(path)
@@ -50,7 +54,7 @@ def read_checkpoint(path: str, map_location: str = 'cpu') -> dict:
         checkpoint = CheckpointLoader.load_checkpoint(
             path, map_location=map_location, logger='silent'
         )
-    except Exception as error:  # unpickling may raise anything
+    except Exception as error:  # Unpickling may raise any error.
         reason = f'{type(error).__name__}: {_first_line(error)}'
         if is_url:
             raise CheckpointError(
@@ -70,18 +74,18 @@ def read_checkpoint(path: str, map_location: str = 'cpu') -> dict:
 
 
 def get_weights(checkpoint: dict, path: str) -> dict[str, Tensor]:
-    """Take the weights out of a checkpoint.
+    """Return the weights of a checkpoint.
 
     Args:
         checkpoint (dict): Content of the file.
-        path (str): Its path, for the message.
+        path (str): Path of the file, for messages.
 
     Returns:
         dict[str, Tensor]: Weights by key, without the prefix 'module.' of
         distributed wrappers.
 
     Raises:
-        CheckpointError: There are no weights.
+        CheckpointError: If there are no weights.
     """
     weights = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
     if isinstance(weights, Mapping):
@@ -99,7 +103,7 @@ def get_weights(checkpoint: dict, path: str) -> dict[str, Tensor]:
 
 
 def _check_file(path: Path) -> None:
-    """Refuse a file that PyTorch would not read, or not as it was written."""
+    """Refuse a file that PyTorch cannot read correctly."""
     if not path.exists():
         raise CheckpointNotFoundError(f'Checkpoint not found: {path}')
     damage = _find_damage(path)
@@ -110,10 +114,10 @@ def _check_file(path: Path) -> None:
 
 
 def _find_damage(path: Path) -> str | None:
-    """Describe the damage of a file, by its first bytes and check sums.
+    """Describe the damage of a file from its first bytes and check sums.
 
-    PyTorch reads changed bytes of a tensor without an error, so the check
-    sums of the archive are compared.
+    PyTorch reads changed bytes of a tensor without an error, so this function
+    compares the check sums of the archive.
     """
     if path.is_dir():
         return 'it is a folder. Name a file in it.'
@@ -142,5 +146,5 @@ def _find_damage(path: Path) -> str | None:
 
 
 def _first_line(error: Exception) -> str:
-    """The first line of an error message."""
+    """Return the first line of an error message."""
     return (str(error).splitlines() or ['no message'])[0]

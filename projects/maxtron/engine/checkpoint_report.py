@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Explains how a checkpoint fits a model."""
+"""Explanations how a checkpoint fits a model."""
 
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -46,13 +46,13 @@ ORIGINS: Origins = (
 
 
 class KeyReport(NamedTuple):
-    """How the keys of a checkpoint fit a model.
+    """Comparison of the keys of a checkpoint with those of a model.
 
     Attributes:
-        missing_keys (list[str]): Keys of the model only.
-        unexpected_keys (list[str]): Keys of the checkpoint only.
-        mismatched_keys (dict[str, str]): PyTorch's sentence on the shapes,
-            by the key of a weight whose shape differs.
+        missing_keys (list[str]): Keys that only the model has.
+        unexpected_keys (list[str]): Keys that only the checkpoint has.
+        mismatched_keys (dict[str, str]): PyTorch's message about the shapes,
+            by the key of a weight with another shape.
     """
 
     missing_keys: list[str]
@@ -61,11 +61,11 @@ class KeyReport(NamedTuple):
 
     @property
     def num_unfilled(self) -> int:
-        """Number of weights of the model that the checkpoint does not fill."""
+        """int: Number of weights that the checkpoint does not fill."""
         return len(self.missing_keys) + len(self.mismatched_keys)
 
     def lines(self) -> list[str]:
-        """One indented line for each kind of key, with the first key."""
+        """Format one line for each kind of key, with the first key."""
         kinds: tuple[tuple[str, Sequence[str]], ...] = (
             ('missing', self.missing_keys),
             ('of another shape', list(self.mismatched_keys.values())),
@@ -122,9 +122,9 @@ def explain_mismatch(
     Args:
         model (nn.Module): The model.
         path (str): Path of the checkpoint.
-        weights (dict[str, Tensor]): Its weights.
+        weights (dict[str, Tensor]): Weights of the checkpoint.
         report (KeyReport): Comparison of both.
-        origins (Origins): Code bases that the checkpoint may be from.
+        origins (Origins): Possible code bases of the checkpoint.
 
     Returns:
         str: The explanation, of several lines.
@@ -153,12 +153,12 @@ def explain_mismatch(
 
 
 def explain_frozen(path: str, frozen: Sequence[str], report: KeyReport) -> str:
-    """Explain which frozen weights a checkpoint does not have.
+    """Explain which frozen weights a checkpoint lacks.
 
     Args:
         path (str): Path of the checkpoint.
         frozen (Sequence[str]): Names of the frozen sub-modules.
-        report (KeyReport): Their missing and mismatched keys.
+        report (KeyReport): Missing and mismatched keys of the frozen modules.
 
     Returns:
         str: The explanation, of several lines.
@@ -176,7 +176,7 @@ def explain_frozen(path: str, frozen: Sequence[str], report: KeyReport) -> str:
 
 
 def new_modules(model: nn.Module, new_keys: Collection[str]) -> list[str]:
-    """Name the largest modules that a checkpoint has no weight of.
+    """Name the largest modules for which a checkpoint has no weight.
 
     Args:
         model (nn.Module): The model.
@@ -211,7 +211,8 @@ def sibling_config(config: str | None, mode: str) -> str:
         mode (str): 'offline' or 'nearonline'.
 
     Returns:
-        str: Path of the config next to it; a description if there is none.
+        str: Path of the config in the same folder; a description if it does
+            not exist.
     """
     if config is not None:
         path = Path(config)

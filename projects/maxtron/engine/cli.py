@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The command line of the tools: one parser and one reader of configs."""
+"""Command line of the tools: one parser and one reader of configs."""
 
 import argparse
 import sys
@@ -25,8 +25,8 @@ def make_parser(
     """Make a parser with the arguments of every tool that reads a config.
 
     Args:
-        description (str, optional): Description of the tool, printed as it
-            is laid out.
+        description (str, optional): Description of the tool, printed with its
+            line breaks.
         config_help (str): Help of the argument ``config``.
 
     Returns:
@@ -61,10 +61,10 @@ def read_config(
 ) -> Config:
     """Load the config, apply ``--cfg-options`` and set the default scope.
 
-    A wrong argument ends the program with one line and the usage.
+    A wrong argument ends the program with the usage and one line.
 
     Args:
-        parser (ArgumentParser): Parser from :func:`make_parser`; reports
+        parser (ArgumentParser): Parser of :func:`make_parser`, which reports
             errors.
         args (Namespace): Parsed arguments.
 
@@ -72,7 +72,7 @@ def read_config(
         Config: The merged config.
 
     Raises:
-        ConfigFileError: The config cannot be read or run.
+        ConfigFileError: If the config cannot be read or run.
     """
     try:
         cfg = load_config(args.config, args.cfg_options)
@@ -88,7 +88,7 @@ def positive_int(text: str) -> int:
     """Parse a whole number of 1 or more; a ``type`` for ``add_argument``.
 
     Raises:
-        ArgumentTypeError: If the text is anything else.
+        ArgumentTypeError: If the text is not such a number.
     """
     try:
         number = int(text)
@@ -100,7 +100,7 @@ def positive_int(text: str) -> int:
 
 
 def find_datasets(cfg: Config, split: str) -> Iterator[ConfigDict]:
-    """Find the datasets of a split, inside of whatever wraps them.
+    """Find the datasets of a split, including wrapped datasets.
 
     Args:
         cfg (Config): The config.
@@ -142,8 +142,8 @@ def build_dataset(cfg: dict) -> BaseDataset:
         BaseDataset: The dataset.
 
     Raises:
-        InputError: If its type is missing or unknown, or it has no such
-            argument.
+        InputError: If the type is missing or unknown, or an argument is
+            unknown.
     """
     if 'type' not in cfg:
         raise InputError(
@@ -165,10 +165,10 @@ def report_errors(
 ) -> Iterator[None]:
     """End the program with one line if the block fails on a user's input.
 
-    All tools and the demo report errors here. The input is at fault for an
-    :class:`~projects.maxtron.errors.InputError`, raised in this process or
-    in a worker of a data loader, and for an :class:`OSError`, which names a
-    file. Other errors keep their traceback.
+    All tools and the demo use this function. Errors about the input are
+    :class:`~projects.maxtron.errors.InputError`, raised in this process or in
+    a worker of a data loader, and :class:`OSError` with the name of a file.
+    Other errors keep their traceback.
 
     Args:
         name (str): Beginning of the line: the name of the tool, or 'error'.
@@ -176,7 +176,7 @@ def report_errors(
             instance ``ValueError`` in a tool that only converts files.
 
     Raises:
-        SystemExit: With the line, for an exit status of 1.
+        SystemExit: With the line as message, which sets the exit status 1.
     """
     kinds: tuple[type[Exception], ...] = (InputError, OSError, *others)
     try:

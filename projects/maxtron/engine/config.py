@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Loads a config and merges the options of a command line."""
+"""Loading of a config with the options of a command line."""
 
 import difflib
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ def load_config(path: str, options: Mapping[str, Any] | None = None) -> Config:
         Config: The merged config.
 
     Raises:
-        FileNotFoundError: The file does not exist.
-        ConfigFileError: The file cannot be read or run.
-        InputError: An option does not fit the config.
+        FileNotFoundError: If the file does not exist.
+        ConfigFileError: If the file cannot be read or run.
+        InputError: If an option does not fit the config.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -50,18 +50,18 @@ def merge_cfg_options(cfg: Config, options: Mapping[str, Any]) -> None:
             is added without a check.
 
     Raises:
-        InputError: An option has a key that the config does not have, or
-            cannot be merged into the value that is there.
+        InputError: If an option has an unknown key, or cannot be merged into
+            the value of the config.
     """
     try:
         check_cfg_options(cfg, options)
         cfg.merge_from_dict(parse_cfg_options(cfg, options))
-    except TypeError as error:  # MMEngine's message names the key
+    except TypeError as error:  # The message of MMEngine names the key.
         raise InputError(f'--cfg-options: {error}') from error
 
 
 def check_cfg_options(cfg: Config, options: Mapping[str, Any]) -> None:
-    """Check that every option changes something that is read.
+    """Check that every option changes a value that is read.
 
     A key is valid if it exists in the config or is an argument of the class
     configured there; an option may choose another class by the key ``type``.
@@ -73,7 +73,7 @@ def check_cfg_options(cfg: Config, options: Mapping[str, Any]) -> None:
         options (Mapping[str, Any]): Values by dotted key.
 
     Raises:
-        InputError: A key is not valid. The message names the closest keys.
+        InputError: If a key is not valid. The message names the closest keys.
     """
     tree = Config(cfg.to_dict())
     types = {
@@ -81,7 +81,9 @@ def check_cfg_options(cfg: Config, options: Mapping[str, Any]) -> None:
         for option, value in options.items()
         if option.split('.')[-1] == 'type' and isinstance(value, str)
     }
-    _check_keys(tree, types)  # first: the valid keys depend on them
+    _check_keys(
+        tree, types
+    )  # Types come first, as the valid keys depend on them.
     tree.merge_from_dict(
         {option.lstrip('+'): value for option, value in types.items()}
     )
@@ -89,10 +91,10 @@ def check_cfg_options(cfg: Config, options: Mapping[str, Any]) -> None:
 
 
 def parse_cfg_options(cfg: Config, options: Mapping[str, Any]) -> dict:
-    """Turn options into what ``Config.merge_from_dict`` takes.
+    """Convert options to the arguments of ``Config.merge_from_dict``.
 
-    The value in the config decides on commas without brackets: they belong
-    to a text if there is a text, and separate a list if there is a list.
+    The value in the config determines the meaning of commas without brackets:
+    part of a text if the value is a text, separators if it is a list.
 
     Args:
         cfg (Config): Config before the options are merged.
@@ -116,7 +118,7 @@ def parse_cfg_options(cfg: Config, options: Mapping[str, Any]) -> dict:
 
 
 def _check_keys(cfg: Config, options: Mapping[str, Any]) -> None:
-    """Check the keys that are not added on purpose."""
+    """Check the keys without a leading plus."""
     tree = cfg.to_dict()
     for option in options:
         if not option.startswith('+'):
@@ -124,7 +126,7 @@ def _check_keys(cfg: Config, options: Mapping[str, Any]) -> None:
 
 
 def _similar_files(path: Path) -> str:
-    """Name config files that are called nearly like a missing one."""
+    """Suggest config files with names similar to a missing file."""
     folder = path.parent
     while not folder.is_dir():
         folder = folder.parent

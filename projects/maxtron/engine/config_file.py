@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Reads a config file; each of its faults becomes a message of one line."""
+"""Reading of a config file, with one line for each of its faults."""
 
 import os.path as osp
 import tempfile
@@ -21,14 +21,16 @@ def read_config_file(path: str) -> Config:
         Config: The config.
 
     Raises:
-        ConfigFileError: The file, a base or a custom module cannot be read or
-            run, or no folder for temporary files is writable. The message
+        ConfigFileError: If the file, a base or a custom module cannot be read
+            or run, or no folder for temporary files is writable. The message
             names the file and the line at fault.
     """
     _check_temporary_folder(path)
     try:
         return Config.fromfile(path)
-    except Exception as error:  # a config is a program: it may raise any error
+    except (
+        Exception
+    ) as error:  # A config is a program and may raise any error.
         raise ConfigFileError(_explain(path, error)) from error
 
 
@@ -52,7 +54,7 @@ def _explain(path: str, error: Exception) -> str:
     is_import = isinstance(error, ImportError) and error.__cause__ is not None
     if is_import or 'import_modules_from_strings' in names[:-1]:
         return _explain_import(path, error)
-    # files that are being read, from the config to its innermost base
+    # Files that are being read, from the config to its innermost base.
     files = [path] + [
         osp.normpath(frame.f_locals['filename'])
         for frame, _ in frames
@@ -69,7 +71,7 @@ def _explain(path: str, error: Exception) -> str:
 
 def _explain_import(path: str, error: BaseException) -> str:
     """Explain why the import of a custom module fails."""
-    # MMEngine's messages list all of sys.path and hide the error itself
+    # MMEngine's messages list all of sys.path and hide the actual error.
     while isinstance(error, ImportError) and error.__context__ is not None:
         error = error.__context__
     frames = list(traceback.walk_tb(error.__traceback__))
@@ -90,7 +92,7 @@ def _explain_import(path: str, error: BaseException) -> str:
 def _place(
     file: str, error: BaseException, frames: list[tuple[FrameType, int]]
 ) -> str:
-    """Name a file and, if it is known, the line that raised the error."""
+    """Name a file and, if known, the line that raised the error."""
     lines = [
         line for frame, line in frames if frame.f_code.co_filename == file
     ]
@@ -105,7 +107,7 @@ def _describe(error: BaseException) -> str:
     """Describe an error in one line."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     if isinstance(error, KeyError) and error.args:
-        text = str(error.args[0])  # str() of the error would quote it
+        text = str(error.args[0])  # str() of the error would add quotes.
     text = ' '.join(text.split()).rstrip('.')
     if isinstance(error, OSError):
         return text

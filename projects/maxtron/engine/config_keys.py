@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Decides whether something reads a key of a config."""
+"""Check whether a key of a config is read."""
 
 import difflib
 import inspect
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import InputError
 
-# Which callable reads a part of the config that has no ``type``.
+# Callables that read parts of the config without ``type``.
 _READERS = {
     '': Runner,
     'randomness': Runner.set_randomness,
@@ -23,11 +23,12 @@ _READERS = {
     'val_dataloader': DataLoader,
     'test_dataloader': DataLoader,
 }
-# How similar two keys of one dict must be for one to be a misspelling of the
-# other. num_layers and num_levels, or max_per_video and max_per_frame, are
-# less similar.
+# Minimum similarity of a misspelled key and the intended key of the same dict.
+# The similarity of num_layers and num_levels, or max_per_video and
+# max_per_frame, is lower.
 _MISSPELT = 0.8
-# MMEngine's runner reads these from the config; they are not its arguments.
+# Keys that MMEngine's runner reads from the config, although they are not its
+# arguments.
 _TOP_LEVEL = (
     'runner_type',
     'model_wrapper_cfg',
@@ -46,7 +47,7 @@ def check_option_key(tree: dict, option: str) -> None:
         option (str): The key.
 
     Raises:
-        InputError: Nothing reads the key. The message names the closest ones.
+        InputError: If the key is not read. The message names the closest keys.
     """
     node: Any = tree
     parts = option.split('.')
@@ -67,7 +68,7 @@ def check_option_key(tree: dict, option: str) -> None:
                 )
             node = node[int(part)]
         elif node is None:
-            return  # a part that is switched off may be configured
+            return  # A part that is switched off may be configured.
         else:
             raise InputError(
                 f'The option "{option}" goes into "{where}", which is '
@@ -100,10 +101,10 @@ def walk_config(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
 
     Args:
         node (Any): The config: nested dicts and lists.
-        prefix (str): Put in front of each key. Defaults to ''.
+        prefix (str): Prefix of each key. Defaults to ''.
 
     Yields:
-        tuple[str, Any]: A key, and the dict or list that it is in.
+        tuple[str, Any]: A key, and the dict or list that contains it.
     """
     items: Iterator = iter(())
     if isinstance(node, dict):
@@ -116,7 +117,7 @@ def walk_config(node: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def find_classes(name: Any) -> list:
-    """Find the classes that a ``type`` may mean, in all registries.
+    """Find the classes that a ``type`` may refer to, in all registries.
 
     Args:
         name (Any): The ``type``: a registered name, or the class itself.
@@ -136,9 +137,9 @@ def find_classes(name: Any) -> list:
 
 
 def argument_names(reader: Any) -> Iterator[str]:
-    """List the argument names of a callable, up its base classes.
+    """List the argument names of a callable and its base classes.
 
-    A base class counts as long as the class below it takes ``**kwargs``.
+    A base class is included if its sub-class takes ``**kwargs``.
 
     Args:
         reader (Any): A class or another callable.
@@ -168,7 +169,7 @@ def argument_names(reader: Any) -> Iterator[str]:
 
 
 def _is_read(node: dict, where: str, key: str) -> bool:
-    """Whether the object that is built from a dict takes a key."""
+    """Return whether the object that is built from a dict takes a key."""
     if not where and key in _TOP_LEVEL:
         return True
     name = node.get('type')
@@ -191,7 +192,7 @@ def _unknown_key(
         f'{prefix}{key}'
         for key in difflib.get_close_matches(part, map(str, node), n=3)
     ]
-    if not near:  # perhaps the right name at the wrong place
+    if not near:  # perhaps the right name in the wrong place
         last = option.split('.')[-1]
         paths = (path for path, _ in walk_config(tree))
         near = [path for path in paths if path.split('.')[-1] == last]

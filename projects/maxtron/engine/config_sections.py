@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Checks the parts of a config that a program is going to read."""
+"""Check of the sections of a config that a program reads."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from ..errors import ConfigKeyError
 def check_sections(
     cfg: Config, sections: Mapping[str, str | None], remedy: str
 ) -> None:
-    """Check that a config has sections, and that these are complete.
+    """Check that a config has certain sections and that they are complete.
 
     Args:
         cfg (Config): The config.

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Reports frozen parameters in one line."""
+"""Report of frozen parameters in one line."""
 
 import logging
 
@@ -14,8 +14,8 @@ def report_frozen_parameters(model: nn.Module, logger: logging.Logger) -> None:
 
     Args:
         model (nn.Module): The model before the optimizer is built.
-        logger (logging.Logger): Logger of the run; drops MMEngine's warnings
-            from now on.
+        logger (logging.Logger): Logger of the run. It drops MMEngine's
+            warnings after this call.
     """
     parameters = dict(model.named_parameters())
     frozen = [n for n, p in parameters.items() if not p.requires_grad]
@@ -28,6 +28,6 @@ def report_frozen_parameters(model: nn.Module, logger: logging.Logger) -> None:
 
 
 def _is_no_skipped_parameter(record: logging.LogRecord) -> bool:
-    """Whether a record is not MMEngine's warning of a frozen parameter."""
+    """Return False for MMEngine's warnings about frozen parameters."""
     text = record.getMessage()
     return not text.endswith('is skipped since its requires_grad=False')

@@ -13,7 +13,7 @@ from ..errors import InputError
 
 
 def prepare_cpu_launch(cfg: Config) -> bool:
-    """Let MMEngine's runner work on several CPU processes.
+    """Prepare MMEngine's runner for several CPU processes.
 
     MMEngine selects a CUDA device before it opens the process group, for any
     backend, and ties the model to that device. Without an accelerator, this
@@ -29,7 +29,7 @@ def prepare_cpu_launch(cfg: Config) -> bool:
         bool: Whether the run is distributed over CPU processes.
 
     Raises:
-        InputError: The launcher cannot start CPU processes.
+        InputError: If the launcher cannot start CPU processes.
     """
     launcher = cfg.get('launcher', 'none')
     if launcher == 'none' or get_device() != 'cpu':
@@ -53,7 +53,7 @@ def prepare_cpu_launch(cfg: Config) -> bool:
     wrapper.update(cfg.get('model_wrapper_cfg') or {}, device_ids=None)
     cfg.model_wrapper_cfg = wrapper
     if cfg.get('sync_bn'):
-        cfg.sync_bn = None  # PyTorch supports it on accelerators only
+        cfg.sync_bn = None  # PyTorch supports SyncBN on accelerators only.
         print_log(
             'Batch norms use the statistics of their own process: there is no '
             'SyncBN on CPUs.',

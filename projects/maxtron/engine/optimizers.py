@@ -14,12 +14,12 @@ _FIELDS = dict(lr_mult='lr', decay_mult='weight_decay')
 class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """Look up ``lr_mult`` and ``decay_mult`` of ``custom_keys`` separately.
 
-    In MMEngine's constructor a key that matches a parameter decides on its
+    In MMEngine's constructor a key that matches a parameter determines its
     learning rate *and* its weight decay: ``backbone=dict(lr_mult=0.1)`` also
-    ends the effect of ``norm_decay_mult`` and ``bias_decay_mult`` in the
-    backbone. Here each multiplier is taken from the longest matching key that
-    has it. If there is none, the other rules of ``paramwise_cfg`` apply. A
-    ``*`` in a key matches any text. Everything else is as in MMEngine.
+    disables ``norm_decay_mult`` and ``bias_decay_mult`` in the backbone. This
+    constructor takes each multiplier from the longest matching key that has
+    it. If there is none, the other rules of ``paramwise_cfg`` apply. A ``*``
+    in a key matches any text. All other behaviour is that of MMEngine.
     """
 
     def add_params(
@@ -34,9 +34,9 @@ class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         Args:
             params (list[dict]): Parameter groups, extended in place.
             module (nn.Module): The module.
-            prefix (str): Its name. Defaults to ''.
-            is_dcn_module (bool, optional): Whether it is in a deformable
-                convolution. Defaults to None.
+            prefix (str): Name of the module. Defaults to ''.
+            is_dcn_module (bool, optional): Whether the module is in a
+                deformable convolution. Defaults to None.
         """
         rules = dict(self.paramwise_cfg)
         custom_keys = rules.pop('custom_keys', {})
@@ -57,7 +57,7 @@ class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                     for key, value in custom_keys.items()
                     if mult in value and fnmatchcase(name, f'*{key}*')
                 ]
-                if keys:  # of equal length the first in the alphabet
+                if keys:  # alphabetical order for keys of equal length
                     key = min(keys, key=lambda key: (-len(key), key))
                     group[field] = base[mult] * custom_keys[key][mult]
                     print_log(

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Reads ``--cfg-options KEY=VALUE ...`` of the command line."""
+"""Parsing of ``--cfg-options KEY=VALUE ...``."""
 
 import re
 from argparse import ArgumentParser, Namespace
@@ -9,16 +9,16 @@ from typing import Any
 from mmengine.config import DictAction
 
 _BRACKETS = {'[': ']', '(': ')'}
-# A path that does not continue another one: /x, ~/x, ./x, C:\x, \\x, s3://x
+# A path with a beginning of its own: /x, ~/x, ./x, C:\x, \\x, s3://x
 _OWN_PATH = re.compile(r'\s*([/~]|\.{1,2}[/\\]|\w:[/\\]|\\\\|\w+://)')
 _DIGIT_GROUPS = re.compile(r'\s*[+-]?\d+(_\d+)+')
 
 
 class CommaList(list):
-    """List written without brackets, ``a,b``, which might be a text.
+    """List without brackets, ``a,b``, which might be a text.
 
     Attributes:
-        text (str): The value as it was given.
+        text (str): The value as given.
     """
 
     def __init__(self, items: list, text: str) -> None:
@@ -27,19 +27,19 @@ class CommaList(list):
 
 
 class OptionAction(DictAction):
-    """Argparse action for ``KEY=VALUE``, with paths kept as they are.
+    """Argparse action for ``KEY=VALUE`` that does not change paths.
 
     MMEngine's ``DictAction`` deletes all spaces of a value and splits it at
     every comma, which turns ``out=/data/my results`` into another folder.
     Here a value is
 
     * a list or a tuple if brackets enclose it: ``[a, b]``, ``[(1, 2), [c]]``.
-      Spaces around an element are dropped, those within it are kept;
+      Spaces around an element are removed, and spaces inside are kept;
     * a list if it has commas and is not a path: ``1,2`` or ``a,b`` or
       ``/a,/b``, but not ``/a,b/c``;
-    * a text, unchanged, if quotes enclose it: ``'/a,/b'`` (with quotes that
-      the shell does not remove). A quoted list is a list, as in MMEngine;
-    * else a number, ``True``, ``False``, ``None``, or a text, unchanged.
+    * a text, unchanged, if quotes enclose it: ``'/a,/b'`` (protect the quotes
+      from the shell). A quoted list is a list, as in MMEngine;
+    * otherwise a number, ``True``, ``False``, ``None``, or a text, unchanged.
 
     Options that are given several times are merged.
     """
@@ -54,10 +54,12 @@ class OptionAction(DictAction):
         """Add options to the namespace, see ``argparse.Action``.
 
         Args:
-            parser (ArgumentParser): Parser; reports an argument without '='.
-            namespace (Namespace): Gets a dict of values by dotted key.
+            parser (ArgumentParser): Parser, which reports arguments without
+                '='.
+            namespace (Namespace): Namespace to fill with a dict of values by
+                dotted key.
             values (Sequence[str]): The arguments.
-            option_string (str, optional): The option as it was written.
+            option_string (str, optional): The option as written.
         """
         options = dict(getattr(namespace, self.dest, None) or {})
         for argument in values or []:
@@ -91,12 +93,12 @@ def parse_value(text: str) -> Any:
     if len(parts) > 1 and not _is_path(parts):
         return CommaList(_parse_parts(parts), text)
     if _DIGIT_GROUPS.fullmatch(text):
-        return text  # a name such as 2024_05, which int() would accept
+        return text  # int() would accept a name such as 2024_05.
     return DictAction._parse_int_float_bool(text)
 
 
 def split_path_list(text: str) -> list[str]:
-    """Split a text with commas that :func:`parse_value` took for one path.
+    """Split a text with commas that :func:`parse_value` parsed as one path.
 
     Args:
         text (str): The text.
@@ -108,7 +110,7 @@ def split_path_list(text: str) -> list[str]:
 
 
 def _is_quoted(text: str) -> bool:
-    """Whether one pair of quotes encloses a text."""
+    """Return whether one pair of quotes encloses a text."""
     return (
         len(text) > 1
         and text[0] == text[-1]
@@ -118,7 +120,7 @@ def _is_quoted(text: str) -> bool:
 
 
 def _is_bracketed(text: str) -> bool:
-    """Whether one pair of brackets encloses a text."""
+    """Return whether one pair of brackets encloses a text."""
     if not text or text[0] not in _BRACKETS:
         return False
     depths = list(_depths(text))
@@ -132,14 +134,14 @@ def _parse_brackets(text: str) -> list | tuple:
 
 
 def _parse_parts(parts: list[str]) -> list:
-    """Parse the elements of a list; the last comma may end it, as in (1,)."""
+    """Parse the elements of a list, which may end with a comma, as in (1,)."""
     if not parts[-1].strip():
         parts = parts[:-1]
     return [parse_value(part.strip()) for part in parts]
 
 
 def _is_path(parts: list[str]) -> bool:
-    """Whether the parts between commas form one path."""
+    """Return whether the parts between commas form one path."""
     has_folders = any('/' in part or '\\' in part for part in parts)
     return has_folders and not all(map(_OWN_PATH.match, parts))
 
@@ -148,7 +150,9 @@ def _split(text: str) -> Iterator[str]:
     """Split a text at the commas outside of brackets and quotes."""
     start = 0
     depths = list(_depths(text))
-    if not depths or depths[-1] != 0:  # brackets or quotes of a name
+    if (
+        not depths or depths[-1] != 0
+    ):  # unbalanced brackets or quotes, which belong to a name
         depths = [0] * len(text)
     for position, (char, depth) in enumerate(zip(text, depths)):
         if char == ',' and depth == 0:
@@ -158,7 +162,7 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _depths(text: str) -> Iterator[int]:
-    """Number of open brackets and quotes after each character."""
+    """Count the open brackets and quotes after each character."""
     closing = []
     for position, char in enumerate(text):
         quoted = closing and closing[-1] in '\'"'
@@ -172,5 +176,5 @@ def _depths(text: str) -> Iterator[int]:
 
 
 def _starts_item(before: str) -> bool:
-    """Whether a quote after this text opens an element, not "don't"."""
+    """Return whether a quote after this text opens an element."""
     return not before.strip() or before.rstrip()[-1] in ',[('

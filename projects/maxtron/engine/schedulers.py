@@ -15,26 +15,27 @@ class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
 
     In step t of n the learning rate is multiplied by
     ``f * (1 - t / w) + t / w`` for t < w, and by ``(1 - t / n)**power`` from
-    then on. The decay does not begin where the warm-up ends, as it would with
-    MMEngine's LinearLR and PolyLR in a row, but at step 0: the rate jumps down
-    to ``(1 - w / n)**power`` after the warm-up. This is the schedule that
-    kMaX-DeepLab and MaXTron are trained with.
+    then on. The decay begins at step 0 and not at the end of the warm-up,
+    unlike MMEngine's LinearLR followed by PolyLR. The rate therefore drops to
+    ``(1 - w / n)**power`` after the warm-up. This is the training schedule of
+    kMaX-DeepLab and MaXTron.
 
     Args:
-        optimizer (Optimizer or OptimWrapper): Its learning rate is set.
+        optimizer (Optimizer or OptimWrapper): Optimizer whose learning rate is
+            set.
         end (int): Number of steps n, counted from ``begin``. MMEngine's
-            runner fills in the length of the training.
+            runner sets it to the length of the training.
         warmup_iters (int): Length of the warm-up w, in steps. Defaults to 0.
         power (float): Power of the decay. Defaults to 0.9.
         warmup_factor (float): Factor f of the first step. Defaults to 0.001.
         begin (int): First step. Defaults to 0.
-        last_step (int): Last step that was made, for resuming without a
-            state dict. Defaults to -1.
+        last_step (int): Last completed step, for resuming without a state
+            dict. Defaults to -1.
         by_epoch (bool): Whether steps are epochs. Defaults to True.
         verbose (bool): Whether to print every value. Defaults to False.
 
     Raises:
-        InputError: The warm-up is not shorter than the whole.
+        InputError: If the warm-up is not shorter than the schedule.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class WarmupPolyLR(LRSchedulerMixin, _ParamScheduler):
         )
 
     def _get_value(self) -> list[float]:
-        """Learning rate of each parameter group in step ``last_step``."""
+        """Compute the learning rates in step ``last_step``."""
         step = self.last_step
         if step < self.warmup_iters:
             done = step / self.warmup_iters

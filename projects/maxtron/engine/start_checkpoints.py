@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Checks the checkpoints that a training starts from."""
+"""Check of the initial checkpoints of a training."""
 
 import os
 import re
@@ -22,23 +22,23 @@ _HINT = (
     'without (then set the weights of the backbone by '
     'model.backbone.init_cfg).'
 )
-# Entries of a checkpoint that MMEngine's runner reads to resume.
+# Entries of a checkpoint that MMEngine's runner needs to resume.
 _TRAINING_STATE = ('meta', 'optimizer', 'message_hub')
 
 
 def check_start_checkpoints(cfg: Config) -> None:
-    """Read all checkpoints that a training starts from, before it is built.
+    """Read all initial checkpoints of a training before it is built.
 
     These are ``load_from`` or the checkpoint to resume from, and the
-    checkpoint of every ``init_cfg`` of the model. Only the first process of a
-    machine checks them.
+    checkpoint of every ``init_cfg`` of the model. Only the first process of
+    each machine checks them.
 
     Args:
         cfg (Config): Config of the training.
 
     Raises:
-        CheckpointError: A checkpoint is missing, damaged or of another kind.
-            The message names the key of the config.
+        CheckpointError: If a checkpoint is missing, damaged or of another
+            kind. The message names the key of the config.
     """
     if int(os.environ.get('LOCAL_RANK', 0)):
         return
@@ -56,13 +56,13 @@ def check_start_checkpoints(cfg: Config) -> None:
 
 
 def check_load_from(path: str) -> None:
-    """Check the weights that a training is to start from.
+    """Check the initial weights of a training.
 
     Args:
         path (str): ``load_from`` of the config.
 
     Raises:
-        CheckpointError: The checkpoint is missing, damaged or has no
+        CheckpointError: If the checkpoint is missing, damaged or has no
             weights.
     """
     try:
@@ -82,7 +82,7 @@ def _check_weights(key: str, path: str) -> None:
 
 
 def _check_resume(path: str) -> None:
-    """See that a checkpoint has the state of a training."""
+    """Check that a checkpoint has the state of a training."""
     try:
         content = read_checkpoint(path)
     except CheckpointError as error:
@@ -99,7 +99,7 @@ def _check_resume(path: str) -> None:
 def _check_auto_resume(work_dir: str) -> None:
     """Check the newest checkpoint of a work folder, if it has one.
 
-    If the newest is damaged, the message names the newest one that is good.
+    If the newest checkpoint is damaged, the message names the newest good one.
     """
     newest = find_latest_checkpoint(work_dir)
     if newest is None:
@@ -123,7 +123,7 @@ def _check_auto_resume(work_dir: str) -> None:
 
 
 def _newest_good(folder: Path, damaged: Path) -> Path | None:
-    """Find the newest checkpoint that a training can be resumed from."""
+    """Find the newest checkpoint from which a training can resume."""
     found = [p for p in folder.glob('*.pth') if re.search(r'_\d+$', p.stem)]
     for path in sorted(found, key=_number, reverse=True):
         if path.resolve() == damaged.resolve():
@@ -137,5 +137,5 @@ def _newest_good(folder: Path, damaged: Path) -> Path | None:
 
 
 def _number(path: Path) -> int:
-    """Number of the epoch or the iteration in the name of a checkpoint."""
+    """Read the number of the epoch or iteration from a checkpoint's name."""
     return int(path.stem.rpartition('_')[2])

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Explains which key of a config is unknown or missing."""
+"""Explanations of unknown and missing keys of a config."""
 
 import difflib
 import inspect
@@ -13,7 +13,7 @@ from mmengine.config import Config
 from ..errors import ConfigKeyError, InputError
 from .config_keys import argument_names, find_classes, find_node, walk_config
 
-# MMEngine's modules that read the config and build what it describes
+# Modules of MMEngine that read the config and build objects.
 _BUILDERS = ('mmengine.registry', 'mmengine.runner.runner')
 _NO_TYPE = r'contain the key "?type"?, but got (.*?)(?:\n|$)'
 _NO_ARGUMENT = r'(\w+)\.__init__\(\) missing .* argument(?:s)?: (.*)'
@@ -27,12 +27,13 @@ def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
     base class.
 
     Args:
-        cfg (Config): The config that things are built from in this context.
+        cfg (Config): The config from which objects are built in the context.
 
     Raises:
-        ConfigKeyError: The error of the context, with the place in the config,
-            the class and its file added; or the config has a type that no
-            registry knows, lacks a key, or has a value of a wrong type.
+        ConfigKeyError: If an argument is unknown: the error of the context
+            with the place in the config, the class and its file. Also if the
+            config has a type that no registry knows, lacks a key, or has a
+            value of a wrong type.
     """
     try:
         yield
@@ -59,13 +60,13 @@ def explain_unknown_arguments(cfg: Config) -> Iterator[None]:
 
 
 def _is_raised_by_builder(error: Exception) -> bool:
-    """Whether MMEngine raised an error as it read the config."""
+    """Return whether MMEngine raised an error while it read the config."""
     frame, _ = list(traceback.walk_tb(error.__traceback__))[-1]
     return frame.f_globals.get('__name__', '').startswith(_BUILDERS)
 
 
 def _explain_wrong_value(cfg: Config, error: str) -> str:
-    """Explain an error that MMEngine raised as it read the config."""
+    """Explain an error that MMEngine raised while it read the config."""
     name = cfg.filename or 'The config'
     tree = cfg.to_dict()
     values = [(path, find_node(tree, path)) for path, _ in walk_config(tree)]
@@ -91,7 +92,7 @@ def _explain_wrong_value(cfg: Config, error: str) -> str:
 
 
 def _explain_unknown_type(cfg: Config, error: str) -> str | None:
-    """Shorten the message of a registry that lacks a class of a config."""
+    """Shorten a registry's message about an unknown class."""
     match = re.match(r'(\S+) is not in the (\S+) registry', error)
     return match and (
         f'{cfg.filename or "The config"} has type={match[1]!r}, but the '
@@ -103,8 +104,8 @@ def _explain_unknown_type(cfg: Config, error: str) -> str | None:
 def _find_unknown_argument(tree: dict, error: str) -> str | None:
     """Find the argument of Python's error message in a config.
 
-    For a dict without ``type`` the reader is unknown; the text then has the
-    place and Python's message.
+    For a dict without ``type`` the reader is unknown. The text then contains
+    the place and Python's message.
     """
     match = re.search(r"unexpected keyword argument '(\w+)'", error)
     if match is None:

@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Videos as iterators of frames: a file, a folder, a camera, an array.
+"""Iterators of the frames of files, folders, cameras and arrays.
 
-Every source decodes one frame at a time and keeps none, so that a video of any
+Every source decodes one frame at a time and keeps none, so a video of any
 length takes the memory of one frame.
 """
 

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Frames that are in memory, or that a generator makes."""
+"""Frames in memory or from a generator."""
 
 from collections.abc import Iterable, Iterator, Sized
 from itertools import chain
@@ -10,12 +10,12 @@ from .base import FrameSource, VideoError
 
 
 class ArraySource(FrameSource):
-    """Frames that are in memory, or that a generator makes.
+    """Frames in memory or from a generator.
 
     Args:
         frames (Iterable[np.ndarray]): Frames (H, W, 3), BGR, uint8: an array
-            (T, H, W, 3), a list, or any iterable (which can be read once,
-            and has no known length).
+            (T, H, W, 3), a list, or any iterable. A plain iterable can be read
+            once and has no known length.
         fps (float, optional): Frames per second. Defaults to None.
 
     Raises:
@@ -38,7 +38,7 @@ class ArraySource(FrameSource):
                 'The video has no frame: the array, list or '
                 'iterator of frames is empty.'
             )
-        if iterator is frames:  # a generator: give the first one back
+        if iterator is frames:  # A generator: put the first frame back.
             self._frames = chain([first], iterator)
             self.rereadable = False
         self.size = self._as_frame(first, 0).shape[:2]

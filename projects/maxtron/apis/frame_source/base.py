@@ -9,13 +9,13 @@ import numpy as np
 
 from ...errors import InputError
 
-# Containers and cameras state rates such as 0, nan, 1000 (the inverse of the
-# time unit of WebM) or 90000 (that of MPEG) if they do not know theirs.
+# Containers and cameras with an unknown rate state values such as 0, nan, 1000
+# (the inverse of the time unit of WebM) or 90000 (that of MPEG).
 _MAX_RATE = 300
 
 
 class VideoError(InputError):
-    """A video cannot be used as input; the message has the reason."""
+    """A video cannot be used as input. The message states the reason."""
 
 
 class FrameSource(ABC):
@@ -26,8 +26,8 @@ class FrameSource(ABC):
         size (tuple[int, int]): Height and width of every frame, in pixels.
         fps (float, optional): Mean frames per second, None if unknown.
         num_frames (int, optional): Number of frames, None if unknown. For a
-            file it is the count that the container states, which may be
-            wrong: only iterating counts the frames.
+            file it is the number in the container, which may be wrong: only
+            iteration counts the frames.
         rereadable (bool): Whether it can be iterated over more than once.
         endless (bool): Whether it continues until the caller stops.
     """
@@ -48,30 +48,30 @@ class FrameSource(ABC):
         """
 
     def frame_name(self, index: int) -> str:
-        """Name of a frame without suffix, such as ``'000007'``.
+        """Return the name of a frame without suffix, such as ``'000007'``.
 
-        No two frames have the same name. It may have folders, with '/'.
+        Names are unique. They may contain folders, with '/'.
         """
         return f'{index:06d}'
 
     def frame_times(self, index: int) -> tuple[float, float] | None:
-        """Start and end of a frame that was read, in seconds.
+        """Return the start and end of a frame that was read, in seconds.
 
         Returns:
             tuple[float, float] | None: Times since the start of the first
-            frame; None if the source has none and its rate is constant.
+            frame; None if the source has no times and a constant rate.
         """
         return None
 
     def _checked(self, frame: np.ndarray, where: str) -> np.ndarray:
-        """Return the frame if it has the size of the video."""
+        """Return the frame after a check of its size."""
         if frame.shape[:2] != self.size:
             raise size_error(where, frame.shape[:2], 'the first', self.size)
         return frame
 
 
 def plausible_rate(value: float | None) -> float | None:
-    """Return a number of frames per second, None if it cannot be true."""
+    """Return a number of frames per second; None if it is implausible."""
     if value and math.isfinite(value) and 0 < value <= _MAX_RATE:
         return float(value)
     return None

@@ -11,10 +11,10 @@ from .base import FrameSource, VideoError, plausible_rate
 
 
 class CameraSource(FrameSource):
-    """Frames of a camera, until it stops or the caller does.
+    """Frames of a camera, until the camera or the caller stops.
 
     Args:
-        index (int): Number of the camera, 0 for the first.
+        index (int): Index of the camera, from 0.
 
     Raises:
         VideoError: If the camera cannot be opened or delivers no frame.

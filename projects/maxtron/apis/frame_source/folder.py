@@ -18,10 +18,10 @@ from .base import FrameSource, VideoError, size_error
 class FolderSource(FrameSource):
     """Images of a folder in natural order (2.jpg comes before 10.jpg).
 
-    If the folder has no image but exactly one of its sub-folders has, such as
-    ``SEQ/img1``, that one is read. Files that are no images and hidden files
-    are left out with a note. The headers of all files are read at the start,
-    so that a bad frame is found before any of the work is done.
+    If the folder has no images but exactly one of its sub-folders has some,
+    such as ``SEQ/img1``, the sub-folder is read. Other files and hidden files
+    are skipped with a note. The headers of all images are read at the start,
+    so that a bad frame is found before the work begins.
 
     Args:
         path (str): The folder.
@@ -39,7 +39,7 @@ class FolderSource(FrameSource):
         self.size = self._read(self.files[0]).shape[:2]
         for file in self.files:
             size = _stored_size(osp.join(self.path, file))
-            # a photo may be stored turned, which decoding undoes
+            # A photo may be stored rotated. Decoding rotates it back.
             if size not in (self.size, self.size[::-1]):
                 raise size_error(
                     osp.join(self.path, file), size, self.files[0], self.size
@@ -59,15 +59,15 @@ class FolderSource(FrameSource):
             )
 
     def frame_name(self, index: int) -> str:
-        """Name of the image file of a frame.
+        """Return the name of the image file of a frame.
 
-        It is without suffix, unless two files differ only in the suffix.
+        The name has no suffix, unless two files differ only in the suffix.
         """
         return self._names[index]
 
 
 def _find_images(path: str) -> tuple[str, list[str]]:
-    """Find the folder that has the frames, and their names in order."""
+    """Find the folder of the frames, and their names in order."""
     found = _image_folders(path)
     if not found:
         raise VideoError(
@@ -96,7 +96,7 @@ def _find_images(path: str) -> tuple[str, list[str]]:
 
 
 def _image_folders(path: str) -> list[str]:
-    """List the topmost folders, this one or below it, that have images."""
+    """List the topmost folders with images, at or below this folder."""
     entries = list(os.scandir(path))
     if any(entry.is_file() and _is_image(entry.name) for entry in entries):
         return [path]
@@ -118,7 +118,7 @@ def _is_image(name: str) -> bool:
 
 
 def _stored_size(path: str) -> tuple[int, int]:
-    """Height and width that the header of an image states."""
+    """Read the height and width from the header of an image."""
     try:
         with Image.open(path) as image:
             return image.size[::-1]

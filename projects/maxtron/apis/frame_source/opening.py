@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The source that fits an input."""
+"""Choice of the frame source for an input."""
 
 import os
 import os.path as osp
@@ -17,7 +17,7 @@ from .video_file import VideoFileSource
 def open_frame_source(
     inputs: str | os.PathLike | int | Iterable[np.ndarray] | FrameSource,
 ) -> FrameSource:
-    """Open whatever a user may call a video.
+    """Open a video of any supported kind.
 
     Args:
         inputs (str | PathLike | int | Iterable[np.ndarray] | FrameSource):
@@ -25,12 +25,12 @@ def open_frame_source(
             (as int or as string of digits); frames in memory.
 
     Returns:
-        FrameSource: The opened source; its size is known.
+        FrameSource: The opened source.
 
     Raises:
-        FileNotFoundError: If there is nothing at the path.
+        FileNotFoundError: If the path does not exist.
         VideoError: If the source has no usable frames, see the classes.
-        TypeError: If the input is none of the above.
+        TypeError: If the input is of another type.
     """
     if isinstance(inputs, FrameSource):
         return inputs

@@ -12,22 +12,22 @@ from av.stream import Disposition
 
 from .base import FrameSource, VideoError, plausible_rate
 
-# For streams without any time stamps, such as raw H.264.
+# Rate of streams without time stamps, such as raw H.264.
 _FALLBACK_RATE = 25.0
 
 
 class VideoFileSource(FrameSource):
     """Frames of a video file, decoded by FFmpeg.
 
-    Frames are turned upright if the file says so, and keep their time stamps
-    (see :meth:`frame_times`; 8 bytes per frame stay in memory). Damaged
-    frames are left out with a warning.
+    Frames are rotated as stated in the file and keep their time stamps (see
+    :meth:`frame_times`; they take 8 bytes of memory per frame). Damaged frames
+    are skipped with a warning.
 
     Args:
         path (str): A file of any format that FFmpeg reads.
 
     Raises:
-        VideoError: If the file is no readable video or has no frame.
+        VideoError: If the file is not a readable video or has no frame.
     """
 
     def __init__(self, path: str) -> None:
@@ -54,7 +54,7 @@ class VideoFileSource(FrameSource):
                 '(0 bytes). Copy or download it again.'
             )
         try:
-            # without "file:", the part before a colon would be a protocol
+            # Without "file:", the part before a colon would be a protocol.
             return av.open(f'file:{self.path}', metadata_errors='replace')
         except av.FFmpegError as error:
             raise VideoError(
@@ -67,7 +67,7 @@ class VideoFileSource(FrameSource):
     def _stream(
         self, container: av.container.InputContainer
     ) -> av.VideoStream:
-        """First video stream; the cover of a song is none."""
+        """Find the first video stream, which is not the cover of a song."""
         for stream in container.streams.video:
             if not stream.disposition & Disposition.attached_pic:
                 stream.thread_type = 'AUTO'
@@ -92,14 +92,14 @@ class VideoFileSource(FrameSource):
     def _warn_if_short(
         self, container: av.container.InputContainer, count: int
     ) -> None:
-        """Warn if the file was to have more than the frames decoded."""
+        """Warn if fewer frames were decoded than the file announces."""
         announced = None
         if self.num_frames and count < self.num_frames:
             announced = f'announces {self.num_frames} frames'
         elif self._is_damaged:
             announced = 'is damaged'
         elif container.duration and len(container.streams) == 1:
-            # sound may last longer than the video
+            # The sound may be longer than the video.
             seconds = container.duration / av.time_base
             if self._times[count] < 0.9 * seconds:
                 announced = f'announces {seconds:.1f} s'
@@ -112,7 +112,7 @@ class VideoFileSource(FrameSource):
     def _timed(
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Iterator[av.VideoFrame]:
-        """Yield frames, each when its start and end are in ``_times``."""
+        """Yield each frame once its start and end are in ``_times``."""
         gap = 1 / (self.fps or _FALLBACK_RATE)
         waiting, begin, start = None, None, 0.0
         for index, frame in enumerate(self._decode(container, stream)):
@@ -121,7 +121,7 @@ class VideoFileSource(FrameSource):
                 begin = time if begin is None else begin
                 time -= begin
             if frame.pts is None or waiting is not None and time <= start:
-                time = start + gap if index else 0.0  # stamps are damaged
+                time = start + gap if index else 0.0  # damaged time stamps
             if waiting is not None:
                 gap = time - start
                 self._note(index, time)
@@ -141,37 +141,37 @@ class VideoFileSource(FrameSource):
     def _decode(
         self, container: av.container.InputContainer, stream: av.VideoStream
     ) -> Iterator[av.VideoFrame]:
-        """Decode one frame after the other; damaged frames are left out."""
+        """Decode the frames one by one; skip damaged frames."""
         packets = container.demux(stream)
         at_end = False
         while not at_end:
-            packet = None  # flushes the decoder
+            packet = None  # The empty packet flushes the decoder.
             try:
                 packet = next(packets, None)
             except av.FFmpegError:
-                self._is_damaged = True  # the rest cannot be read
+                self._is_damaged = True  # The rest of the file cannot be read.
             at_end = packet is None or packet.size == 0
             try:
                 frames = stream.decode(packet)
             except av.EOFError:
-                frames = []  # there is nothing to flush
+                frames = []  # The decoder has nothing to flush.
             except av.FFmpegError:
                 self._is_damaged = True
                 frames = []
             yield from frames
 
     def _note(self, index: int, time: float) -> None:
-        """Keep the start of a frame, unless an earlier reading did."""
+        """Keep the start of a frame, unless an earlier pass kept it."""
         if index == len(self._times):
             self._times.append(time)
 
     def frame_times(self, index: int) -> tuple[float, float]:
-        """Start and end of a frame that was read, see the base class."""
+        """Return the start and end of a frame, see the base class."""
         return self._times[index], self._times[index + 1]
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Decode pixels, BGR, and apply the rotation that the file states."""
+    """Decode pixels, BGR, and apply the rotation of the file."""
     pixels = frame.to_ndarray(format='bgr24')
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels

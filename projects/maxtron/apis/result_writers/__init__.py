@@ -1,9 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Results of a video, written frame by frame in constant memory.
+"""Writers of the results of a video, frame by frame in constant memory.
 
-A writer is a context manager. Its file gets its name when the block is left,
-also by Ctrl-C, and a file of that name stays until then. If an error ends the
-block, the frames before it stay in a file with ``.part`` in its name.
+A writer is a context manager. At the end of the block, also after Ctrl-C, its
+file gets its final name and replaces an older file. If an error ends the
+block, the frames before the error are kept in a file with ``.part`` in its
+name.
 """
 
 from .id_maps import IdMapWriter

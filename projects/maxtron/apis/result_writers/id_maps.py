@@ -15,17 +15,16 @@ from .publishing import make_empty_folder
 
 
 class IdMapWriter:
-    """Writes one PNG per frame. Its values are instance ids, 0 for none.
+    """Writer of one PNG of instance ids per frame, 0 for no instance.
 
     If instances overlap, the one with the higher score is on top. The PNG has
-    a palette, so that it shows the colours of the drawn video and reads as
-    ids with ``np.array(PIL.Image.open(path))``; frames with an id above 255
-    are 16-bit grey instead.
+    a palette: it shows the colours of the drawn video, and
+    ``np.array(PIL.Image.open(path))`` reads the ids. Frames with an id above
+    255 are 16-bit grey instead.
 
     Args:
-        folder (str): Folder of the files; must be empty or not exist yet.
-        score_thr (float): Instances of a lower score are left out.
-            Defaults to 0.
+        folder (str): Folder of the files; it must be empty or not exist.
+        score_thr (float): Minimum score of written instances. Defaults to 0.
 
     Raises:
         FileExistsError: If the folder has files, which would mix with the
@@ -46,7 +45,7 @@ class IdMapWriter:
         Args:
             instances (InstanceData): ``pred_track_instances`` of the frame.
             size (tuple[int, int]): Height and width of the frame.
-            name (str): Name of the file, without suffix; it may have
+            name (str): Name of the file, without suffix; it may contain
                 folders.
 
         Raises:

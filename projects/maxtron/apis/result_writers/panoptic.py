@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Panoptic maps of a video as PNG files and their segments."""
+"""Writer of the panoptic maps of a video and their segments."""
 
 import json
 import os.path as osp
@@ -12,27 +12,28 @@ from .publishing import finishing, make_empty_folder
 
 
 class PanopticWriter:
-    """Writes one PNG of segment ids per frame, and a table of the ids.
+    """Writer of one PNG of segment ids per frame, and a table of the ids.
 
-    The PNG files are those of a VIPSeg submission: a pixel of colour R, G, B
-    has the id R + 256 G + 65536 B, which a segment keeps over the video, and
-    0 is void. ``segments.json`` beside them lists all segments: ``id``,
+    The PNG files have the format of a VIPSeg submission. A pixel of colour R,
+    G, B has the id R + 256 G + 65536 B; 0 is void. A segment keeps its id over
+    the video. ``segments.json`` in the same folder lists all segments: ``id``,
     ``color``, ``category_id`` (of the dataset's files), ``category`` (its
-    name), ``isthing`` and, of things, ``number``: that in the drawn video.
+    name), ``isthing`` and, for things, ``number``: the number in the drawn
+    video.
 
     Args:
-        folder (str): Folder of the files; must be empty or not exist.
+        folder (str): Folder of the files; it must be empty or not exist.
         dataset_meta (dict): ``classes``, ``thing_classes`` and ``palette``.
-        json_path (str, optional): File for the segments of every frame, as
-            pred.json of a VIPSeg submission; it grows frame by frame.
-            Defaults to None.
-        name (str): Name of the video, its ``video_id`` in there. Defaults to
-            'video'.
+        json_path (str, optional): File for the segments of every frame, in the
+            format of pred.json of a VIPSeg submission. It grows frame by
+            frame. Defaults to None.
+        name (str): Name of the video, the ``video_id`` in the JSON file.
+            Defaults to 'video'.
 
     Raises:
         FileExistsError: If the folder has files, which would mix with the
             new ones.
-        InputError: If there is not a colour for every class.
+        InputError: If a class has no colour.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class PanopticWriter:
                 )
 
     def _segments(self) -> list[dict]:
-        """The table of segments, in the order of their appearance."""
+        """Make the table of segments, in the order of their appearance."""
         table = []
         for panoptic_id, color_id in self._masks.ids.items():
             number, label = divmod(panoptic_id, INSTANCE_OFFSET)

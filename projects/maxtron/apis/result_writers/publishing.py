@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Temporary places of results, and their publication when complete."""
+"""Temporary names of results, and final names of complete results."""
 
 import os
 import os.path as osp
@@ -14,7 +14,7 @@ def make_empty_folder(folder: str) -> None:
 
     Raises:
         FileExistsError: If the folder has files.
-        WriteError: If it cannot be made.
+        WriteError: If the folder cannot be made.
     """
     if osp.isdir(folder) and os.listdir(folder):
         raise FileExistsError(
@@ -37,10 +37,10 @@ def finishing(
     Args:
         path (str): Name of the complete file.
         exc_type (type, optional): Error that ended the writing.
-        is_empty (bool): Whether there is no frame in the file.
+        is_empty (bool): Whether the file has no frame.
 
     Yields:
-        str: Name of the file until then.
+        str: Name of the file until the end of the block.
 
     Raises:
         WriteError: If the file cannot be written.

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Drawn frames as a video file, encoded by FFmpeg (PyAV)."""
+"""Writer of a video file, encoded by FFmpeg (PyAV)."""
 
 import os.path as osp
 from fractions import Fraction
@@ -13,8 +13,8 @@ from ...errors import InputError
 from ...utils import part_path, writing
 from .publishing import finishing
 
-# Ticks per second. They hold the usual rates exactly (24, 25, 30, 29.97, 50,
-# 60, ...), and MPEG-4 allows no more than 65535.
+# Ticks per second. A frame of the usual rates (24, 25, 30, 29.97, 50, 60, ...)
+# lasts a whole number of ticks. MPEG-4 allows no more than 65535.
 _TICKS = 60000
 _RATES = 0.01, 1000
 
@@ -23,10 +23,10 @@ class _Encoder(NamedTuple):
     """An encoder of FFmpeg.
 
     Attributes:
-        name (str): Its name in FFmpeg.
-        suffixes (tuple[str]): The files that may hold its streams.
+        name (str): Name in FFmpeg.
+        suffixes (tuple[str]): Suffixes of files that may contain its streams.
         takes_odd (bool): Whether width and height may be odd.
-        options (dict[str, str]): Good quality, and no frame that refers to
+        options (dict[str, str]): Options for good quality. No frame refers to
             a later one, so that packets come in the order of the frames.
     """
 
@@ -36,8 +36,8 @@ class _Encoder(NamedTuple):
     options: dict[str, str]
 
 
-# The first one that is there and fits is taken. All browsers play the first
-# two; builds of FFmpeg without them are rare.
+# The first available encoder that fits is used. All browsers play the first
+# two, and few builds of FFmpeg lack them.
 _ENCODERS = (
     _Encoder(
         'libx264',
@@ -68,20 +68,20 @@ VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.mkv', '.webm')
 
 
 class VideoWriter:
-    """Writes frames to a video file that browsers play.
+    """Writer of a video file that browsers can play.
 
-    The video is H.264 (yuv420p). H.264 has even sizes only: with an odd width
-    or height the video is VP9 (MPEG-4 in .m4v and .mov), so that the size
-    stays.
+    The video is H.264 (yuv420p). H.264 supports even sizes only. With an odd
+    width or height the video is VP9 (MPEG-4 in .m4v and .mov), so that the
+    size is preserved.
 
     Args:
-        path (str): The file, for instance ``out.mp4``.
+        path (str): Name of the file, for instance ``out.mp4``.
         fps (float): Frames per second of frames without times.
         size (tuple[int, int]): Height and width of the frames.
 
     Raises:
-        InputError: If the name or the rate is not that of a video, or FFmpeg
-            has no encoder for it.
+        InputError: If the suffix or the rate is invalid, or FFmpeg has no
+            encoder for it.
         WriteError: If the file cannot be written.
     """
 
@@ -95,11 +95,11 @@ class VideoWriter:
         self.path = path
         self.fps = fps
         self.num_frames = 0
-        self._last = -1  # time of the frame before, in ticks
+        self._last = -1  # time of the previous frame, in ticks
         self._durations: dict[int, int] = {}
         encoder = _find_encoder(path, size)
         with writing(path):
-            open(part_path(path), 'wb').close()  # PyAV opens it later
+            open(part_path(path), 'wb').close()  # PyAV opens the file later
             self._container = av.open(
                 f'file:{part_path(path)}',
                 'w',
@@ -113,7 +113,7 @@ class VideoWriter:
             self._stream.options = encoder.options
             codec = self._stream.codec_context
             codec.time_base = Fraction(1, _TICKS)
-            # how swscale converts by default; players would guess
+            # the default conversion of swscale; players would guess otherwise
             codec.colorspace = Colorspace.ITU601
             codec.color_range = ColorRange.MPEG
 
@@ -127,8 +127,8 @@ class VideoWriter:
 
         Args:
             frame (np.ndarray): BGR, uint8, shape (H, W, 3).
-            times (tuple[float, float], optional): When it starts and ends, in
-                seconds. Defaults to None: as the frame rate says.
+            times (tuple[float, float], optional): Start and end in seconds.
+                Defaults to None: times follow from the frame rate.
 
         Raises:
             WriteError: If the disk is full.
@@ -136,7 +136,7 @@ class VideoWriter:
         n = self.num_frames
         start, end = times or (n / self.fps, (n + 1) / self.fps)
         picture = av.VideoFrame.from_ndarray(frame, format='bgr24')
-        # not at the time of the frame before, or that one would be lost
+        # A frame at the time of the previous one would replace it.
         picture.pts = self._last = max(round(start * _TICKS), self._last + 1)
         picture.time_base = Fraction(1, _TICKS)
         self._durations[picture.pts] = max(round((end - start) * _TICKS), 1)
@@ -157,10 +157,10 @@ class VideoWriter:
 
 
 def check_video_path(path: str) -> None:
-    """Check the suffix of a video file that is to be written.
+    """Check the suffix of a video file to write.
 
     Raises:
-        InputError: If there is no such video format.
+        InputError: If no video format has this suffix.
     """
     if osp.splitext(path)[1].lower() not in VIDEO_SUFFIXES:
         raise InputError(
@@ -173,7 +173,7 @@ def _find_encoder(path: str, size: tuple[int, int]) -> _Encoder:
     """Choose the encoder for a file.
 
     Raises:
-        InputError: If there is none.
+        InputError: If no encoder is available.
     """
     is_odd = any(length % 2 for length in size)
     suffix = osp.splitext(path)[1].lower()

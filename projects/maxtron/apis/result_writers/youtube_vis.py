@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Instance tracks of a video as a YouTube-VIS submission."""
+"""Writer of the instance tracks of a video as a YouTube-VIS submission."""
 
 import json
 import os.path as osp
@@ -16,19 +16,19 @@ from .publishing import finishing
 
 
 class YouTubeVISWriter:
-    """Writes the tracks of a video as a YouTube-VIS submission.
+    """Writer of the tracks of a video as a YouTube-VIS submission.
 
-    The score of a track is the mean over its frames, and its category the
-    most frequent one. Each track has its ``instance_id`` and the name of its
-    ``category`` in addition to the fields of the format. Masks wait in a
-    temporary file for the end of the video, because the format lists them
+    The score of a track is the mean over its frames, and its category is the
+    most frequent one. In addition to the fields of the format, each track has
+    its ``instance_id`` and the name of its ``category``. Until the end of the
+    video, masks are kept in a temporary file, because the format lists them
     track by track.
 
     Args:
         path (str): The JSON file.
-        dataset_meta (dict, optional): ``classes`` and, if the user's file
-            has ids of its own, ``category_ids``. Defaults to None: ids count
-            from 1 and tracks have no ``category``.
+        dataset_meta (dict, optional): ``classes`` and, if the user's file has
+            other ids, ``category_ids``. Defaults to None: ids are counted from
+            1 and tracks have no ``category``.
         video_id (int): Id of the video. Defaults to 1.
 
     Raises:
@@ -46,7 +46,7 @@ class YouTubeVISWriter:
         self._tracks: dict[int, _Track] = {}
         self._size = [0, 0]
         with writing(path, any_file=True):
-            # beside the result, as the default folder may be in memory
+            # in the folder of the result: the default folder may be in memory
             self._spool = tempfile.TemporaryFile(
                 dir=osp.dirname(osp.abspath(path))
             )
@@ -95,8 +95,8 @@ class YouTubeVISWriter:
     def _write_track(
         self, file: TextIO, instance_id: int, track: '_Track'
     ) -> None:
-        """Write a track, holding one mask at a time."""
-        # of classes that are equally frequent the lowest, as in MMDet
+        """Write a track; hold one mask at a time."""
+        # the lowest of equally frequent classes, as in MMDetection
         label = min(track.labels, key=lambda c: (-track.labels[c], c))
         head = dict(
             video_id=self.video_id,
@@ -120,7 +120,7 @@ class YouTubeVISWriter:
 
 
 class _Track:
-    """Part of a track that stays in memory: some 30 bytes per mask."""
+    """Part of a track in memory: about 30 bytes per mask."""
 
     def __init__(self) -> None:
         self.labels: Counter[int] = Counter()

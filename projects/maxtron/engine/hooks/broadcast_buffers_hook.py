@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Makes all processes validate the same model."""
+"""Hook that makes all processes validate the same model."""
 
 from mmdet.registry import HOOKS
 from mmengine.dist import broadcast
@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class BroadcastBuffersHook(Hook):
-    """Copy the buffers of the first process to all before a validation.
+    """Broadcast the buffers of the first process before a validation.
 
     Processes exchange gradients, but the running statistics of batch norms
     that are not synchronised (``sync_bn``) differ from process to process. A

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Draws the videos of ``tools/test.py --show-dir``."""
+"""Hook that draws the videos of ``tools/test.py --show-dir``."""
 
 import os.path as osp
 
@@ -16,13 +16,13 @@ from ...visualization import PanopticGroundTruth, find_image_root
 
 @HOOKS.register_module()
 class ClipVisualizationHook(TrackVisualizationHook):
-    """Draws tested videos; an output has the path of its input.
+    """Drawing of tested videos. An output has the path of its input.
 
-    Paths are those below the folder of all images, so that two frames never
-    have one output: ``VIDEO/00000.jpg`` or ``SEQ/img1/000001.jpg``. MMDet's
-    hook names folders as MOT datasets are laid out, so that all videos of
-    YouTube-VIS would overwrite each other, and nests its output folder once
-    more at each video.
+    Paths are relative to the folder of all images, so two frames never have
+    the same output: ``VIDEO/00000.jpg`` or ``SEQ/img1/000001.jpg``.
+    MMDetection's hook assumes the layout of MOT datasets: all videos of
+    YouTube-VIS would overwrite each other. It also nests its output folder
+    once more for each video.
 
     Args:
         frame_interval (int): Draw every n-th frame. Defaults to 1.
@@ -44,8 +44,8 @@ class ClipVisualizationHook(TrackVisualizationHook):
         """
         self._image_root = find_image_root(runner.test_dataloader.dataset)
         if self.test_out_dir is not None:
-            # the parent class joins this to the work folder at each video;
-            # an absolute path stays as it is
+            # The parent class joins this path to the work folder for each
+            # video. An absolute path does not change.
             self.test_out_dir = osp.abspath(
                 osp.join(runner.work_dir, runner.timestamp, self.test_out_dir)
             )
@@ -56,7 +56,7 @@ class ClipVisualizationHook(TrackVisualizationHook):
         """Draw a frame.
 
         Args:
-            img_data_sample (DetDataSample): Prediction and, in the metainfo,
+            img_data_sample (DetDataSample): Prediction and, in its metainfo,
                 the annotations of the frame.
             step (int): Index of the frame in the test.
 

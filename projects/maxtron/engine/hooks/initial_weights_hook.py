@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Stops a run whose initial weights belong to another model."""
+"""Hook that stops a run whose initial weights belong to another model."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from ..start_checkpoints import check_load_from
 class InitialWeightsHook(Hook):
     """Refuse a checkpoint that leaves most of the model untrained.
 
-    MMEngine loads the weights of ``load_from`` that fit and warns of the
-    others. Only its results would show that a run began with a wrong file, or
-    that it froze random weights because there was no checkpoint.
+    MMEngine loads the matching weights of ``load_from`` and warns about the
+    others. A run with a wrong file, or with frozen random weights because
+    there is no checkpoint, would only be noticed by its results.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class InitialWeightsHook(Hook):
             runner (:obj:`Runner`): The runner.
 
         Raises:
-            CheckpointNotFoundError: ``load_from`` is neither a URL nor a
+            CheckpointNotFoundError: If ``load_from`` is neither a URL nor a
                 file.
         """
         path = runner.cfg.get('load_from')
@@ -64,7 +64,7 @@ class InitialWeightsHook(Hook):
             runner (:obj:`Runner`): The runner.
 
         Raises:
-            CheckpointError: There is neither ``load_from`` nor ``resume``.
+            CheckpointError: If neither ``load_from`` nor ``resume`` is set.
         """
         model = runner.model
         if is_model_wrapper(model):

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Makes a resumed training continue exactly as an uninterrupted one."""
+"""Hook that makes resumed training reproduce uninterrupted training."""
 
 import random
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import BatchSampler, DataLoader, get_worker_info
 
-_MODEL, _DATA = range(2)  # streams of random numbers that never meet
+_MODEL, _DATA = range(2)  # independent streams of random numbers
 
 
 def _set_rng_state(*key: int) -> None:
-    """Put Python's, NumPy's and PyTorch's generators into the state of a key.
+    """Seed the generators of Python, NumPy and PyTorch from a key.
 
     Args:
-        *key: Non-negative integers; ``SeedSequence`` mixes them, so that
-            neighbouring keys give unrelated states.
+        *key: Non-negative integers. ``SeedSequence`` mixes them, so that
+            neighbouring keys give independent states.
     """
     state = np.random.SeedSequence(key).generate_state(2)
     random.seed(int(state[0]))
@@ -31,22 +31,22 @@ def _set_rng_state(*key: int) -> None:
 
 
 class _SeededFetch:
-    """Load a batch with random numbers that depend on its position only.
+    """Loading of batches with random numbers that depend only on the position.
 
-    PyTorch's fetcher calls ``dataset.__getitems__``, if there is one, with
-    the indices of a batch, in the process that loads it. No other hook runs
+    PyTorch's fetcher calls ``dataset.__getitems__``, if it exists, with the
+    indices of a batch, in the process that loads the batch. No other hook runs
     in a worker before a batch is loaded, so the method is set on the dataset.
     Batch ``k`` of an epoch goes to worker ``k % num_workers``, so a worker can
     count the position of its batches itself.
 
     Args:
         dataset: The dataset that the batches are read from.
-        sampler: Its sampler; its ``epoch``, if it has one, is part of the
-            seed. None if positions count on from epoch to epoch.
+        sampler: Sampler of the dataset. Its ``epoch``, if it has one, is part
+            of the seed. None if positions continue from epoch to epoch.
         seed (int): Seed of the run.
         rank (int): Rank of this process.
-        epoch_length (int, optional): Batches of an epoch, after which worker
-            0 begins again. Defaults to None, an endless epoch.
+        epoch_length (int, optional): Number of batches of an epoch, after
+            which worker 0 begins again. Defaults to None: an endless epoch.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class _SeededFetch:
         return [self.dataset[index] for index in indices]
 
     def _position_in_worker(self, worker: Any) -> int:
-        """Count the batches before this one since the worker was started."""
+        """Count the previous batches since the start of the worker."""
         if self.epoch_length is None:
             return worker.id + self.count * worker.num_workers
         share = len(range(worker.id, self.epoch_length, worker.num_workers))
@@ -89,19 +89,20 @@ class _SeededFetch:
 
 @HOOKS.register_module()
 class RNGStateHook(Hook):
-    """Ties the random number generators to seed, rank and iteration.
+    """Random number generators that depend on seed, rank and iteration.
 
-    Every training iteration begins with a state that follows from the seed,
-    the rank and the number of the iteration, and every batch is loaded with
-    one that follows from its position. An iteration then no longer depends on
-    what ran before it, be it other iterations, a validation, or the restart
-    of the data loader's workers: a run that is killed and resumed has the
-    losses of an unbroken one. No state is stored for that; the seed, which
-    MMEngine keeps in the checkpoint, is enough.
+    The generators are seeded at every training iteration by the seed of the
+    run, the rank and the number of the iteration. Every batch is loaded with
+    generators that are seeded by its position. An iteration therefore does not
+    depend on earlier iterations, on a validation, or on a restart of the data
+    loader's workers: a run that is killed and resumed has the losses of an
+    uninterrupted run. No state is stored. The seed, which MMEngine keeps in
+    the checkpoint, is sufficient.
 
-    Saving the states of the generators instead does not suffice: MMEngine
-    draws from them between saving and the next iteration (validation, new
-    data iterators), and it has no access to the generators of the workers.
+    Saving the states of the generators would not suffice: MMEngine draws from
+    them between saving and the next iteration
+    (validation, new data iterators), and has no access to the generators of
+    the workers.
 
     Two limits remain. MMEngine does not save gradients between two optimizer
     steps, so the checkpoint interval should be a multiple of
@@ -117,11 +118,11 @@ class RNGStateHook(Hook):
         self._replays = False
 
     def before_run(self, runner) -> None:
-        """Remember the seed that the data loader was built with."""
+        """Remember the seed of the data loader."""
         self._built_with_seed = runner.seed
 
     def before_train(self, runner) -> None:
-        """Take over the seed of the resumed run and the loading of data."""
+        """Use the seed of the resumed run, and control the loading of data."""
         loader = runner.train_loop.dataloader
         samplers = [loader.sampler]
         if isinstance(loader.batch_sampler, BatchSampler):
@@ -152,14 +153,14 @@ class RNGStateHook(Hook):
         loader.dataset.__getitems__ = self._fetch
 
     def before_train_epoch(self, runner) -> None:
-        """Set the first position for the workers, which start after this."""
+        """Set the first position for the workers, which start afterwards."""
         if self._fetch is not None and not self._replays:
             self._fetch.start = runner.iter
 
     def before_train_iter(
         self, runner, batch_idx: int, data_batch: Any | None = None
     ) -> None:
-        """Set the state that the model and the losses draw from."""
+        """Set the state of the generators for the model and the losses."""
         _set_rng_state(runner.seed, get_rank(), _MODEL, runner.iter)
 
     def after_train_iter(
@@ -175,10 +176,10 @@ class RNGStateHook(Hook):
 
 
 def _can_skip(loader: DataLoader) -> bool:
-    """Whether a resumed MMEngine skips batches without loading them.
+    """Return whether a resumed MMEngine skips batches without loading.
 
-    It does so for samplers with a method ``skip``. Otherwise, a loop over
-    iterations loads all batches again, and their positions count from 0.
+    MMEngine skips batches of samplers with a method ``skip``. Otherwise, a
+    loop over iterations loads all batches again, and positions count from 0.
     """
     batch_sampler = loader.batch_sampler
     return hasattr(loader.sampler, 'skip') or (

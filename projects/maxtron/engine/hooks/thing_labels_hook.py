@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Stops a run whose model and dataset disagree on which classes are things."""
+"""Hook that stops a run whose model and dataset have different things."""
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
@@ -13,10 +13,10 @@ from ...structures import thing_flags
 
 @HOOKS.register_module()
 class ThingLabelsHook(Hook):
-    """Compares ``thing_labels`` of a panoptic model with the datasets.
+    """Comparison of ``thing_labels`` of a panoptic model with the datasets.
 
-    A thing that the model takes for stuff has no instances, and stuff that
-    it takes for things is cut into pieces, without any error.
+    A model would merge the instances of things that it takes for stuff, and
+    split stuff that it takes for things, without an error.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -55,10 +55,10 @@ def check_thing_labels(model: nn.Module, metainfo: dict, where: str) -> None:
     """Check that a panoptic model and a dataset have the same things.
 
     Args:
-        model (nn.Module): Any model; one without ``thing_labels`` passes.
-        metainfo (dict): Metainfo of the dataset; without ``thing_classes`` it
-            passes.
-        where (str): Names the dataset in messages.
+        model (nn.Module): Any model. Models without ``thing_labels`` pass.
+        metainfo (dict): Metainfo of the dataset. It passes without
+            ``thing_classes``.
+        where (str): Name of the dataset for messages.
 
     Raises:
         InputError: If they differ.
@@ -84,6 +84,6 @@ def check_thing_labels(model: nn.Module, metainfo: dict, where: str) -> None:
 
 
 def _count_others(different: list[int]) -> str:
-    """Format the number of wrong labels besides the first."""
+    """Format the number of further wrong labels."""
     others = len(different) - 1
     return f', and {others} more labels differ' if others else ''
