@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Atomic file writes, and the order and the names of files."""
+"""Atomic file writes, and order and names of files."""
 
 import json
 import os
@@ -16,11 +16,11 @@ _FOREIGN_FILES = ('thumbs.db', 'desktop.ini')
 
 
 def natural_key(path: str | os.PathLike) -> list:
-    """Key that sorts numbers in names as numbers: 2.jpg before 10.jpg.
+    """Make a key that sorts numbers by value: 2.jpg before 10.jpg.
 
-    It is the order of frames everywhere in this project, for names as well
-    as for paths with folders. Names that differ only in case or in leading
-    zeros still have one order.
+    All parts of the project order frames by this key, both names and paths
+    with folders. The order is unique even for names that differ only in case
+    or in leading zeros.
 
     Args:
         path (str | PathLike): Name or path of a file.
@@ -29,7 +29,7 @@ def natural_key(path: str | os.PathLike) -> list:
         list: Key for ``sorted``.
     """
     text = os.fspath(path).replace('\\', '/')
-    # the split alternates text and digits, so that like is compared with like
+    # The split alternates text and digits, so equal types are compared.
     key = [
         [
             int(part) if part.isdecimal() else part.lower()
@@ -41,7 +41,7 @@ def natural_key(path: str | os.PathLike) -> list:
 
 
 def is_foreign_file(name: str) -> bool:
-    """Whether an operating system put a file into a folder of frames.
+    """Return whether a file of a folder belongs to the operating system.
 
     Args:
         name (str): Name of the file, without folder.
@@ -56,13 +56,12 @@ def is_foreign_file(name: str) -> bool:
 def relative_name(path: str | os.PathLike, root: str | os.PathLike) -> str:
     """Name a file or folder by its path below a root.
 
-    It is the one rule for names of outputs: two inputs below one root never
-    share a name, whatever their folders are called. A path that is not below
-    the root is named by all of its folders.
+    Outputs get their names by this rule: two inputs below the same root never
+    share a name. A path outside of the root is named by all of its folders.
 
     Args:
         path (str | PathLike): The file or folder.
-        root (str | PathLike): The folder that holds all inputs.
+        root (str | PathLike): The folder that contains all inputs.
 
     Returns:
         str: Path with '/', relative, without '..': ``'SEQ/img1/000001.jpg'``.
@@ -82,14 +81,14 @@ def relative_name(path: str | os.PathLike, root: str | os.PathLike) -> str:
 
 
 def distinct_stems(names: Sequence[str]) -> list[str]:
-    """Take the suffix off names, unless two would then be the same.
+    """Remove the suffix of names, unless two would then be equal.
 
     Args:
         names (Sequence[str]): Different names of files, with folders or not.
 
     Returns:
-        list[str]: The names without suffix or, if two files differ only in
-        the suffix or in case, the names as they are.
+        list[str]: The names without suffix. If two files differ only in the
+        suffix or in case: the unchanged names.
     """
     stems = [osp.splitext(name)[0] for name in names]
     are_distinct = len({stem.casefold() for stem in stems}) == len(names)
@@ -97,25 +96,25 @@ def distinct_stems(names: Sequence[str]) -> list[str]:
 
 
 def part_path(path: str | os.PathLike) -> str:
-    """Name a file that is not complete yet.
+    """Name a file that is not complete.
 
-    Samplers repeat videos to give every process of a distributed test as
-    many, so two processes may write one file at a time. Each has a name of
-    its own until it is complete.
+    Samplers repeat videos so that every process of a distributed test has the
+    same number. Two processes may therefore write the same file at the same
+    time. Each process uses a different name until the file is complete.
 
     Args:
         path (str | PathLike): Name of the complete file.
 
     Returns:
-        str: ``out.part.mp4`` for ``out.mp4``: writers go by the suffix. On
-        rank 1 ``out.part1.mp4``, and so on.
+        str: ``out.part.mp4`` for ``out.mp4``, because writers depend on the
+        suffix. On rank 1 ``out.part1.mp4``, and so on.
     """
     stem, suffix = osp.splitext(path)
     return f'{stem}.part{get_rank() or ""}{suffix}'
 
 
 class WriteError(OSError):
-    """A file cannot be written; the message has its name and the reason."""
+    """A file cannot be written. The message states its name and the reason."""
 
 
 @contextmanager
@@ -124,13 +123,13 @@ def writing(path: str | os.PathLike, any_file: bool = False) -> Iterator[None]:
 
     Args:
         path (str | PathLike): Name of the complete file.
-        any_file (bool): Whether the block touches nothing but this file, its
-            folder and temporary files. Defaults to False: errors about other
-            files are raised as they are.
+        any_file (bool): Whether the block writes only this file, its folder
+            and temporary files. Defaults to False: errors about other files
+            are not changed.
 
     Raises:
-        WriteError: If the system cannot write, for instance as the disk is
-            full.
+        WriteError: If the system cannot write, for instance because the disk
+            is full.
     """
     try:
         yield
@@ -147,10 +146,10 @@ def writing(path: str | os.PathLike, any_file: bool = False) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[str]:
-    """Write a file beside its place and move it there when it is complete.
+    """Write a file to a temporary name; rename it when it is complete.
 
-    The file that was there before stays until then. It also stays if an error
-    ends the block; the file beside it is then removed.
+    An older file is kept until then. If an error ends the block, the older
+    file is kept and the temporary file is removed.
 
     Args:
         path (str | PathLike): Name of the file.

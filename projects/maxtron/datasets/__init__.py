@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Video datasets and the transforms they need."""
+"""Video datasets and their transforms."""
 
 from . import transforms
 from .clip_video_dataset import ClipVideoDataset

@@ -12,23 +12,23 @@ from .frame_file import FrameFile
 
 
 class ClipVideoDataset(BaseVideoDataset):
-    """Videos annotated frame by frame, trained on clips, tested as a whole.
+    """Videos with annotations per frame, for training on clips.
 
     The annotation file is the per-image JSON that
-    ``tools/dataset_converters/youtube_vis_to_coco.py`` writes. It differs
-    from :class:`mmdet.datasets.BaseVideoDataset` in four points:
+    ``tools/dataset_converters/youtube_vis_to_coco.py`` writes. The class
+    differs from :class:`mmdet.datasets.BaseVideoDataset` in four points:
 
     * A *training* sample is a clip that starts at a key frame. Key frames have
       an annotation of a required category and a shorter side of at least
-      ``filter_cfg['min_size']`` (32); the other frames stay in the video, so
-      that a clip holds neighbouring frames. Index ``(video, i)`` is the i-th
-      key frame of the video, which is what
-      :class:`mmdet.datasets.TrackImgSampler` enumerates.
-    * A *test* sample is one whole video, whatever the sampler.
+      ``filter_cfg['min_size']`` (32). Other frames are kept in the video, so
+      that clips consist of neighbouring frames. Index ``(video, i)`` is the
+      i-th key frame of the video, as enumerated by
+      :class:`mmdet.datasets.TrackImgSampler`.
+    * A *test* sample is one whole video, for any sampler.
     * The label of a category is the position of its name in ``classes``, not
       in the file.
-    * Annotations are validated on load. Masks decide where an instance is
-      visible, not boxes and areas.
+    * Annotations are validated on load. The visibility of an instance follows
+      from its masks, not from boxes and areas.
 
     Args:
         clip_len (int): Number of frames of a training sample, at least 2.
@@ -38,8 +38,8 @@ class ClipVideoDataset(BaseVideoDataset):
 
     Attributes:
         num_annotations (int): Number of annotations in the file.
-        left_out (Counter): Number of annotations that were left out on load,
-            by reason.
+        left_out (Counter): Number of annotations that were skipped on load, by
+            reason.
 
     Raises:
         FileNotFoundError: If the annotation file does not exist.
@@ -67,8 +67,8 @@ class ClipVideoDataset(BaseVideoDataset):
     def load_data_list(self) -> list[dict]:
         """Read the annotation file.
 
-        The ids of the file's categories become ``category_ids`` of
-        ``metainfo``, by label, so that results carry the ids of the file.
+        The category ids of the file become ``category_ids`` of ``metainfo``,
+        by label, so that results have the ids of the file.
 
         Returns:
             list[dict]: For each video ``video_id``, ``video_length`` (frames)
@@ -136,7 +136,7 @@ class ClipVideoDataset(BaseVideoDataset):
         return data_list
 
     def _number_samples(self) -> None:
-        """List all training samples, to draw from when one is rejected."""
+        """List all training samples, from which replacements are drawn."""
         videos = [self.get_data_info(i) for i in range(len(self))]
         counts = [len(video.get('key_frames', [0])) for video in videos]
         self._samples = np.array(
@@ -163,7 +163,7 @@ class ClipVideoDataset(BaseVideoDataset):
         return subset
 
     def get_len_per_video(self, idx: int) -> int:
-        """Number of samples of a video: its key frames, or 1 in test mode."""
+        """Count the samples of a video: its key frames, or 1 in test mode."""
         return self._num_samples[idx]
 
     def prepare_data(self, idx: int | tuple[int, int]):
@@ -187,10 +187,10 @@ class ClipVideoDataset(BaseVideoDataset):
         return self.pipeline(data_info)
 
     def _rand_another(self) -> tuple[int, int]:
-        """Draw a key frame in place of a rejected one.
+        """Draw a replacement for a rejected key frame.
 
-        Its video has the orientation of the rejected one, because the batch
-        sampler groups by it.
+        Its video has the same orientation, because the batch sampler groups
+        videos by orientation.
 
         Returns:
             tuple[int, int]: Index of the video and of its key frame.

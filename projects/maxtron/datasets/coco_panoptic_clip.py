@@ -25,10 +25,10 @@ from .mix_info import MixInfoMixin
 
 
 class _COCOPanopticByName(COCOPanoptic):
-    """COCO panoptic annotations whose labels follow the names of classes.
+    """COCO panoptic annotations with labels in the order of ``classes``.
 
-    MMDetection numbers the categories as the file lists them, whatever the
-    order of ``classes`` in metainfo.
+    MMDetection numbers the categories in the order of the file, independently
+    of ``classes`` in metainfo.
     """
 
     def get_cat_ids(self, cat_names: Sequence[str] = (), **kwargs) -> list:
@@ -67,7 +67,7 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
         try:
             return super().load_data_list()
         except (AttributeError, KeyError, TypeError, ValueError):
-            # the base class does not tell which entry is wrong
+            # The base class does not report which entry is wrong.
             self._check_file()
             raise
 
@@ -123,8 +123,8 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
             dict: The image; its segments also have ``iscrowd`` and ``area``.
         """
         data_info = super().parse_data_info(raw_data_info)
-        # The base class leaves out segments whose box is empty or whose area
-        # is 0, though the map may have their pixels.
+        # The base class skips segments with an empty box or area 0, although
+        # the map may have their pixels.
         data_info['segments_info'] = [
             self._parse_segment(ann)
             for ann in raw_data_info['raw_ann_info']

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Annotation files of MMDetection's video datasets: an entry a frame."""
+"""Annotation files of MMDetection's video datasets: one entry per frame."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ CONVERTER = 'tools/dataset_converters/youtube_vis_to_coco.py'
 _MASK = Kind(
     'a list of polygons or run lengths', lambda v: isinstance(v, (dict, list))
 )
-_MAX_INSTANCE_ID = 2**31 - 1  # MMDetection stores 32 bits
+_MAX_INSTANCE_ID = 2**31 - 1  # limit of MMDetection's 32 bits
 
 
 class FrameFile:
-    """Videos of an annotation file with an entry per frame.
+    """Annotation file of videos with one entry per frame.
 
-    The masks decide where an instance is visible. Boxes and areas of the
-    file are redundant; they are not read.
+    The visibility of an instance follows from its masks. Boxes and areas of
+    the file are redundant and are not read.
 
     Args:
         path (str): The file.
@@ -41,11 +41,11 @@ class FrameFile:
     Attributes:
         category_ids (list[int | str]): Id of every class in the file.
         num_annotations (int): Number of annotations in the file.
-        left_out (Counter): Number of annotations that :meth:`read` left out,
-            by reason.
+        left_out (Counter): Number of annotations that :meth:`read` skipped, by
+            reason.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         InputError: If the file is of another kind or lacks a class.
     """
 
@@ -170,7 +170,7 @@ class FrameFile:
     def _read_annotations(self, frames: dict[str, dict]) -> None:
         """Read all annotations into their frames."""
         if 'annotations' not in self.top:
-            return  # as in the published validation sets
+            return  # The published validation sets have no annotations.
         anns = index_by_id(
             self.top.entries('annotations', 'annotation'), 'annotation'
         )
@@ -207,7 +207,7 @@ class FrameFile:
         Returns:
             dict | None: ``instance_id``, ``bbox_label``, ``ignore_flag``,
             ``mask`` (compressed run lengths) and ``bbox`` (x1, y1, x2, y2),
-            which is that of the mask. None if the annotation is left out.
+            the box of the mask. None if the annotation is skipped.
 
         Raises:
             InputError: If a field is missing or wrong.
@@ -249,12 +249,12 @@ class FrameFile:
         )
 
     def _leave_out(self, reason: str) -> None:
-        """Count an annotation that is left out."""
+        """Count a skipped annotation."""
         self.left_out[reason] += 1
 
     @staticmethod
     def _instance_id(ann: Entry) -> int:
-        """Read the id of the track, which tensors have to hold."""
+        """Read the id of the track, which must fit into a tensor."""
         value = ann.require('instance_id', ID)
         text = str(value)
         if not text.isdecimal() or int(text) > _MAX_INSTANCE_ID:
@@ -264,14 +264,14 @@ class FrameFile:
                 'numbers the instances.'
             )
         if int(text) < 1:
-            # mmdet takes 0 for "no id" and would break the track
+            # In MMDetection 0 means "no id" and would break the track.
             raise InputError(
                 f'{ann.where} has instance_id {value}; ids start at 1.'
             )
         return int(text)
 
     def _check_frames(self, frames: list[dict]) -> None:
-        """Check that the frames of a video are distinct and of one size."""
+        """Check that the frames of a video are distinct and have one size."""
         first = frames[0]
         where = f'video {first["video_id"]}'
         listed = [f['file_frame_id'] for f in frames if 'file_frame_id' in f]

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Descriptions of the samples that a transform mixes into another one."""
+"""Descriptions of samples for transforms that mix several samples."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,12 @@ from mmengine.dataset import Compose
 
 
 class MixInfoMixin:
-    """Serve transforms that mix several samples of a dataset.
+    """Mix-in of datasets for transforms that mix several samples.
 
-    Such a transform has ``get_indices(dataset)``, as transforms of
-    MMDetection's ``MultiImageMixDataset`` have. Here the transform gets
-    descriptions of the samples, not the samples themselves: it loads them
-    with a pipeline of its own, and only the parts that it needs.
+    Such a transform has ``get_indices(dataset)``, like transforms of
+    MMDetection's ``MultiImageMixDataset``. It gets descriptions of the samples
+    instead of loaded samples. It loads the parts that it needs with its own
+    pipeline.
     """
 
     pipeline: Compose
@@ -20,7 +20,7 @@ class MixInfoMixin:
     def add_mix_results(
         self, data_info: dict, describe: Callable[[int], dict]
     ) -> dict:
-        """Add descriptions of the samples that will be mixed in.
+        """Add descriptions of the samples to mix in.
 
         Args:
             data_info (dict): Description of a sample before its pipeline.

@@ -10,8 +10,8 @@ from .clip_video_dataset import ClipVideoDataset
 class OVISDataset(ClipVideoDataset):
     """OVIS, occluded video instance segmentation, with 25 classes.
 
-    The names are spelled as in the annotation files ('Vehical' included),
-    since categories are matched by name.
+    Categories are matched by name, so the names are spelled as in the
+    annotation files (including 'Vehical').
     """
 
     METAINFO = dict(

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Annotation files of YouTube-VIS and OVIS as published: an entry a track."""
+"""Published annotation files of YouTube-VIS and OVIS: one entry per track."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def read_file_names(video: Entry) -> list[str]:
         list[str]: Paths of its frames, at least one.
 
     Raises:
-        InputError: If ``file_names`` is missing, empty or no list of paths.
+        InputError: If ``file_names`` is missing, empty or not a list of paths.
     """
     file_names = video.require('file_names', LIST)
     if not file_names:
@@ -44,11 +44,11 @@ class Video:
     """A video of a track file.
 
     Attributes:
-        id (int | str): Its id in the file.
+        id (int | str): Id in the file.
         height (int): Height of all frames in pixels.
         width (int): Width of all frames in pixels.
-        file_names (list[str]): Its frames as they are listed.
-        where (str): Its place in the file, for messages.
+        file_names (list[str]): Paths of the frames in listed order.
+        where (str): Place in the file, for messages.
     """
 
     id: int | str
@@ -86,12 +86,12 @@ class Video:
 
 @dataclass
 class Instance:
-    """What a track shows in a frame.
+    """Visible part of a track in a frame.
 
     Attributes:
-        segmentation (dict | list): Its mask as in the file.
+        segmentation (dict | list): Mask as in the file.
         bbox (list[float]): x, y, width and height of the mask.
-        area (int): Number of its pixels.
+        area (int): Number of pixels of the mask.
     """
 
     segmentation: dict | list
@@ -102,18 +102,19 @@ class Instance:
 class TrackFile:
     """Videos and tracks of an annotation file.
 
-    The masks decide in which frames a track is visible. Boxes and areas of
-    the file are redundant; they are derived from the masks.
+    The visibility of a track follows from its masks. Boxes and areas of the
+    file are redundant and are computed from the masks.
 
     Args:
         top (:obj:`Entry`): Top level of the file.
         with_tracks (bool): Whether to read the annotations.
 
     Attributes:
-        categories (dict[str, :obj:`Entry`]): By the text of their id.
-        videos (list[:obj:`Video`]): In the order of the file.
-        notes (Counter): What was left out or replaced, and how often. It
-            grows with every call of :meth:`instances`.
+        categories (dict[str, :obj:`Entry`]): Categories by the text of their
+            id.
+        videos (list[:obj:`Video`]): Videos in the order of the file.
+        notes (Counter): Numbers of skipped and replaced entries, by
+            description. They grow with every call of :meth:`tracks`.
 
     Raises:
         InputError: If the file is inconsistent. The message names the entry
@@ -146,7 +147,7 @@ class TrackFile:
             self._tracks[str(video_id)].append(track)
 
     def _note_text_order(self) -> None:
-        """Count videos whose frames a program has sorted as text."""
+        """Count videos whose frames are listed in text order."""
         for video in self.videos:
             if video.order != list(range(len(video.file_names))):
                 self.notes[
@@ -156,7 +157,7 @@ class TrackFile:
                 ] += 1
 
     def _check_track(self, track: Entry, video: Video) -> None:
-        """Check everything of a track but its masks."""
+        """Check all fields of a track except its masks."""
         category_id = track.require('category_id', ID)
         if str(category_id) not in self.categories:
             raise InputError(
@@ -177,7 +178,7 @@ class TrackFile:
                 )
 
     def category_id(self, track: Entry) -> int | str:
-        """Id of a track's category, as the list of categories has it."""
+        """Return the id of a track's category as in the list of categories."""
         key = str(track.require('category_id', ID))
         return self.categories[key].require('id', ID)
 
@@ -234,7 +235,7 @@ class TrackFile:
 
 
 def _is_close(box: object, bbox: list[float]) -> bool:
-    """Whether a box of a file agrees with that of its mask."""
+    """Return whether a box of the file agrees with its mask."""
     try:
         x, y, w, h = np.asarray(box, dtype=np.float64)
     except (TypeError, ValueError):
@@ -251,11 +252,11 @@ def name_videos(
 
     Args:
         video_ids (Sequence[int | str]): Ids of the videos.
-        first_frames (Sequence[str]): Path of a frame of each.
+        first_frames (Sequence[str]): Path of a frame of each video.
 
     Returns:
-        list[str]: For each video the folder of its frame, or its id if the
-        folder is not its own.
+        list[str]: For each video the folder of its frame, or its id if another
+        video has the same folder.
     """
     folders = [path.rpartition('/')[0] for path in first_frames]
     counts = Counter(folders)

@@ -15,17 +15,17 @@ from mmengine.dataset import (
 
 from ..errors import InputError
 
-# The entries of metainfo that labels depend on.
+# Entries of metainfo on which labels depend.
 _LABEL_KEYS = ('classes', 'thing_classes', 'stuff_classes')
 
 
 class VideoWrapper(BaseVideoDataset):
-    """Videos of other datasets, as one dataset.
+    """Base class of datasets that wrap video datasets.
 
     MMDetection's ``TrackImgSampler`` draws pairs (video, frame), which the
-    wrappers of MMEngine do not understand: of concatenated datasets it would
-    only draw from the first. This wrapper is a video dataset itself, so every
-    sampler of video datasets works, and wrappers can be nested.
+    wrappers of MMEngine do not support: it would draw only from the first of
+    several concatenated datasets. This wrapper is itself a video dataset, so
+    all samplers of video datasets work, and wrappers can be nested.
 
     Args:
         datasets (Sequence[BaseVideoDataset]): The wrapped datasets.
@@ -33,7 +33,7 @@ class VideoWrapper(BaseVideoDataset):
             False.
 
     Raises:
-        InputError: A dataset is in test mode, or is not a video dataset.
+        InputError: If a dataset is in test mode or is not a video dataset.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class VideoWrapper(BaseVideoDataset):
         """List the videos of the wrapper.
 
         Returns:
-            list[tuple[int, int]]: Number of the dataset and of the video in
-            it, by index of the wrapper.
+            list[tuple[int, int]]: Index of the dataset and of the video in it,
+            by index of the wrapper.
         """
         return [
             (number, video)
@@ -100,7 +100,7 @@ class VideoWrapper(BaseVideoDataset):
 
     @force_full_init
     def _find(self, idx: int) -> tuple[BaseVideoDataset, int]:
-        """The dataset of a video, and the index of the video in it."""
+        """Find the dataset of a video, and the index of the video in it."""
         number, video = map(int, self._videos[idx])
         return self.datasets[number], video
 
@@ -151,18 +151,18 @@ class VideoWrapper(BaseVideoDataset):
 
 
 class VideoConcatDataset(VideoWrapper):
-    """Several video datasets with the same classes, one after the other.
+    """Concatenation of video datasets with the same classes.
 
     Args:
         datasets (Sequence[BaseVideoDataset]): The datasets.
         lazy_init (bool): Whether to load annotations later. Defaults to
             False.
         ignore_keys (Sequence[str]): Entries of metainfo that may differ.
-            Those that labels do not depend on may always differ; the first
-            dataset decides. Defaults to ().
+            Entries on which labels do not depend may always differ. The values
+            of the first dataset are used. Defaults to ().
 
     Raises:
-        InputError: The classes of the datasets differ.
+        InputError: If the classes of the datasets differ.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class VideoConcatDataset(VideoWrapper):
         super().__init__(datasets, lazy_init)
 
     def _check(self, number: int, dataset: Any) -> None:
-        """Refuse a dataset whose labels mean other classes."""
+        """Refuse a dataset with other classes."""
         super()._check(number, dataset)
         for key in self._label_keys:
             first, other = (
@@ -193,11 +193,11 @@ class VideoConcatDataset(VideoWrapper):
 
 
 class VideoRepeatDataset(VideoWrapper):
-    """A video dataset several times.
+    """Repetition of a video dataset.
 
     Args:
         dataset (BaseVideoDataset): The dataset.
-        times (int): How often its videos are listed.
+        times (int): Number of repetitions.
         lazy_init (bool): Whether to load annotations later. Defaults to
             False.
     """
@@ -218,7 +218,7 @@ class VideoRepeatDataset(VideoWrapper):
 
 
 class VideoClassBalancedDataset(VideoWrapper):
-    """A video dataset that repeats videos with rare classes.
+    """Video dataset that repeats videos with rare classes.
 
     Args:
         dataset (BaseVideoDataset): The dataset.
@@ -229,7 +229,7 @@ class VideoClassBalancedDataset(VideoWrapper):
             False.
 
     Raises:
-        InputError: The annotations do not tell which classes a video has.
+        InputError: If the annotations do not contain the classes of videos.
     """
 
     def __init__(
@@ -255,7 +255,7 @@ class VideoClassBalancedDataset(VideoWrapper):
 
 
 def _first_difference(first: tuple, other: tuple) -> str:
-    """Describe where two sequences of names begin to differ."""
+    """Describe the first difference of two sequences of names."""
     for number, (name, expected) in enumerate(zip(other, first)):
         if name != expected:
             return f'entry {number} is {name!r} instead of {expected!r}'
@@ -263,7 +263,7 @@ def _first_difference(first: tuple, other: tuple) -> str:
 
 
 def _is_video(config: Any) -> bool:
-    """Whether a dataset, or the config of one, is or wraps one of videos."""
+    """Return whether a dataset or config is or wraps a video dataset."""
     if not isinstance(config, dict):
         return isinstance(config, BaseVideoDataset)
     inner = config.get('datasets') or [config.get('dataset')]
@@ -275,7 +275,7 @@ def _is_video(config: Any) -> bool:
 
 
 def _build(config: Any) -> Any:
-    """Build a dataset, or take one that was built."""
+    """Build a dataset, unless it is already built."""
     return DATASETS.build(config) if isinstance(config, dict) else config
 
 
@@ -285,7 +285,7 @@ def concat_datasets(
     lazy_init: bool = False,
     ignore_keys: str | list[str] | None = None,
 ) -> VideoConcatDataset | ConcatDataset:
-    """Build ``ConcatDataset``: ours for videos, MMDetection's for images.
+    """Build ``ConcatDataset`` of this project or, for images, MMDetection.
 
     Args:
         datasets (Sequence[dict | BaseDataset]): The datasets.
@@ -308,7 +308,7 @@ def concat_datasets(
 def _register_wrapper(
     name: str, of_videos: type[VideoWrapper], of_images: Callable
 ) -> None:
-    """Register a wrapper of one dataset: ours for videos, else MMEngine's."""
+    """Register a wrapper for videos and, by MMEngine, for images."""
 
     def build(dataset: Any, *args, **kwargs) -> Any:
         if not _is_video(dataset):

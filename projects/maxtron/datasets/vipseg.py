@@ -17,23 +17,23 @@ from .vipseg_layouts import Layout720P, LayoutRaw, read_category_ids
 
 @DATASETS.register_module()
 class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
-    """VIPSeg in its 720P or its raw layout, see :mod:`.vipseg_layouts`.
+    """VIPSeg in the 720P or the raw layout, see :mod:`.vipseg_layouts`.
 
-    A training sample is a clip of a video, drawn by the pipeline; every video
-    is equally likely. A test sample is one whole video. The label of a
+    A training sample is a clip of a video, drawn by the pipeline. All videos
+    are equally likely. A test sample is one whole video. The label of a
     category is the position of its name in ``classes``. ``metainfo`` also has
     ``isthing`` (tuple[bool]) and ``category_ids`` (tuple[int | str]), by
     label. The ids are those of the JSON file. In the raw layout they are those
-    of ``categories.json`` beside the list of videos; without such a file they
-    are the labels, unless ``metainfo`` states others.
+    of ``categories.json`` in the folder of the list of videos. Without such a
+    file they are those of ``metainfo`` or the labels.
 
     Args:
         ann_file (str): ``*.json`` for the 720P layout, ``*.txt`` for the raw
-            one.
+            layout.
         data_prefix (dict, optional): Folders ``img_path`` of the images and
             ``seg_map_path`` of the maps. Defaults to those of the layout.
         clip_len (int): Number of frames of a training sample, at least 1. It
-            is handed to the pipeline. Defaults to 2.
+            is passed to the pipeline. Defaults to 2.
         img_suffix (str): Suffix of the images. Defaults to '.jpg'.
         **kwargs: See :class:`mmengine.dataset.BaseDataset`.
 
@@ -87,14 +87,14 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
             dict: The complete metainfo.
 
         Raises:
-            InputError: If the classes are not just the things and the stuff,
-                or have no unique ids.
+            InputError: If the classes are not exactly the things and the
+                stuff, or their ids are not unique.
         """
         given = metainfo or {}
         metainfo = super()._load_metainfo(metainfo)
         check_classes(metainfo['classes'])
         if 'classes' in given and 'palette' not in given:
-            # the palette of the class is made for its own classes
+            # The default palette fits the default classes only.
             metainfo['palette'] = [
                 tuple(map(int, color))
                 for color in get_palette('random', len(metainfo['classes']))

@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The categories of VIPSeg: 58 things and 66 stuff classes, interleaved."""
+"""Categories of VIPSeg: 58 things and 66 stuff classes, interleaved."""
 
-# name, whether it is a thing, RGB colour; the label is the position
+# Name, thing or not, RGB colour. The label is the position.
 _TABLE = (
     ('wall', 0, (120, 120, 120)),
     ('ceiling', 0, (180, 120, 120)),

@@ -12,7 +12,7 @@ from .panoptic_folders import list_videos
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """Arguments of both tools.
+    """Make a parser with the arguments of both tools.
 
     Args:
         description (str): Description of the tool.
@@ -56,8 +56,8 @@ def parse_args(
     """Parse and check the command line.
 
     Args:
-        parser (ArgumentParser): From :func:`make_parser`.
-        args (list[str], optional): The arguments. Defaults to None, the
+        parser (ArgumentParser): Parser of :func:`make_parser`.
+        args (list[str], optional): The arguments. Defaults to None: the
             command line.
 
     Returns:
@@ -77,9 +77,9 @@ def measure_videos(
     """Measure all videos, with a progress bar.
 
     Args:
-        args (Namespace): From :func:`parse_args`.
-        measure (callable): Takes a video (:obj:`VideoFiles`) and the
-            arguments; a function of a module, for other processes.
+        args (Namespace): Arguments of :func:`parse_args`.
+        measure (callable): Function of a video (:obj:`VideoFiles`) and the
+            arguments, defined in a module so that other processes find it.
 
     Returns:
         tuple: Categories, and the result of ``measure`` for each video.

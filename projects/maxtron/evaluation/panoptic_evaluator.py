@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""One pass over a predicted panoptic video for all metrics."""
+"""Evaluation of a predicted panoptic video in one pass for all metrics."""
 
 import os.path as osp
 from collections.abc import Callable, Hashable, Sequence
@@ -24,22 +24,22 @@ from .submission import SegmentWriter
 
 
 class FrameConsumer(Protocol):
-    """Receives the frames of one video in temporal order."""
+    """Consumer of the frames of one video in temporal order."""
 
     def add(
         self, frame: DetDataSample, name: str, pred_map: np.ndarray
     ) -> None:
-        """Receive a frame, its name and its decoded prediction, (H, W)."""
+        """Process a frame, its name and its decoded prediction, (H, W)."""
 
     def result(self) -> Any:
-        """Return the result, small enough to keep."""
+        """Return a small result."""
 
 
 class PanopticVideoEvaluator:
-    """Decodes each predicted video once, whichever metrics need it.
+    """Reader of predicted videos that decodes each video once for all metrics.
 
-    A result is kept as long as the first predicted frame of its video, so
-    that the next metric of the same runner finds it.
+    A result is cached for the lifetime of the first predicted frame of its
+    video, so that the next metric of the same runner finds it.
     """
 
     def __init__(self) -> None:
@@ -52,12 +52,12 @@ class PanopticVideoEvaluator:
         video: PredictedVideo,
         consumers: dict[Hashable, Callable[[], FrameConsumer]],
     ) -> dict[Hashable, Any]:
-        """Give a video to consumers that have not read it yet.
+        """Pass a video to the consumers that have not read it.
 
         Args:
             video (:obj:`PredictedVideo`): The video.
-            consumers (dict[Hashable, callable]): Makes a consumer, by a key
-                that is the same for consumers of the same result.
+            consumers (dict[Hashable, callable]): Functions that make a
+                consumer. Consumers of the same result have the same key.
 
         Returns:
             dict[Hashable, Any]: Results by key, including those of earlier
@@ -75,12 +75,12 @@ class PanopticVideoEvaluator:
 
 
 class GroundTruthCounter:
-    """Counts the pixels of a predicted video against its ground truth.
+    """Counter of the pixels of a predicted video and its ground truth.
 
     Args:
         video (:obj:`PredictedVideo`): The video.
         dataset_meta (dict): ``classes`` and ``thing_classes``.
-        backend_args (dict, optional): How masks are read, see
+        backend_args (dict, optional): Backend for reading masks, see
             :func:`mmengine.fileio.get`.
     """
 
@@ -118,7 +118,7 @@ class GroundTruthCounter:
         else:
             _check_segments(segments, where)
         pairs = count_pairs(gt_map, pred_map, where)
-        # A panoptic map uses 0 as a label, the counts as void.
+        # In a panoptic map 0 is a label; in the counts it is void.
         void = len(self.is_thing)
         pred_ids = np.where(pairs.pred_ids == void, 0, pairs.pred_ids + 1)
         self._counter.add(
@@ -162,7 +162,7 @@ def _check_segments(segments: Sequence[dict], where: str) -> None:
 
 
 class VideoSubmission:
-    """Writes the predicted masks of a video and collects its segments.
+    """Writer of the predicted masks of a video, and collector of its segments.
 
     Args:
         video (:obj:`PredictedVideo`): The video.

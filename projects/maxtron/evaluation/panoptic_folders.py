@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Predictions and ground truth of video panoptic segmentation on disk."""
+"""Reading of panoptic predictions and ground truth from disk."""
 
 import os.path as osp
 from collections.abc import Iterable
@@ -21,18 +21,18 @@ PRED_FOLDER = 'pan_pred'
 
 
 class FrameFiles(NamedTuple):
-    """One frame of ground truth and prediction.
+    """Frame of ground truth and prediction.
 
     Attributes:
         name (str): Name of the frame, without suffix.
-        size (tuple): Height and width that the ground truth states, or
-            nothing.
+        size (tuple): Height and width in the ground truth file; empty if they
+            are not stated.
         gt_path (str): Mask of the ground truth.
         gt_segments (list[dict]): Segments of the ground truth: ``id``,
             ``category`` (the label), ``category_id`` (of the ground truth),
             ``iscrowd`` and ``area``.
         pred_path (str): Predicted mask.
-        pred_segments (list[dict]): Predicted segments, likewise.
+        pred_segments (list[dict]): Predicted segments in the same format.
     """
 
     name: str
@@ -44,12 +44,12 @@ class FrameFiles(NamedTuple):
 
 
 class VideoFiles(NamedTuple):
-    """One video of ground truth and prediction.
+    """Video of ground truth and prediction.
 
     Attributes:
-        video_id (str): Its name.
+        video_id (str): Name of the video.
         num_classes (int): Number of categories of the ground truth.
-        frames (list[:obj:`FrameFiles`]): Its frames, in temporal order.
+        frames (list[:obj:`FrameFiles`]): Frames in temporal order.
     """
 
     video_id: str
@@ -116,7 +116,7 @@ class _Side:
         top (:obj:`Entry`): The JSON file.
         labels (dict[str, int]): Label by the text of a category's id.
         videos (dict[str, :obj:`Entry`]): Videos of the ground truth.
-        gt_json (str): The file that lists them, for messages.
+        gt_json (str): File of the ground truth, for messages.
     """
 
     def __init__(
@@ -199,10 +199,10 @@ def _match_categories(
 def _match_frames(
     names: list[str], frames: dict[str, Entry]
 ) -> dict[str, Entry]:
-    """Name listed frames as the ground truth does.
+    """Map listed frames to the names in the ground truth.
 
-    If the listed names are others, folders do not count, provided that the
-    names are unique without.
+    If the listed names differ, folders are ignored, provided that the names
+    are unique without folders.
 
     Args:
         names (list[str]): Names in the ground truth.
@@ -244,7 +244,7 @@ def _compare(
 
 
 def _read_size(image: Entry) -> tuple[int, ...]:
-    """Read height and width as far as they are stated."""
+    """Read height and width, if they are stated."""
     return tuple(
         image.require(key, SIZE) for key in ('height', 'width') if key in image
     )
@@ -253,8 +253,8 @@ def _read_size(image: Entry) -> tuple[int, ...]:
 def segments_to_count(segments: list[dict], pairs: FramePairs) -> list[dict]:
     """Prepare segments of the ground truth for :class:`VideoCounter`.
 
-    Areas are counted in the mask, since the stated area is redundant and may
-    be wrong. A segment with the stated area 0 may lack pixels.
+    Areas are counted in the mask, because the stated area is redundant and may
+    be wrong. A segment with the stated area 0 may have no pixels.
 
     Args:
         segments (list[dict]): Segments with ``id``, ``category`` and
@@ -278,16 +278,16 @@ def segments_to_count(segments: list[dict], pairs: FramePairs) -> list[dict]:
 
 
 def count_video(video: VideoFiles) -> VideoCounts:
-    """Read the masks of a video, each once, and count their pixels.
+    """Read each mask of a video once and count the pixels.
 
     Args:
         video (:obj:`VideoFiles`): The video.
 
     Returns:
-        :obj:`VideoCounts`: Its counts.
+        :obj:`VideoCounts`: Counts of the video.
 
     Raises:
-        InputError: If masks and lists of segments disagree, or sizes do.
+        InputError: If masks and lists of segments, or sizes, are inconsistent.
     """
     labels = range(video.num_classes)
     counter = VideoCounter(video.video_id, dict(zip(labels, labels)))

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""A predicted panoptic video, checked and named."""
+"""Predicted panoptic videos: checks and names."""
 
 import os.path as osp
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ class PredictedVideo(NamedTuple):
     """Frames of a predicted panoptic video in temporal order.
 
     Attributes:
-        video_id (int | str): Id of the video as the user's file has it.
+        video_id (int | str): Id of the video in the user's file.
         name (str): Name of the video's folder.
         frames (list[DetDataSample]): The frames.
-        frame_names (list[str]): Their names: paths below the folder of the
-            video, without suffix.
+        frame_names (list[str]): Names of the frames: paths below the folder of
+            the video, without suffix.
     """
 
     video_id: int | str
@@ -122,8 +122,8 @@ class PredictedVideo(NamedTuple):
 def _video_id(frame: DetDataSample) -> int | str:
     """Identify the video of a frame.
 
-    Without ``video_id`` it is the path of its folder: the last folders that
-    image and mask have in common, or else all folders of the image.
+    Without ``video_id`` the path of its folder is used: the last folders that
+    image and mask have in common, or all folders of the image.
     """
     if frame.get('video_id') is not None:
         return frame.video_id

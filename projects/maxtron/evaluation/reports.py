@@ -12,10 +12,10 @@ from .functional import STQStats
 def vpq_report(
     summary: dict[str, dict], names: Sequence[str] | None = None
 ) -> str:
-    """Tables of VPQ.
+    """Make tables of VPQ.
 
     Args:
-        summary (dict): From :func:`summarize_vpq`.
+        summary (dict): Result of :func:`summarize_vpq`.
         names (Sequence[str], optional): Names of the classes, for a table
             of the classes that have tubes. Defaults to None.
 
@@ -50,12 +50,12 @@ def vpq_report(
 def stq_report(
     summary: dict[str, Any], names: Sequence[str] | None = None
 ) -> str:
-    """Tables of STQ.
+    """Make tables of STQ.
 
     Args:
-        summary (dict): From :func:`summarize_stq`.
+        summary (dict): Result of :func:`summarize_stq`.
         names (Sequence[str], optional): Names of the classes, for a table
-            of the classes that were seen. Defaults to None.
+            of the classes that occur. Defaults to None.
 
     Returns:
         str: The tables, values in [0, 1].
@@ -72,14 +72,14 @@ def stq_report(
 
 
 def stq_crowd_warning(stats: Sequence[STQStats], remedy: str) -> str | None:
-    """Describe where the crowd rule of VIPSeg's tool took effect.
+    """Describe the effect of the crowd rule of VIPSeg's tool.
 
     Args:
         stats (Sequence[:obj:`STQStats`]): Stats of all videos.
-        remedy (str): How to switch the rule off.
+        remedy (str): Way to switch the rule off.
 
     Returns:
-        str | None: The warning; None if no segment was left out.
+        str | None: The warning; None if no segment was ignored.
     """
     hit = [video for video in stats if video.crowd_id is not None]
     if not hit:
@@ -93,7 +93,7 @@ def stq_crowd_warning(stats: Sequence[STQStats], remedy: str) -> str | None:
 
 
 def _table(header: list[str], rows: list[list], digits: int) -> str:
-    """Format a table; rows without any value are left out."""
+    """Format a table without empty rows."""
     rows = [row for row in rows if any(cell is not None for cell in row[1:])]
     cells = [
         [

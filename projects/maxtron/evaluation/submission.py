@@ -15,11 +15,11 @@ from ..utils import atomic_path
 
 
 class SegmentWriter:
-    """Writes the predicted masks of a video frame by frame.
+    """Writer of the predicted masks of a video, frame by frame.
 
     Args:
         folder (str): Folder for FRAME.png.
-        name (str): Name of the video, which seeds the colours.
+        name (str): Name of the video, the seed of the colours.
         categories (Sequence[dict]): Categories in the order of the labels,
             see :func:`metainfo_categories`.
 
@@ -41,7 +41,7 @@ class SegmentWriter:
         """Write the mask of the next frame.
 
         Args:
-            pred_map (np.ndarray): Ids that stay the same over the video,
+            pred_map (np.ndarray): Ids that are constant over the video,
                 (H, W), integers from 0.
             labels (dict[int, int]): Label of every id in the map; other ids
                 are void.
@@ -58,7 +58,7 @@ class SegmentWriter:
         for segment_id, category_id in zip(labels, category_ids):
             if segment_id not in self.ids:
                 self.ids[segment_id] = self.colors.next_id(category_id)
-        # small indices in place of ids, 0 for void
+        # small indices instead of ids, 0 for void
         lookup = np.zeros(pred_map.max() + 1, np.int32)
         lookup[list(labels)] = np.arange(1, len(labels) + 1)
         index = lookup[pred_map]
@@ -85,7 +85,7 @@ class SegmentWriter:
 
 
 def _bbox(rows: slice, columns: slice) -> list[int]:
-    """First column and row, and how many follow: one less than the size."""
+    """Compute first column and row, and size minus one, of a segment."""
     return [
         columns.start,
         rows.start,
@@ -102,8 +102,8 @@ def write_pred_json(
     Args:
         folder (str): Folder for pred.json.
         annotations (list[dict]): One entry per video.
-        categories (Sequence[dict]): The categories, so that the file
-            explains its category ids.
+        categories (Sequence[dict]): Categories, which explain the category ids
+            of the file.
 
     Returns:
         str: Path of the file.

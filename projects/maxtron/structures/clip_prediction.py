@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass
 class ClipPrediction:
-    """Prediction of a clip segmenter: the one contract with what follows.
+    """Prediction of a clip segmenter, the input of association and heads.
 
     B is the number of clips, Q of queries, T of frames in the clip, D and E
     the channels of queries and embeddings, h x w the mask resolution.
@@ -20,11 +20,11 @@ class ClipPrediction:
         queries (Tensor): Queries that a cross-clip tracker refines,
             (B, Q, D).
         embeds (Tensor): Embeddings that association compares, (B, Q, E).
-        mask_feats (Tensor, optional): Pixel embeddings that a refined query
-            is multiplied with, (B, E, T, h, w).
+        mask_feats (Tensor, optional): Pixel embeddings, which are multiplied
+            with refined queries, (B, E, T, h, w).
         aux (list[tuple[Tensor]]): ``cls_logits`` and ``mask_logits`` of the
-            earlier layers, first to last, for deep supervision, and, where
-            each layer has its own, ``mask_feats``. Maps may have a lower
+            earlier layers, first to last, for deep supervision, and
+            ``mask_feats`` if each layer has its own. Maps may have a lower
             resolution than those of the last layer. Empty at test time.
     """
 
@@ -36,13 +36,13 @@ class ClipPrediction:
     aux: list[tuple[Tensor, ...]] = field(default_factory=list)
 
     def reorder(self, index: Tensor) -> 'ClipPrediction':
-        """Permute the queries of all clips alike.
+        """Apply one permutation to the queries of all clips.
 
         Args:
             index (Tensor): Query ``index[q]`` becomes query q, shape (Q, ).
 
         Returns:
-            :obj:`ClipPrediction`: Without ``aux``.
+            :obj:`ClipPrediction`: Permuted prediction, without ``aux``.
         """
         return replace(
             self,

@@ -8,11 +8,11 @@ class ClipShapes(NamedTuple):
     """Sizes (height, width) of the frames of a clip.
 
     Attributes:
-        input_shape (tuple[int, int]): As the backbone sees them, padded.
-        img_shape (tuple[int, int]): Before padding.
-        ori_shape (tuple[int, int]): Of the original images.
-        num_new (int): How many of the frames the clips before have not
-            covered; see :func:`iter_clips`.
+        input_shape (tuple[int, int]): Padded size, the input of the backbone.
+        img_shape (tuple[int, int]): Size before padding.
+        ori_shape (tuple[int, int]): Size of the original images.
+        num_new (int): Number of frames that earlier clips do not cover; see
+            :func:`iter_clips`.
     """
 
     input_shape: tuple[int, int]

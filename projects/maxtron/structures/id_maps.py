@@ -13,11 +13,11 @@ import numpy as np
 
 from ..errors import InputError
 
-FIRST_THING_VALUE = 125  # of raw maps
+FIRST_THING_VALUE = 125  # value of raw maps
 
 
 def runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the runs of equal ids, which are far fewer than the pixels.
+    """Find the runs of equal ids, of which there are far fewer than pixels.
 
     Args:
         ids (np.ndarray): Shape (h, w).
@@ -35,8 +35,8 @@ def runs(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def raw_labels(values: np.ndarray) -> np.ndarray:
     """Compute the classes of raw values.
 
-    A value below 125 is class + 1 (also of a thing without an instance
-    number), a larger one is (class + 1) * 100 + number.
+    A value below 125 is class + 1 (also for a thing without an instance
+    number). A larger value is (class + 1) * 100 + number.
 
     Args:
         values (np.ndarray): Raw values of any shape.
@@ -61,7 +61,7 @@ def read_raw_segments(
         where (str): Names the frame in messages.
 
     Returns:
-        tuple[np.ndarray, list[dict]]: The map with one value a segment, and
+        tuple[np.ndarray, list[dict]]: The map with one value per segment, and
         the segments with ``id`` (this value), ``category`` (label),
         ``is_thing``, ``iscrowd`` and ``area`` in pixels, by ascending id.
 
@@ -107,7 +107,7 @@ def index_map(
 ) -> np.ndarray:
     """Replace ids by positions in the list of segments.
 
-    Positions fit into bytes, which are fast to resize and to look up.
+    Positions fit into bytes, so that maps are fast to resize and to look up.
 
     Args:
         ids (np.ndarray): Shape (h, w).
@@ -119,8 +119,8 @@ def index_map(
         int32 if there are more than 255 segments.
 
     Raises:
-        InputError: If map and list have different ids. Only a segment whose
-            ``area`` is 0 may lack pixels.
+        InputError: If map and list have different ids. Only a segment with
+            ``area`` 0 may have no pixels.
     """
     position = {segment['id']: i for i, segment in enumerate(segments, 1)}
     values, lengths = runs(ids)

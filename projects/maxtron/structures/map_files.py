@@ -39,7 +39,7 @@ def read_id_map(
 
     Args:
         path (str): The file.
-        where (str): Names the frame in messages.
+        where (str): Name of the frame for messages.
         raw (bool): Whether the file is a raw map. Defaults to False.
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
 
@@ -47,8 +47,8 @@ def read_id_map(
         np.ndarray: Shape (h, w), int32.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        InputError: If the file is no image, or a map of the other kind.
+        FileNotFoundError: If the file does not exist.
+        InputError: If the file is not an image, or is a map of the other kind.
     """
     try:
         content = get(path, backend_args=backend_args)
@@ -82,14 +82,14 @@ def read_id_map(
 
 
 def _single_channel(content: bytes, img: np.ndarray) -> np.ndarray | None:
-    """Take the values of a raw map as they are stored in the file.
+    """Read the stored values of a raw map.
 
     OpenCV replaces the indices of a palette by colours, repeats grey when
     there is an alpha channel, and stretches 1, 2 and 4 bits to 8.
 
     Args:
         content (bytes): The file.
-        img (np.ndarray): The image that OpenCV made of it.
+        img (np.ndarray): The image as decoded by OpenCV.
 
     Returns:
         np.ndarray | None: Shape (h, w); None if there are several channels.
@@ -114,7 +114,7 @@ def write_id_map(path: str, id_map: np.ndarray) -> None:
         id_map (np.ndarray): Ids, (H, W), below 2**24.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If the file cannot be written.
     """
     rgba = np.ascontiguousarray(id_map, '<u4').view(np.uint8)
     image = cv2.cvtColor(rgba.reshape(*id_map.shape, 4), cv2.COLOR_RGBA2BGR)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Masks of instances: one reading of polygons, run lengths and bitmaps."""
+"""Masks of instances: conversion of polygons, run lengths and bitmaps."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -12,7 +12,7 @@ from ..errors import InputError
 
 MaskLike: TypeAlias = dict | Sequence | np.ndarray | torch.Tensor
 
-# A run has 5 bits a character: 7 characters hold any run of an image.
+# A run has 5 bits per character, so 7 characters hold any run of an image.
 _MAX_RUN_CHARACTERS = 7
 # Bound of coordinates in pixels, so that products of them stay finite.
 _MAX_COORDINATE = 1e9
@@ -23,10 +23,10 @@ _MARGIN = 4
 def to_rle(mask: dict | Sequence, size: tuple[int, int]) -> dict:
     """Convert a mask of an annotation file to compressed run lengths.
 
-    It is the one rule for masks in this project:
+    All parts of the project read masks by this rule:
 
-    * Polygons need six coordinates or more and an even number, as in
-      MMDetection. Other polygons have no pixels, nor has an empty list.
+    * A polygon needs an even number of coordinates, six or more, as in
+      MMDetection. Other polygons and empty lists have no pixels.
     * A flat list of coordinates is one polygon. Tuples count as lists.
     * Run lengths must have the size of the image and fill it.
 
@@ -51,7 +51,7 @@ def to_rle(mask: dict | Sequence, size: tuple[int, int]) -> dict:
         ]
         polygons = [polygon for polygon in polygons if polygon.size >= 6]
         if polygons:
-            # a list of lists: pycocotools reads four polygons as boxes
+            # A list of lists: pycocotools reads four polygons as boxes.
             rles = mask_utils.frPyObjects(
                 [polygon.tolist() for polygon in polygons], height, width
             )
@@ -99,7 +99,7 @@ def to_bitmap(mask: MaskLike, size: tuple[int, int]) -> np.ndarray:
 
 
 def read_polygons(mask: Sequence) -> list[np.ndarray]:
-    """Select the polygons of a list that have three points and more.
+    """Select the polygons of a list that have three points or more.
 
     Args:
         mask (Sequence): Polygons ``[[x, y, x, y, ...], ...]``, or one polygon
@@ -134,10 +134,10 @@ def read_polygons(mask: Sequence) -> list[np.ndarray]:
 def count_runs(counts: str | bytes) -> np.ndarray:
     """Decode compressed run lengths.
 
-    A run has five bits a character, the lowest first, from '0' on. Bit 32
-    says that more characters follow, bit 16 of the last one that the run is
-    negative. From the fourth run on the difference to the last run but one
-    is stored.
+    A run has five bits per character, lowest bits first, counted from '0'. Bit
+    32 marks that more characters follow. Bit 16 of the last character marks a
+    negative run. From the fourth run on, the difference to the run two places
+    before is stored.
 
     Args:
         counts (str | bytes): ``counts`` of a compressed mask.
@@ -146,7 +146,7 @@ def count_runs(counts: str | bytes) -> np.ndarray:
         np.ndarray: int64, shape (n, ), the runs.
 
     Raises:
-        InputError: If these are no run lengths.
+        InputError: If the text is not a list of run lengths.
     """
     if isinstance(counts, str):
         counts = counts.encode()
@@ -178,7 +178,7 @@ def _is_number(value) -> bool:
 
 
 def _check_runs(mask: dict, height: int, width: int) -> list | str | bytes:
-    """Return the runs of a mask after a check that they fill the image."""
+    """Return the runs of a mask; check that they fill the image."""
     size, counts = mask.get('size'), mask.get('counts')
     if isinstance(size, np.ndarray):
         size = size.tolist()
@@ -221,12 +221,12 @@ def _compress(counts: list[int], height: int, width: int) -> dict:
 
 
 def _clip(points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Clip a polygon that reaches far beyond its image.
+    """Clip a polygon that extends far beyond its image.
 
     Rasterising takes memory in proportion to the length of the outline.
-    A polygon that stays within a few widths and heights of the image is
-    returned as it is. Clipping at that distance changes the pixels inside
-    the image by rounding only.
+    A polygon within a few widths and heights of the image is not changed.
+    Clipping at that distance changes the pixels inside the image by rounding
+    only.
 
     Args:
         points (np.ndarray): Shape (n, 2), x and y.

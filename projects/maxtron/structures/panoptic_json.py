@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Parts of a panoptic JSON file in VIPSeg's format, read and checked.
+"""Reading and checking of panoptic JSON files in VIPSeg's format.
 
-Datasets, converters and evaluation read such files by these functions, so
-that an error always names the file, the entry and the field.
+Datasets, converters and evaluation use these functions, so that every error
+names the file, the entry and the field.
 """
 
 from ..json_file import FLAG, ID, NUMBER, TEXT, Entry, Kind, index_by_id
@@ -77,8 +77,8 @@ def read_videos(top: Entry, field: str) -> dict[str, Entry]:
         dict[str, :obj:`Entry`]: Videos by the text of their ``video_id``.
 
     Raises:
-        InputError: If an id is missing, repeated or no name of a folder, or
-            two videos have one folder.
+        InputError: If an id is missing, repeated or not a valid folder name,
+            or two videos have the same folder.
     """
     noun = 'annotated video' if field == 'annotations' else 'video'
     videos = index_by_id(
@@ -112,8 +112,8 @@ def read_frames(video: Entry, field: str, video_id: str) -> dict[str, Entry]:
         the order of the file.
 
     Raises:
-        InputError: If a ``file_name`` is missing, or two are the same but
-            for their suffix.
+        InputError: If a ``file_name`` is missing, or two differ only in their
+            suffix.
     """
     frames: dict[str, Entry] = {}
     for frame in video.entries(field, 'frame', 'file_name'):
@@ -130,8 +130,8 @@ def read_frames(video: Entry, field: str, video_id: str) -> dict[str, Entry]:
 def read_segments(frame: Entry, labels: dict[str, int]) -> list[dict]:
     """Read the segments of a frame.
 
-    A segment may be listed in parts, whose areas are added up, as in the
-    reference.
+    As in the reference, a segment may be listed in parts. Their areas are
+    added.
 
     Args:
         frame (:obj:`Entry`): The frame with ``segments_info``.

@@ -1,22 +1,22 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Panoptic map of one frame, kept compressed."""
+"""Compressed panoptic map of one frame."""
 
 import zlib
 from typing import NamedTuple
 
 import numpy as np
 
-# The distance between ids of instances of a class in MMDetection
+# Difference of the ids of instances of a class in MMDetection
 # (mmdet.evaluation.functional.INSTANCE_OFFSET).
 INSTANCE_OFFSET = 1000
 
 
 def thing_id(label: int, index: int) -> int:
-    """Panoptic id of an instance.
+    """Compute the panoptic id of an instance.
 
     Args:
-        label (int): Its class.
-        index (int): Its number within the class, from 0.
+        label (int): Class of the instance.
+        index (int): Number of the instance within its class, from 0.
 
     Returns:
         int: ``label + 1000 * (index + 1)``.
@@ -45,24 +45,24 @@ class IndexMap(NamedTuple):
         return cls(indices.shape, dtype.str, data)
 
     def decode(self) -> np.ndarray:
-        """The integers, shape (H, W), read-only."""
+        """Decompress the integers, shape (H, W), read-only."""
         return np.frombuffer(zlib.decompress(self.data), self.dtype).reshape(
             self.shape
         )
 
 
 class PanopticMap:
-    """Panoptic map of one frame, kept compressed and cheap to relabel.
+    """Compressed panoptic map of one frame, cheap to relabel.
 
-    The ids are those of MMDetection: a stuff segment has its label, a thing
-    ``label + 1000 * k`` with k = 1, 2, ..., and pixels without a segment the
-    number of classes.
+    Ids are those of MMDetection: the label for a stuff segment,
+    ``label + 1000 * k`` with k = 1, 2, ... for a thing, and the number of
+    classes for pixels without a segment.
 
     Args:
         indices (:obj:`IndexMap`): An index into ``table`` for each pixel;
-            each entry of ``table`` is used by some pixel.
+            each entry of ``table`` occurs at some pixel.
         table (np.ndarray): Panoptic ids, shape (n, ), int32.
-        void (int): The id that means no segment.
+        void (int): The id of pixels without a segment.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class PanopticMap:
         return ids[ids != self.void].tolist()
 
     def decode(self) -> np.ndarray:
-        """The map itself.
+        """Decompress the map.
 
         Returns:
             np.ndarray: Panoptic ids, shape (H, W), int32.
@@ -92,11 +92,11 @@ class PanopticMap:
         return self._table[self._indices.decode()]
 
     def relabel(self, ids: dict[int, int]) -> 'PanopticMap':
-        """The same segments under other ids.
+        """Replace the ids of segments.
 
         Args:
-            ids (dict[int, int]): New id of each id to replace; the others
-                stay.
+            ids (dict[int, int]): New id of each id to replace. Other ids are
+                kept.
 
         Returns:
             :obj:`PanopticMap`: A new map, which shares the compressed data.

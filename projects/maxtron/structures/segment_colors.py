@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Segment ids that are colours, as panoptic PNG files need them."""
+"""Segment ids that encode colours, for panoptic PNG files."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ import numpy as np
 
 from ..errors import InputError
 
-# panopticapi: largest distance of a thing's colour from that of its class
+# panopticapi: largest distance of a thing's colour from its class's colour
 _MAX_DISTANCE = 30
 
 
 class SegmentColors:
-    """Chooses a colour for every segment of a video, which is its id.
+    """Choice of a colour, and thus an id, for every segment of a video.
 
     The rules are those of panopticapi. Stuff has the colour of its class. The
     first thing of a class has the colour of the class if it is free; further
@@ -24,8 +24,8 @@ class SegmentColors:
         seed (int | Sequence[int]): Seed of the random colours.
 
     Raises:
-        InputError: If two stuff categories have one colour, or one is black,
-            which is void.
+        InputError: If two stuff categories have the same colour, or one is
+            black, the colour of void.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class SegmentColors:
         """Choose the id of a segment.
 
         Args:
-            category_id (int | str): Id of its category.
+            category_id (int | str): Id of the segment's category.
 
         Returns:
-            int: R + 256 G + 65536 B; for stuff the same each time.
+            int: R + 256 G + 65536 B. It is the same in each call for stuff.
         """
         category = self.categories[category_id]
         color = tuple(category['color'])

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Names of videos and of their frames, as paths below a folder."""
+"""Names of videos and of their frames: relative paths."""
 
 import os.path as osp
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from ..utils import natural_key
 
 
 def video_folder(video_id: int | str) -> str:
-    """Name the folder of a video: its id, which may have folders itself.
+    """Name the folder of a video after its id, which may contain folders.
 
     Args:
         video_id (int | str): Id of the video, such as ``'day_1/front'``.
@@ -47,15 +47,15 @@ def frame_name(path: str, video_id: int | str) -> str:
 
 
 def frame_names(paths: Sequence[str], video_id: int | str) -> list[str]:
-    """Name the frames of a video, each differently.
+    """Name the frames of a video uniquely.
 
     Args:
         paths (Sequence[str]): Different paths of the images.
         video_id (int | str): Id of the video.
 
     Returns:
-        list[str]: See :func:`frame_name`; but if some path does not contain
-        the folder of the video, the paths below their common folder.
+        list[str]: See :func:`frame_name`. If some path does not contain the
+        folder of the video: the paths below their common folder.
     """
     names = [frame_name(path, video_id) for path in paths]
     plain = [osp.splitext(osp.normpath(path))[0] for path in paths]
@@ -66,15 +66,15 @@ def frame_names(paths: Sequence[str], video_id: int | str) -> list[str]:
 
 
 def check_distinct_frames(videos: Iterable[tuple[str, Iterable[str]]]) -> None:
-    """Check that no two frames of different videos have one path.
+    """Check that frames of different videos have different paths.
 
     Args:
         videos (Iterable[tuple[str, Iterable[str]]]): Folder of each video and
             names of its frames.
 
     Raises:
-        InputError: If so, such as video 'a' with frame 'b/0' and video 'a/b'
-            with frame '0'.
+        InputError: If two paths are equal, such as video 'a' with frame 'b/0'
+            and video 'a/b' with frame '0'.
     """
     owners: dict[str, str] = {}
     for folder, names in videos:
@@ -90,11 +90,11 @@ def check_distinct_frames(videos: Iterable[tuple[str, Iterable[str]]]) -> None:
 def restore_order(names: Sequence[str]) -> list[int]:
     """Find the temporal order of listed frames.
 
-    The order of the list counts. The one exception is a list in the order
-    of text, which a program made that sorted '10' before '2'.
+    The order is that of the list, with one exception: a list in text order,
+    from a program that sorted '10' before '2', is sorted by number.
 
     Args:
-        names (Sequence[str]): Names of the frames as they are listed.
+        names (Sequence[str]): Names of the frames in listed order.
 
     Returns:
         list[int]: Positions in temporal order.

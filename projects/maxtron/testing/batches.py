@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData, PixelData
 def make_sample(
     size: tuple[int, int], frames: int, segments: int, num_classes: int
 ) -> TrackDataSample:
-    """Ground truth of a clip whose tubes are the cells of a moving grid.
+    """Make ground truth of a clip whose tubes are the cells of a moving grid.
 
     Args:
         size (tuple[int, int]): Height and width of the canvas.
@@ -22,7 +22,7 @@ def make_sample(
         num_classes (int): Number of classes.
 
     Returns:
-        :obj:`TrackDataSample`: As ``PackPanopticClip`` makes it.
+        :obj:`TrackDataSample`: Sample in the format of ``PackPanopticClip``.
     """
     rows = torch.arange(size[0])[::4, None]
     columns = torch.arange(size[1])[None, ::4]
@@ -47,7 +47,7 @@ def make_sample(
 
 
 def make_batch(cfg: Config, args: argparse.Namespace) -> dict:
-    """A batch of random clips as the dataloader gives it."""
+    """Make a batch of random clips in the format of the dataloader."""
     size = tuple(cfg.model.data_preprocessor.input_size)
     num_classes = cfg.model.head.segmenter.num_classes
     clips = torch.randint(

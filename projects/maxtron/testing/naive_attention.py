@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Trajectory attention, term by term as the paper writes it."""
+"""Naive trajectory attention, term by term as in the paper."""
 
 import torch
 from torch import Tensor
@@ -12,13 +12,13 @@ def naive_trajectory_attention(
     query: Tensor,
     query_pos: Tensor | None = None,
 ) -> Tensor:
-    """Eq. 2-4 of the paper, term by term.
+    """Compute Eq. 2-4 of the paper term by term.
 
     Args:
-        attention (TrajectoryAttention): Holds the weights.
+        attention (TrajectoryAttention): Module with the weights.
         query (Tensor): Tokens with shape (B, T, P, C).
-        query_pos (Tensor, optional): Added for queries and keys; the shape
-            of ``query``.
+        query_pos (Tensor, optional): Positional encoding that is added for
+            queries and keys, with the shape of ``query``.
 
     Returns:
         Tensor: Output with the shape of ``query``.
@@ -35,7 +35,7 @@ def naive_trajectory_attention(
         for i, tokens in enumerate((x_pos, x_pos, x))
     )  # (B, h, S, d)
 
-    # Eq. 2: softmax over the tokens of each frame on its own
+    # Eq. 2: softmax over the tokens of each frame separately
     logits = scale * q @ k.transpose(-1, -2)  # (B, h, S, S)
     space = logits.unflatten(-1, (num_frames, num_tokens)).softmax(-1)
     # Eq. 3: one point per token and frame

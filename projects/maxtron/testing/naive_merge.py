@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The panoptic merge, rule by rule on pixels."""
+"""Naive panoptic merge, rule by rule on pixels."""
 
 from collections.abc import Iterable
 
@@ -30,7 +30,7 @@ def resize_logits(
 
 
 def _activate(mask_logits: Tensor, mask_activation: str) -> Tensor:
-    """Probabilities of masks, (N, ...), by softmax over N or by sigmoid."""
+    """Compute probabilities of masks (N, ...) by softmax over N or sigmoid."""
     if mask_activation == 'softmax':
         return mask_logits.softmax(0)
     return mask_logits.sigmoid()
@@ -46,7 +46,7 @@ def naive_merge(
     overlap_thr: float,
     mask_activation: str = 'softmax',
 ) -> Tensor:
-    """The rules of the merge, one by one, on pixels.
+    """Apply the rules of the merge one by one on pixels.
 
     Args:
         mask_logits (Tensor): Logits at image size, shape (N, T, H, W).
@@ -97,7 +97,7 @@ def find_ties(
     margin: float = 1e-6,
     mask_activation: str = 'softmax',
 ) -> Tensor:
-    """Pixels where a rounding error decides, shape (T, H, W)."""
+    """Find pixels at which a rounding error decides, shape (T, H, W)."""
     ties = []
     for frame in mask_logits.unbind(1):
         probs = _activate(frame, mask_activation)

@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""VPQ of a window of frames, pixel by pixel."""
+"""Naive VPQ of a window of frames, pixel by pixel."""
 
 import numpy as np
 
-Stats = dict[int, dict[str, float]]  # by category: iou, tp, fp, fn
+Stats = dict[int, dict[str, float]]  # iou, tp, fp and fn by category
 
 
 def naive_window(frames: list[tuple], stats: Stats) -> None:
@@ -12,7 +12,7 @@ def naive_window(frames: list[tuple], stats: Stats) -> None:
     Args:
         frames (list[tuple]): Annotated and predicted segments, annotated
             and predicted RGB mask of each frame.
-        stats (dict): Sums by category, which are added to.
+        stats (dict): Sums by category, updated in place.
     """
     gt_tubes: dict[int, dict] = {}
     pred_tubes: dict[int, dict] = {}

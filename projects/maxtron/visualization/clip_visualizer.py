@@ -13,18 +13,18 @@ from mmengine.structures import InstanceData
 from ..structures import INSTANCE_OFFSET, PanopticMap, to_bitmap
 from .mask_drawing import draw_masks, id_colors
 
-# Distance of the colours of two classes. It keeps the first instances of a
-# dozen classes apart.
+# Offset between the colours of two classes. The first instances of a dozen
+# classes remain distinguishable.
 _CLASS_OFFSET = 98
 
 
 @VISUALIZERS.register_module()
 class ClipLocalVisualizer(TrackLocalVisualizer):
-    """Draws tracked instances and panoptic maps of videos.
+    """Visualizer of tracked instances and panoptic maps.
 
-    It replaces MMDet's TrackLocalVisualizer, which requires decoded masks and
-    ground truth, draws through matplotlib and has no panoptic videos. An
-    instance keeps the colour of its id over the video. Stuff has the colour
+    MMDetection's TrackLocalVisualizer requires decoded masks and ground truth,
+    draws by matplotlib and does not support panoptic videos. In this class an
+    instance has the colour of its id in the whole video. Stuff has the colour
     of its class.
 
     Args:
@@ -87,28 +87,28 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
             line_width=int(self.line_width),
         )
 
-    # the name by which MMDet's visualizers call it
+    # name of the method in MMDetection's visualizers
     _draw_instances = draw_instances
 
     def draw_panoptic(
         self, image: np.ndarray, panoptic_map: PanopticMap
     ) -> np.ndarray:
-        """Draw the panoptic segmentation of one frame; void stays as it is.
+        """Draw the panoptic segmentation of one frame, except for void.
 
         Args:
             image (np.ndarray): RGB, uint8, shape (H, W, 3).
-            panoptic_map (:obj:`PanopticMap`): The segments, of that size.
+            panoptic_map (:obj:`PanopticMap`): The segments, of the same size.
 
         Returns:
             np.ndarray: The drawn image, RGB, uint8, shape (H, W, 3).
 
         Raises:
-            ValueError: If the map is of another size than the image.
+            ValueError: If map and image differ in size.
         """
         numbers, labels = np.divmod(
             np.array(panoptic_map.segment_ids, np.int64), INSTANCE_OFFSET
         )
-        # things first: they are drawn last, with their outlines on top
+        # Things come first: they are drawn last, with their outlines on top.
         order = np.argsort(numbers == 0, kind='stable')
         numbers, labels = numbers[order], labels[order]
         colors = id_colors(numbers + _CLASS_OFFSET * labels)
@@ -145,8 +145,8 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
 
         Args:
             image (np.ndarray): RGB, uint8, shape (H, W, 3).
-            data_sample (DetDataSample): With ``pred_track_instances`` or
-                ``pred_panoptic_map``.
+            data_sample (DetDataSample): Sample with ``pred_track_instances``
+                or ``pred_panoptic_map``.
             score_thr (float): Instances of a lower score are left out.
                 Defaults to 0.3.
 
@@ -174,14 +174,14 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
         return self.draw_instances(image, instances)
 
     def _names(self, labels: Iterable[int]) -> list[str]:
-        """Names of classes."""
+        """Look up the names of classes."""
         classes = (self.dataset_meta or {}).get('classes')
         return [
             classes[label] if classes else f'class {label}' for label in labels
         ]
 
     def _texts(self, instances: InstanceData) -> list[str]:
-        """Labels such as ``'person 3 0.87'``."""
+        """Make labels such as ``'person 3 0.87'``."""
         texts = [
             f'{name} {instance_id}'
             for name, instance_id in zip(
@@ -209,7 +209,7 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
         pred_score_thr: float = 0.3,
         step: int = 0,
     ) -> None:
-        """Draw a frame, and show it, write it or send it to the backends.
+        """Draw a frame; show it, write it or send it to the backends.
 
         If the sample has ground truth, it is drawn left of the prediction.
         ``get_image`` returns the drawn image afterwards.
@@ -221,16 +221,16 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
                 ``pred_track_instances`` or ``pred_panoptic_map``, and
                 ``gt_panoptic_map``, ``gt_instances`` or, in its metainfo,
                 ``instances``. Defaults to None.
-            draw_gt (bool): Draw the ground truth. Defaults to True.
-            draw_pred (bool): Draw the prediction. Defaults to True.
-            show (bool): Open a window. Defaults to False.
-            wait_time (float): Seconds that the window waits, 0 for ever.
-                Defaults to 0.
+            draw_gt (bool): Whether to draw the ground truth. Defaults to True.
+            draw_pred (bool): Whether to draw the prediction. Defaults to True.
+            show (bool): Whether to open a window. Defaults to False.
+            wait_time (float): Seconds to show the window, 0: until a key is
+                pressed. Defaults to 0.
             out_file (str, optional): Image file to write instead of sending
                 the image to the backends. Defaults to None.
-            pred_score_thr (float): Predictions of a lower score are not
-                drawn. Defaults to 0.3.
-            step (int): Step under which backends file it. Defaults to 0.
+            pred_score_thr (float): Minimum score of drawn predictions.
+                Defaults to 0.3.
+            step (int): Step of the image in the backends. Defaults to 0.
         """
         images = []
         if data_sample is not None:
@@ -253,10 +253,9 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
 
 
 def _annotated_instances(data_sample: DetDataSample) -> InstanceData | None:
-    """Annotated instances of a frame; None if it is not annotated.
+    """Return the annotated instances of a frame; None without annotation.
 
-    A lazily loaded test video has its annotations as they were parsed, in
-    the metainfo.
+    A lazily loaded test video has its parsed annotations in the metainfo.
     """
     if 'gt_instances' in data_sample:
         instances = data_sample.gt_instances

@@ -1,11 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The folder below which drawn images are named as their inputs."""
+"""Common folder of the images of a dataset, for the names of drawings."""
 
 import os.path as osp
 from itertools import takewhile
 from typing import Any
 
-# keys of data_prefix in MMDetection's datasets
+# Keys of data_prefix in MMDetection's datasets.
 _IMAGE_KEYS = ('img_path', 'img')
 
 
@@ -16,8 +16,8 @@ def find_image_root(dataset: Any) -> str:
         dataset (Any): A built dataset, or a wrapper such as ConcatDataset.
 
     Returns:
-        str: The folder; the one that the folders of all wrapped datasets
-        have in common, ``''`` if there is none.
+        str: The folder. For a wrapper, the common folder of all wrapped
+        datasets, ``''`` if there is none.
     """
     roots = [
         osp.normpath(root).replace('\\', '/').split('/')
@@ -29,7 +29,7 @@ def find_image_root(dataset: Any) -> str:
 
 
 def _image_folders(dataset: Any) -> list[str]:
-    """List the image folders of a dataset and of those that it wraps."""
+    """List the image folders of a dataset and of wrapped datasets."""
     wrapped = getattr(dataset, 'datasets', None)
     if wrapped is None and hasattr(dataset, 'dataset'):
         wrapped = [dataset.dataset]

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Drawing of labels: ASCII by OpenCV, which is fast, the rest by Pillow."""
+"""Drawing of labels: ASCII by OpenCV, which is fast, others by Pillow."""
 
 import unicodedata
 from functools import cache
@@ -10,20 +10,20 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# The size of Pillow's letters that look as large as OpenCV's of scale 1.
+# Size of Pillow's letters that matches OpenCV's letters of scale 1.
 _PIXELS_PER_SCALE = 32
 
 
 def draw_label(
     image: np.ndarray, text: str, anchor: tuple[int, int], color: np.ndarray
 ) -> None:
-    """Write a label on a patch of its colour, inside the image, in place.
+    """Draw a label on a coloured patch inside the image, in place.
 
     Args:
         image (np.ndarray): uint8, shape (H, W, 3).
-        text (str): The label. A character that no installed font has is
-            written as its code, such as U+4EBA.
-        anchor (tuple[int, int]): x and y of its upper left corner, in pixels.
+        text (str): The label. Characters that are in no installed font are
+            written as codes, such as U+4EBA.
+        anchor (tuple[int, int]): x and y of the upper left corner, in pixels.
         color (np.ndarray): uint8, shape (3, ), channels as in the image.
     """
     height, width = image.shape[:2]
@@ -78,7 +78,7 @@ def _spell(text: str) -> list[tuple[str, str]]:
 
 
 def _is_invisible(character: str) -> bool:
-    """Whether a character only changes the look of its neighbours."""
+    """Return whether a character only modifies its neighbours."""
     is_selector = '\ufe00' <= character <= '\ufe0f'  # of emoji, for instance
     return is_selector or unicodedata.category(character) == 'Cf'
 
@@ -94,7 +94,7 @@ def _find_font(character: str) -> str | None:
 
 @cache
 def _font_files() -> list[str]:
-    """List the installed fonts, first the one that Matplotlib brings."""
+    """List the installed fonts, first the font of Matplotlib."""
     import matplotlib
     from matplotlib.font_manager import findSystemFonts
 
@@ -104,7 +104,7 @@ def _font_files() -> list[str]:
 
 @cache
 def _characters(path: str) -> frozenset[int]:
-    """Codes of the characters of a font; none if Pillow cannot scale it."""
+    """List the characters of a font; none if Pillow cannot scale it."""
     from matplotlib.ft2font import FT2Font
 
     try:

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Drawing of tracked masks with OpenCV, fast enough for video."""
+"""Fast drawing of tracked masks by OpenCV."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from .label_drawing import draw_label
 
-# Steps of the golden ratio never come back to a hue, and any run of ids is
-# spread about evenly over the circle.
+# Steps of the golden ratio never repeat a hue, and consecutive ids are spread
+# almost evenly over the circle.
 _GOLDEN_RATIO = 0.6180339887498949
 _SATURATION_VALUE = ((0.85, 1.0), (0.60, 0.95), (1.0, 0.75))
 
 
 def id_colors(ids: Sequence[int]) -> np.ndarray:
-    """Colours of instance ids: functions of the id alone.
+    """Compute the colours of instance ids; each depends on its id only.
 
     Args:
         ids (Sequence[int]): n ids; 0 means background and is black.
@@ -42,7 +42,7 @@ def draw_masks(
     alpha: float = 0.5,
     line_width: int = 2,
 ) -> np.ndarray:
-    """Draw masks with contour and label; the first one is on top.
+    """Draw masks with contours and labels; the first mask is on top.
 
     Args:
         image (np.ndarray): uint8, shape (H, W, 3), RGB or BGR; unchanged.
@@ -56,7 +56,7 @@ def draw_masks(
     Returns:
         np.ndarray: The drawn image, same shape and channels.
     """
-    # The topmost mask is found in one channel and coloured at the end, several
+    # Find the topmost mask in one channel and colour it at the end: several
     # times faster than painting each mask in three channels.
     top = np.zeros(image.shape[:2], dtype=np.uint16)
     outlines, anchors = [], []
@@ -66,7 +66,7 @@ def draw_masks(
             continue
         inside = np.ascontiguousarray(bitmaps[index][y : y + h, x : x + w])
         top[y : y + h, x : x + w][inside] = index + 1
-        # the first pixel of the mask; the corner of its box may be far away
+        # The first pixel of the mask: the corner of its box may be far away.
         anchors.append((index, (x + int(inside[0].argmax()), y)))
         if line_width:
             outlines.append((index, _outline(inside, (x, y))))
@@ -86,10 +86,10 @@ def draw_masks(
 
 
 def _bounding_box(bitmap: np.ndarray) -> tuple[int, int, int, int]:
-    """Left, top, width and height of a mask, zeros if it is empty.
+    """Compute left, top, width and height of a mask, zeros if it is empty.
 
-    Unlike cv2.boundingRect it needs no copy of a column-major bitmap, which
-    is what run-length encodings decode to.
+    Unlike cv2.boundingRect, this needs no copy of a column-major bitmap, the
+    result of decoding run lengths.
     """
     columns = np.flatnonzero(bitmap.any(axis=0))
     if len(columns) == 0:
@@ -101,7 +101,7 @@ def _bounding_box(bitmap: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _outline(inside: np.ndarray, offset: tuple[int, int]) -> list[np.ndarray]:
-    """Outer and inner borders of a mask that is cropped at an offset."""
+    """Find the outer and inner borders of a mask, cropped at an offset."""
     return cv2.findContours(
         inside.view(np.uint8),
         cv2.RETR_CCOMP,

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Annotated panoptic maps as :class:`PanopticMap`, like predictions."""
+"""Conversion of annotated panoptic maps to :class:`PanopticMap`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from ..structures import (
 
 
 class PanopticGroundTruth:
-    """Reads the annotated maps of videos, frame after frame.
+    """Reader of the annotated maps of videos, frame by frame.
 
-    The things of a class are numbered in the order in which they appear in
-    the frames that are read, as in a prediction.
+    As in a prediction, the things of a class are numbered in the order of
+    their appearance in the frames read.
 
     Args:
-        backend_args (dict, optional): How maps are read, see
+        backend_args (dict, optional): Backend for reading maps, see
             :func:`mmengine.fileio.get`. Defaults to None.
     """
 
@@ -52,7 +52,7 @@ class PanopticGroundTruth:
 
         Raises:
             FileNotFoundError: If the map does not exist.
-            ValueError: If map and segments do not fit together.
+            ValueError: If map and segments are inconsistent.
         """
         if not sample.get('seg_map_path'):
             return None
@@ -80,11 +80,11 @@ class PanopticGroundTruth:
         )
 
     def panoptic_id(self, segment: dict, is_thing: Sequence[bool]) -> int:
-        """Map an annotated segment to an id as predictions have it.
+        """Map an annotated segment to a panoptic id as in predictions.
 
         Args:
-            segment (dict): With ``id`` and ``category``.
-            is_thing (Sequence[bool]): For every label.
+            segment (dict): Segment with ``id`` and ``category``.
+            is_thing (Sequence[bool]): One flag per label.
 
         Returns:
             int: Id of the segment, constant over the video.

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Attention maps of a point of a frame in all frames of its clip."""
+"""Attention maps of a point in all frames of its clip."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -77,11 +77,10 @@ def effective_attention(
 
     Step one computes the trajectory points
     :math:`y_t = \sum_p A_{tp} v_{tp}` with a softmax over the tokens p of
-    each frame (Eq. 2 and 3). Step two adds them up,
-    :math:`\sum_t a_t W_v y_t`, with a softmax over the frames (Eq. 4). So
-    token p of frame t has the weight :math:`a_t A_{tp}`. W_v mixes the heads
-    of step one before step two, so the heads of each step are averaged
-    separately.
+    each frame (Eq. 2 and 3). Step two sums them, :math:`\sum_t a_t W_v y_t`,
+    with a softmax over the frames (Eq. 4). Token p of frame t therefore has
+    the weight :math:`a_t A_{tp}`. W_v mixes the heads of step one before step
+    two, so the heads of each step are averaged separately.
 
     Args:
         attention (nn.Module): :class:`TrajectoryAttention` or
@@ -144,8 +143,8 @@ def trajectory_maps(
         call (dict): One call of the layer, see :func:`record_calls`; only the
             first clip of the batch is used.
         frame (int): Frame of the reference in the clip.
-        row (int): Its row in the feature map.
-        column (int): Its column.
+        row (int): Row of the reference in the feature map.
+        column (int): Column of the reference.
 
     Returns:
         tuple[Tensor, Tensor]: Maps of all frames, shape (T, H, W), each with
@@ -235,7 +234,7 @@ def draw_trajectory(
     panel_width: int = 480,
     alpha: float = 0.5,
 ) -> np.ndarray:
-    """Draw the frames of a clip side by side, each under its heat map.
+    """Draw the frames of a clip side by side, each with its heat map.
 
     Args:
         frames (Sequence[np.ndarray]): T frames, RGB, uint8, (H, W, 3).

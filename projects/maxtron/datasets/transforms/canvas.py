@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Placing frames on a canvas of fixed size, and changing their colours."""
+"""Transforms that scale, pad and recolour frames for a fixed canvas."""
 
 import cv2
 import numpy as np
@@ -40,7 +40,7 @@ class ScaleJitter(BaseTransform):
         ratio_range (tuple[float, float]): Range of the random number.
 
     Raises:
-        InputError: If a value is not positive, or the range empty.
+        InputError: If a value is not positive, or the range is empty.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ScaleJitter(BaseTransform):
             results (dict): The frame.
 
         Returns:
-            dict: The same, resized.
+            dict: The resized frame.
         """
         height, width = results['img'].shape[:2]
         ratio = self._random_ratio()
@@ -124,7 +124,7 @@ class PadToCanvas(Pad):
             results (dict): The frame, not larger than the canvas.
 
         Returns:
-            dict: The same on the canvas.
+            dict: The frame on the canvas.
         """
         height, width = results['img'].shape[:2]
         results = super().transform(results)
@@ -136,15 +136,15 @@ class PadToCanvas(Pad):
 
 @TRANSFORMS.register_module()
 class SSDColorJitter(BaseTransform):
-    """Change the colours of a frame as SSD does, on bytes.
+    """Change the colours of a frame like SSD, in bytes.
 
-    Brightness comes first, then contrast, saturation and hue, or saturation,
-    hue and contrast. Each of the four is left out with probability 0.5. The
-    result of each is clipped to 0 to 255 and truncated to bytes.
+    Brightness is changed first, then contrast, saturation and hue, or
+    saturation, hue and contrast. Each change is skipped with probability 0.5.
+    Each result is clipped to the range from 0 to 255 and truncated to bytes.
 
     MMDetection's ``PhotoMetricDistortion`` differs from the training of the
-    reference: it calculates in floats that may leave this range, shifts the
-    hue by degrees, which is half as far, and swaps channels.
+    reference: it computes in floats beyond this range, shifts the hue by half
+    as much (in degrees), and swaps channels.
 
     Required Keys:
 
@@ -155,7 +155,7 @@ class SSDColorJitter(BaseTransform):
     - img
 
     Args:
-        brightness_delta (float): Largest summand. Defaults to 32.
+        brightness_delta (float): Largest change of brightness. Defaults to 32.
         contrast_range (tuple[float, float]): Defaults to (0.5, 1.5).
         saturation_range (tuple[float, float]): Defaults to (0.5, 1.5).
         hue_delta (int): Largest shift, in OpenCV's units of two degrees.
@@ -176,7 +176,7 @@ class SSDColorJitter(BaseTransform):
 
     @cache_randomness
     def _random_changes(self) -> dict:
-        """Draw all changes; a change that is left out is None."""
+        """Draw all changes; a skipped change is None."""
         changes = dict(
             contrast_first=np.random.rand() < 0.5,
             brightness=np.random.uniform(
@@ -198,7 +198,7 @@ class SSDColorJitter(BaseTransform):
             results (dict): The frame.
 
         Returns:
-            dict: The same with other colours.
+            dict: The frame with changed colours.
         """
         changes = self._random_changes()
         img = np.ascontiguousarray(results['img'])

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Transforms of a whole clip: cropping, rejecting."""
+"""Transforms that crop or reject a whole clip."""
 
 from mmcv.transforms import BaseTransform, TransformBroadcaster
 from mmdet.datasets.transforms import RandomCrop
@@ -7,7 +7,7 @@ from mmdet.registry import TRANSFORMS
 
 
 def count_boxes(results: dict) -> list[int]:
-    """Count the boxes of each frame that are not to be ignored.
+    """Count the boxes of each frame without ignore flag.
 
     Args:
         results (dict[str, list]): A clip with loaded annotations.
@@ -22,9 +22,9 @@ def count_boxes(results: dict) -> list[int]:
 class ClipCrop(BaseTransform):
     """Crop all frames of a clip at the same place.
 
-    Boxes are clipped. Boxes outside of the crop are dropped with their labels,
-    masks and ids. The sample is rejected if any of its frames has no box
-    left. A frame smaller than the crop is kept as it is.
+    Boxes are clipped. Boxes outside of the crop are removed with their labels,
+    masks and ids. The sample is rejected if any of its frames has no box left.
+    A frame smaller than the crop is not changed.
 
     Required Keys: the keys of :class:`mmdet.datasets.transforms.RandomCrop`,
     each a list over frames.

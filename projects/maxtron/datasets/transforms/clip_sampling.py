@@ -9,11 +9,10 @@ from ...errors import InputError
 
 
 class ReversibleSampler(BaseFrameSample):
-    """Base class of samplers that may play a clip backwards.
+    """Base class of samplers that may reverse a clip.
 
     Args:
-        reverse_prob (float): Probability to play the clip backwards.
-            Defaults to 0.
+        reverse_prob (float): Probability of reversing the clip. Defaults to 0.
         **kwargs: See :class:`mmdet.datasets.BaseFrameSample`.
 
     Raises:
@@ -40,15 +39,15 @@ class ReversibleSampler(BaseFrameSample):
 class ClipSampler(ReversibleSampler):
     """Take the clip that starts at the key frame.
 
-    By default a clip has ``clip_len`` consecutive frames in forward order, as
-    in the reference. If the video ends before, the sample is rejected and the
+    As in the reference, a clip has ``clip_len`` consecutive frames in forward
+    order by default. If the video is too short, the sample is rejected and the
     dataset draws another one.
 
     Required Keys:
 
     - images, video_id, video_length
     - clip_len (set by the dataset)
-    - key_frame_id (optional; else drawn from key_frames)
+    - key_frame_id (optional; by default drawn from key_frames)
 
     Added Keys: those of a frame, each a list over frames, and
 
@@ -83,7 +82,7 @@ class ClipSampler(ReversibleSampler):
 
         Returns:
             dict[str, list] | None: The frames of the clip; None if the video
-            ends before.
+            is too short.
         """
         clip_len = video_infos['clip_len']
         key = video_infos.get('key_frame_id')
@@ -115,9 +114,9 @@ class RandomClipSampler(ReversibleSampler):
     """Draw consecutive frames anywhere in the video.
 
     The reference draws the first frame from 0 to L - clip_len - 1 in a video
-    of L frames, so it never draws the last window. The published numbers were
-    made so, and it is the default. A video that is not longer than the clip
-    is taken as a whole, and its last frame is repeated.
+    of L frames, so it never draws the last window. The published results use
+    this rule, which is the default. A video that is not longer than the clip
+    is used as a whole, and its last frame is repeated.
 
     Required Keys:
 
@@ -127,8 +126,8 @@ class RandomClipSampler(ReversibleSampler):
     Added Keys: those of a frame, each a list over frames.
 
     Args:
-        include_last (bool): Whether the last window may be drawn, too.
-            Defaults to False.
+        include_last (bool): Whether the last window can be drawn. Defaults to
+            False.
         **kwargs: See :class:`ReversibleSampler`.
 
     Raises:

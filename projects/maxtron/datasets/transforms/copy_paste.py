@@ -9,7 +9,7 @@ from mmdet.registry import TRANSFORMS
 
 from ...errors import InputError
 
-# added to the ids of pasted segments; ids of panoptic maps are below
+# offset of the ids of pasted segments, above all ids of panoptic maps
 PASTED = 1 << 24
 
 
@@ -17,9 +17,9 @@ PASTED = 1 << 24
 class VideoCopyPaste(BaseTransform):
     """Paste segments of a second random clip into a clip.
 
-    The first frame of the second clip decides which segments are pasted: all
-    its things, and a random number (0 to all) of random segments. They are
-    pasted in every frame in which they appear, at their own places.
+    The pasted segments are all things of the first frame of the second clip,
+    and a random number (0 to all) of random segments of that frame. They are
+    pasted in every frame in which they appear, at their original positions.
 
     Pasted stuff joins the stuff of the same class if the clip has any.
     Otherwise it becomes a new tube, like pasted things.
@@ -34,8 +34,9 @@ class VideoCopyPaste(BaseTransform):
     - img, gt_seg_map, segments_info, valid_pixels
 
     Args:
-        transforms (list[dict]): From the video to the clip on its canvas.
-        paste_transforms (list[dict]): The same for the second video.
+        transforms (list[dict]): Pipeline from the video to the clip on its
+            canvas.
+        paste_transforms (list[dict]): Pipeline of the second video.
         reference_collision (bool): Whether to keep ids when pasting, as the
             reference does. In every video of VIPSeg the first instance of a
             class has the colour of the class as its id. A pasted segment then
@@ -66,7 +67,7 @@ class VideoCopyPaste(BaseTransform):
             dataset (Sized): The dataset.
 
         Returns:
-            list[int]: Its index.
+            list[int]: The index of the video.
         """
         return [np.random.randint(len(dataset))]
 
@@ -77,10 +78,10 @@ class VideoCopyPaste(BaseTransform):
             results (dict): The video.
 
         Returns:
-            dict[str, list] | None: The clip; None if it was rejected.
+            dict[str, list] | None: The clip; None if it is rejected.
 
         Raises:
-            InputError: If the dataset gave no second video.
+            InputError: If the dataset provides no second video.
         """
         if not results.get('mix_results'):
             raise InputError(
@@ -171,7 +172,7 @@ class VideoCopyPaste(BaseTransform):
             stuff[seg['category']] if joined else seg['id'] + offset
             for seg, joined in zip(pasted, joins)
         ]
-        # segments that are not pasted keep their place in the list
+        # Segments that are not pasted keep their position in the list.
         clip['segments_info'][t] = segments + [
             dict(seg, id=new_id if is_pasted else 0)
             for seg, new_id, is_pasted in zip(pasted, new_ids, is_chosen[1:])

@@ -12,16 +12,16 @@ from torch import Tensor
 
 
 class VideoFrames:
-    """Frames of a video, each loaded on access.
+    """Frames of a video, loaded on access.
 
     Frames are not kept, so the memory does not grow with the length of the
-    video. The class is deliberately no ``Sequence``: MMEngine's collate and
-    cast functions would load all frames to copy them.
+    video. The class is not a ``Sequence``, because MMEngine's collate and cast
+    functions would then load all frames to copy them.
 
     Args:
-        frames (list[dict]): For each frame the keys that the transforms need.
-        transforms (callable): Loads and transforms a frame; sets ``img``,
-            (h, w, 3).
+        frames (list[dict]): Keys that the transforms require, for each frame.
+        transforms (callable): Function that loads and transforms a frame; it
+            sets ``img``, (h, w, 3).
     """
 
     def __init__(self, frames: list[dict], transforms: Compose) -> None:
@@ -29,7 +29,7 @@ class VideoFrames:
         self.transforms = transforms
 
     def __len__(self) -> int:
-        """Number of frames."""
+        """Return the number of frames."""
         return len(self.frames)
 
     def __getitem__(self, t: int) -> Tensor:
@@ -86,7 +86,7 @@ class PackLazyVideo(BaseTransform):
 
         Returns:
             dict: ``inputs`` (:class:`VideoFrames`) and ``data_samples``
-            (:class:`TrackDataSample`, one :class:`DetDataSample` a frame).
+            (:class:`TrackDataSample`, one :class:`DetDataSample` per frame).
         """
         frames = [
             dict(zip(results, values)) for values in zip(*results.values())
@@ -101,7 +101,8 @@ class PackLazyVideo(BaseTransform):
             )
             for frame in frames
         ]
-        # The model needs no annotations; a worker would copy them twice.
+        # The model does not need annotations, and a worker would copy them
+        # twice.
         for frame in frames:
             frame.pop('instances', None)
         return dict(

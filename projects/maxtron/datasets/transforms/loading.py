@@ -28,7 +28,7 @@ class LoadVideoFrame(LoadImageFromFile):
     Args:
         to_float32 (bool): See :class:`mmcv.transforms.LoadImageFromFile`.
             Defaults to True.
-        **kwargs: As of :class:`mmcv.transforms.LoadImageFromFile`.
+        **kwargs: Arguments of :class:`mmcv.transforms.LoadImageFromFile`.
     """
 
     def __init__(self, to_float32: bool = True, **kwargs) -> None:
@@ -44,9 +44,9 @@ class LoadVideoFrame(LoadImageFromFile):
             dict: ``results`` with the image, shape (height, width, 3), BGR.
 
         Raises:
-            FileNotFoundError: If there is no such file.
-            InputError: If the file is no image, or the image has another
-                size than ``height`` and ``width``.
+            FileNotFoundError: If the file does not exist.
+            InputError: If the file is not an image, or the size of the image
+                differs from ``height`` and ``width``.
         """
         where = (
             f'Frame {results.get("frame_id")} of video '
@@ -76,11 +76,11 @@ class LoadVideoFrame(LoadImageFromFile):
 
 @TRANSFORMS.register_module()
 class TracksToPanopticMap(BaseTransform):
-    """Put the masks of instances into one map, for panoptic pipelines.
+    """Merge the masks of instances into one map, for panoptic pipelines.
 
-    Datasets of instances can then train segmenters whose masks share the
-    pixels, such as :class:`VideoKMaXHead`. If masks overlap, the smaller one
-    is on top. Pixels without an instance are void.
+    Instance datasets can then train segmenters with disjoint masks, such as
+    :class:`VideoKMaXHead`. If masks overlap, the smaller one is on top. Pixels
+    without an instance are void.
 
     Required Keys:
 

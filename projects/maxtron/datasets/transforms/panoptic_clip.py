@@ -20,7 +20,7 @@ from ...structures import UNLABELLED, index_map, read_id_map, read_raw_segments
 
 @TRANSFORMS.register_module()
 class LoadPanopticMap(BaseTransform):
-    """Load the panoptic map of a frame and compare it with its annotations.
+    """Load the panoptic map of a frame and check it against the annotations.
 
     Required Keys:
 
@@ -52,10 +52,10 @@ class LoadPanopticMap(BaseTransform):
             results (dict): The frame with its image.
 
         Returns:
-            dict: The same with the map.
+            dict: The frame with the map.
 
         Raises:
-            FileNotFoundError: If there is no such file.
+            FileNotFoundError: If the file does not exist.
             InputError: If map, image and list of segments disagree.
         """
         path = results['seg_map_path']
@@ -88,8 +88,8 @@ class LoadPanopticMap(BaseTransform):
 class PackPanopticClip(BaseTransform):
     """Pack a clip with panoptic targets for training.
 
-    Targets are taken at every ``stride``-th pixel of rows and columns. Crowd
-    regions stay unlabelled. The :class:`DetDataSample` of a frame has
+    Targets are sampled at every ``stride``-th row and column. Crowd regions
+    are unlabelled. The :class:`DetDataSample` of a frame has
 
     - ``gt_panoptic_seg`` (PixelData): ``sem_seg`` of shape (1, h, w), int32,
       the id of the tube, 0 for void;
@@ -106,7 +106,7 @@ class PackPanopticClip(BaseTransform):
     - img, gt_seg_map, segments_info, valid_pixels
 
     Args:
-        stride (int): Defaults to 4.
+        stride (int): Stride of the targets in pixels. Defaults to 4.
         min_labelled (int, optional): Reject a sample unless more pixels than
             this are labelled at this stride, and a tube is visible. Defaults
             to None: no sample is rejected.
@@ -160,8 +160,9 @@ class PackPanopticClip(BaseTransform):
                     seg['category'], labels.get(seg['id'], 0)
                 )
         sample = TrackDataSample()
-        # MMDetection's setter formats the first sample, which is slow once it
-        # has tensors: set the samples while they are empty.
+        # MMDetection's setter formats the first sample, which is slow if the
+        # sample has tensors. Therefore the samples are set while they are
+        # empty.
         sample.video_data_samples = [DetDataSample() for _ in frames]
         for packed, frame, (tubes, semantic) in zip(sample, frames, maps):
             self._pack_frame(packed, frame, tubes, semantic, labels)

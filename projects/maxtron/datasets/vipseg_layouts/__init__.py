@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The two layouts of VIPSeg on disk.
+"""Readers of the two layouts of VIPSeg on disk.
 
 720P, which the reference trains and tests on::
 
@@ -14,7 +14,7 @@ Raw, as released::
     {split}.txt                         names of the videos
     categories.json                     the classes, unless they are VIPSeg's
 
-In both, {video} and {frame} may have folders themselves.
+In both layouts, {video} and {frame} may contain folders.
 """
 
 from .layout_720p import Layout720P

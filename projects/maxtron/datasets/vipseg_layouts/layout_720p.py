@@ -19,12 +19,12 @@ from ...structures.panoptic_json import (
 
 
 class Layout720P:
-    """Reads the JSON file of the 720P layout.
+    """Reader of the JSON file of the 720P layout.
 
     Args:
         ann_file (str): The JSON file.
         classes (Sequence[str]): Names of the classes, by label.
-        thing_classes (Sequence[str]): Names of the things among them.
+        thing_classes (Sequence[str]): Names of the thing classes.
         img_dir (str): Folder of the images.
         seg_dir (str): Folder of the maps.
         img_suffix (str): Suffix of the images.
@@ -65,7 +65,7 @@ class Layout720P:
             dict per frame in temporal order.
 
         Raises:
-            FileNotFoundError: If there is no such file.
+            FileNotFoundError: If the file does not exist.
             InputError: If a field is missing or wrong, or entries are
                 inconsistent.
         """
@@ -195,7 +195,7 @@ class Layout720P:
 
     @staticmethod
     def _check_sizes(video: Entry, images: list[Entry]) -> None:
-        """Check that all frames have the size of the first."""
+        """Check that all frames have the size of the first frame."""
         sizes = [
             tuple(image.require(key, SIZE) for key in ('height', 'width'))
             for image in images

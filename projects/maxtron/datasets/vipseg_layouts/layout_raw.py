@@ -15,10 +15,10 @@ _ORIENTATION = 0x112  # Exif tag; values from 5 to 8 swap rows and columns
 
 
 class LayoutRaw:
-    """Reads the folders of the raw layout.
+    """Reader of the folders of the raw layout.
 
-    Frames without a map are left out, as in the conversion to 720P. A video
-    of a test set that has no maps at all is kept.
+    As in the conversion to 720P, frames without a map are skipped. A video
+    without any map, as in a test set, is kept.
 
     Args:
         ann_file (str): List of the videos.
@@ -48,12 +48,12 @@ class LayoutRaw:
         """Read all videos.
 
         Returns:
-            list[dict]: As of the 720P layout, but ``segments_info`` of a
-            frame with a map is None: the map itself states its segments.
+            list[dict]: Videos as in the 720P layout, but ``segments_info`` of
+            a frame with a map is None, because the map defines its segments.
 
         Raises:
             FileNotFoundError: If a file or folder does not exist.
-            InputError: If images and maps do not fit each other.
+            InputError: If images and maps are inconsistent.
         """
         names = read_video_names(self.ann_file, self.backend_args)
         videos = [self._read_video(name) for name in names]
@@ -107,7 +107,7 @@ class LayoutRaw:
         return dict(video_id=name, video_length=len(images), images=images)
 
     def _image_size(self, path: str) -> tuple[int, int]:
-        """Read width and height of the upright image, which OpenCV loads.
+        """Read width and height of the upright image, as OpenCV loads it.
 
         Only the head of the file is read.
         """

@@ -14,19 +14,19 @@ from ...utils import is_foreign_file, natural_key
 
 
 def read_video_names(path: str, backend_args: dict | None = None) -> list[str]:
-    """Read a list of videos: one name per line, which may have spaces.
+    """Read a list of videos: one name per line, spaces allowed.
 
     Args:
         path (str): Text file in UTF-8, with or without a byte order mark.
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
 
     Returns:
-        list[str]: Names without the space around them.
+        list[str]: Names without surrounding spaces.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        InputError: If the file is no text, lists no video, lists one twice,
-            or has a name that is no name of a folder.
+        FileNotFoundError: If the file does not exist.
+        InputError: If the file is not a text file, lists no video, lists a
+            video twice, or has a name that is not a valid folder name.
     """
     try:
         text = get(path, backend_args=backend_args).decode('utf-8-sig')
@@ -61,7 +61,7 @@ def read_video_names(path: str, backend_args: dict | None = None) -> list[str]:
 def read_category_ids(
     path: str, classes: Sequence[str], backend_args: dict | None = None
 ) -> tuple[int | str, ...] | None:
-    """Read the ids of the classes from categories.json, if there is one.
+    """Read the ids of the classes from categories.json, if it exists.
 
     Args:
         path (str): JSON file with a list of categories, in the order of the
@@ -70,12 +70,12 @@ def read_category_ids(
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
 
     Returns:
-        tuple[int | str, ...] | None: One id per label; None if there is no
-        such file, or it is about other classes.
+        tuple[int | str, ...] | None: One id per label; None if the file does
+        not exist or lists other classes.
 
     Raises:
-        InputError: If a field is missing or wrong, or the classes have
-            another order than the values of the maps.
+        InputError: If a field is missing or wrong, or the order of the classes
+            differs from that of the values of the maps.
     """
     if not exists(path, backend_args=backend_args):
         return None
@@ -99,12 +99,12 @@ def list_frames(
 ) -> list[str]:
     """List the frames of a video in temporal order.
 
-    Sub-folders count only if the folder itself has no frames. Files that an
-    operating system put there, such as ``._0.jpg``, are ignored.
+    Sub-folders are read only if the folder itself has no frames. Files of the
+    operating system, such as ``._0.jpg``, are ignored.
 
     Args:
-        folder (str): Folder of the video; may be absent.
-        suffix (str): Suffix of its frames, such as '.jpg'.
+        folder (str): Folder of the video; it need not exist.
+        suffix (str): Suffix of the frames, such as '.jpg'.
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
 
     Returns:

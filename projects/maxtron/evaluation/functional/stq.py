@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Segmentation and tracking quality (Weber et al., "STEP", 2021).
 
-VIPSeg's tool has two peculiarities, which are kept: a tube that changes its
-category counts as two, and, unless it is switched off, the first listed
-segment of a video is a crowd if it is a thing.
+The computation reproduces two peculiarities of VIPSeg's tool. A tube that
+changes its category counts as two tubes. The first listed segment of a video
+is a crowd if it is a thing; this rule can be switched off.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,9 @@ import numpy as np
 
 from .video_counts import Segments, VideoCounts
 
-_FIRST_TUBE = 1  # VIPSeg's tool gives it instance number 0, which means crowd
+_FIRST_TUBE = (
+    1  # VIPSeg's tool gives this segment instance number 0, which means crowd.
+)
 
 
 @dataclass
@@ -23,14 +25,14 @@ class STQStats:
 
     Attributes:
         name (str): Name of the video.
-        num_frames (int): Its length.
-        association (float): Sum of the association quality of its tubes.
-        num_tubes (int): Thing tubes of the ground truth.
+        num_frames (int): Number of frames.
+        association (float): Sum of the association quality of the tubes.
+        num_tubes (int): Number of thing tubes of the ground truth.
         pixels (np.ndarray): (3, C + 1), int64: labelled pixels of each class
-            that are predicted right, annotated, and predicted; the last
+            that are predicted correctly, annotated, and predicted. The last
             column is void.
-        crowd_id (int | None): Id of the first listed segment if it is a thing
-            and was left out as a crowd. Defaults to None.
+        crowd_id (int | None): Id of the first listed segment if it is ignored
+            as a crowd. Defaults to None.
     """
 
     name: str
@@ -55,13 +57,13 @@ def count_associations(
         video (:obj:`VideoCounts`): The video.
         is_thing (Sequence[bool]): Whether a class is a thing, (C,).
         first_is_crowd (bool): Whether the first listed segment of the video
-            is a crowd if it is a thing, as for VIPSeg's tool: its tube does
-            not count. Defaults to True.
+            is a crowd if it is a thing, as in VIPSeg's tool. Its tube does not
+            count. Defaults to True.
 
     Returns:
         :obj:`STQStats`: Stats of the video.
     """
-    # an index of -1 (void) reads the appended value
+    # The index -1 (void) reads the appended value.
     is_thing = np.append(np.asarray(is_thing, bool), False)
     void = len(is_thing) - 1
     gt_labels = np.append(video.gt.labels, void)[video.gt_rows]
@@ -73,7 +75,7 @@ def count_associations(
 
     gt_tubes = _number_tubes(video.gt)[video.gt_rows]
     pred_tubes = _number_tubes(video.pred)[video.pred_rows]
-    # every tube has pixels, which are counted in pairs
+    # Every tube has pixels, which are counted in pairs.
     gt_sizes = np.bincount(gt_tubes[gt_things], video.counts[gt_things])
     pred_sizes = np.bincount(
         pred_tubes[pred_things], video.counts[pred_things]
@@ -109,7 +111,7 @@ def count_associations(
 
 
 def _number_tubes(segments: Segments) -> np.ndarray:
-    """Number the tubes by id and category, (n + 1,); the last is for void."""
+    """Number the tubes by id and category, (n + 1,), void last."""
     stride = segments.labels.max(initial=0) + 1
     keys = segments.tubes * stride + segments.labels
     return np.append(np.unique(keys, return_inverse=True)[1], 0)
@@ -118,7 +120,7 @@ def _number_tubes(segments: Segments) -> np.ndarray:
 def _mean_iou(pixels: np.ndarray) -> float:
     """Compute the mean IoU over classes that are annotated or predicted.
 
-    Void counts as a class of IoU 0 if it is predicted for labelled pixels.
+    Void counts as a class of IoU 0 if it is predicted at labelled pixels.
     """
     right, annotated, predicted = pixels
     union = annotated + predicted - right

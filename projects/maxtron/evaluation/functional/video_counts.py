@@ -30,14 +30,14 @@ def count_pairs(
 ) -> FramePairs:
     """Count the pixels of a frame by (ground truth id, predicted id).
 
-    Segments are connected, so the pairs are counted by their runs along the
-    rows: some ten thousand runs are sorted instead of a million pixels.
+    The pairs are counted by runs along the rows, because segments are
+    connected: about ten thousand runs are sorted instead of a million pixels.
 
     Args:
         gt_map (np.ndarray): Ids of the ground truth, (H, W), integers from 0
             to 2**31 - 1.
-        pred_map (np.ndarray): Predicted ids, likewise.
-        where (str): Names the frame in messages.
+        pred_map (np.ndarray): Predicted ids, in the same format.
+        where (str): Name of the frame for messages.
 
     Returns:
         :obj:`FramePairs`: The pairs, each once.
@@ -66,7 +66,7 @@ def _size(array: np.ndarray) -> str:
 
 
 class Segments(NamedTuple):
-    """The segments of all frames of a video, in temporal order.
+    """Segments of all frames of a video, in temporal order.
 
     The rows are in the order of frames, and within a frame in the order of
     its list.
@@ -77,10 +77,9 @@ class Segments(NamedTuple):
             first appearance in the rows; 0 stands for void.
         labels (np.ndarray): Label of the category, (n,). Frames of one tube
             may differ.
-        is_crowd (np.ndarray): Whether the segment stands for many things,
-            (n,), bool.
-        areas (np.ndarray): Pixels, (n,): as the annotation states, else as
-            counted.
+        is_crowd (np.ndarray): Whether the segment is a crowd, (n,), bool.
+        areas (np.ndarray): Number of pixels, (n,): the annotated area if there
+            is one, otherwise the counted pixels.
         ids (np.ndarray): Id of the tube in the maps, (n,).
     """
 
@@ -93,7 +92,7 @@ class Segments(NamedTuple):
 
 
 class VideoCounts(NamedTuple):
-    """Counts of a video, a few kilobytes whatever the size of its frames.
+    """Counts of a video: a few kilobytes, independent of the frame size.
 
     Attributes:
         name (str): Name of the video.
@@ -116,7 +115,7 @@ class VideoCounts(NamedTuple):
 
 
 class VideoCounter:
-    """Collects the pixel pairs of a video, frame by frame.
+    """Collector of the pixel pairs of a video, frame by frame.
 
     Args:
         name (str): Name of the video, for messages.
@@ -142,10 +141,9 @@ class VideoCounter:
         Args:
             frame_name (str): Name of the frame, for messages.
             pairs (:obj:`FramePairs`): Pixels of the frame.
-            gt_segments (Iterable[dict]): Segments of the ground truth as
-                they are annotated: ``id``, ``category_id`` and optionally
-                ``iscrowd`` (0) and ``area`` (counted). The areas of an id
-                that is listed twice are added up.
+            gt_segments (Iterable[dict]): Annotated segments: ``id``,
+                ``category_id`` and optionally ``iscrowd`` (0) and ``area``
+                (counted). The areas of an id that is listed twice are added.
             pred_segments (Iterable[dict]): Predicted segments: ``id`` and
                 ``category_id``; areas are counted.
 
@@ -205,7 +203,7 @@ def _areas(ids: np.ndarray, counts: np.ndarray) -> dict[int, int]:
 
 
 class _SegmentRows:
-    """Collects the rows of :class:`Segments`.
+    """Collector of the rows of :class:`Segments`.
 
     Args:
         labels (dict[int, int]): Label of each category id.
@@ -231,7 +229,7 @@ class _SegmentRows:
             frame (int): Position of the frame.
             segments (Iterable[dict]): The listed segments.
             counted (dict[int, int]): Pixels of every id in the map.
-            use_area (bool): Whether a listed area counts.
+            use_area (bool): Whether to use a listed area.
 
         Returns:
             dict[int, int]: Row of every id; -1 for void.

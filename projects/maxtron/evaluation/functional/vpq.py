@@ -2,8 +2,8 @@
 """Video panoptic quality (Kim et al., "Video Panoptic Segmentation", 2020).
 
 The VIPSeg benchmark takes windows of k = 1, 2, 4 and 6 consecutive frames
-with stride 1. The segments with one id in a window are a tube. Tubes are
-matched and counted as segments are in the panoptic quality of images.
+with stride 1. The segments of one id in a window are a tube. Tubes are matched
+and counted like segments in the panoptic quality of images.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class TubeStats:
         tp (np.ndarray): Matched tubes, (C,), int64.
         fp (np.ndarray): Unmatched predicted tubes, (C,), int64.
         fn (np.ndarray): Unmatched tubes of the ground truth, (C,), int64.
-        num_windows (int): Windows in which they were counted.
+        num_windows (int): Number of windows.
     """
 
     iou: np.ndarray
@@ -64,7 +64,7 @@ class TubeStats:
         Returns:
             dict[str, np.ndarray]: ``pq``, ``sq`` and ``rq``, each (C,), in
             [0, 1]; 0 for a class without tubes. ``counts``: (C,), bool,
-            whether the class has any and counts in an average.
+            whether the class has tubes and contributes to averages.
         """
         tubes = self.tp + 0.5 * self.fp + 0.5 * self.fn
         return dict(
@@ -76,10 +76,11 @@ class TubeStats:
 
 
 class _Tubes:
-    """The tubes of all windows of a video.
+    """Tubes of all windows of a video.
 
-    A tube is one segment id in one window. Its first frame in the window
-    decides its category and crowd flag; its area is the sum over all frames.
+    A tube is one segment id in one window. Its category and crowd flag are
+    those of its first frame in the window. Its area is the sum over all
+    frames.
 
     Args:
         segments (:obj:`Segments`): The segments.
@@ -90,11 +91,12 @@ class _Tubes:
     def __init__(
         self, segments: Segments, num_frames: int, window: int
     ) -> None:
-        # tubes are numbered from 1; 0 is void
+        # Tubes are numbered from 1; 0 is void.
         self.stride = segments.tubes.max(initial=0) + 1
         rows, windows = _windows_of(segments.frames, num_frames, window)
         keys = windows * self.stride + segments.tubes[rows]
-        # rows ascend, so the first of a key is in the first frame
+        # Rows are in ascending order, so the first row of a key is in the
+        # first frame.
         self.keys, first, inverse = np.unique(
             keys, return_index=True, return_inverse=True
         )
@@ -232,7 +234,7 @@ def _shared_pixels(
     rows, windows = _windows_of(
         video.pred.frames[pred_rows], video.num_frames, window
     )
-    # an index of -1 (void) reads the appended number
+    # The index -1 (void) reads the appended number.
     gt_tubes = np.append(video.gt.tubes, 0)[gt_rows][rows]
     pred_tubes = video.pred.tubes[pred_rows][rows]
     keys = (windows * gt.stride + gt_tubes) * pred.stride + pred_tubes
@@ -294,7 +296,7 @@ def summarize_vpq(
         tubes, and ``per_class`` (see :meth:`TubeStats.quality`, in percent).
         ``VPQ``: the mean of ``pq`` over the windows for ``All``, ``Things``
         and ``Stuff``, and ``per_class``. A value is None if there are no
-        tubes to measure; such a window is left out of the mean.
+        tubes to measure. Such a window is excluded from the mean.
     """
     is_thing = np.asarray(is_thing, bool)
     groups = dict(All=np.ones_like(is_thing), Things=is_thing, Stuff=~is_thing)
@@ -337,6 +339,6 @@ def summarize_vpq(
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """Average the values that are not None; None if there are none."""
+    """Average the values that are not None; None if all are None."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None

@@ -34,12 +34,12 @@ from ..submission import write_pred_json
 
 
 class VideoResult(NamedTuple):
-    """Result of a video, which processes exchange.
+    """Result of a video, exchanged between processes.
 
     Attributes:
         name (str): Name of the video.
-        source (str): Path of its first frame, which tells videos of one name
-            apart.
+        source (str): Path of the first frame, which distinguishes videos of
+            the same name.
         stats (Any): Result of :meth:`PanopticVideoMetric.measure`; None
             without ground truth.
         submission (dict, optional): Entry of the video in pred.json.
@@ -57,7 +57,7 @@ class VideoResult(NamedTuple):
 
 
 class PanopticVideoMetric(BaseMetric):
-    """Base class: counts the pixels of predicted videos as they come.
+    """Base class of metrics that count the pixels of predicted videos.
 
     Every frame of a sample has ``pred_panoptic_map``
     (:class:`~projects.maxtron.structures.PanopticMap`) and the metainfo
@@ -71,17 +71,17 @@ class PanopticVideoMetric(BaseMetric):
     Args:
         classwise (bool): Whether to log a table of the classes. Defaults to
             False.
-        format_only (bool): Write the submission and do not evaluate.
+        format_only (bool): Whether to write the submission without evaluation.
             Defaults to False.
         outfile_prefix (str, optional): Folder to write the submission to, in
-            VIPSeg's format: ``pan_pred/VIDEO/FRAME.png``, each as soon as it
-            is predicted, and ``pred.json`` with the category ids of the
+            VIPSeg's format: ``pan_pred/VIDEO/FRAME.png``, written immediately
+            after prediction, and ``pred.json`` with the category ids of the
             dataset's files. Required by ``format_only``. Defaults to None.
-        backend_args (dict, optional): How masks of the ground truth are
-            read, see :func:`mmengine.fileio.get`. Defaults to None.
-        prefix (str, optional): Put before the names of the values. Defaults
-            to None: 'vps'.
-        collect_device (str): Only 'cpu': processes exchange little data.
+        backend_args (dict, optional): Backend for reading masks of the ground
+            truth, see :func:`mmengine.fileio.get`. Defaults to None.
+        prefix (str, optional): Prefix of the names of the values. Defaults to
+            None: 'vps'.
+        collect_device (str): Must be 'cpu': processes exchange little data.
             Defaults to 'cpu'.
 
     Raises:
@@ -90,7 +90,7 @@ class PanopticVideoMetric(BaseMetric):
     """
 
     default_prefix = 'vps'
-    # shared by all metrics, so that a video is read once
+    # All metrics share the evaluator, so that a video is read once.
     evaluator = PanopticVideoEvaluator()
 
     def __init__(
@@ -130,8 +130,8 @@ class PanopticVideoMetric(BaseMetric):
         Raises:
             FileNotFoundError: If a mask of the ground truth does not exist.
             InputError: If frames are missing or repeated, masks, segments and
-                predictions do not fit together, or another video of the same
-                name was processed before.
+                predictions are inconsistent, or another video of the same name
+                was processed before.
         """
         for sample in data_samples:
             require_fields(
@@ -142,7 +142,7 @@ class PanopticVideoMetric(BaseMetric):
             )
             video = PredictedVideo.read(sample['video_data_samples'])
             result = VideoResult(video.name, video.source)
-            # checked before masks of the other video are overwritten
+            # Check before masks of the other video are overwritten.
             _drop_repeated([*self.results, result])
             self.results.append(self._read(video))
 
@@ -179,11 +179,11 @@ class PanopticVideoMetric(BaseMetric):
 
     @property
     def table_names(self) -> Sequence[str] | None:
-        """Sequence[str] | None: Classes to be listed in a table."""
+        """Sequence[str] | None: Classes to list in a table."""
         return self.dataset_meta['classes'] if self.classwise else None
 
     def evaluate(self, size: int = 1) -> dict[str, float]:
-        """Evaluate the videos of all processes, which need no common folder.
+        """Evaluate the videos of all processes.
 
         Args:
             size (int): Not used: repeated videos are found by their name.
@@ -195,9 +195,9 @@ class PanopticVideoMetric(BaseMetric):
 
         Raises:
             InputError: If different videos have the same name, or frames of
-                two videos have one output.
+                two videos have the same output.
         """
-        # in all processes, so that an error ends all of them
+        # Run in all processes, so that an error ends all of them.
         videos = _drop_repeated(chain(*all_gather_object(self.results)))
         check_distinct_frames(
             (video.name, [f['file_name'] for f in video.submission_frames])
@@ -251,15 +251,15 @@ class PanopticVideoMetric(BaseMetric):
         """Measure a video.
 
         Args:
-            video (:obj:`VideoCounts`): Its pixels.
+            video (:obj:`VideoCounts`): Counts of the video.
 
         Returns:
-            Any: Something small that processes can exchange.
+            Any: A small result that processes can exchange.
         """
 
     @abstractmethod
     def report(self, stats: list) -> dict[str, float]:
-        """Sum up and log.
+        """Summarize and log.
 
         Args:
             stats (list): Results of :meth:`measure`, one per video.
@@ -270,14 +270,14 @@ class PanopticVideoMetric(BaseMetric):
 
 
 def _drop_repeated(results: Iterable[VideoResult]) -> list[VideoResult]:
-    """Drop videos that a sampler repeated to fill up all processes.
+    """Remove videos that the sampler repeated to fill all processes.
 
     Args:
         results (Iterable[:obj:`VideoResult`]): Videos of all processes.
 
     Returns:
-        list[:obj:`VideoResult`]: Each video once, ordered by its name, so
-        that sums do not depend on the number of processes.
+        list[:obj:`VideoResult`]: Each video once, ordered by name, so that
+        sums do not depend on the number of processes.
 
     Raises:
         InputError: If different videos have the same name.

@@ -36,14 +36,14 @@ class STQMetric(PanopticVideoMetric):
     Reports 'STQ' and its parts 'AQ' (association) and 'IoU' (of the
     classes), in [0, 1].
 
-    VIPSeg's tool leaves out the tube of the first listed segment of a video
-    if it is a thing: it takes instance number 0 for a crowd. Each time this
-    rule takes effect, there is a warning.
+    VIPSeg's tool ignores the tube of the first listed segment of a video if it
+    is a thing, because instance number 0 means crowd. The metric warns each
+    time this rule takes effect.
 
     Args:
-        first_is_crowd (bool, optional): Whether that rule applies. Defaults
-            to None: ``first_is_crowd`` in metainfo of the dataset decides,
-            and without it the rule applies to VIPSeg's classes only.
+        first_is_crowd (bool, optional): Whether this rule applies. Defaults to
+            None: ``first_is_crowd`` in metainfo of the dataset is used.
+            Without it the rule applies to VIPSeg's classes only.
         **kwargs: See :class:`PanopticVideoMetric`.
     """
 
@@ -65,7 +65,7 @@ class STQMetric(PanopticVideoMetric):
         """Compare tubes and classes of a video.
 
         Args:
-            video (:obj:`VideoCounts`): Its pixels.
+            video (:obj:`VideoCounts`): Counts of the video.
 
         Returns:
             :obj:`STQStats`: Stats of the video.
@@ -75,7 +75,7 @@ class STQMetric(PanopticVideoMetric):
         )
 
     def report(self, stats: list[STQStats]) -> dict[str, float]:
-        """Sum up and log.
+        """Summarize and log.
 
         Args:
             stats (list[:obj:`STQStats`]): Stats of each video.

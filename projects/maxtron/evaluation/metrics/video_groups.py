@@ -11,20 +11,20 @@ VideoList = str | Sequence[int | str]
 
 
 class VideoGroup:
-    """Videos that a user lists by ids, by names or in a file.
+    """Videos that a user specifies by ids, by names or by a file.
 
     A text is compared with the names first, then with the ids.
 
     Args:
         listed (str | Sequence[int | str]): Ids or names, or a JSON file: a
-            list of them, or an annotation file with just these videos. Of an
-            annotation file the names are taken where it has them, since two
-            files may number the same videos differently.
+            list of them, or an annotation file with exactly these videos.
+            Names of an annotation file are preferred to ids, because two files
+            may number the same videos differently.
         option (str): Name of the user's option, for messages.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        InputError: If the file or the list has something else.
+        FileNotFoundError: If the file does not exist.
+        InputError: If the file or the list has other content.
     """
 
     def __init__(self, listed: VideoList, option: str) -> None:
@@ -46,7 +46,7 @@ class VideoGroup:
             videos (list[dict]): Videos with ``id`` and ``name``.
 
         Returns:
-            tuple[list[dict], list[dict]]: The listed ones and the others.
+            tuple[list[dict], list[dict]]: The listed videos and the others.
 
         Raises:
             InputError: If one of the two groups is empty.

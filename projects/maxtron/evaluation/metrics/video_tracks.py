@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Tracks of a video in YouTube-VIS format, collected from its frames."""
+"""Collection of the tracks of a video in YouTube-VIS format."""
 
 from collections import defaultdict
 from typing import Any
@@ -58,7 +58,7 @@ def collect_ground_truth(frames: list[dict[str, Any]]) -> list[dict]:
 
 
 def _read_mask(ann: dict, frame: dict) -> dict:
-    """Read the mask of an instance; without one it has no pixels."""
+    """Read the mask of an instance; a missing mask has no pixels."""
     mask = ann.get('mask')
     try:
         return to_rle([] if mask is None else mask, frame['ori_shape'][:2])
@@ -80,8 +80,8 @@ def _name(frame: dict) -> str:
 def collect_predictions(frames: list[dict[str, Any]]) -> list[dict]:
     """Collect the predicted tracks of a video.
 
-    The score of a track is the mean over the frames that it is in. Its
-    category is the most frequent one; of equally frequent ones the first.
+    The score of a track is the mean over its frames. Its category is the most
+    frequent one, and the first of equally frequent ones.
 
     Args:
         frames (list[dict]): Frames in temporal order with ``video_id``,

@@ -26,8 +26,8 @@ class VPQMetric(PanopticVideoMetric):
 
     Reports, in percent, 'VPQ', 'VPQ_Th' and 'VPQ_St' and for each window
     'VPQ_{k}', 'VPQ_{k}_Th' and 'VPQ_{k}_St'. A value is nan if there is
-    nothing to measure, such as no video of k frames. The means leave such a
-    window out, and there is a warning.
+    nothing to measure, such as no video of k frames. The means exclude such a
+    window, and the metric warns.
 
     Args:
         windows (Sequence[int]): Lengths of the windows, in frames. Defaults
@@ -35,7 +35,7 @@ class VPQMetric(PanopticVideoMetric):
         **kwargs: See :class:`PanopticVideoMetric`.
 
     Raises:
-        InputError: If a window has less than a frame, or there is none.
+        InputError: If a window is below 1, or there is no window.
     """
 
     def __init__(self, windows: Sequence[int] = WINDOWS, **kwargs) -> None:
@@ -50,7 +50,7 @@ class VPQMetric(PanopticVideoMetric):
         """Match the tubes of a video.
 
         Args:
-            video (:obj:`VideoCounts`): Its pixels.
+            video (:obj:`VideoCounts`): Counts of the video.
 
         Returns:
             dict[int, :obj:`TubeStats`]: Stats by window.
@@ -59,7 +59,7 @@ class VPQMetric(PanopticVideoMetric):
         return {k: count_tubes(video, k, num_classes) for k in self.windows}
 
     def report(self, stats: list[dict[int, TubeStats]]) -> dict[str, float]:
-        """Sum up and log.
+        """Summarize and log.
 
         Args:
             stats (list[dict[int, :obj:`TubeStats`]]): Stats of each video.

@@ -25,12 +25,12 @@ from .video_tracks import collect_ground_truth, collect_predictions
 
 @METRICS.register_module()
 class ClipYouTubeVISMetric(YouTubeVISMetric):
-    """Track AP as the official YouTube-VIS evaluation computes it.
+    """Track AP of the official YouTube-VIS evaluation.
 
-    It adds to :class:`mmdet.evaluation.YouTubeVISMetric`: masks may come as
+    Differences to :class:`mmdet.evaluation.YouTubeVISMetric`: masks may be
     RLE, sizes are measured by mask and not by box, values are not rounded,
-    every validation starts afresh, a model that finds nothing has AP 0
-    (instead of a crash), and long and short videos can be told apart. The
+    every validation starts anew, a model without predictions has AP 0 (instead
+    of a crash), and long and short videos can be evaluated separately. The
     submission has the ids of videos and categories of the user's annotation
     file (``category_ids`` in the metainfo of the dataset).
 
@@ -39,16 +39,16 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             to mAP, mAP_50, mAP_75, AR@1 and AR@10.
         long_videos (str | Sequence[int | str], optional): The long videos of
             YouTube-VIS 2022, as ids, as names (folders of frames) or as a
-            JSON file: a list of them, or an annotation file with just
-            these videos. All values are then also reported for long videos
+            JSON file: a list of them, or an annotation file with exactly these
+            videos. All values are then also reported for long videos
             ('..._long'), for the others ('..._short') and as the mean of the
             two ('..._all', the AP^all of the benchmark, which is not the AP
             over the union).
         short_videos (str | Sequence[int | str], optional): The short videos
-            instead, e.g. the validation annotations of 2021.
+            instead, e.g. by the validation annotations of 2021.
         classwise (bool): Whether to report AP of each class
             ('{class}_precision'). Defaults to False.
-        format_only (bool): Write the submission and do not evaluate.
+        format_only (bool): Whether to write the submission without evaluation.
             Defaults to False.
         outfile_prefix (str, optional): Prefix of '{prefix}.json' and
             '{prefix}.submission_file.zip', which are written before the
@@ -62,7 +62,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             ``format_only`` without ``outfile_prefix``.
     """
 
-    # positions in YTVISeval.stats
+    # Positions in YTVISeval.stats.
     STATS = (
         'mAP',
         'mAP_50',
@@ -130,13 +130,13 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         """Format predictions and ground truth of one video.
 
         Args:
-            data_samples (list[:obj:`DetDataSample`]): Its frames, each with
+            data_samples (list[:obj:`DetDataSample`]): Frames, each with
                 ``pred_track_instances`` (masks as RLE, tensor or array at
                 ``ori_shape``) and, if known, ``instances`` in the metainfo.
 
         Raises:
             InputError: If there is no frame, a frame has no prediction or
-                lacks a field, a label is none of the classes, or a mask is
+                lacks a field, a label is not one of the classes, or a mask is
                 malformed.
         """
         if not data_samples:
@@ -174,15 +174,15 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             )
 
     def evaluate(self, size: int) -> dict:
-        """Gather the videos of all processes and evaluate on the first.
+        """Gather the videos of all processes and evaluate in the first.
 
         Args:
-            size (int): Unused, for all collected videos are evaluated.
+            size (int): Not used, because all collected videos are evaluated.
 
         Returns:
             dict[str, float]: Values by name.
         """
-        # mmdet's list of videos: here each is in self.results
+        # MMDetection's list of videos. Here each video is in self.results.
         self._vis_meta_info = defaultdict(list)
         return super().evaluate(size)
 
@@ -198,13 +198,13 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             dict[str, float]: Values by name, in [0, 1]; -1 if there is
             no ground truth of that size. Empty if nothing was evaluated.
         """
-        # a sampler that pads to the number of processes repeats videos
+        # Samplers repeat videos to fill all processes.
         by_id = {str(result[0]['id']): result for result in results}
         videos, gts, preds = [], [], []
         for number, (video, video_gts, video_preds) in enumerate(
             sorted(by_id.values(), key=_by_video_id), 1
         ):
-            # ids of a user's file may be texts, which mmdet cannot sort
+            # Ids of a user's file may be texts, which MMDetection cannot sort.
             videos.append(dict(video, number=number))
             gts += [dict(track, video_id=number) for track in video_gts]
             preds += [dict(track, video_id=number) for track in video_preds]
@@ -216,7 +216,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             self._explain_missing_gt(videos)
             return dict()
         for i, gt in enumerate(gts):
-            gt['id'] = i + 1  # mmdet's evaluation takes 0 for unmatched
+            gt['id'] = i + 1  # In MMDetection's evaluation 0 means unmatched.
         with redirect_stdout(io.StringIO()):
             gt_api = YTVIS(
                 dict(
@@ -229,7 +229,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         return self._report(gt_api, pred_api, videos)
 
     def _submission(self, videos: list[dict], preds: list[dict]) -> list[dict]:
-        """Give predictions the ids and the order of the user's file."""
+        """Convert predictions to the ids and the order of the user's file."""
         ids = category_ids(self.dataset_meta, first=1)
         return [
             dict(
@@ -245,7 +245,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         ]
 
     def _categories(self) -> list[dict]:
-        """Categories to evaluate with: label k is category k + 1."""
+        """Make the categories of the evaluation: label k is category k + 1."""
         return [
             dict(id=i + 1, name=name)
             for i, name in enumerate(self.dataset_meta['classes'])
@@ -253,7 +253,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
 
     @staticmethod
     def _load_predictions(gt_api: YTVIS, preds: list[dict]) -> YTVIS:
-        """Index the predictions, of which there may be none."""
+        """Index the predictions; there may be none."""
         if preds:
             return gt_api.loadRes(preds)
         return YTVIS(dict(gt_api.dataset, annotations=[]))
@@ -261,7 +261,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
     def _report(
         self, gt_api: YTVIS, pred_api: YTVIS, videos: list[dict]
     ) -> dict[str, float]:
-        """Evaluate all videos and, if asked for, the long and short ones."""
+        """Evaluate all videos and, on request, the long and short ones."""
         report = OrderedDict()
         evaluator = self._evaluate(gt_api, pred_api, videos, 'all videos')
         for item in self.metric_items:
@@ -308,11 +308,11 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         return evaluator
 
     def _stat(self, evaluator: YTVISeval, item: str) -> float:
-        """One value of the summary, unrounded."""
+        """Return one value of the summary, unrounded."""
         return float(evaluator.stats[self.STATS.index(item)])
 
     def _precision_of_classes(self, evaluator: YTVISeval) -> dict[str, float]:
-        """AP of every class that has ground truth."""
+        """Compute the AP of every class with ground truth."""
         report = OrderedDict()
         # (iou, recall, class, area, max detections)
         precision = evaluator.eval['precision'][..., 0, -1]
@@ -333,7 +333,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
 
     # -------------------------------------------------------------- output
     def _explain_missing_gt(self, videos: list[dict]) -> None:
-        """Warn that there is no ground truth to compare with."""
+        """Warn that there is no ground truth."""
         remedy = (
             'send the submission to the evaluation server'
             if self.outfile_prefix is not None
@@ -348,7 +348,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
     def save_pred_results(self, pred_results: list[dict]) -> None:
         """Write the predictions and a zip for the evaluation server.
 
-        Each is written beside its place and renamed when complete.
+        Each file is written to a temporary name and renamed when complete.
 
         Args:
             pred_results (list[dict]): Predictions in the official format.
@@ -378,6 +378,6 @@ def _file_order(frames: list[dict]) -> list[int]:
 
 
 def _by_video_id(result: tuple) -> tuple:
-    """Key to sort results by video id: numbers first, then texts."""
+    """Make a key to sort results by video id: numbers first, then texts."""
     video_id = result[0]['id']
     return isinstance(video_id, str), video_id

@@ -66,8 +66,8 @@ class PanopticMerger:
             exceed to get a pixel.
         thing_thr (float): Class score that a thing must exceed.
         stuff_thr (float): Class score that a stuff region must exceed.
-        overlap_thr (float): Share of the pixels of a candidate query that it
-            must get and exceed.
+        overlap_thr (float): A query must get more than this share of the
+            pixels that it is a candidate of.
         align_corners (bool): Whether logits are resized with aligned corners.
             Defaults to True.
         tile_shape (tuple[int, int], optional): Height and width of a tile, see
