@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.engine import prepare_cpu_launch
+from projects.maxtron.engine.launch import _close_process_group
 
 import pytest
 import torch
@@ -20,7 +21,8 @@ def one_process(monkeypatch):
     ).items():
         monkeypatch.setenv(name, str(value))
     yield
-    torch.distributed.destroy_process_group()
+    _close_process_group()  # as at the end of the interpreter
+    assert not torch.distributed.is_initialized()
 
 
 def test_cpu_processes_have_no_sync_bn(one_process):

@@ -3,7 +3,6 @@
 
 import copy
 import weakref
-from functools import partial
 
 from projects.maxtron.models.tracker_training import segment_clip
 
@@ -48,14 +47,25 @@ def step(model, batch):
 @pytest.mark.parametrize('kind', KINDS)
 def test_gradients_are_those_of_plain_autograd(kind):
     model, batch = prepared(kind, torch.float64)
+    model.head.clip_loss_weight = 0.5
     plain = copy.deepcopy(model)
-    # Autograd keeps the activations of all clips.
-    plain._train_clip = partial(segment_clip, plain.extract_feat, plain.head)
+    clips = []
+
+    def train_clip(*clip):
+        """Keep the activations of all clips."""
+        clips.append(segment_clip(plain.extract_feat, plain.head, *clip))
+        return clips[-1]
+
+    plain._train_clip = train_clip
     before = {n: b.clone() for n, b in model.named_buffers()}
     losses, gradients, buffers = step(model, copy.deepcopy(batch))
     expected = step(plain, batch)
 
+    assert len(clips) == NUM_CLIPS
     assert any(name.startswith('clip.') for name in losses)
+    for name in clips[0].losses:
+        mean = sum(clip.losses[name] for clip in clips) / NUM_CLIPS
+        torch.testing.assert_close(losses[f'clip.{name}'], 0.5 * mean)
     assert losses.keys() == expected[0].keys()
     for name, loss in losses.items():
         torch.testing.assert_close(loss, expected[0][name], rtol=1e-12, atol=0)

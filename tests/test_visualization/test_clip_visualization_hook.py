@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from argparse import Namespace
 
-import projects.maxtron  # noqa: F401, before MMDetection
+from projects.maxtron.visualization import ClipLocalVisualizer
 
 import cv2
 import numpy as np
@@ -23,10 +23,10 @@ from tests.test_datasets.tiny_videos import (
 )
 
 
-def run_show_dir(cfg, tmp_path):
+def run_show_dir(cfg, tmp_path, show=False):
     """Test as ``tools/test.py --show-dir`` does, and name the folder."""
     cfg = trigger_visualization_hook(
-        cfg, Namespace(show=False, show_dir='shown', wait_time=0)
+        cfg, Namespace(show=show, show_dir='shown', wait_time=2)
     )
     runner = Runner(
         model=cfg.model,
@@ -59,6 +59,7 @@ def test_show_dir_of_a_test_run(tmp_path, below):
         metainfo=dict(classes=CLASSES),
     )
     cfg.test_evaluator.update(outfile_prefix=str(tmp_path / 'results'))
+    cfg.default_hooks.visualization.score_thr = 0.0
     show_dir = run_show_dir(cfg, tmp_path)
     assert {path.name for path in show_dir.iterdir()} == set(VIDEOS)
     for name, (height, width, _) in VIDEOS.items():
@@ -67,11 +68,24 @@ def test_show_dir_of_a_test_run(tmp_path, below):
             f'{t:05d}.png' for t in range(NUM_FRAMES[name])
         ]
         for path in images:  # ground truth beside the prediction
-            assert cv2.imread(str(path)).shape == (height, 2 * width, 3)
+            drawn = cv2.imread(str(path))
+            assert drawn.shape == (height, 2 * width, 3)
+            frame = tmp_path / 'train/JPEGImages' / name / below / path.name
+            # scores of random weights are low, but above the threshold
+            assert (drawn[:, width:] != cv2.imread(str(frame))).any()
 
 
 @pytest.mark.parametrize('ann_file', ['train.json', 'train.txt'])
-def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file):
+def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file, monkeypatch):
+    """Frames are shown in windows, too."""
+    windows = []
+    monkeypatch.setattr(
+        ClipLocalVisualizer,
+        'show',
+        lambda self, drawn, win_name, wait_time: windows.append(
+            (win_name, wait_time)
+        ),
+    )
     tiny_panoptic.write_dataset(tmp_path)
     cfg = Config.fromfile(write_config(tmp_path, PANOPTIC_CONFIG))
     cfg.model.head.segmenter.num_classes = 124
@@ -81,7 +95,12 @@ def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file):
         ann_file=ann_file,
         img_suffix='.png',
     )
-    show_dir = run_show_dir(cfg, tmp_path)
+    show_dir = run_show_dir(cfg, tmp_path, show=True)
+    assert windows == [
+        (f'{name}/{t:05d}.png', 2)
+        for name, (*_, length) in tiny_panoptic.VIDEOS.items()
+        for t in range(length)
+    ]
     for name, (height, width, length) in tiny_panoptic.VIDEOS.items():
         truths = []
         for t in range(length):

@@ -2,6 +2,10 @@
 from dataclasses import replace
 
 from projects.maxtron.models.association import QueryAssociation
+from projects.maxtron.models.heads.maxtron_panoptic_head import (
+    ClipSegments,
+    VideoSegments,
+)
 from projects.maxtron.structures import (
     INSTANCE_OFFSET,
     ClipPrediction,
@@ -223,6 +227,11 @@ def test_default_test_cfg():
     head = build(cfg)
     assert (head.clip_len, head.mode) == (2, 'near_online')
     assert head.segment_decision == 'per_video'
+    assert isinstance(head.start_video(whole_video=True), VideoSegments)
+    assert isinstance(head.start_video(), ClipSegments)  # of a stream
+    assert head.link_cost == 0.5
+    expected = dict(pixel_thr=0.3, thing_thr=0.2, stuff_thr=0.3)
+    assert expected.items() <= head.merge_cfg.items()
 
 
 def test_bad_test_cfg_is_an_error():
