@@ -123,6 +123,18 @@ def test_times_of_a_variable_rate(tmp_path, frames, suffix):
         assert i == 4
 
 
+def test_wrong_default_duration(tmp_path, frames):
+    """Matroska states that frames last 4 s, though one comes every 40 ms."""
+    path = write_video(tmp_path / 'video.mkv', frames[:5])
+    data = path.read_bytes()
+    start = data.index(b'\x23\xe3\x83\x84') + 4
+    wrong = (4 * 10**9).to_bytes(4, 'big')
+    path.write_bytes(data[:start] + wrong + data[start + 4 :])
+    source = open_frame_source(path)
+    assert len(list(source)) == 5
+    assert source.frame_times(4) == pytest.approx((0.16, 0.2), abs=1e-3)
+
+
 def test_recording_of_a_browser(tmp_path, frames):
     """WebM without durations: FFmpeg states 1000 frames per second."""
     starts = np.cumsum([0, *[0.09, 0.113, 0.1] * 3])

@@ -1,10 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """PNG files of ids in all the forms that programs write."""
 
+import resource
 import struct
 import zlib
 
-from projects.maxtron.structures import read_id_map
+from projects.maxtron.image_file import write_image
+from projects.maxtron.structures import read_id_map, write_id_map
+from projects.maxtron.utils import WriteError
 
 import cv2
 import numpy as np
@@ -87,3 +90,20 @@ def test_maps_of_the_other_kind(tmp_path, image, raw, message):
     cv2.imwrite(path, image)
     with pytest.raises(ValueError, match=f'frame 3: .*x.png has {message}'):
         read_id_map(path, 'frame 3', raw)
+
+
+def test_small_image_on_a_full_disk(tmp_path):
+    """OpenCV would report success and leave an empty file."""
+    path = tmp_path / 'ids.png'
+    path.write_text('of an earlier run')
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(WriteError, match='ids.png cannot be written'):
+            write_id_map(str(path), np.ones((4, 5), np.uint32))
+        with pytest.raises(WriteError, match='new.jpg cannot be written'):
+            write_image(tmp_path / 'new.jpg', np.ones((4, 5, 3), np.uint8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text() == 'of an earlier run'
+    assert [file.name for file in tmp_path.iterdir()] == ['ids.png']

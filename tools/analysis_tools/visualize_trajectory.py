@@ -16,6 +16,8 @@ takes any number of other frames as the clip.
 """
 
 import argparse
+import os
+import os.path as osp
 from collections.abc import Sequence
 from itertools import islice
 
@@ -27,7 +29,7 @@ from projects.maxtron.apis import (
 )
 from projects.maxtron.engine.cli import make_parser, report_errors
 from projects.maxtron.errors import InputError
-from projects.maxtron.utils import atomic_path
+from projects.maxtron.image_file import write_image
 from projects.maxtron.visualization import (
     draw_trajectory,
     record_calls,
@@ -38,7 +40,6 @@ from projects.maxtron.visualization import (
 )
 
 import cv2
-import mmcv
 import numpy as np
 import torch
 
@@ -291,8 +292,8 @@ def main(argv: list[str] | None = None) -> None:
         args.config, args.checkpoint, args.device, args.cfg_options
     )
     picture = draw(inferencer, source, args)
-    with atomic_path(args.out) as path:
-        mmcv.imwrite(picture[..., ::-1], path)
+    os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
+    write_image(args.out, picture[..., ::-1])
     print(f'Wrote {args.out}')
 
 

@@ -4,12 +4,12 @@
 import json
 import os
 import os.path as osp
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 import projects.maxtron  # noqa: F401, before MMDetection
 from projects.maxtron.datasets.vipseg_layouts import list_frames
+from projects.maxtron.image_file import write_image
 from projects.maxtron.structures import (
     SegmentColors,
     read_id_map,
@@ -145,14 +145,15 @@ def _resize_frames(job: Job, names: list[str]) -> tuple[int, int]:
                 f'{first[1]} x {first[0]} (height x width), {name} is '
                 f'{image.size[1]} x {image.size[0]}. Resize them to one size.'
             )
-        with _output(job, 'images', f'{name}.jpg') as part:
+        with atomic_path(_output(job, 'images', f'{name}.jpg')) as part:
             image.resize(size, Image.Resampling.BILINEAR).save(
                 part, quality=job.settings['quality']
             )
         resized = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
-        with _output(job, 'panomasks', f'{name}.png') as part:
-            if not cv2.imwrite(part, np.asarray(resized).astype(np.uint16)):
-                raise OSError(f'Could not write {part}: is the disk full?')
+        write_image(
+            _output(job, 'panomasks', f'{name}.png'),
+            np.asarray(resized).astype(np.uint16),
+        )
     return size
 
 
@@ -185,13 +186,11 @@ def _read_frame(job: Job, name: str) -> tuple[Image.Image, np.ndarray]:
     return image, mask
 
 
-def _output(
-    job: Job, folder: str, file_name: str
-) -> AbstractContextManager[str]:
-    """Write a file of a frame atomically."""
+def _output(job: Job, folder: str, file_name: str) -> str:
+    """Name an output of a frame, and make its folder."""
     path = osp.join(job.out, folder, job.name, file_name)
     os.makedirs(osp.dirname(path), exist_ok=True)
-    return atomic_path(path)
+    return path
 
 
 def _read_segments(job: Job, name: str) -> tuple[np.ndarray, list[dict]]:
@@ -210,5 +209,4 @@ def _color_frame(job: Job, name: str, ids: dict[int, int]) -> None:
     table = np.zeros(values.max() + 1, np.uint32)
     for segment in segments:
         table[segment['id']] = ids[segment['id']]
-    with _output(job, 'panomasksRGB', f'{name}.png') as part:
-        write_id_map(part, table[values])
+    write_id_map(_output(job, 'panomasksRGB', f'{name}.png'), table[values])

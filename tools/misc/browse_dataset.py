@@ -10,6 +10,7 @@ by class. Videos of a test set are drawn without augmentation.
 """
 
 import argparse
+import os
 import os.path as osp
 from collections.abc import Iterator
 
@@ -23,6 +24,7 @@ from projects.maxtron.engine.cli import (
     report_errors,
 )
 from projects.maxtron.errors import InputError
+from projects.maxtron.image_file import write_image
 from projects.maxtron.structures import IndexMap, PanopticMap, thing_flags
 from projects.maxtron.utils import relative_name
 from projects.maxtron.visualization import PanopticGroundTruth, find_image_root
@@ -269,9 +271,9 @@ def main(args: list[str] | None = None) -> None:
             suffix = f'_{t:02d}' if args.separate else ''
             name = names.add(dataset, sample, suffix)
             if args.output_dir is not None:
-                mmcv.imwrite(
-                    image[..., ::-1], osp.join(args.output_dir, f'{name}.jpg')
-                )
+                path = osp.join(args.output_dir, f'{name}.jpg')
+                os.makedirs(osp.dirname(path), exist_ok=True)
+                write_image(path, image[..., ::-1])
             if not args.not_show:
                 drawer.visualizer.show(
                     image, win_name=name, wait_time=args.show_interval

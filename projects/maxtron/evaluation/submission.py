@@ -65,8 +65,7 @@ class SegmentWriter:
         colors = np.array([0, *(self.ids[i] for i in labels)], np.uint32)
         path = osp.join(self.folder, file_name)
         os.makedirs(osp.dirname(path), exist_ok=True)
-        with atomic_path(path) as part:
-            write_id_map(part, colors[index])
+        write_id_map(path, colors[index])
         areas = np.bincount(index.ravel(), minlength=len(colors))
         boxes = ndimage.find_objects(index, len(labels))
         return dict(

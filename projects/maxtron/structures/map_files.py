@@ -9,6 +9,7 @@ from mmengine.fileio import get
 from PIL import Image
 
 from ..errors import InputError
+from ..image_file import write_image
 
 _PALETTE = 3  # colour type of PNG
 _GREY_TYPES = (0, 4)  # without and with an alpha channel
@@ -114,9 +115,8 @@ def write_id_map(path: str, id_map: np.ndarray) -> None:
         id_map (np.ndarray): Ids, (H, W), below 2**24.
 
     Raises:
-        OSError: If the file cannot be written.
+        WriteError: If the file cannot be written.
     """
     rgba = np.ascontiguousarray(id_map, '<u4').view(np.uint8)
     image = cv2.cvtColor(rgba.reshape(*id_map.shape, 4), cv2.COLOR_RGBA2BGR)
-    if not cv2.imwrite(path, image, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
-        raise OSError(f'Could not write {path}: is the disk full?')
+    write_image(path, image, [cv2.IMWRITE_PNG_COMPRESSION, 1])

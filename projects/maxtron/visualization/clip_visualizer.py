@@ -1,15 +1,17 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """MMDetection visualizer for tracked masks."""
 
+import os
+import os.path as osp
 from collections.abc import Iterable
 
-import mmcv
 import numpy as np
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
 from mmdet.visualization import TrackLocalVisualizer
 from mmengine.structures import InstanceData
 
+from ..image_file import write_image
 from ..structures import INSTANCE_OFFSET, PanopticMap, to_bitmap
 from .mask_drawing import draw_masks, id_colors
 
@@ -247,7 +249,8 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            mmcv.imwrite(drawn[..., ::-1], out_file)
+            os.makedirs(osp.dirname(osp.abspath(out_file)), exist_ok=True)
+            write_image(out_file, drawn[..., ::-1])
         else:
             self.add_image(name, drawn, step)
 

@@ -135,6 +135,9 @@ class VideoFileSource(FrameSource):
                 gap = float(end * stream.time_base) - (begin or 0) - start
             elif waiting.duration:
                 gap = float(waiting.duration * waiting.time_base)
+                # in Matroska a default of the file, which may be wrong
+                rest = (container.duration or 0) / av.time_base - start
+                gap = min(gap, rest) if rest > 0 else gap
             self._note(index + 1, start + max(gap, 0))
             yield waiting
 

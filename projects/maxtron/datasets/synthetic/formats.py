@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as mask_utils
 
+from ...image_file import write_image
 from ...structures import SegmentColors, raw_labels
 from .classes import (
     SYNTHETIC_THING_CLASSES,
@@ -25,7 +26,7 @@ from .video import SyntheticVideo
 def write_frames(frames: np.ndarray, folder: str, quality: int) -> None:
     """Write frames (T, H, W, 3), BGR, as 00000.jpg and so on."""
     for time, frame in enumerate(frames):
-        _write_image(
+        write_image(
             osp.join(folder, f'{time:05d}.jpg'),
             frame,
             [cv2.IMWRITE_JPEG_QUALITY, quality],
@@ -51,16 +52,11 @@ def write_masks(
         for raw_id, color in colors.items():
             table[raw_id] = color[::-1]  # cv2 writes BGR
     for time, frame in enumerate(ids):
-        _write_image(
+        write_image(
             osp.join(folder, f'{time:05d}.png'),
             frame if table is None else table[frame],
             [cv2.IMWRITE_PNG_COMPRESSION, 3],
         )
-
-
-def _write_image(path: str, image: np.ndarray, options: list[int]) -> None:
-    if not cv2.imwrite(path, image, options):
-        raise OSError(f'Could not write {path}: is the disk full?')
 
 
 def encode_instances(video: SyntheticVideo) -> list[dict]:
