@@ -1,4 +1,4 @@
-# Two commands for a newcomer: make demo, make test. "make help" tells more.
+# Start with "make demo" and "make test". "make help" lists all commands.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -6,8 +6,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-# Version of PyTorch to install, and where CPU builds are (set it empty to take
-# whatever pip is configured for).
+# Version of PyTorch to install, and index of CPU builds (if empty, pip uses the
+# index it is configured for).
 TORCH ?= 2.13.0
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
@@ -18,14 +18,14 @@ MMCV ?= $(MMCV_DEFAULT)
 ifeq ($(filter lite full,$(MMCV)),)
     $(error MMCV must be lite or full, not "$(MMCV)")
 endif
-# The other MMCV gets a folder of its own, so that switching costs nothing.
+# The other MMCV gets a separate folder, so that switching needs no installation.
 VENV ?= $(if $(filter $(MMCV_DEFAULT),$(MMCV)),.venv,.venv-$(MMCV))
 
 STAMP := $(VENV)/.maxtron-$(MMCV)
 RUN := $(VENV)/bin/python
 
-# The demo: a held-out synthetic video, or VIDEO=path, through both kinds of
-# models.
+# The demo runs an instance and a panoptic model on a held-out synthetic video,
+# or on VIDEO=path.
 CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_tube-link_tiny_2xb3-5k_synthetic-vis.py
 CHECKPOINT ?= demo/maxtron_tiny.pth
 PANOPTIC_CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_video-kmax_tiny_1xb8-450_synthetic-vps.py
@@ -36,28 +36,29 @@ SPLIT := $(DATA)/youtube-vis/annotations/synthetic_vis_val.json
 PANOPTIC_SPLIT := $(DATA)/vipseg/VIPSeg_720P/panoptic_gt_VIPSeg_val.json
 HELD_OUT := data/held-out.mp4
 INPUT := $(if $(VIDEO),$(VIDEO),$(HELD_OUT))
-# What is drawn, by kind. A video keeps its path and suffix, so that no two
-# videos have one output.
+# Names of the drawn videos, by kind of model. They contain the path and suffix
+# of the input, so that two videos never have the same output.
 NAME := $(if $(VIDEO),$(subst ../,up/,$(patsubst /%,%,$(VIDEO))),held-out)
 DEMO_VIDEO = $(OUT)/$(NAME)_$(1).mp4
 
 .PHONY: help setup demo demo-instances demo-panoptic test test-fast lint docs check clean-setup
 
 help:
-	@echo 'make demo             tracked instances, and things and stuff, on a held-out'
-	@echo '                      synthetic video; AP, and VPQ, on the held-out split'
-	@echo 'make demo VIDEO=path  the same on a video of yours, without measuring'
-	@echo 'make demo-instances, make demo-panoptic (also with VIDEO=): half of that'
-	@echo 'make test             the test suite'
-	@echo 'make test-fast        all tests but the slow ones: a minute or so on 2 cores'
-	@echo 'make lint             style and types of the code'
-	@echo 'make docs             a site of the pages, build/site (needs requirements/docs.txt)'
-	@echo 'make check            versions, MMCV, device, and remedies'
-	@echo 'make setup            only the environment, which the others make when needed'
+	@echo 'make demo             run both models on a held-out synthetic video, and'
+	@echo '                      measure AP and VPQ on the held-out split'
+	@echo 'make demo VIDEO=path  run both models on your own video, without measuring'
+	@echo 'make demo-instances   run only the instance model (also with VIDEO=path)'
+	@echo 'make demo-panoptic    run only the panoptic model (also with VIDEO=path)'
+	@echo 'make test             run the test suite'
+	@echo 'make test-fast        run the tests without the slow ones (about a minute)'
+	@echo 'make lint             check style and types of the code'
+	@echo 'make docs             build the site build/site (needs requirements/docs.txt)'
+	@echo 'make check            print versions, MMCV, device, and remedies'
+	@echo 'make setup            make the environment (the others do so when needed)'
 	@echo 'make clean-setup      remove the environment ($(VENV))'
 	@echo
 	@echo 'PYTHON=$(PYTHON)  VENV=$(VENV)  MMCV=$(MMCV) (lite or full)  TORCH=$(TORCH)'
-	@echo "pip's own environment variables (PIP_INDEX_URL, PIP_FIND_LINKS, ...) count too."
+	@echo "pip reads its environment variables (PIP_INDEX_URL, PIP_FIND_LINKS, ...)."
 
 setup: $(STAMP)
 
@@ -74,8 +75,8 @@ define track
     --checkpoint '$(3)' --out '$(call DEMO_VIDEO,$(4))'
 endef
 
-# $(call measure,METRIC,CONFIG,CHECKPOINT), without MMEngine's pages on the
-# machine and the config
+# $(call measure,METRIC,CONFIG,CHECKPOINT). The output starts after MMEngine's
+# description of the machine and the config.
 define measure
 @echo '== $(1) of $(3) on the held-out split of $(DATA)'
 @$(RUN) tools/test.py '$(2)' '$(3)' --work-dir '$(OUT)/test' \
@@ -88,7 +89,7 @@ demo: demo-instances demo-panoptic
 	@echo 'Done. Look at $(call DEMO_VIDEO,instances)'
 	@echo '         and $(call DEMO_VIDEO,panoptic)'
 
-# a warning of MMDetection's own code, on each run
+# MMDetection's own code causes this warning on each run.
 demo-%: export PYTHONWARNINGS = ignore:torch.meshgrid
 
 demo-instances: $(STAMP) $(if $(VIDEO),,$(HELD_OUT) $(SPLIT))
@@ -99,7 +100,7 @@ demo-panoptic: $(STAMP) $(if $(VIDEO),,$(HELD_OUT) $(PANOPTIC_SPLIT))
 	$(call track,things and stuff,$(PANOPTIC_CONFIG),$(PANOPTIC_CHECKPOINT),panoptic)
 	$(if $(VIDEO),,$(call measure,VPQ and STQ,$(PANOPTIC_CONFIG),$(PANOPTIC_CHECKPOINT)))
 
-# one part after the other, with make -j too
+# Run the parts one after the other, even with make -j.
 .NOTPARALLEL:
 
 $(HELD_OUT): | $(STAMP)
@@ -120,8 +121,8 @@ $(SPLIT): | $(STAMP)
 $(PANOPTIC_SPLIT): | $(STAMP)
 	$(call make_split,vipseg)
 
-# A process for each core, which takes over half of what another has left.
-# TESTS='tests/test_apis -k video -n0' for some of them, in one process.
+# One process per core. An idle process takes over half of another one's tests.
+# TESTS='tests/test_apis -k video -n0' runs some tests in one process.
 WORKERS := -n logical --maxprocesses 8 --dist worksteal
 
 test: $(STAMP)
