@@ -1,14 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Track and segment a video: its instances, or things and stuff.
+"""Track and segment the instances, or things and stuff, of a video.
 
     python demo/video_demo.py INPUT CONFIG --checkpoint CKPT --out OUT.mp4
 
 INPUT is a video file, a folder of frames, or the number of a camera. CONFIG
-belongs to a model for instances or to a panoptic one. The video is read,
-processed and written clip by clip, in memory that does not grow with its
-length. Ctrl-C ends it, and the results so far are kept. Modes that see the
-whole video first (--mode offline, --segment-decision per_video) give results
-after that; --feature-cache none then keeps the memory flat.
+belongs to an instance or a panoptic model. The video is read, processed and
+written clip by clip, in memory that does not grow with its length. Ctrl-C ends
+the run and keeps the results so far. Modes that read the whole video first
+(--mode offline, --segment-decision per_video) produce results afterwards;
+--feature-cache none then keeps the memory constant.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that concern the drawn video."""
+    """Add the arguments of the drawn video."""
     parser.add_argument(
         '--wait-time',
         type=float,
@@ -109,7 +109,7 @@ def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that decide how the model runs."""
+    """Add the arguments of the model."""
     parser.add_argument(
         '--device',
         help='such as cuda:0 or cpu (default: the first GPU, if any)',
@@ -164,11 +164,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def check_paths(args: argparse.Namespace) -> None:
-    """Check that the outputs are files of their own.
+    """Check that the outputs are distinct files.
 
     Raises:
-        InputError: If one would overwrite the input or another output, or
-            cannot be a file of its kind.
+        InputError: If an output would overwrite the input or another output,
+            or its name is invalid.
     """
     if args.out:
         check_video_path(args.out)
@@ -190,14 +190,15 @@ def check_paths(args: argparse.Namespace) -> None:
 
 
 class StopOnInterrupt:
-    """Ends the video at Ctrl-C.
+    """Handler of Ctrl-C, which ends the video.
 
-    The first Ctrl-C lets the frame at hand be finished, so that all outputs
-    end at the same one. The second ends the program at once. So does the
-    first before any result, if all of the video is read for it.
+    The first Ctrl-C finishes the current frame, so that all outputs end at the
+    same frame. The second Ctrl-C ends the program at once. If the whole video
+    is read first, the first Ctrl-C before any result also ends the program at
+    once.
 
     Args:
-        results_at_end (bool): Whether all of the video is read first.
+        results_at_end (bool): Whether the whole video is read first.
     """
 
     def __init__(self, results_at_end: bool) -> None:
@@ -220,7 +221,7 @@ class StopOnInterrupt:
 
 
 class Outputs:
-    """All that is written or shown of a video; a context manager."""
+    """Context manager of all outputs of a video."""
 
     def __init__(
         self,
@@ -260,7 +261,7 @@ class Outputs:
         return self
 
     def write(self, frame, sample) -> bool:
-        """Write a frame; False if the user closed the window."""
+        """Write a frame; return False if the user closed the window."""
         self.results.write(sample, self.source.frame_name(self.num_frames))
         go_on = True
         if self.video or self.args.show:
@@ -282,14 +283,14 @@ class Outputs:
         return [osp.abspath(out) for out in outs if out]
 
     def kept(self) -> list[str]:
-        """List the files that an error has left incomplete."""
+        """List the incomplete files after an error."""
         outs = (self.args.out, self.args.out_json)
         parts = [osp.abspath(part_path(out)) for out in outs if out]
         return [part for part in parts if osp.exists(part)]
 
 
 def show(frame, wait_time: float) -> bool:
-    """Show a frame; False if the user pressed q or Esc."""
+    """Show a frame; return False if the user pressed q or Esc."""
     cv2.imshow(WINDOW, frame)
     delay = max(1, round(wait_time * 1000)) if wait_time > 0 else 0
     return cv2.waitKey(delay) & 0xFF not in (ord('q'), 27)
@@ -301,7 +302,7 @@ def process(
     inferencer: MaXTronInferencer,
     outputs: Outputs,
 ) -> None:
-    """Run the video through the model to the outputs."""
+    """Process the video and write the outputs."""
     bars = VideoProgress(source, inferencer, args.max_frames)
     results = inferencer.stream(source, args.max_frames, bars.read)
     stop = StopOnInterrupt(inferencer.results_at_end)
@@ -315,10 +316,10 @@ def process(
 
 
 def peak_memory() -> str:
-    """Peak memory of this process, and on the GPU where there is one."""
+    """Describe the peak memory of this process and, if used, of the GPU."""
     if sys.platform == 'win32':
         return 'unknown'
-    import resource  # not on Windows
+    import resource  # not available on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 2**20 if sys.platform == 'darwin' else 2**10
@@ -330,7 +331,7 @@ def peak_memory() -> str:
 
 
 def build(args: argparse.Namespace) -> MaXTronInferencer:
-    """Build the model, or end with the reason why the config forbids it."""
+    """Build the model, or end with the fault of the config."""
     config = load_config(args.config, args.cfg_options)
     if is_panoptic_config(config):
         check_panoptic_outputs(args.out_png, args.out_json)
@@ -346,7 +347,7 @@ def build(args: argparse.Namespace) -> MaXTronInferencer:
     except InputError:
         raise
     except (TypeError, KeyError, ImportError) as error:
-        # str() of a KeyError would quote the text
+        # str() of a KeyError would add quotes.
         text = ' '.join(str(error.args[0] if error.args else '').split())
         sys.exit(
             f'error: {args.config} cannot be built: '

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""MMDetection's analyze_logs.py, for trainings by iteration.
+"""Run MMDetection's analyze_logs.py on trainings by iteration.
 
     python tools/analysis_tools/analyze_logs.py cal_train_time LOG.json [...]
     python tools/analysis_tools/analyze_logs.py plot_curve LOG.json [...]
@@ -7,7 +7,8 @@
 
 The commands and options are MMDetection's. LOG is a
 WORK_DIR/TIMESTAMP/vis_data/scalars.json. MMDetection's tool draws evaluations
-over epochs; this one draws them over iterations (--keys VPQ, --keys segm_mAP).
+over epochs. This tool draws them over iterations
+(--keys VPQ, --keys segm_mAP).
 """
 
 import importlib.util
@@ -21,7 +22,7 @@ from tools.analysis_tools.training_logs import read_log
 
 
 def load_tool() -> ModuleType:
-    """Load the tool that MMDetection has installed.
+    """Load the installed tool of MMDetection.
 
     Raises:
         ImportError: If the tool or Matplotlib is not installed.
@@ -37,12 +38,12 @@ def load_tool() -> ModuleType:
 
 
 def by_evaluation(path: str, log_dict: dict, keys: list) -> dict:
-    """Make one "epoch" of each evaluation, numbered by its iteration.
+    """Convert each evaluation to an "epoch", numbered by its iteration.
 
     Args:
         path (str): The log.
-        log_dict (dict): The log as MMDetection's tool read it; returned if
-            no key is a metric of an evaluation.
+        log_dict (dict): The log in the format of MMDetection's tool. It is
+            returned if no key is a metric of an evaluation.
         keys (list[str]): Values to draw.
 
     Returns:
@@ -77,7 +78,8 @@ def main() -> None:
 
     def parse():
         args = parse_args()
-        # Seaborn's default, which OneDL's tool, without Seaborn, still has.
+        # Seaborn's default style, which OneDL's tool still sets without
+        # Seaborn.
         if vars(args).get('style') == 'dark' and not hasattr(tool, 'sns'):
             args.style = 'default'
         return args

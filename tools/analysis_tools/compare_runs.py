@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Compare runs by their work folders: results, cost, and settings.
+"""Compare the results, cost and settings of runs, given their work folders.
 
     python tools/analysis_tools/compare_runs.py WORK_DIR WORK_DIR [...]
         [--keys METRIC ...]
@@ -34,14 +34,14 @@ from mmengine.runner import Runner
 from tools.analysis_tools.training_logs import TrainingLog, read_run
 
 MISSING = '-'
-# The settings that MMEngine's runner reads. Other entries of a config are
+# Settings that MMEngine's runner reads. Other entries of a config are
 # variables of the config files.
 READ = {*signature(Runner).parameters, 'auto_scale_lr'} - {
     'work_dir',
     'resume',
     'experiment_name',
 }
-MAX_WIDTH = 60  # characters of a setting in the table
+MAX_WIDTH = 60  # maximum number of characters of a setting in the table
 
 
 class Run(NamedTuple):
@@ -52,7 +52,7 @@ class Run(NamedTuple):
         cfg (Config): Its resolved config.
         log (TrainingLog): Log of its training.
         tests (dict[str, float]): Metrics of its last test.
-        seed (int, optional): Its seed, if known.
+        seed (int, optional): Seed of the run, if known.
     """
 
     name: str
@@ -66,12 +66,13 @@ def read(work_dir: str) -> Run:
     """Read a work folder.
 
     Raises:
-        FileNotFoundError: If it does not exist or does not belong to a run.
+        FileNotFoundError: If the folder does not exist or does not belong to a
+            run.
     """
     folder = Path(work_dir)
     if not folder.is_dir():
         raise FileNotFoundError(f'There is no folder {folder}.')
-    # Tests write configs, too; the config of the training is preferred.
+    # Tests also write configs. The config of the training is preferred.
     trained = sorted(folder.glob('*/vis_data/scalars.json'))
     configs = [path.with_name('config.py') for path in trained] or sorted(
         folder.glob('*/vis_data/config.py')
@@ -111,7 +112,7 @@ def _drawn_seed(config: Path) -> int | None:
 
 
 def flatten(node: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """List the settings of a config by dotted key; lists count from 0."""
+    """List the settings of a config by dotted key; indices start at 0."""
     children = ()
     if isinstance(node, dict):
         children = node.items()
@@ -145,7 +146,7 @@ def _shorten(text: str) -> str:
 
 
 def results(runs: list[Run], keys: list[str] | None) -> list[list]:
-    """Rows of results: what it is, then the value of each run."""
+    """Make the rows of results: a name, then the value of each run."""
     rows = [
         ['config', *map(_config_name, runs)],
         ['seed', *(MISSING if r.seed is None else r.seed for r in runs)],

@@ -43,8 +43,8 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 aten = torch.ops.aten
 
 
-# Formulas of operators that PyTorch's counter leaves out. Like those of the
-# counter, they give 2 per multiply-add.
+# Formulas of operators that PyTorch's counter does not count. Like those of
+# the counter, they yield 2 per multiply-add.
 def _sdpa_flops(query, key, value, *args, **kwargs):
     return sdpa_flop_count(query, key, value)
 
@@ -96,10 +96,12 @@ def build_model(cfg: Config) -> MaXTron:
             f'The config is that of a {cfg.model.type}; take '
             'tools/analysis_tools/get_flops.py of MMDetection for it.'
         )
-    cfg.model.backbone.init_cfg = None  # nothing is downloaded
+    cfg.model.backbone.init_cfg = None  # Download nothing.
     with explain_unknown_arguments(cfg):
         model = revert_sync_batchnorm(MODELS.build(cfg.model))
-    return model.eval().requires_grad_(False)  # the counter requires it
+    return model.eval().requires_grad_(
+        False
+    )  # The counter requires evaluation mode.
 
 
 def count_parts(
@@ -108,10 +110,10 @@ def count_parts(
     """Count the cost of all parts of a model, in the order of the data.
 
     Args:
-        model (:obj:`MaXTron`): The model; its backbone is left without
-            weights.
+        model (:obj:`MaXTron`): The model. Its backbone loses its weights.
         inputs (Tensor): A preprocessed clip, shape (1, T, 3, H, W).
-        num_clips (int): Clips of a video, which a tracker processes at once.
+        num_clips (int): Number of clips of a video, which a tracker processes
+            together.
 
     Returns:
         dict[str, Part]: Costs by the name of the part.
@@ -150,7 +152,7 @@ def count_parts(
 
 
 def num_params(*modules: nn.Module | None) -> int:
-    """Count the parameters of modules; None has none."""
+    """Count the parameters of modules, which may be None."""
     return sum(p.numel() for p in nn.ModuleList(modules).parameters())
 
 

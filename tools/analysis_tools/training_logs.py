@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Reads the JSON logs of trainings by iteration."""
+"""Reader of the JSON logs of trainings by iteration."""
 
 import json
 from pathlib import Path

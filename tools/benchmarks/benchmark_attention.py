@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Compare trajectory attention with a naive transcription of its formula.
+"""Compare trajectory attention with a naive implementation of its formula.
 
     python tools/benchmarks/benchmark_attention.py [--json FILE]
 
@@ -79,14 +79,12 @@ def naive_size(case: Case, channels: int, heads: int, with_grad: bool) -> int:
 
 
 class Workload:
-    """Runs one case in both forms.
-
-    Args:
-        case (Case): Sizes.
-        channels (int): Number of channels.
-        heads (int): Number of attention heads.
-        with_grad (bool): Whether to run the backward pass too.
-        device (str): Where to run.
+    """One case in both forms. Args:
+    case (Case): Sizes.
+    channels (int): Number of channels.
+    heads (int): Number of attention heads.
+    with_grad (bool): Whether to run the backward pass too.
+    device (str): Where to run.
     """
 
     def __init__(

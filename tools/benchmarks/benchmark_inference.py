@@ -69,7 +69,7 @@ class RandomFrames:
     """A video of one random image that moves to the right.
 
     Args:
-        num_frames (int): Its length.
+        num_frames (int): Length of the video.
         size (tuple[int, int]): Height and width in pixels.
     """
 
@@ -104,7 +104,7 @@ def instrument(model, timer: PartTimer) -> None:
         timer.wrap(head.tracker, 'forward', 'tracker')
         timer.wrap(head.tracker, 'pool_over_clips', 'tracker')
         for method in ('project', 'classify', 'segment'):
-            # the segmenter may use its own, too
+            # The segmenter may also use its own.
             timer.wrap(head.query_heads, method, 'tracker', 'segmenter')
     read_clips, start_video = model.read_clips, head.start_video
 
@@ -132,7 +132,7 @@ def replace_predictions(model, timer: PartTimer, num_segments: int) -> None:
 
         def replaced(*args, **kwargs):
             result = function(*args, **kwargs)
-            if timer.current != 'segmenter':  # which may use its own
+            if timer.current != 'segmenter':  # The head may use its own.
                 with timer.part(None):
                     overwrite(result)
             return result
@@ -193,7 +193,7 @@ def measure(args: argparse.Namespace, setting: Setting) -> dict:
     instrument(model, timer)
     if args.segments:
         replace_predictions(model, timer, args.segments)
-    if is_cuda:  # kernels are loaded and chosen
+    if is_cuda:  # The first run loads and chooses kernels.
         run_video(model, RandomFrames(2 * model.head.clip_len, size), size)
     timer.reset()
     frames = RandomFrames(setting.num_frames, size)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Compare the panoptic merge with a naive transcription of its rules.
+"""Compare the panoptic merge with a naive implementation of its rules.
 
     python tools/benchmarks/benchmark_panoptic_merge.py [--json FILE]
 
@@ -45,7 +45,7 @@ class Case(NamedTuple):
 
     name: str
     num_frames: int
-    img_shape: Shape  # of the resized image without padding
+    img_shape: Shape  # size of the resized image without padding
     ori_shape: Shape
 
 
@@ -58,7 +58,7 @@ INPUT_SHAPE = (769, 1345)
 MASK_SHAPE = (193, 337)
 NUM_CLASSES = 124
 THING_LABELS = range(0, NUM_CLASSES, 2)
-# of the published R50 and ConvNeXt configs
+# Thresholds of the published R50 and ConvNeXt configs.
 THRESHOLDS = {
     'r50': dict(pixel_thr=0.3, thing_thr=0.2, stuff_thr=0.3, overlap_thr=0.8),
     'convnext': dict(
@@ -123,7 +123,7 @@ class Workload:
         return merger.merge(self.classes)
 
     def naive(self) -> Tensor:
-        """Run the naive transcription."""
+        """Run the naive merge."""
         return naive_merge(
             resize_logits(self.masks, *self.shapes),
             self.classes,

@@ -5,8 +5,8 @@
         [--frames T] [--device D] [--amp] [--steps S] [--json FILE]
 
 The clips are random, on the canvas of the config, with --segments tubes each,
-so no dataset is needed. The output is a table. CPU seconds are those of all
-threads; they are more reliable than seconds if other processes run.
+so no dataset is needed. The output is a table. CPU seconds cover all threads.
+They are more reliable than seconds if other processes run.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from tools.benchmarks.measuring import highest_memory
 
 
 class Stopwatch:
-    """Measures the parts of a step in seconds and in CPU seconds."""
+    """Stopwatch for the parts of a step, in seconds and CPU seconds."""
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -68,11 +68,11 @@ def run(cfg: Config, args: argparse.Namespace) -> dict:
         dict: Seconds and CPU seconds of the parts (best of the steps), peak
         memory in MiB and the losses of the last step.
     """
-    # MMEngine would print a line for each parameter of the optimizer
+    # MMEngine would print a line for each parameter of the optimizer.
     MMLogger.get_instance('benchmark', log_level='WARNING')
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     torch.manual_seed(0)
-    cfg.model.backbone.init_cfg = None  # nothing is downloaded
+    cfg.model.backbone.init_cfg = None  # Download nothing.
     model = MODELS.build(cfg.model)
     model.init_weights()
     model.to(args.device).train()

@@ -5,9 +5,9 @@
         [--clips K ...] [--canvas H W] [--batch-size N] [--json FILE]
 
 The model trains in two passes: it keeps only the queries and pixel embeddings
-of a clip, and computes the clip a second time for its gradients. The
-comparison is with plain autograd, which keeps all clips. Each measurement runs
-in a new process on random frames, with the gradients allocated before.
+of a clip, and computes the clip again for its gradients. The tool compares
+this with plain autograd, which keeps all clips. Each measurement runs in a new
+process on random frames, with the gradients allocated before.
 
 The table has the memory that a step adds to that of model, gradients and
 input, the seconds, the CPU seconds of all threads (more reliable if other
@@ -48,7 +48,7 @@ def read_config(args: argparse.Namespace) -> Config:
         Config: The config.
 
     Raises:
-        InputError: The config is not panoptic or does not train end to end.
+        InputError: If the config is not panoptic or does not train end to end.
     """
     cfg = load_config(args.config)
     if 'input_size' not in cfg.model.data_preprocessor:
@@ -65,7 +65,7 @@ def read_config(args: argparse.Namespace) -> Config:
         )
     if args.canvas is not None:
         cfg.model.data_preprocessor.input_size = tuple(args.canvas)
-    cfg.model.backbone.init_cfg = None  # nothing is downloaded
+    cfg.model.backbone.init_cfg = None  # Download nothing.
     return cfg
 
 

@@ -88,7 +88,7 @@ def _read_json(folder: str, side: str) -> dict:
 
 # --------------------------------------------------------------------- ours
 def our_vpq(folder: str, windows: list[int]) -> dict[int, TubeStats]:
-    """Evaluate as tools/analysis_tools/eval_vpq.py does.
+    """Evaluate like tools/analysis_tools/eval_vpq.py.
 
     Args:
         folder (str): With gt.json, gt, pred.json and pred.
@@ -127,7 +127,7 @@ def write_videos(folder: str, args: argparse.Namespace) -> None:
     """Write ground truth and predictions of moving cells.
 
     Args:
-        folder (str): Where to write gt.json, gt, pred.json and pred.
+        folder (str): Folder for gt.json, gt, pred.json and pred.
         args (Namespace): ``videos``, ``frames``, ``segments``, ``height``,
             ``width``.
     """
@@ -176,10 +176,10 @@ def write_videos(folder: str, args: argparse.Namespace) -> None:
 
 
 class _Scene:
-    """Cells with wavy borders that move; the first is void, the next crowd.
+    """Moving cells with wavy borders; the first is void, the next a crowd.
 
     Args:
-        rng (np.random.Generator): Source of what is random.
+        rng (np.random.Generator): Source of randomness.
         args (Namespace): See :func:`write_videos`.
     """
 
@@ -207,8 +207,8 @@ class _Scene:
         """Make the ids and segments of a frame.
 
         Args:
-            t (int): Its number.
-            is_pred (bool): Whether it is predicted.
+            t (int): Number of the frame.
+            is_pred (bool): Whether the frame is a prediction.
 
         Returns:
             tuple: Ids, (H, W), uint32, and the segments.
@@ -255,7 +255,7 @@ def benchmark(folder: str) -> list[dict]:
     Returns:
         list[dict]: One row per window, and one for all windows.
     """
-    our_vpq(folder, [1])  # reads the files into the system's cache
+    our_vpq(folder, [1])  # Read the files into the system's cache.
     rows, naive_s, difference = [], 0.0, 0.0
     for windows in (*([k] for k in WINDOWS), list(WINDOWS)):
         start = time.process_time()
@@ -268,7 +268,7 @@ def benchmark(folder: str) -> list[dict]:
             row['difference'] = largest_difference(naive, ours[windows[0]])
             naive_s += row['naive_s']
             difference = max(difference, row['difference'])
-        else:  # the naive evaluation runs once per window
+        else:  # The naive evaluation runs once per window.
             row.update(naive_s=naive_s, difference=difference)
         row['ratio'] = row['naive_s'] / row['ours_s']
         rows.append(row)

@@ -9,7 +9,7 @@ from tools.benchmarks.measuring import median_times, peak_memory
 
 
 class Workload(Protocol):
-    """One case, to be run in both forms."""
+    """One case in both forms."""
 
     def ours(self) -> object:
         """Run the project's form."""

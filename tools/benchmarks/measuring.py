@@ -15,8 +15,8 @@ MIB = 2**20
 def in_new_process(function: Callable, *args, device: str = 'cpu'):
     """Call a function in a process of its own and return its result.
 
-    The peak memory of one measurement then does not hide that of another. The
-    calling process must not have computed anything before.
+    Measurements of peak memory thus do not influence each other. The calling
+    process must not have computed anything before.
     """
     context = multiprocessing.get_context(
         'fork' if device == 'cpu' else 'spawn'
@@ -39,7 +39,7 @@ def peak_memory(function: Callable[[], object], is_cuda: bool) -> float:
         torch.cuda.synchronize()
         return (torch.cuda.max_memory_allocated() - before) / MIB
     with open('/proc/self/clear_refs', 'w') as f:
-        f.write('5')  # restarts the record of the peak, man 5 proc
+        f.write('5')  # reset the peak, see man 5 proc
     before = _resident('VmRSS')
     function()
     return (_resident('VmHWM') - before) / MIB
@@ -66,10 +66,10 @@ def _resident(field: str) -> int:
 def median_times(
     functions: Sequence[Callable[[], object]], seconds: float, is_cuda: bool
 ) -> list[float]:
-    """Median time of each function in ms, their calls interleaved.
+    """Measure the median time of functions in ms, with interleaved calls.
 
-    The first round warms up, and counts only if it took longer than it is
-    worth to repeat.
+    The first round is a warm-up. It counts only if it takes so long that there
+    is no other round.
     """
     times: list[list[float]] = []
     end = time.perf_counter() + seconds * len(functions)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Splits the time of a run among parts of a model that call each other."""
+"""Timer of parts of a model that call each other."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,15 +10,15 @@ import torch
 
 
 class PartTimer:
-    """Measures seconds and CPU seconds of parts that call each other.
+    """Timer of the seconds and CPU seconds of parts that call each other.
 
     Only the innermost part is timed.
 
     Args:
         parts (Sequence[str]): Names of the parts.
         is_cuda (bool): Whether to wait for a GPU whenever a part changes.
-        clock (callable, optional): Returns seconds and CPU seconds. Defaults
-            to the clocks of this machine.
+        clock (callable, optional): Function that returns seconds and CPU
+            seconds. Defaults to the clocks of this machine.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class PartTimer:
 
     @contextmanager
     def part(self, name: str | None) -> Iterator[None]:
-        """Time a part; None is time that belongs to no part."""
+        """Time a part; None is for time outside of all parts."""
         outer = self._switch(name)
         try:
             yield
@@ -55,9 +55,9 @@ class PartTimer:
         Args:
             owner (Any): The object, such as a module.
             method (str): Name of the method.
-            name (str): The part that its calls belong to.
-            inside (str, optional): Another part, to which calls belong that
-                come from it.
+            name (str): Part of the calls of the method.
+            inside (str, optional): Another part. Calls from this part belong
+                to it.
         """
         function = getattr(owner, method)
 
@@ -69,7 +69,7 @@ class PartTimer:
         setattr(owner, method, timed)
 
     def steps(self, iterator: Iterator, name: str) -> Iterator:
-        """Time the steps of an iterator, but not what is between them."""
+        """Time the steps of an iterator, but not the time between them."""
         end = object()
         while True:
             with self.part(name):
@@ -77,7 +77,7 @@ class PartTimer:
             if item is end:
                 return
             yield item
-            del item  # before the next one is made
+            del item  # before the next item is made
 
     def _switch(self, name: str | None) -> str | None:
         now = self._now()

@@ -1,20 +1,20 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Predictions like those of a trained model, for random weights."""
+"""Realistic predictions for models with random weights."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Frames between two random fields that the masks are interpolated from.
+# Number of frames between the random fields from which masks are interpolated.
 PERIOD = 8
 
 
 class SyntheticPredictions:
-    """Replaces predictions by segments that move smoothly.
+    """Replacement of predictions by smoothly moving segments.
 
-    With random weights no query has a class, so post-processing would have
-    nothing to do. Some queries get a segment: a class, and masks that are
-    smooth in space and time, and a bit noisy. The others get neither.
+    With random weights no query has a class, so post-processing would have no
+    segments. Some queries therefore get a segment: a class, and masks that are
+    smooth in space and time, with some noise. The other queries get neither.
 
     Args:
         num_segments (int): Number of queries with a segment.
@@ -29,11 +29,11 @@ class SyntheticPredictions:
         """Overwrite the prediction of a segmenter.
 
         Args:
-            clip (:obj:`ClipPrediction`): Of batch size 1.
-            with_masks (bool): Whether its masks are used.
+            clip (:obj:`ClipPrediction`): Prediction of batch size 1.
+            with_masks (bool): Whether to replace the masks.
         """
         self.replace_classes(clip.cls_logits)
-        # equal queries in all clips, so that they are associated
+        # Queries are equal in all clips, so that they are associated.
         clip.embeds.copy_(_random(clip.embeds.shape, 0))
         if with_masks:
             self.replace_masks(clip.mask_logits)
@@ -75,5 +75,5 @@ class SyntheticPredictions:
 
 
 def _random(shape, seed: int) -> Tensor:
-    """Normally distributed numbers that only depend on the seed."""
+    """Draw normally distributed numbers that depend only on the seed."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Draw the clips that a model is trained on, with the ids of their tubes.
+"""Draw the training clips of a model, with the ids of their tubes.
 
     python tools/misc/browse_dataset.py CONFIG --not-show --output-dir DIR
 
@@ -64,7 +64,7 @@ class ClipDrawer:
             max_frames (int): Number of frames at most.
 
         Returns:
-            list[np.ndarray]: RGB, uint8, (H, W, 3), one a frame.
+            list[np.ndarray]: RGB, uint8, (H, W, 3), one per frame.
         """
         truth = PanopticGroundTruth(self.backend_args)
         drawn = []
@@ -90,7 +90,7 @@ class ClipDrawer:
     def _trained_on(
         self, frame: DetDataSample, truth: PanopticGroundTruth, size: tuple
     ) -> DetDataSample:
-        """Targets of a frame, as the visualizer reads them."""
+        """Convert the targets of a frame to the format of the visualizer."""
         targets = DetDataSample()
         if 'gt_panoptic_seg' in frame:
             targets.set_field(
@@ -108,7 +108,7 @@ class ClipDrawer:
     def _panoptic_map(
         self, frame: DetDataSample, truth: PanopticGroundTruth, size: tuple
     ) -> PanopticMap:
-        """Targets at the stride of PackPanopticClip, at that of the image."""
+        """Upsample panoptic targets to the size of the image."""
         is_thing = (
             thing_flags(self.meta)
             if 'thing_classes' in self.meta
@@ -116,7 +116,7 @@ class ClipDrawer:
         )
         tubes = frame.gt_panoptic_seg.sem_seg[0].numpy()
         stride = -(-size[0] // tubes.shape[0])
-        # every target is that of the pixels around its own
+        # Each target covers the pixels around its position.
         rows, columns = (
             np.minimum((np.arange(n) + stride // 2) // stride, m - 1)
             for n, m in zip(size, tubes.shape)
@@ -137,7 +137,7 @@ class ClipDrawer:
 
 
 def join(frames: list[np.ndarray]) -> np.ndarray:
-    """Put frames side by side, in rows of at most six."""
+    """Arrange frames side by side, in rows of at most six."""
     columns = min(len(frames), _MAX_COLUMNS)
     blank = [np.zeros_like(frames[0])] * (-len(frames) % columns)
     frames = [*frames, *blank]
@@ -150,11 +150,11 @@ def join(frames: list[np.ndarray]) -> np.ndarray:
 
 
 class SampleNames:
-    """Names of drawn clips, each differently.
+    """Unique names of drawn clips.
 
-    A clip has the path of its first frame below the folder of all images,
-    without suffix, such as ``VIDEO/00000``. If that name is in use, as two
-    data sets may have the same videos, a number follows it.
+    The name of a clip is the path of its first frame below the folder of all
+    images, without suffix, such as ``VIDEO/00000``. If the name is in use,
+    because two datasets have the same videos, a number is appended.
     """
 
     def __init__(self) -> None:
@@ -165,8 +165,8 @@ class SampleNames:
 
         Args:
             dataset (BaseDataset): The dataset.
-            sample (dict): A sample of it.
-            suffix (str): Goes to the end of the name.
+            sample (dict): A sample of the dataset.
+            suffix (str): End of the name.
 
         Returns:
             str: A relative path with '/'.
@@ -189,7 +189,7 @@ def iter_samples(cfg, args: argparse.Namespace) -> Iterator[tuple]:
         tuple: The dataset, and a sample with a list of frames.
 
     Raises:
-        InputError: If a sample is no clip.
+        InputError: If a sample is not a clip.
     """
     for dataset_cfg in find_datasets(cfg, args.split):
         dataset = build_dataset(dataset_cfg)

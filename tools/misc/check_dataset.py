@@ -3,9 +3,9 @@
 
     python tools/misc/check_dataset.py configs/_base_/datasets/ovis.py
 
-Reads the annotation files as training and testing do, looks for all files,
-and decodes some frames (--full: all). Prints a table for each split and the
-first errors. The exit status is 1 if there are any.
+The tool reads the annotation files like training and testing, looks for all
+files, and decodes some frames (--full: all). It prints a table for each split
+and the first errors. The exit status is 1 if there are errors.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from tools.misc.dataset_checks import (
     load_videos,
 )
 
-# of a job, so that those of images are not too small
+# minimum number of videos per job, as images are small
 _NUM_FRAMES = 64
 
 
@@ -47,7 +47,7 @@ def build_unread(cfg: ConfigDict) -> BaseDataset:
     """Build a dataset without reading its annotations."""
     cfg = dict(cfg, pipeline=[], lazy_init=True)
     if cfg.get('type') == 'CocoPanopticDataset':
-        # MMDetection's leaves out segments, though the map may show them
+        # MMDetection's dataset skips segments that the map may contain.
         cfg['type'] = 'CocoPanopticClipDataset'
     return build_dataset(cfg)
 
@@ -57,10 +57,10 @@ def make_jobs(videos: list[dict], num_decoded: int) -> list[list[dict]]:
 
     Args:
         videos (list[dict]): All videos.
-        num_decoded (int): Number of frames, spread over all.
+        num_decoded (int): Number of frames to decode, spread over all.
 
     Returns:
-        list[list[dict]]: Some videos each.
+        list[list[dict]]: Groups of videos.
     """
     frames = [frame for video in videos for frame in video['images']]
     chosen = set(
@@ -84,12 +84,12 @@ def check(dataset: BaseDataset, args: argparse.Namespace) -> Report:
     """Check a dataset.
 
     Args:
-        dataset (BaseDataset): Not initialised yet.
+        dataset (BaseDataset): Dataset that is not initialised.
         args (Namespace): ``full``, ``sample`` and ``nproc``.
 
     Returns:
-        Report: What was found; without counts if the annotation file cannot
-        be used.
+        Report: The results, without counts if the annotation file cannot be
+        used.
     """
     report = Report()
     try:
@@ -137,11 +137,11 @@ def _explain(error: Exception, ann_file: str) -> str:
 
 
 def format_table(report: Report, dataset: BaseDataset, title: str) -> str:
-    """The counts of a report as a table."""
+    """Format the counts of a report as a table."""
     counts, classes = report.counts, dataset.metainfo['classes']
     sizes = sorted(report.sizes, key=lambda size: size[0] * size[1])
     unused = [c for i, c in enumerate(classes) if i not in report.labels]
-    # a raw map is known only where it was read
+    # Segments of raw maps are known only in decoded frames.
     masks = str(counts['masks'])
     if getattr(dataset, 'layout', None) == '.txt':
         masks += ' (in the decoded frames)'
@@ -175,7 +175,7 @@ def format_table(report: Report, dataset: BaseDataset, title: str) -> str:
 
 
 def _count_annotations(report: Report) -> list[list[str]]:
-    """Rows of a table: annotations of the file, and those left out."""
+    """Make the rows about annotations in the file and skipped annotations."""
     if report.num_annotations is None:
         return []
     reasons = ', '.join(f'{n} {what}' for what, n in report.left_out.items())

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Checks of COCO files, which MMDetection reads without checks."""
+"""Checks of COCO files, which MMDetection does not check."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -27,15 +27,15 @@ _MASK = Kind(
 
 
 class CocoFileChecker:
-    """Checks an annotation file of instances or panoptic segments.
+    """Checker of an annotation file of instances or panoptic segments.
 
     Args:
         dataset (CocoDataset): The dataset that reads the file.
 
     Attributes:
         num_annotations (int): Number of instances or segments in the file.
-        left_out (Counter): Number of instances that MMDetection leaves out,
-            by reason.
+        left_out (Counter): Number of instances that MMDetection skips, by
+            reason.
     """
 
     def __init__(self, dataset: CocoDataset) -> None:
@@ -53,7 +53,7 @@ class CocoFileChecker:
             str: A sentence for each problem.
 
         Raises:
-            ValueError: If the file is no JSON, or its top level or the list
+            ValueError: If the file is not JSON, or its top level or the list
                 of categories or images is wrong.
         """
         top = load_json(self.path, self.backend_args)
@@ -123,7 +123,7 @@ class CocoFileChecker:
     def _find_fault(
         self, ann: Entry, image: Entry | None, names: dict[str, str]
     ) -> str | None:
-        """Find what is wrong with an instance, and count it if left out."""
+        """Find the fault of an instance; count it if it is skipped."""
         category = names.get(str(ann.values['category_id']))
         ann.optional('iscrowd', FLAG)
         if image is None:

@@ -5,15 +5,15 @@
         [--tasks panoptic instance] [--seeds 0 1 2] [--nproc N]
         [--table-only] [--out FILE.json]
 
-All start from one training of the baseline (of each seed), and all have the
-same number of additional iterations: the baseline is continued; stage 1
-trains near-online MaXTron; stage 2 continues it, or trains offline MaXTron on
-it, with the segmenter frozen or end to end.
+All trainings of a seed start from the same training of the baseline and have
+the same number of additional iterations. The baseline is continued. Stage 1
+trains near-online MaXTron. Stage 2 continues stage 1, or trains offline
+MaXTron on it, with a frozen segmenter or end to end.
 
-The association benchmark is made first if it is missing. A run that is
-finished is not repeated, one that was interrupted is resumed. Prints a table:
-mean and standard deviation over the seeds, and CPU minutes of a training with
-its evaluations.
+The association benchmark is made first if it is missing. Finished runs are not
+repeated, and interrupted runs are resumed. The output is a table with mean and
+standard deviation over the seeds, and CPU minutes of a training with its
+evaluations.
 """
 
 import argparse
@@ -74,7 +74,7 @@ class Row(NamedTuple):
 def _rows(
     baseline: str, model: str, data: str, schedules: list[str]
 ) -> list[Row]:
-    """Make the rows of a task; a schedule is batch and length."""
+    """Make the rows of a task; a schedule consists of batch and length."""
     near = 'maxtron/synthetic/maxtron-nearonline'
     names = (
         baseline,
@@ -138,10 +138,10 @@ class Training:
     """One training of the comparison and its results.
 
     Args:
-        row (Row): What is trained.
+        row (Row): Row of the training.
         seed (int): Seed of the training.
         work_dir (Path): Folder of the whole comparison.
-        start (Training, optional): What it starts from.
+        start (Training, optional): Training that provides the initial weights.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Training:
         self.checkpoint = self.folder / f'iter_{self.num_iters}.pth'
 
     def metrics(self) -> dict[str, float] | None:
-        """Read the metrics of the last iteration; None without any.
+        """Read the metrics of the last iteration; None if there are none.
 
         They are from the last evaluation of the training, or from a test of
         its checkpoint.
@@ -186,7 +186,9 @@ class Training:
             print(f'{self.folder}: finished before', flush=True)
             return
         config = ROOT / 'configs' / self.row.config
-        if self.checkpoint.exists():  # interrupted during the evaluation
+        if (
+            self.checkpoint.exists()
+        ):  # The run was interrupted during the evaluation.
             command = [
                 'test.py',
                 config,
@@ -233,7 +235,7 @@ class Training:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, 'OMP_NUM_THREADS': str(threads)},
             )
-            # wait4() returns the CPU time of this process, wait() does not
+            # Unlike wait(), wait4() returns the CPU time of this process.
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         with open(self.folder / 'cpu_seconds.txt', 'a') as file:
@@ -245,7 +247,7 @@ class Training:
 
 
 def plan(task: str, seeds: list[int], work_dir: Path) -> list[Training]:
-    """List all trainings of a task; each follows the one it starts from."""
+    """List all trainings of a task, each after its initial training."""
     by_row = []
     runs: dict[tuple, Training] = {}
     for row in ROWS[task]:
@@ -262,8 +264,8 @@ def run_all(trainings: list[Training], nproc: int) -> None:
     """Run the trainings, ``nproc`` at a time.
 
     Raises:
-        RuntimeError: If one failed; the others are run all the same, but for
-            those that start from it.
+        RuntimeError: If a training fails. Others are still run, except those
+            that start from it.
     """
     threads = max(1, (os.cpu_count() or 1) // nproc)
     jobs: dict[Training, Future] = {}
@@ -282,7 +284,7 @@ def run_all(trainings: list[Training], nproc: int) -> None:
 
 
 def summarize(task: str, trainings: list[Training]) -> dict[str, dict]:
-    """Results by row: values of the seeds, mean and standard deviation."""
+    """Summarize by row: values of the seeds, mean and standard deviation."""
     table = {}
     for row in ROWS[task]:
         done = [(t, t.metrics()) for t in trainings if t.row is row]

@@ -3,9 +3,10 @@
 
     python tools/misc/count_walk.py CONFIG CHECKPOINT [--frames N] [--png DIR]
 
-Runs the inferencer's ``stream`` on random frames and follows its Python calls
-in ``projects/maxtron`` by ``sys.setprofile``. Prints the number of distinct
-files, of functions, and of changes from one file to another.
+The tool runs the inferencer's ``stream`` on random frames and records its
+Python calls in ``projects/maxtron`` by ``sys.setprofile``. It prints the
+number of distinct files, of functions, and of changes from one file to
+another.
 """
 
 import argparse

@@ -19,7 +19,7 @@ from mmengine.fileio import exists
 
 @dataclass
 class Report:
-    """Results of the checks of some videos; an image of COCO is a video.
+    """Results of the checks of videos; a COCO image counts as a video.
 
     Attributes:
         problems (list[str]): Sentences with file, fault and remedy.
@@ -51,12 +51,12 @@ class Report:
 
 
 class Segment(NamedTuple):
-    """An annotated thing or stuff in a frame.
+    """Annotated segment of a frame.
 
     Attributes:
-        id (int, optional): Of its tube.
-        label (int): Class.
-        is_thing (bool): Whether it counts as an instance.
+        id (int, optional): Id of the tube.
+        label (int): Class of the segment.
+        is_thing (bool): Whether the segment is an instance.
     """
 
     id: int | None
@@ -65,7 +65,7 @@ class Segment(NamedTuple):
 
 
 def list_segments(frame: dict) -> list[Segment]:
-    """Segments of a frame; none of a raw map that has not been read."""
+    """List the segments of a frame; none for an unread raw map."""
     if 'segments_info' in frame:
         return [
             Segment(seg['id'], seg['category'], seg['is_thing'])
@@ -78,7 +78,7 @@ def list_segments(frame: dict) -> list[Segment]:
 
 
 class VideoChecker:
-    """Checks videos: files, sizes, ids and maps.
+    """Checker of videos: files, sizes, ids and maps.
 
     Masks of instances are checked when the annotation file is read.
 
@@ -103,9 +103,9 @@ class VideoChecker:
         """Check some videos.
 
         Args:
-            videos (list[dict]): With ``video_id`` and ``images``. If the flag
-                ``decode`` of an image is set, its files are read; otherwise
-                they only have to exist.
+            videos (list[dict]): Videos with ``video_id`` and
+                ``images``. If the flag ``decode`` of an image is set, its
+                files are read. Otherwise they only have to exist.
 
         Returns:
             Report: The results.
@@ -118,7 +118,8 @@ class VideoChecker:
             for frame in video['images']:
                 report.counts['frames'] += 1
                 report.sizes.add((frame['width'], frame['height']))
-                # a missing file is read as well: its loader names the remedy
+                # Missing files are read, too, because the loader names the
+                # remedy.
                 is_complete = self._has_files(frame)
                 if frame['decode'] or not is_complete:
                     report.counts['decoded'] += is_complete
@@ -134,7 +135,7 @@ class VideoChecker:
         return report
 
     def _has_files(self, frame: dict) -> bool:
-        """Whether the image and, of panoptic data, the map exist."""
+        """Return whether the image and, for panoptic data, the map exist."""
         keys = ['img_path']
         if 'segments_info' in frame:
             keys.append('seg_map_path')
@@ -153,7 +154,7 @@ class VideoChecker:
         is_panoptic = 'segments_info' in frame
         size = frame['height'], frame['width']
         for transform in (self.load_image, self.load_map)[: 1 + is_panoptic]:
-            # each starts from the stated size, with which it compares
+            # Each loader compares with the stated size.
             results = dict(frame, img=np.broadcast_to(np.uint8(0), size))
             try:
                 results = transform(results)
@@ -165,7 +166,7 @@ class VideoChecker:
     def _check_ids(
         self, frame: dict, segments: list[Segment], tubes: dict[int, tuple]
     ) -> Iterator[str]:
-        """See that ids are unique in a frame, and tubes keep their class."""
+        """Check that ids are unique in a frame and tubes keep their class."""
         where = f'{self.ann_file}: in {frame["img_path"]}'
         seen = set()
         for segment in segments:
@@ -190,14 +191,14 @@ class VideoChecker:
 
 
 def load_videos(dataset: BaseDataset) -> list[dict]:
-    """Read the annotation file as the dataset does, with all its checks.
+    """Read the annotation file with all checks of the dataset.
 
     Args:
-        dataset (BaseDataset): Not initialised yet.
+        dataset (BaseDataset): Dataset that is not initialised.
 
     Returns:
-        list[dict]: All videos, also those without annotations; an image of
-        COCO as a video.
+        list[dict]: All videos, including those without annotations. COCO
+        images are videos.
 
     Raises:
         FileNotFoundError: If files are missing.
@@ -220,7 +221,7 @@ def load_videos(dataset: BaseDataset) -> list[dict]:
     for video in videos:
         for frame in video['images']:
             frame['video_id'] = video['video_id']
-            # needed for raw maps
+            # Raw maps require this.
             frame['label_is_thing'] = dataset.metainfo.get('isthing')
     return videos
 
@@ -232,11 +233,9 @@ def find_repeated_frames(
 
     Args:
         dataset (BaseDataset): The dataset.
-        videos (list[dict]): Its videos.
+        videos (list[dict]): Videos of the dataset.
 
-    Yields:
-        str: A sentence.
-    """
+    Yields: str: A sentence."""
     paths = Counter(f['img_path'] for v in videos for f in v['images'])
     for path, count in paths.items():
         if count > 1:

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""List the configs of model-index.yml, or the matrix that they fill.
+"""List the configs of model-index.yml, or their matrix.
 
     python tools/misc/list_configs.py [--task VIS ...] [--dataset OVIS ...]
         [--backbone R-50 ...] [--segmenter Tube-Link ...] [--mode offline ...]
@@ -9,8 +9,8 @@
 
 ``--matrix`` prints a line for each dataset and segmenter and a column for each
 backbone. A cell has one letter each for baseline, near-online and offline: R
-if the authors released such a config, P if the paper describes it, and o if
-this project chose the settings. The exit status is 1 if a config is missing.
+if the authors released the config, P if the paper describes it, and o if this
+project chose the settings. The exit status is 1 if a config is missing.
 
 ``--update-docs`` generates the tables of the Markdown pages. A table stands
 between ``<!-- list_configs: FILTERS -->`` and ``<!-- end of list -->``;
@@ -65,7 +65,7 @@ class Row(NamedTuple):
         frames (str): Clips x frames per training sample.
         iterations (str): Length of the training.
         batch (str): GPUs x samples per GPU.
-        init (str): Weights that the training starts from.
+        init (str): Initial weights of the training.
         published (str): Metric and value, '-' for none.
         settings (str): Origin of the settings: released, paper, ours, or
             mmdet.
@@ -217,8 +217,8 @@ def format_table(
         rows (Sequence[Row]): The rows.
         columns (Sequence[str]): Fields of the rows; the last is ``config``.
         markdown (bool): Whether to write Markdown with links.
-        folder (Path): Folder that links are relative to. Defaults to the
-            root of the repository.
+        folder (Path): Base folder of the links. Defaults to the root of the
+            repository.
 
     Returns:
         str: Lines with a line break after the last.
@@ -241,7 +241,7 @@ def format_table(
 
 
 def columns_of(rows: Sequence[Row], filters: argparse.Namespace) -> list[str]:
-    """List the fields for columns: not fixed by a filter, not always empty."""
+    """List the fields of the columns: neither fixed by a filter nor empty."""
     fixed = [k for k in FILTERS if len(getattr(filters, k) or ()) == 1]
     return [
         field
@@ -320,7 +320,7 @@ def update_docs(parser: argparse.ArgumentParser) -> list[Path]:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Make the parser, of the command line and of the pages."""
+    """Make the parser of the command line and of the pages."""
     parser = argparse.ArgumentParser(
         description=__doc__.split('\n')[0], epilog='See the top of this file.'
     )
@@ -348,7 +348,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """Print what is asked for."""
+    """Run the command line."""
     parser = make_parser()
     args = parser.parse_args()
     if args.update_docs:

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Changes of Python code in one place, for ``mutation_test.py``."""
+"""Single changes of Python code, for ``mutation_test.py``."""
 
 import ast
 import copy
@@ -19,7 +19,7 @@ PARTNERS = dict(zip(PAIRS, PAIRS[1:])) | dict(zip(PAIRS[1::2], PAIRS[::2]))
 
 
 class Mutant(NamedTuple):
-    """A change of one node: the parent's ``field`` takes the new value."""
+    """Change of one node: the parent's ``field`` gets the new value."""
 
     kind: str
     parent: ast.AST
@@ -90,7 +90,7 @@ def changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 def find_mutants(
     node: ast.AST, lines: range = range(0), scope: range = range(0)
 ) -> Iterator[Mutant]:
-    """Yield the mutants below a node, without those of texts and types."""
+    """Yield the mutants below a node, except for texts and types."""
     for field, value in ast.iter_fields(node):
         if field in ('annotation', 'returns', 'decorator_list', 'exc'):
             continue

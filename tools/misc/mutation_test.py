@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Change the code in one place at a time and see whether a test fails.
+"""Change the code in one place at a time and check whether a test fails.
 
-Needs the package ``coverage`` besides those of the tests. First record which
-test runs which line, then draw some mutants of each file:
+The tool requires the package ``coverage`` in addition to those of the tests.
+First record which test runs which line, then draw some mutants of each file:
 
     python tools/misc/mutation_test.py cover cover.json tests/test_models
     python tools/misc/mutation_test.py run cover.json mutants.tsv \
@@ -36,7 +36,7 @@ PRELOADED = (
 
 
 class Recorder:
-    """Pytest plugin: the time of each test and which lines it runs."""
+    """Pytest plugin that records the time and the lines of each test."""
 
     def __init__(self, coverage: object) -> None:
         self.coverage, self.seconds = coverage, defaultdict(float)
@@ -55,7 +55,7 @@ class Recorder:
 
 
 class Selector:
-    """Pytest plugin: runs some tests in a given order."""
+    """Pytest plugin that runs selected tests in a given order."""
 
     def __init__(self, tests: list[str]) -> None:
         self.order = {test: i for i, test in enumerate(tests)}
@@ -75,7 +75,7 @@ class Selector:
 
 
 def cover(args: argparse.Namespace) -> None:
-    """Write which test runs which lines of the package, and how long."""
+    """Record the lines of the package that each test runs, and its time."""
     from coverage import Coverage
 
     package = str(ROOT / 'projects/maxtron')
@@ -85,7 +85,7 @@ def cover(args: argparse.Namespace) -> None:
     pytest.main(['-q', '-p', 'no:cacheprovider', *args.tests], [recorder])
     coverage.stop()
     lines, data = {}, coverage.get_data()
-    unused = {'', *recorder.failed}  # '' runs when modules are imported
+    unused = {'', *recorder.failed}  # '' stands for the import of modules.
     for file in data.measured_files():
         lines[os.path.relpath(file, ROOT)] = {
             line: sorted(set(tests) - unused)
@@ -108,7 +108,7 @@ def choose_tests(cover: dict, path: str, mutant: Mutant, limit: float) -> list:
         if tests:
             break
     files = {test.split('::')[0] for test in tests}
-    # A fixture of a module runs in its first test and serves all of them.
+    # A fixture of a module runs in the first of its tests and serves all.
     others = {test for test in seconds if test.split('::')[0] in files}
     chosen, total = [], 0.0
     for test in [
@@ -123,7 +123,7 @@ def choose_tests(cover: dict, path: str, mutant: Mutant, limit: float) -> list:
 
 
 def run_tests(path: Path, code: object, tests: list[str]) -> str:
-    """Run tests with a mutant in the place of a file, in this process."""
+    """Run tests with a mutant instead of a file, in this process."""
     original = SourceFileLoader.get_code
 
     def get_code(loader, name):
@@ -150,7 +150,7 @@ def in_fork(function: object, *args: object, limit: float) -> str:
     reading, writing = os.pipe()
     process = os.fork()
     if not process:
-        signal.alarm(int(limit))  # ends the process
+        signal.alarm(int(limit))  # end the process
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
@@ -170,7 +170,7 @@ def run(args: argparse.Namespace) -> None:
     )
     module = importlib.util.module_from_spec(lite)
     lite.loader.exec_module(module)
-    module.register_placeholders()  # what MMDetection needs on mmcv-lite
+    module.register_placeholders()  # MMDetection requires this on mmcv-lite.
     for name in PRELOADED:
         importlib.import_module(name)
     covered = json.loads(args.cover.read_text())
@@ -187,7 +187,9 @@ def run(args: argparse.Namespace) -> None:
             tests = choose_tests(covered, name, mutant, args.limit)
             result = 'survived\tno test covers it'
             if tests:
-                limit = 4 * args.limit + 60  # also of a mutant without end
+                limit = (
+                    4 * args.limit + 60
+                )  # limit for mutants that do not end
                 result = in_fork(run_tests, file, code, tests, limit=limit)
             row = f'{name}\t{mutant.old.lineno}\t{mutant}\t{result}'
             with args.table.open('a') as table:

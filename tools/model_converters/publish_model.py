@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Strip a training checkpoint down to what inference needs.
+"""Reduce a training checkpoint to the weights for inference.
 
 python tools/model_converters/publish_model.py IN_FILE OUT_FILE [--half]
 """

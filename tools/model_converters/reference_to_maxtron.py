@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Convert weights of the reference code, and the weights it starts from.
+"""Convert weights of the reference code, and its initial weights.
 
     python tools/model_converters/reference_to_maxtron.py SRC DST
 
-The names of the weights in SRC decide how they are converted. SRC may be
+The names of the weights in SRC determine the conversion. SRC may be
 
 * a VIS checkpoint of the reference, near-online or offline, or a Mask2Former
   of MMDetection 2.x, which has the same names;
@@ -34,12 +34,12 @@ from tools.model_converters.rules.names import Names
 from tools.model_converters.weight_files import load_weights
 
 _SEPARATE_QKV = re.compile(r'(.*_attn\.)([qkv])\.(weight|bias)')
-# The shape is (1, 1, 1, C) in the original code, whose maps are channels-last,
-# and (C, ) in MMPretrain.
+# The shape is (1, 1, 1, C) in the original code with channels-last maps, and
+# (C, ) in MMPretrain.
 _GRN = re.compile(r'(.*\.)?grn\.(gamma|beta)')
-# The VPS code has a convolution of kernel size 1 in place of a linear layer.
+# The VPS code has a convolution of kernel size 1 instead of a linear layer.
 _CLIP_WEIGHT = re.compile(r'(.*\.)?tracker\.cls_weight\.weight')
-# Entries of a checkpoint besides the weights, and why they are left out.
+# Entries of a checkpoint that are not converted, with reasons.
 _DROPPED_ENTRIES = {
     'optimizer': 'state of the optimizer; a converted model starts a new run',
     'lr_scheduler': 'state of the learning rate schedule',
@@ -63,8 +63,8 @@ def convert_state_dict(
         prefix (str): Full name of the module in the reference with a dot at
             its end, such as 'panoptic_head.pixel_decoder.'. Defaults to '',
             the whole model.
-        dropped (dict, optional): Is filled with the names that are left out
-            and the reasons. Defaults to None.
+        dropped (dict, optional): Dict to fill with the skipped names and the
+            reasons. Defaults to None.
 
     Returns:
         dict[str, Tensor]: Weights by the names of this project, relative to
@@ -74,7 +74,7 @@ def convert_state_dict(
         outside of ``head.segmenter`` here, so it keeps its full names.
 
     Raises:
-        ValueError: A name is unknown.
+        ValueError: If a name is unknown.
     """
     dropped = dict() if dropped is None else dropped
     names = names_of(prefix + key for key in state_dict)
@@ -99,7 +99,7 @@ def convert_state_dict(
 
 
 def _reshape(key: str, value: Tensor) -> Tensor:
-    """Give a weight the shape that it has in this project."""
+    """Reshape a weight to its shape in this project."""
     if _GRN.fullmatch(key):
         return value.flatten()
     if _CLIP_WEIGHT.fullmatch(key):
@@ -108,7 +108,7 @@ def _reshape(key: str, value: Tensor) -> Tensor:
 
 
 def _reason(rules: tuple[tuple, ...], key: str) -> str | None:
-    """Find the reason why a key is left out; None if it is converted."""
+    """Find the reason why a key is skipped; None if it is converted."""
     return next((why for pattern, why in rules if pattern.match(key)), None)
 
 
@@ -124,16 +124,16 @@ def _describe_unknown(unknown: list[str], names: Names) -> str:
 
 
 def join_qkv(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Concatenate separate q, k and v, which are one weight here.
+    """Concatenate separate q, k and v, which are one weight in this project.
 
     Args:
         state_dict (Mapping[str, Tensor]): Weights by name.
 
     Returns:
-        dict[str, Tensor]: Weights with ``qkv`` in the place of q, k and v.
+        dict[str, Tensor]: Weights with ``qkv`` instead of q, k and v.
 
     Raises:
-        ValueError: One of the three is missing.
+        ValueError: If one of the three is missing.
     """
     joined = OrderedDict()
     parts: dict[str, dict[str, Tensor]] = dict()
@@ -145,7 +145,7 @@ def join_qkv(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         attention, name, kind = match.groups()
         new_key = f'{attention}qkv.{kind}'
         parts.setdefault(new_key, dict())[name] = value
-        joined[new_key] = value  # keeps the place
+        joined[new_key] = value  # keep the position
     for key, part in parts.items():
         missing = [name for name in 'qkv' if name not in part]
         if missing:
