@@ -241,6 +241,15 @@ def test_full_disk_of_a_panoptic_video(tmp_path, small_disk):
             writer.write(panoptic_map(noise, VOID), '0')
     assert {p.name for p in tmp_path.iterdir()} == {'out.json', 'ids', 'new'}
     assert not list((tmp_path / 'new').iterdir())
+    # not even the ends of the files can be written
+    with pytest.raises(WriteError, match='0.png cannot be written'):
+        with PanopticWriter(
+            str(tmp_path / 'new'), PANOPTIC_META, str(tmp_path / 'new.json')
+        ) as writer:
+            limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+            writer.write(ids, '0')
+    assert {p.name for p in tmp_path.iterdir()} == {'out.json', 'ids', 'new'}
 
 
 def test_ids_and_names_of_the_users_categories(tmp_path, video):

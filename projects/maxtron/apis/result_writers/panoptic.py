@@ -83,22 +83,30 @@ class PanopticWriter:
         self.num_frames += 1
 
     def __exit__(self, exc_type, exc_value, traceback) -> None:
-        is_empty = self.num_frames == 0
+        try:
+            self._finish_json(exc_type)
+        finally:
+            self._write_table(exc_type)
+
+    def _finish_json(self, exc_type: type | None) -> None:
+        """Write the end of the JSON file."""
+        if self._file is None or self.json_path is None:
+            return
         with (
-            finishing(self._table, exc_type, is_empty) as part,
+            finishing(self.json_path, exc_type, self.num_frames == 0),
+            self._file as file,
+        ):
+            categories = json.dumps(self._masks.categories)
+            file.write(f']}}], "categories": {categories}}}\n')
+
+    def _write_table(self, exc_type: type | None) -> None:
+        """Write the table of segments."""
+        with (
+            finishing(self._table, exc_type, self.num_frames == 0) as part,
             open(part, 'w') as file,
         ):
             lines = ',\n'.join(map(json.dumps, self._segments()))
             file.write(f'[\n{lines}\n]\n')
-        if self._file is not None and self.json_path is not None:
-            with (
-                finishing(self.json_path, exc_type, is_empty),
-                self._file as file,
-            ):
-                file.write(
-                    f']}}], "categories": '
-                    f'{json.dumps(self._masks.categories)}}}\n'
-                )
 
     def _segments(self) -> list[dict]:
         """Make the table of segments, in the order of their appearance."""

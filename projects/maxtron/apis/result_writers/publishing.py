@@ -6,7 +6,7 @@ import os.path as osp
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ...utils import part_path, writing
+from ...utils import WriteError, part_path, writing
 
 
 def make_empty_folder(folder: str) -> None:
@@ -43,7 +43,8 @@ def finishing(
         str: Name of the file until the end of the block.
 
     Raises:
-        WriteError: If the file cannot be written.
+        WriteError: If the file cannot be written, unless another error ended
+            the writing.
     """
     part = part_path(path)
     is_complete = exc_type is None or (
@@ -56,6 +57,10 @@ def finishing(
             if is_complete:
                 os.replace(part, path)
         keep = not is_empty
+    except WriteError:
+        if is_complete:
+            raise
+        # else the error that ended the writing is the one to report
     finally:
         if not keep:
             with suppress(OSError):
