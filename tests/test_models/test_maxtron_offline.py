@@ -320,7 +320,8 @@ def test_near_online_mode_of_an_offline_model(kind):
     """Is that of a model without a tracker."""
     model = offline_model(kind, mode='near_online')
     plain = build(offline_cfg(kind, 'nearonline'))
-    plain.load_state_dict(model.state_dict(), strict=False)
+    _, unused = plain.load_state_dict(model.state_dict(), strict=False)
+    assert unused and all(key.startswith(model.unused_parts) for key in unused)
     video = list(make_video(kind, 7))
     with torch.no_grad():
         pairs = list(

@@ -82,6 +82,12 @@ def test_first_mask_is_on_top_and_the_rest_untouched(bitmaps):
     np.testing.assert_array_equal(drawn[:9], before[:9])
     empty = draw_masks(image, bitmaps[:1] & False, colors[:1], ['x'])
     np.testing.assert_array_equal(empty, before)
+    outlined = [
+        draw_masks(image, bitmaps, colors, ['', ''], **width)
+        for width in ({}, dict(line_width=2), dict(line_width=1))
+    ]
+    np.testing.assert_array_equal(outlined[0], outlined[1])
+    assert (outlined[0] != outlined[2]).any()
 
 
 def test_label_is_at_the_mask_not_at_the_corner_of_its_box():
@@ -199,6 +205,26 @@ def test_panoptic_colors_at_pixels(visualizer):
     assert (visualizer.draw_panoptic(image, halves(*[4] * 5)) == image).all()
     with pytest.raises(ValueError, match='does not fit the image'):
         visualizer.draw_panoptic(image[1:], halves(1, 1, 1, 1, 1))
+
+
+def test_opacity_and_outlines_can_be_chosen():
+    visualizer = VISUALIZERS.build(
+        dict(
+            type='ClipLocalVisualizer', name='opaque', alpha=1.0, line_width=0
+        )
+    )
+    image, masks = np.zeros((120, 80, 3), np.uint8), np.zeros((1, 120, 80))
+    masks[0, :, :40] = 1
+    instances = InstanceData(
+        instances_id=np.array([1]), labels=np.array([0]), masks=masks > 0
+    )
+    for drawn in (
+        visualizer.draw_panoptic(image, halves(1, 4)),
+        visualizer.draw_instances(image, instances),
+    ):
+        below = drawn[60:]  # the label
+        assert (below[:, :40] == drawn[60, 0]).all()
+        assert drawn[60, 0].max() > 150 and not below[:, 40:].any()
 
 
 def test_outlines_of_things_are_on_top_of_stuff(visualizer):

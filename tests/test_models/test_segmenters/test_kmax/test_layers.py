@@ -1,7 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import warnings
 
-from projects.maxtron.models.layers import LayerNorm2d
 from projects.maxtron.models.segmenters.kmax import (
     AxialAttention,
     ConvNormAct,
@@ -11,7 +10,6 @@ from projects.maxtron.models.segmenters.kmax import (
 import pytest
 import torch
 from mmengine.model import BaseModule
-from mmengine.optim import build_optim_wrapper
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -70,43 +68,6 @@ def test_conv_with_bias_before_a_norm_is_no_mistake():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         ConvNormAct(4, 4, bias=True)
-
-
-@pytest.mark.parametrize('shape', [(7,), (5, 7), (2, 5, 7)])
-def test_layer_norm_over_channels(shape):
-    torch.manual_seed(0)
-    norm = LayerNorm2d(16)
-    nn.init.normal_(norm.weight)
-    nn.init.normal_(norm.bias)
-    x = torch.randn(3, 16, *shape) * 1e-3  # a variance of eps
-    scale = (x.var(1, unbiased=False, keepdim=True) + 1e-6).sqrt()
-    expected = (x - x.mean(1, keepdim=True)) / scale
-    channels = (-1, *[1] * len(shape))
-    expected = expected * norm.weight.view(channels) + norm.bias.view(channels)
-    torch.testing.assert_close(norm(x), expected, rtol=1e-4, atol=1e-5)
-    half = (300 + 10 * torch.randn_like(x)).bfloat16()
-    with torch.autocast('cpu', torch.bfloat16):
-        actual = norm(half)
-    assert actual.dtype == torch.bfloat16
-    assert torch.equal(actual, norm(half.float()).bfloat16())
-
-
-def test_layer_norm_is_not_decayed():
-    model = nn.Sequential(nn.Conv2d(2, 2, 1), LayerNorm2d(2))
-    wrapper = build_optim_wrapper(
-        model,
-        dict(
-            optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.05),
-            paramwise_cfg=dict(norm_decay_mult=0.0),
-        ),
-    )
-    decays = {
-        id(param): group['weight_decay']
-        for group in wrapper.optimizer.param_groups
-        for param in group['params']
-    }
-    assert decays[id(model[0].weight)] == 0.05
-    assert decays[id(model[1].weight)] == decays[id(model[1].bias)] == 0
 
 
 def naive_attention(attention, x):
