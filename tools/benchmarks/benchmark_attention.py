@@ -18,18 +18,13 @@ from projects.maxtron.testing import naive_trajectory_attention
 import torch
 from torch import Tensor
 
-from tools.benchmarks.cli import (
-    Column,
-    Table,
-    make_parser,
-    print_rows,
-    write_json,
-)
+from tools.benchmarks.cli import Column, Table
 from tools.benchmarks.comparison import (
-    add_comparison_arguments,
     choose_cases,
     compare,
+    make_parser,
     measure_workload,
+    run_comparison,
 )
 from tools.benchmarks.measuring import in_new_process
 
@@ -211,7 +206,6 @@ TABLE = Table(
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(__doc__)
-    add_comparison_arguments(parser)
     parser.add_argument('--embed-dims', type=int, default=256)
     parser.add_argument('--num-heads', type=int, default=8)
     return parser.parse_args(args)
@@ -225,7 +219,7 @@ def main(args: list[str] | None = None) -> None:
         for case in choose_cases(CASES, args.cases)
         for with_grad in (False, True)
     ]
-    write_json(args, rows=print_rows(TABLE, rows))
+    run_comparison(args, TABLE, rows)
 
 
 if __name__ == '__main__':

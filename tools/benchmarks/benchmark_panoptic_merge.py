@@ -24,18 +24,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tools.benchmarks.cli import (
-    Column,
-    Table,
-    make_parser,
-    print_rows,
-    write_json,
-)
+from tools.benchmarks.cli import Column, Table
 from tools.benchmarks.comparison import (
-    add_comparison_arguments,
     choose_cases,
     compare,
+    make_parser,
     measure_workload,
+    run_comparison,
 )
 from tools.benchmarks.measuring import in_new_process
 
@@ -214,7 +209,6 @@ TABLE = Table(
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = make_parser(__doc__)
-    add_comparison_arguments(parser)
     parser.add_argument('--num-queries', type=int, default=128)
     parser.add_argument('--num-segments', type=int, default=30)
     parser.add_argument(
@@ -230,7 +224,7 @@ def main(args: list[str] | None = None) -> None:
         partial(benchmark_case, args, case)
         for case in choose_cases(CASES, args.cases)
     ]
-    write_json(args, rows=print_rows(TABLE, rows))
+    run_comparison(args, TABLE, rows)
 
 
 if __name__ == '__main__':

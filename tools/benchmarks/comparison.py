@@ -5,6 +5,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from tools.benchmarks import cli
 from tools.benchmarks.measuring import median_times, peak_memory
 
 
@@ -21,8 +22,16 @@ class Workload(Protocol):
         """Compare the results of both forms; return columns of the table."""
 
 
-def add_comparison_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of a comparison with a naive form."""
+def make_parser(doc: str | None) -> argparse.ArgumentParser:
+    """Make a parser with the arguments of every comparison.
+
+    Args:
+        doc (str, optional): Docstring of the benchmark.
+
+    Returns:
+        ArgumentParser: See :func:`tools.benchmarks.cli.make_parser`.
+    """
+    parser = cli.make_parser(doc)
     parser.add_argument(
         '--cases', default='', help='only cases whose name contains this'
     )
@@ -35,6 +44,7 @@ def add_comparison_arguments(parser: argparse.ArgumentParser) -> None:
         default=8.0,
         help='the naive form is skipped if it needs more memory than this',
     )
+    return parser
 
 
 def choose_cases(cases: Sequence[Any], text: str) -> list:
@@ -104,3 +114,18 @@ def compare(
         row['memory_ratio'] = row['naive_mib'] / row['ours_mib']
         row.update(run('difference'))
     return row
+
+
+def run_comparison(
+    args: argparse.Namespace,
+    table: cli.Table,
+    rows: Sequence[Callable[[], dict]],
+) -> None:
+    """Measure and print the rows of a table, and write them to ``--json``.
+
+    Args:
+        args (Namespace): The command line.
+        table (Table): The table.
+        rows (Sequence[callable]): Functions that measure a row.
+    """
+    cli.write_json(args, rows=cli.print_rows(table, rows))

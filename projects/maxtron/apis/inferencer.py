@@ -108,19 +108,7 @@ class MaXTronInferencer:
         with explain_unknown_arguments(config):
             self.model = build_model(config, checkpoint, device)
             self.transforms = build_frame_transforms(config)
-        head = self.model.head
-        if feature_cache is not None and head.mode != 'offline':
-            raise InputError(
-                f"feature_cache={feature_cache!r} is of mode 'offline', but "
-                f'the mode is {head.mode!r}: leave it out, or change the '
-                'mode.'
-            )
-        if segment_decision is not None and head.mode == 'offline':
-            raise InputError(
-                f'segment_decision={segment_decision!r} is of mode '
-                "'near_online', but the mode is 'offline', which decides per "
-                'video: leave it out, or change the mode.'
-            )
+        _check_options(self.model.head.mode, feature_cache, segment_decision)
         # By default results come as early as possible, independently of the
         # evaluation in the config.
         self._whole_video = self.is_panoptic and (
@@ -289,6 +277,24 @@ class MaXTronInferencer:
             cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), sample, score_thr
         )
         return cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
+
+
+def _check_options(
+    mode: str, feature_cache: str | None, segment_decision: str | None
+) -> None:
+    """Refuse options that have no effect in the mode of the model."""
+    if feature_cache is not None and mode != 'offline':
+        raise InputError(
+            f"feature_cache={feature_cache!r} is of mode 'offline', but "
+            f'the mode is {mode!r}: leave it out, or change the '
+            'mode.'
+        )
+    if segment_decision is not None and mode == 'offline':
+        raise InputError(
+            f'segment_decision={segment_decision!r} is of mode '
+            "'near_online', but the mode is 'offline', which decides per "
+            'video: leave it out, or change the mode.'
+        )
 
 
 class _Rereadable:

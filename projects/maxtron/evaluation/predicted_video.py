@@ -63,24 +63,7 @@ class PredictedVideo(NamedTuple):
                 META_KEYS,
             )
         video_id = _video_id(frames[0])
-        seen: dict[int, DetDataSample] = {}
-        for frame in frames:
-            where = f'video {video_id}, frame {frame.img_path}'
-            if _video_id(frame) != video_id:
-                raise InputError(
-                    f'{where} belongs to video {_video_id(frame)}.'
-                )
-            if frame.frame_id in seen:
-                raise InputError(
-                    f'{where}: {seen[frame.frame_id].img_path} has the same '
-                    f'frame number {frame.frame_id}.'
-                )
-            if 'pred_panoptic_map' not in frame:
-                raise InputError(
-                    f'{where} has no pred_panoptic_map. Use a model for '
-                    'panoptic segmentation.'
-                )
-            seen[frame.frame_id] = frame
+        seen = _number_frames(frames, video_id)
         length = frames[0].get('video_length', len(frames))
         missing = sorted(set(range(length)) - seen.keys())
         if missing or len(seen) != length:
@@ -117,6 +100,41 @@ class PredictedVideo(NamedTuple):
                 f'being {missing[0]}.'
             )
         return not missing
+
+
+def _number_frames(
+    frames: Sequence[DetDataSample], video_id: int | str
+) -> dict[int, DetDataSample]:
+    """Index the frames of a video by their numbers.
+
+    Args:
+        frames (Sequence[DetDataSample]): The frames.
+        video_id (int | str): Id of the video.
+
+    Returns:
+        dict[int, DetDataSample]: Frames by ``frame_id``.
+
+    Raises:
+        InputError: If a frame is repeated, not predicted, or belongs to
+            another video.
+    """
+    seen: dict[int, DetDataSample] = {}
+    for frame in frames:
+        where = f'video {video_id}, frame {frame.img_path}'
+        if _video_id(frame) != video_id:
+            raise InputError(f'{where} belongs to video {_video_id(frame)}.')
+        if frame.frame_id in seen:
+            raise InputError(
+                f'{where}: {seen[frame.frame_id].img_path} has the same '
+                f'frame number {frame.frame_id}.'
+            )
+        if 'pred_panoptic_map' not in frame:
+            raise InputError(
+                f'{where} has no pred_panoptic_map. Use a model for '
+                'panoptic segmentation.'
+            )
+        seen[frame.frame_id] = frame
+    return seen
 
 
 def _video_id(frame: DetDataSample) -> int | str:

@@ -87,14 +87,9 @@ class MaXTronHead(BaseMaXTronHead):
     def split(
         self, frames: Iterable, num_frames: int | None = None
     ) -> Iterator[tuple[list, int]]:
-        """Cut a stream of frames into the clips of this head.
+        """Cut a stream of frames into clips, see :class:`BaseMaXTronHead`.
 
-        Args:
-            frames (Iterable): The frames.
-            num_frames (int, optional): Their number, if known.
-
-        Returns:
-            Iterator[tuple[list, int]]: See :func:`iter_clips`.
+        Near-online clips may overlap and differ in length.
         """
         if self.pad_last_clip:
             return super().split(frames, num_frames)
