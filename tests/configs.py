@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The configs of the repository, for tests that look at many of them."""
+"""Configs of the repository, for tests of many configs."""
 
 import re
 from functools import cache
@@ -15,9 +15,9 @@ FILES = sorted(
     str(path.relative_to(ROOT)) for path in ROOT.glob('configs/**/*.py')
 )
 LEAVES = [path for path in FILES if '/_base_/' not in path]
-# of MMDetection's Mask2Former on COCO, which video models start from
+# MMDetection's Mask2Former on COCO, the start of video models
 MASK2FORMER = [path for path in LEAVES if '/tube_link/coco/' in path]
-# leaves whose names promise a backbone, GPUs, batch and iterations
+# leaves whose names state a backbone, GPUs, batch and iterations
 ZOO = [
     path
     for path in LEAVES
@@ -30,7 +30,7 @@ BY_NAME = {
 
 @cache
 def load(path: str) -> Config:
-    """Read a config; read only, for the tests share it.
+    """Load a config, which tests share and must not change.
 
     Args:
         path (str): Relative to the root, or the name of a leaf.
@@ -40,7 +40,7 @@ def load(path: str) -> Config:
 
 @cache
 def read_index() -> dict:
-    """Entries of all metafiles by name."""
+    """Read the entries of all metafiles by name."""
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
     models = [
         model
@@ -54,10 +54,10 @@ _rates = {}
 
 
 def learning_rates(cfg: Config) -> list[float]:
-    """Multiple of the learning rate at each iteration.
+    """Compute the multiple of the learning rate at each iteration.
 
-    As MMEngine's runner builds and steps the schedulers. What has the same
-    schedule shares the result.
+    The schedulers are built and stepped like in MMEngine's runner. Configs
+    with the same schedule share the result.
 
     Args:
         cfg (:obj:`Config`): With ``param_scheduler`` and ``train_cfg``.
@@ -83,7 +83,7 @@ def learning_rates(cfg: Config) -> list[float]:
 
 
 def _by_dataset() -> list:
-    """One config of the zoo for each base of datasets."""
+    """Choose one config of the zoo for each base of datasets."""
     found = {}
     for path in ZOO:
         base = re.search(

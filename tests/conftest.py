@@ -4,7 +4,7 @@
 import gc
 import os
 
-# Before PyTorch reads it: tests run side by side, and start processes.
+# Set before PyTorch reads it: tests run side by side and start processes.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import projects.maxtron  # noqa: E402, F401, lets MMDetection load on mmcv-lite
@@ -14,14 +14,14 @@ import pytest  # noqa: E402
 from tests.fresh_start import end_workers, forget_runs  # noqa: E402
 from tests.test_tools import sitecustomize  # noqa: E402, F401
 
-# MMEngine calls gc.collect() whenever a dataset is built. Among the objects of
-# all imported modules that takes 0.1 s each time; frozen ones are skipped.
+# MMEngine calls gc.collect() whenever a dataset is built. With the objects of
+# all imported modules a call takes 0.1 s. Frozen objects are skipped.
 gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def fresh_start():
-    """Begin every test without loggers, hubs and workers of earlier runs."""
+    """Remove loggers, hubs and workers of earlier runs before every test."""
     forget_runs()
     yield
     end_workers()

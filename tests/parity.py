@@ -21,8 +21,8 @@ _WITHIN_CLIP = 'sem_seg_head.wc_module.within_clip_tracking_module.'
 _TEMPORAL_LAYER = (
     f'{_WITHIN_CLIP}transformer.encoder.temporal_layers.0.temporal_layers.0.'
 )
-# The module of the reference that the keys of a case are relative to, by the
-# beginning of the case's name; '' where they are those of the whole model.
+# Module of the reference to which the keys of a case are relative, by the
+# beginning of the case's name; '' for keys of the whole model.
 PREFIXES = dict(
     vis=dict(
         a_=f'{_ENCODER_LAYER}attentions.0.temporal_layer.',
@@ -63,15 +63,14 @@ class Case:
 
     Attributes:
         info (dict): The whole json file of the case.
-        settings (dict): Its settings.
+        settings (dict): Settings of the case.
         reference_state (dict[str, Tensor]): Weights by the reference's names.
-        state (dict[str, Tensor]): The same through the project's converter,
-            by names relative to the same module; for ``transformer_decoder``
-            to ``head.segmenter``, and where there is a cross-clip tracker to
-            ``head``.
+        state (dict[str, Tensor]): Weights converted by the project, by names
+            relative to the same module; for ``transformer_decoder`` to
+            ``head.segmenter``, and with a cross-clip tracker to ``head``.
         inputs (dict[str, Tensor]): Generated inputs.
-        outputs (dict[str, Tensor]): Stored arrays: what is expected, and
-            inputs that are stored rather than generated.
+        outputs (dict[str, Tensor]): Stored arrays: expected outputs, and
+            inputs that are not generated.
     """
 
     info: dict
@@ -83,10 +82,10 @@ class Case:
 
 
 def load_case(name: str, folder: str = 'vis') -> Case:
-    """Load a golden case and check that its weights and inputs are right.
+    """Load a golden case and check its weights and inputs.
 
     Args:
-        name (str): Such as 'c_pixel_decoder'.
+        name (str): Name of the case, such as 'c_pixel_decoder'.
         folder (str): Folder under tests/data/parity, one for each part of
             the reference. Defaults to 'vis'.
 
@@ -94,7 +93,7 @@ def load_case(name: str, folder: str = 'vis') -> Case:
         :obj:`Case`: The case, on the CPU.
 
     Raises:
-        ValueError: Generated weights or inputs are not those of the case.
+        ValueError: If generated weights or inputs are not those of the case.
     """
     path = DATA / folder / name
     info = json.loads(path.with_suffix('.json').read_text())
@@ -105,7 +104,7 @@ def load_case(name: str, folder: str = 'vis') -> Case:
     state = _make_state(info) if 'keys' in info else {}
     for key in [key for key in outputs if key.startswith('override.')]:
         value, key = outputs.pop(key), key.removeprefix('override.')
-        if key in state:  # a case may refer to another one's weights
+        if key in state:  # A case may refer to the weights of another case.
             state[key] = value
     inputs = {}
     for key, spec in info.get('inputs', {}).items():
@@ -140,7 +139,7 @@ def _convert(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     if prefix == 'panoptic_head.' and any(
         key.startswith('head.') for key in converted
     ):
-        # The tracker, which is none of the segmenter here.
+        # The tracker is not part of the segmenter in this project.
         converted = {
             key.removeprefix('head.')
             if key.startswith('head.')
@@ -151,7 +150,7 @@ def _convert(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _make_state(info: dict) -> dict[str, Tensor]:
-    """Weights of a case by the reference's names."""
+    """Make the weights of a case by the reference's names."""
     state = weights.make_state(info['keys'], info['seed'])
     for suffix, factor in info.get('rescale', []):
         for key in state:
@@ -188,13 +187,12 @@ def assert_norm_parity(
 ) -> None:
     """Compare with a golden array of a deep, randomly weighted network.
 
-    Such a network multiplies the rounding noise of each layer, in the
-    reference as well, so single entries cannot be held to ``rtol``, but their
-    norm can.
+    Such a network amplifies the rounding noise of each layer, in the reference
+    as well. Therefore ``rtol`` applies to the norm and not to single entries.
 
     Args:
-        actual (Tensor): Output of this project, best in float64, which leaves
-            the noise of the reference alone.
+        actual (Tensor): Output of this project, preferably in float64, so that
+            only the reference has noise.
         expected (Tensor): Output of the reference.
         rtol (float): Bound of the L2 norm of the difference relative to that
             of ``expected``. Defaults to 1e-4.

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Processes that tests start: forks of this one, alone or in a gloo group.
+"""Processes of tests: forks of this process, alone or in a gloo group.
 
-A fork has all libraries loaded, which takes a new interpreter longer than most
-runs of the tests.
+A fork has all libraries loaded. A new interpreter needs more time to load them
+than most test runs take.
 """
 
 import os
@@ -15,19 +15,19 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-# Autograd cannot be forked once it has used a GPU.
+# Autograd cannot be forked after it has used a GPU.
 START_METHOD = 'spawn' if torch.cuda.is_available() else 'fork'
 
 
 @contextmanager
 def process_group(**kwargs) -> Iterator[None]:
-    """Open a gloo process group, and close it whatever happens.
+    """Open a gloo process group, and always close it.
 
     Gloo's threads abort some processes that end with an open group.
 
     Args:
-        kwargs: Arguments of ``init_process_group``; by default it reads the
-            environment, as torchrun sets it.
+        kwargs: Arguments of ``init_process_group``. By default it reads the
+            environment of torchrun.
     """
     dist.init_process_group('gloo', **kwargs)
     try:
@@ -56,7 +56,7 @@ def _run_rank(
     rank: int, function: Callable, folder: Path, num_ranks: int
 ) -> None:
     torch.set_num_threads(1)
-    os.environ.update(LOCAL_RANK=str(rank))  # MMEngine reads it
+    os.environ.update(LOCAL_RANK=str(rank))  # MMEngine reads this variable
     with process_group(
         init_method=f'file://{folder}/store', rank=rank, world_size=num_ranks
     ):
@@ -64,7 +64,7 @@ def _run_rank(
 
 
 def exit_code(function: Callable, *args) -> int:
-    """Call a function in another process; return how that ended."""
+    """Call a function in another process; return its exit code."""
     process = mp.get_context(START_METHOD).Process(target=function, args=args)
     process.start()
     process.join()
@@ -72,10 +72,10 @@ def exit_code(function: Callable, *args) -> int:
 
 
 def free_port() -> int:
-    """Return a port of this process that nothing listens on.
+    """Find a free port for this process.
 
-    It is none of the ports from 32768 on, which Linux gives to any process
-    between this call and its use.
+    The port is below 32768: Linux may assign ports from 32768 on to any
+    process before this port is used.
     """
     for port in range(10000 + os.getpid() % 20000, 32768):
         with socket.socket() as candidate:

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Ways to run a script of the project: here, in forks, as a new process.
+"""Execution of scripts in this process, in forks, or in a new process.
 
-Only the last one tests how a script is started. The others do not load the
-libraries anew, which takes longer than most runs of the tests.
+Only a new process tests the start of a script. The other ways do not load the
+libraries again, which takes longer than most test runs.
 """
 
 import io
@@ -33,10 +33,10 @@ def run_script(script: str | Path, *arguments) -> str:
         arguments: Its command line.
 
     Returns:
-        str: What it printed. Of a failure it is printed.
+        str: Output of the script. It is printed if the script fails.
 
     Raises:
-        SystemExit: The script ends with an error.
+        SystemExit: If the script ends with an error.
     """
     forget_runs()
     path = str(ROOT / script)
@@ -58,7 +58,7 @@ def run_script(script: str | Path, *arguments) -> str:
 
 
 def run_ranks(script: str, *arguments, num_ranks: int = 2) -> None:
-    """Run a distributed script on CPUs, as ``torchrun`` starts it.
+    """Run a distributed script on CPUs like ``torchrun``.
 
     Args:
         script (str): The script, relative to the root.
@@ -85,7 +85,7 @@ def _run_rank(rank: int, *command) -> None:
 
 
 def command(script: str, cwd: Path, *arguments) -> dict:
-    """Arguments of ``subprocess.run`` that start a script on the CPU.
+    """Make the arguments of ``subprocess.run`` for a script on the CPU.
 
     Args:
         script (str): The script, relative to the root.

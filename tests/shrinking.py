@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Configs of full size, made narrow and shallow, on miniatures of the data."""
+"""Reduction of full-size configs to narrow, shallow models and tiny data."""
 
 import json
 import runpy
@@ -47,7 +47,7 @@ _MASK2FORMER = dict(
 
 
 def _kmax() -> dict:
-    """Widths of the tiny Video-kMaX, without the choices of a config."""
+    """Take the widths of the tiny Video-kMaX without other settings."""
     model = runpy.run_path(
         str(ROOT / 'configs/_base_/models/video-kmax_tiny.py')
     )['model']
@@ -61,7 +61,7 @@ def _kmax() -> dict:
 
 
 def shrink_model(model: ConfigDict) -> None:
-    """Make a model narrow and shallow; classes, losses, thresholds stay."""
+    """Make a model narrow and shallow; keep classes, losses and thresholds."""
     changes = dict(backbone=_BACKBONES[model.backbone.type])
     model.backbone.init_cfg = None
     if model.type == 'Mask2Former':
@@ -196,10 +196,10 @@ def _resize(node: Any, canvas: tuple, data: str, key: str = '') -> Any:
 
 
 def write_miniatures(root: Path) -> Path:
-    """Write a miniature of every dataset where the configs expect it.
+    """Write a miniature of every dataset in the layout of the configs.
 
     Args:
-        root (Path): Takes the place of ``data``.
+        root (Path): Folder in place of ``data``.
 
     Returns:
         Path: The same.

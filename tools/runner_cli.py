@@ -26,7 +26,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='what started the processes of a distributed run',
+        help='launcher of a distributed run',
     )
     # torch.distributed.launch passes it in either form.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)

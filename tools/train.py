@@ -53,9 +53,9 @@ def apply_args(parser: ArgumentParser, args: Namespace, cfg: Config) -> None:
     wrapper = cfg.get('optim_wrapper', {}).get('type')
     if wrapper == 'AmpOptimWrapper' and get_device() == 'cpu':
         parser.error(
-            f'{args.config} trains with mixed precision, which there is not '
-            'on a CPU; add --cfg-options optim_wrapper.type=OptimWrapper to '
-            'train without.'
+            f'{args.config} trains with mixed precision, which requires '
+            'CUDA; add --cfg-options optim_wrapper.type=OptimWrapper to '
+            'train without it.'
         )
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):

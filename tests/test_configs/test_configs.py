@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Every config loads, has no key that is ignored, and agrees with itself."""
+"""Every config loads, has no ignored keys, and is consistent."""
 
 import ast
 import re
@@ -34,12 +34,12 @@ BACKBONES = {
     'convnext-l': 'ConvNeXt',
     'convnextv2-l': 'ConvNeXt',
 }
-# not MMDetection's own
+# without MMDetection's own configs
 OURS = [path for path in LEAVES if path not in MASK2FORMER]
 # Variables that bases provide; the leaves put them into the config.
 VARIABLES = ('.panoptic', '.instances', '.offline_instances')
 FOLDERS = ('kmax', 'maxtron', 'tube_link', 'video_kmax')
-# To dump a config takes seconds: one of each kind.
+# Dumping a config takes seconds, so only one of each kind is dumped.
 DUMPED = [
     path
     for path in LEAVES
@@ -74,7 +74,7 @@ def test_file_loads_and_names_no_absolute_path(path):
 
 
 def test_leaves_have_only_what_they_change():
-    """At most 15 lines, not counting bases, comments and closing brackets."""
+    """At most 15 lines, except for bases, comments and closing brackets."""
     for path in ZOO + MASK2FORMER:
         text = (ROOT / path).read_text()
         for node in ast.parse(text).body:
@@ -86,7 +86,7 @@ def test_leaves_have_only_what_they_change():
 
 @cache
 def known_keys(kind):
-    """Keys that a dict of a type may have, with '**' where any may be."""
+    """List the keys that a dict of a type may have, '**' for any key."""
     classes = find_classes(kind)
     assert classes, f'{kind} does not exist'
     return {'type', *argument_names(classes[0])}
@@ -96,7 +96,7 @@ def known_keys(kind):
 def test_no_key_is_ignored(path):
     """Every typed dict has only keys that its class takes."""
     cfg = load(path)
-    # These builders take more than the class does.
+    # These builders take more arguments than the class.
     builders = ('.norm_cfg', '.optim_wrapper')
     for where, node in walk(cfg._cfg_dict):
         if (
@@ -159,7 +159,7 @@ def test_parts_agree(path, build_meta, monkeypatch):
 
 
 def check_clips(path, cfg, model):
-    """A sample is one clip or, with a tracker, some of them."""
+    """A sample is one clip or, with a tracker, several clips."""
     num_frames, clip_len = (
         cfg.train_dataloader.dataset.clip_len,
         model.head.clip_len,
@@ -257,7 +257,7 @@ def test_name_tells_the_truth(path):
         check_kmax_name(path, cfg)
 
 
-# what initial weights of a whole model and of a backbone are called
+# names of initial weights of a whole model and of a backbone
 STARTS = dict(
     r50=(
         r'mask2former_r50_8xb2-lsj-50e_coco{}_202\d+_\d+-\w{{8}}\.pth',
@@ -317,7 +317,7 @@ def test_starts_from_weights_of_its_kind(path):
 
 
 def check_kmax_name(path, cfg):
-    """The same for what only configs of kMaX have."""
+    """Check the parts of the name that only configs of kMaX have."""
     name = Path(path).stem
     assert cfg.sync_bn == 'torch'
     (scheduler,) = cfg.param_scheduler

@@ -45,7 +45,7 @@ def load_maxtron(backbone):
 
 
 def load_trained(stage, backbone):
-    """Config, and the reference's optimizer and schedule for it."""
+    """Load a config, and the reference's optimizer and schedule for it."""
     cfg = load_maxtron(backbone) if stage == 'wc' else load(OFFLINE)
     return cfg, golden(f'optimizer_maxtron_{stage}_{REFERENCE[backbone]}')
 
@@ -56,7 +56,7 @@ def golden(name):
 
 
 def param_rules(model, optim_wrapper):
-    """(learning rate, weight decay) of each parameter by its name."""
+    """Find (learning rate, weight decay) of each parameter by name."""
     cfg = copy.deepcopy(optim_wrapper)
     assert cfg.pop('type') == 'AmpOptimWrapper'  # requires a GPU
     optimizer = build_optim_wrapper(model, cfg).optimizer
@@ -74,7 +74,7 @@ def param_rules(model, optim_wrapper):
 
 @pytest.mark.parametrize('stage, backbone', TRAINED)
 def test_optimizer_is_that_of_the_reference(stage, backbone, build_meta):
-    """Of every parameter that is trained, by names through the converter."""
+    """Compare all trained parameters by their converted names."""
     cfg, expected = load_trained(stage, backbone)
     lr = expected['base_lr']
     rules = {}
@@ -106,7 +106,7 @@ def test_optimizer_of_images_and_of_swin(build_meta):
 
 @pytest.mark.parametrize('stage, backbone', TRAINED)
 def test_learning_rate_of_every_iteration(stage, backbone):
-    """Against the formula and the values of the reference's scheduler."""
+    """Compare with the formula and the reference's scheduler."""
     cfg, expected = load_trained(stage, backbone)
     n, warm_up = expected['max_iter'], expected['warmup_iters']
     assert cfg.train_cfg.max_iters == n
@@ -148,7 +148,7 @@ def test_schedule_goes_on_after_a_resume():
         new.load_state_dict(old.state_dict())
     rates += run(*second, 40)
     np.testing.assert_array_equal(rates, run(*make(), 45))
-    assert rates[-1] == rates[38]  # stays where the schedule ends
+    assert rates[-1] == rates[38]  # constant after the end of the schedule
     np.testing.assert_allclose(*np.transpose(rates) * [[0.1], [1]])
 
 
@@ -170,7 +170,7 @@ def test_wrong_warm_up():
 def test_image_models_are_those_that_video_models_start_from(
     config, name, build_meta
 ):
-    """Names and shapes, and what of them a video model takes over."""
+    """Compare names and shapes, and the weights that a video model loads."""
     state = {
         key: torch.empty(shape, device='meta')
         for key, shape, _ in golden(name)['keys']

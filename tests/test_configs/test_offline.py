@@ -41,12 +41,12 @@ SETTINGS = {
 
 @cache
 def load(path):
-    """Read a config; read only, for the tests share it."""
+    """Load a config, which tests share and must not change."""
     return Config.fromfile(ROOT / 'configs' / path)
 
 
 def first_stage(cfg):
-    """Config of the first stage of a second one, and the iteration."""
+    """Find the config and the last iteration of the first stage."""
     work_dirs, *folders, file = Path(cfg.load_from).parts
     assert work_dirs == 'work_dirs'
     (name,) = FIRST.keys() & folders
@@ -55,7 +55,7 @@ def first_stage(cfg):
 
 @pytest.mark.parametrize('path', SECOND, ids=lambda path: path.stem)
 def test_first_stage_leaves_the_checkpoint(path):
-    """At an iteration that it saves, and does not delete until its end."""
+    """The iteration is saved and not deleted before the end."""
     cfg = load(path)
     first, iteration = first_stage(cfg)
     hook, end = first.default_hooks.checkpoint, first.train_cfg.max_iters
@@ -119,7 +119,7 @@ def test_instance_settings_are_the_released_ones(setting):
     ],
 )
 def test_instance_head_is_that_of_the_reference(setting, case, build_meta):
-    """Names, shapes, which of them are trained, and at which rate."""
+    """Compare names, shapes, trained weights and learning rates."""
     reference = json.loads((DATA / f'vis/keys_cc_{case}.json').read_text())
     prefix = reference['prefix_in_checkpoint']
     names, trained = (

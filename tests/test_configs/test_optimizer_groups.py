@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Learning rate and weight decay of all parameters, for the whole matrix.
+"""Learning rate and weight decay of all parameters, for all configs.
 
-Parameters are counted by group: a rule that matches more or less than it is
-meant to changes a count. Released settings are compared parameter by
-parameter with golden lists in the other files of this folder, too.
+Parameters are counted by group, so that a rule that matches too many or too
+few changes a count. Other files of this folder compare released settings with
+golden lists, parameter by parameter.
 """
 
 import copy
@@ -23,7 +23,7 @@ NORMS = (_BatchNorm, GroupNorm, LayerNorm)
 
 
 def kind(path):
-    """Settings of model and optimizer, except data and classes."""
+    """Return the settings of model and optimizer except data and classes."""
     name = path.rpartition('/')[2]
     return re.match(r'(.+_(?:r50|swin-l|convnext-l|convnextv2-l))_', name)[1]
 
@@ -48,7 +48,7 @@ def kmax_decay(name, module, backbone):
         and backbone == 'convnextv2-l'
         and re.match(r'backbone\..*\.weight$', name)
     ):
-        return 0.05  # as in the reference, which does not know it for a norm
+        return 0.05  # as in the reference, which does not recognise this norm
     plain = r'bias|gamma|_rpe|cluster_centers'
     return 0 if norm or re.search(plain, name) else 0.05
 

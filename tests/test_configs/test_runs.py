@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Every mode of both segmenters on every backbone, for both tasks, runs."""
+"""Training and test of both segmenters in all modes, for both tasks."""
 
 import re
 from itertools import product
@@ -33,7 +33,7 @@ def data(tmp_path_factory):
 
 
 def find(name, backbone, dataset):
-    """The config of the matrix."""
+    """Find a config of the matrix."""
     (path,) = (
         path
         for path in ZOO
@@ -43,7 +43,7 @@ def find(name, backbone, dataset):
 
 
 class StartHook(Hook):
-    """Remembers the weights that the training starts from."""
+    """Hook that remembers the initial weights of the training."""
 
     def before_train(self, runner):
         state = runner.model.state_dict()
@@ -51,7 +51,7 @@ class StartHook(Hook):
 
 
 def run(cfg):
-    """Train and evaluate; return the names of the weights that have moved."""
+    """Train and evaluate; return the names of the changed weights."""
     runner, start = Runner.from_cfg(cfg), StartHook()
     runner.register_hook(start)
     runner.train()
@@ -82,7 +82,7 @@ def test_trains_a_step_and_evaluates(setting, data, tmp_path):
     'setting', list(product(SEGMENTERS, BACKBONES, DATASETS)), ids='-'.join
 )
 def test_both_stages(setting, data, tmp_path):
-    """Near-online, and offline from the checkpoint that it leaves."""
+    """Train near-online, and offline from the resulting checkpoint."""
     near, offline = (
         shrink(
             find(f'maxtron-{mode}_{setting[0]}', *setting[1:]),

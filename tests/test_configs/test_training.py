@@ -119,13 +119,13 @@ def test_heads_are_those_of_the_reference(path, case, build_meta):
 
 
 def mapped(name):
-    """Our name of a tensor of MMDetection's Mask2Former."""
+    """Map the name of a tensor of MMDetection's Mask2Former."""
     return name.replace('panoptic_head.', 'head.segmenter.')
 
 
 @pytest.fixture(scope='module')
 def coco_checkpoint(tmp_path_factory):
-    """A checkpoint of MMDetection's own Mask2Former, and our names for it."""
+    """Make a checkpoint of MMDetection's Mask2Former and the mapped names."""
     init_default_scope('mmdet')
     state = MODELS.build(
         get_config(
@@ -174,9 +174,9 @@ def test_coco_checkpoint_fills_all_but_new_modules(
     'model', ['tube-link', 'maxtron-nearonline_tube-link']
 )
 def test_coco_models_fit(model, backbone, build_meta):
-    """Those of configs/tube_link/coco: other classes, no more.
+    """Weights of configs/tube_link/coco differ in their classes only.
 
-    But that of Swin-L, which is MMDetection's, has 200 queries.
+    MMDetection's Swin-L has 200 queries instead of 100.
     """
     (source,) = (p for p in MASK2FORMER if f'_{backbone}_' in p)
     saved = {

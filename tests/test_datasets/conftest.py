@@ -42,5 +42,5 @@ def small(tmp_path_factory):
 
 @pytest.fixture
 def own_root(root, tmp_path):
-    """A copy that a test may spoil."""
+    """A copy that a test may change."""
     return shutil.copytree(root, tmp_path / 'own')

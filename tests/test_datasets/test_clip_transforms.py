@@ -128,7 +128,7 @@ def test_crop_rejects_a_clip_with_an_empty_frame(root):
     assert [len(ids) for ids in clip['gt_instances_ids']] == [1, 0, 1, 1]
     assert reject(clip) is clip
     assert crop(clip) is None
-    clip['gt_ignore_flags'][0][:] = True  # a crowd is nothing to learn from
+    clip['gt_ignore_flags'][0][:] = True  # Crowds are not trained on.
     assert reject(clip) is None
 
 
@@ -159,7 +159,7 @@ def test_sampling_options(root):
 
 
 def test_lazy_video_equals_the_eager_pipeline(root):
-    """Also after the trip through a worker process."""
+    """The videos are equal even after transfer from a worker process."""
     lazy = build(
         root,
         [dict(type='PackLazyVideo', transforms=[LOAD[0], *RESIZE])],

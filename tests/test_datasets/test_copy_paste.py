@@ -31,7 +31,7 @@ OTHER = {
 
 
 def make_clip(table, maps, color):
-    """A clip of id maps in one colour, its lower half not valid."""
+    """Make a clip of id maps in one colour, with an invalid lower half."""
     frames, infos = [], []
     for ids in maps:
         present = [i for i in table if (ids == i).any()]
@@ -112,18 +112,18 @@ def pack(clip):
 
 
 def pasted_ids(clip):
-    """Which ids of the other clip were pasted, by where pixels changed."""
+    """Find the pasted ids of the other clip by the changed pixels."""
     changed = np.stack(clip['img'])[..., 0] == 200
     return set(other_maps()[changed].tolist())
 
 
 def seed_that_pastes(stuff):
-    """A seed that pastes exactly this stuff."""
+    """Find a seed that pastes exactly this stuff."""
     return next(s for s in range(500) if pasted_ids(paste(s)) - {5} == stuff)
 
 
 def test_what_is_chosen():
-    """Things always; of all segments, 0 to all at random."""
+    """All things are chosen, and 0 to all segments at random."""
     counts = {}
     for seed in range(600):
         chosen = frozenset(pasted_ids(paste(seed)))
@@ -235,7 +235,7 @@ def test_no_second_video():
 
 
 def test_from_files(tmp_path):
-    """A whole dataset: any video is pasted into any, with its own files."""
+    """In a dataset, any video may be pasted into any other."""
     write_dataset(tmp_path)
 
     def steps():

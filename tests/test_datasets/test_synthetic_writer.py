@@ -81,7 +81,7 @@ def test_bad_values_are_explained(tmp_path, argv, message):
     [
         (
             ['x', '--video-out', 'clip.avi'],
-            'clip.avi is no name of a video that can be written',
+            'clip.avi is not a valid name of a video',
         ),
         (
             ['x', '--video-fps', '0'],

@@ -49,7 +49,7 @@ class NoisyModel(BaseModel):
 
 
 class Recorder(Hook):
-    """Writes the losses down, and ends the process at one iteration.
+    """Recorder of the losses, which can kill the process at an iteration.
 
     The process ends as by kill -9: nothing is cleaned up.
     """

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Renaming(nn.Module):
-    """Takes weights under an old name too, as MaXTron does."""
+    """Module that also accepts weights under an old name, like MaXTron."""
 
     def __init__(self, classes=3):
         super().__init__()
@@ -130,7 +130,7 @@ def test_files_without_weights(save):
 
 
 def start_from(weights):
-    """Check and load weights as the start of a training does."""
+    """Check and load weights as at the start of a training."""
     runner = SimpleNamespace(
         model=Renaming(), cfg=dict(load_from='start.pth'), work_dir='out'
     )
@@ -163,7 +163,7 @@ def test_initial_weights_may_be_of_other_classes():
             {'stem.weight': torch.rand(2)},
             'another architecture, with the parts',
         ),
-        # fits, but for a part that would be left out without a word
+        # fits, except for a part that would be ignored silently
         (
             {
                 **Renaming().state_dict(),
@@ -264,7 +264,7 @@ def test_prediction_with_a_near_online_checkpoint(stages, save):
     load_checkpoint_checked(models['near_online'], path)
     key = 'backbone.conv1.weight'
     assert models['near_online'].state_dict()[key].equal(weights[key])
-    # but all else must be there
+    # all other weights must exist
     path = save(
         dict(state_dict={k: v for k, v in weights.items() if k != key})
     )

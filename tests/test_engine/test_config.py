@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Options that nothing would read are refused."""
+"""Options that would not be read are refused."""
 
 import re
 import tempfile
@@ -67,8 +67,8 @@ def tiny():
         'randomness.seed',  # of the runner
         'find_unused_parameters',
         'model.neck.type',  # None may become a module
-        'model.encoder.num_cp',  # of a dict that is read by no one knows what
-        'model.encoder.num_levels',  # alike, but another
+        'model.encoder.num_cp',  # key of a dict with an unknown reader
+        'model.encoder.num_levels',  # similar, but different
         'optim_wrapper.paramwise_cfg.bias_decay_mult',
         'optim_wrapper.clip_grad.error_if_nonfinite',
         '+model.backbone.anything',  # on purpose
@@ -138,7 +138,7 @@ def test_a_leading_plus_is_not_part_of_the_key(cfg):
 
 
 def test_keys_are_those_of_the_type_that_options_choose(cfg):
-    """Whatever their order."""
+    """The order of the options does not matter."""
     options = {
         'optim_wrapper.dtype': 'bfloat16',
         'optim_wrapper.type': 'AmpOptimWrapper',

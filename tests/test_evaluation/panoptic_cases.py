@@ -56,11 +56,11 @@ def assert_golden_stq(summary):
 
 
 class RandomVideo:
-    """Frames of random segments, with all that the rules are about.
+    """Frames of random segments that cover all rules.
 
-    Ids and crowd flags are shared by tubes, categories mostly: now and then a
-    frame disagrees. Annotated areas may be too large, segments may be listed
-    twice, several crowds may have one category, and there is void.
+    Ids and crowd flags are constant in a tube, and categories in most frames.
+    Annotated areas may be too large, segments may be listed twice, several
+    crowds may have one category, and there is void.
     """
 
     def __init__(self, seed, num_frames, num_ids=9, size=(12, 18)):
@@ -111,7 +111,7 @@ class RandomVideo:
         return segments
 
     def rgb_frames(self):
-        """Frames as the plain evaluation requires them."""
+        """Convert the frames for the naive evaluation."""
         for gt_segments, pred_segments, *maps in self.frames:
             yield (
                 gt_segments,
@@ -123,7 +123,7 @@ class RandomVideo:
             )
 
     def counts(self):
-        """The video as this project's evaluation requires it."""
+        """Convert the video for this project's evaluation."""
         counter = VideoCounter('v', {i: i for i in range(NUM_CLASSES)})
         for t, (gt_segments, pred_segments, gt, pred) in enumerate(
             self.frames

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Predicted videos as samples, and the values that are to be measured."""
+"""Samples of predicted videos, and their expected values."""
 
 import projects.maxtron  # noqa: F401, before MMDetection
 from projects.maxtron.evaluation.functional import WINDOWS
@@ -42,7 +42,7 @@ def build(name, meta=META, **kwargs):
 
 
 class CountedMap(PanopticMap):
-    """A panoptic map that knows how often it was decoded."""
+    """Panoptic map that counts its decodings."""
 
     decoded = 0
 

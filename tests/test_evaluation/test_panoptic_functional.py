@@ -94,7 +94,7 @@ def test_all_rules_against_the_plain_algorithm(seed):
 
 
 def test_random_videos_meet_every_rule():
-    """So that the comparison above has something to compare."""
+    """The videos of the comparison above cover all rules."""
     seen = Counter()
     for seed in range(12):
         video = RandomVideo(seed, num_frames=1 + seed).counts()
@@ -115,7 +115,7 @@ def test_random_videos_meet_every_rule():
 
 
 def naive_stq(videos, is_thing):
-    """STQ pixel by pixel, as the tool of VIPSeg does it."""
+    """Compute STQ pixel by pixel, like the tool of VIPSeg."""
     tubes, quality, confusion = 0, 0.0, Counter()
     for video in videos:
         numbers = {'gt': {}, 'pred': {}}
@@ -181,7 +181,7 @@ def merge_twins(video):
 
 
 def test_segments_to_count():
-    """Pixels decide; a stated area of 0 excuses the lack of them."""
+    """Areas are counted; a segment with area 0 may have no pixels."""
     pairs = count_pairs(np.array([[7, 8]]), np.array([[1, 1]]), 'here')
     listed = [
         dict(id=7, category=2, area=0),

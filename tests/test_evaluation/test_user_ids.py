@@ -94,7 +94,7 @@ def test_a_submission_has_the_ids_of_the_user(tmp_path, kwargs):
 
 
 def test_ids_of_a_prediction_without_metainfo_are_explained(tmp_path):
-    """Labels as ids, which pred.json names: the tools go by the names."""
+    """If pred.json names labels as ids, the tools match the names."""
     write(tmp_path, ids=(3, 1, 2))
     values = run_test(tmp_path)
     path = tmp_path / 'sub/pred.json'
@@ -136,7 +136,7 @@ def test_text_in_place_of_numbers(tmp_path):
 
 
 def test_frames_in_the_order_of_text(tmp_path):
-    """1, 10, 11, 2 is a mistake of the program that wrote the list."""
+    """The order 1, 10, 11, 2 is read as an error of the writing program."""
     content = write(tmp_path, frames=[str(t) for t in range(1, 13)])
     expected = run_test(tmp_path)
     for video in (content['videos'][0]['images'], *content['annotations']):
@@ -150,7 +150,7 @@ def test_frames_in_the_order_of_text(tmp_path):
 
 
 def places(tree, path=()):
-    """Paths of all fields, of lists only the first item."""
+    """List the paths of all fields, and of the first item of lists."""
     if path and isinstance(path[-1], str):
         yield path
     if isinstance(tree, dict):
@@ -162,7 +162,7 @@ def places(tree, path=()):
 
 @pytest.mark.parametrize('value', ['absent', None, [], {'a': 1}, 2.5])
 def test_a_wrong_field_is_one_line(tmp_path, capsys, value):
-    """Or no error at all, if the field does not matter."""
+    """There is no error if the field is not needed."""
     write(tmp_path, frames=2)
     run_test(tmp_path)
     messages = 0
@@ -219,7 +219,7 @@ def load_meta():
 
 
 def test_frames_are_ordered_by_their_number(tmp_path):
-    """Whatever the order in which a model returns them."""
+    """The order in which a model returns frames does not matter."""
     metric = build(
         'VPQ', load_meta(), format_only=True, outfile_prefix=str(tmp_path)
     )

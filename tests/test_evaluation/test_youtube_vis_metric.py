@@ -207,7 +207,7 @@ def test_two_processes_give_the_same_numbers(tmp_path, monkeypatch):
         ('{"videos": 3}', "the field 'videos' is 3, but must be a list"),
         ('{}', "the field 'videos' is missing"),
         ('3', 'neither a list of videos nor an annotation file'),
-        ('[[1]]', 'item 0 is no id and no name'),
+        ('[[1]]', 'item 0 is neither an id nor a name'),
         ('[1', 'is not a JSON file'),
     ],
 )

@@ -111,7 +111,7 @@ def test_polygons_without_a_pixel_are_no_ground_truth(mask, expected):
     'mask, message',
     [
         (dict(size=[96, 161], counts=[9]), 'is 96 x 161 .*image is 96 x 160'),
-        ([[1, 2, 3, 4, 5, None]], 'polygon that is no list of numbers'),
+        ([[1, 2, 3, 4, 5, None]], 'polygon that is not a list of numbers'),
         (dict(size=[96, 160], counts='12'), 'has runs of'),
     ],
 )

@@ -48,7 +48,7 @@ def build_model(case, name):
 
 
 def read_batch(case):
-    """The videos of the case, as the training pipeline packs them."""
+    """Read the videos of the case in the format of the training pipeline."""
     arrays, settings = case.outputs, case.settings
     data = dict(inputs=[], data_samples=[])
     for v in range(settings['videos']):
@@ -68,8 +68,8 @@ def read_batch(case):
 def gradient_norms(model, case):
     """L2 norms of gradients by the reference's names.
 
-    Some parameters of the reference are joined here: which part of ours is
-    which of theirs is told by converting numbers in place of weights.
+    Some parameters of the reference are joined in this project. The converter,
+    applied to numbers instead of weights, shows the correspondence.
     """
     names = list(case.settings['gradient_l2'])
     numbers = {

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The rooms of the package: who may import whom (docs/architecture.md)."""
+"""Import rules of the rooms of the package (docs/architecture.md)."""
 
 import ast
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / 'projects/maxtron'
 
 # A room imports only from rooms of lower floors. Rooms of one floor do not
-# know each other, except for the parts of one sub-package.
+# import each other, except for the parts of one sub-package.
 FLOORS = [
     {'single modules'},
     {'structures'},

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""OpenMMLab's packages have all names that the code uses of OneDL's.
+"""OpenMMLab's packages have all names of OneDL's packages that are used.
 
-The tests run on OneDL's. ``tests/data/upstream`` has the names of OpenMMLab's
-last releases, read from their wheels.
+The tests run on OneDL's packages. ``tests/data/upstream`` has the names of
+OpenMMLab's last releases, read from their wheels.
 """
 
 import ast
@@ -74,7 +74,7 @@ def names_in(tree):
 
 
 def missing_imports(tree):
-    """Imports of a file that OpenMMLab's packages do not have."""
+    """List the imports of a file that OpenMMLab's packages lack."""
     for line, module, name, _ in names_in(tree):
         if (
             module.split('.')[0] in PACKAGES
@@ -87,7 +87,7 @@ def missing_imports(tree):
 
 @cache
 def find_type(name):
-    """The class or function of theirs that a config means by a type."""
+    """Find the class or function that a type in a config refers to."""
     registries = vars(importlib.import_module('mmdet.registry')).values()
     found = (
         registry.get(name)
@@ -165,7 +165,7 @@ def names_used(tree):
 def missing_members(kind):
     """Names that a class overrides or uses and OpenMMLab's base lacks.
 
-    Or has with other parameters.
+    Names with other parameters are also listed.
     """
     used = set(names_used(class_tree(kind)))
     for base in filter(is_theirs, kind.__mro__[1:]):

@@ -31,8 +31,8 @@ def run_here(monkeypatch, tmp_path, capsys):
 def synthetic(tmp_path_factory):
     """Folder of a synthetic benchmark of 4 and 3 videos of 13 frames.
 
-    Two processes measure an odd number of videos, and the last clip of a
-    video is not a whole one.
+    Two processes evaluate an odd number of videos, and the last clip of a
+    video is incomplete.
     """
     folder = tmp_path_factory.mktemp('synthetic')
     make_synthetic.main(

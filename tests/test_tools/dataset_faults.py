@@ -94,7 +94,7 @@ def repeat_image(content):
 
 
 def same_instance(content):
-    """An object of a frame becomes a part of another one."""
+    """Give an object of a frame the id of another object."""
     frame = content['annotations'][4]['image_id']
     for ann in content['annotations']:
         if ann['image_id'] == frame:
@@ -102,7 +102,7 @@ def same_instance(content):
 
 
 def other_category(content):
-    """The tube changes its class in its third frame."""
+    """Change the class of the tube in its third frame."""
     first = content['annotations'][0]
     tube = [
         a
@@ -118,7 +118,7 @@ def other_category_of_segment(content):
 
 
 def cut_mask(content):
-    """Valid for pycocotools, but runs are missing at the end."""
+    """Remove runs at the end of a mask, which pycocotools accepts."""
     rle = mask_utils.encode(np.asfortranarray(np.ones((64, 48), np.uint8)))
     content['annotations'][0]['segmentation']['counts'] = rle[
         'counts'

@@ -76,7 +76,7 @@ def sound(tmp_path_factory):
 
 @pytest.fixture
 def root(sound, tmp_path):
-    """A copy that a test may spoil."""
+    """A copy that a test may change."""
     return shutil.copytree(sound, tmp_path / 'own')
 
 
@@ -218,7 +218,7 @@ def test_each_fault_is_found(root, capsys, form, spoil, message):
 
 
 def spoil_annotations(content):
-    """Six of the annotations in six ways; all have good masks but one."""
+    """Damage six annotations in six ways; all masks but one are good."""
     for ann, changes in zip(
         content['annotations'],
         (
@@ -235,7 +235,7 @@ def spoil_annotations(content):
 
 
 def test_annotations_are_counted(root, capsys):
-    """A mask is not lost by its box; the table has the reasons of losses."""
+    """A wrong box does not lose a mask; the table has the reasons."""
     edit('ovis', spoil_annotations)(root)
     main(command('ovis', root))
     train, val = read_tables(capsys.readouterr().out)
@@ -271,7 +271,7 @@ def test_annotations_are_counted(root, capsys):
 def test_instances_of_coco_are_counted(
     root, capsys, changes, message, left_out
 ):
-    """MMDetection believes boxes, and leaves out their masks in silence."""
+    """MMDetection trusts boxes and skips their masks silently."""
 
     def change(content):
         content['annotations'][0].update(changes)
@@ -291,7 +291,7 @@ def test_instances_of_coco_are_counted(
 
 
 def test_only_some_frames_are_decoded(root, capsys):
-    """But all are looked for; and only the first errors are printed."""
+    """All files are looked for, but only the first errors are printed."""
     for path in (root / 'train/landscape').glob('*[123].png'):
         path.unlink()
     for path in (root / 'train/portrait').glob('*.png'):

@@ -1,9 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Three kinds of configs train, resume and are measured in two processes.
+"""Training, resuming and evaluation of three configs in two processes.
 
-One of them goes through the shell scripts and ``torchrun``. The number of
-videos, or of images, that are measured is odd, so that in the last turn one
-process has none.
+One of them runs by the shell scripts and ``torchrun``. The number of evaluated
+videos or images is odd, so that one process has none in the last step.
 """
 
 import json
@@ -30,7 +29,7 @@ THRESHOLDS = dict(pixel=0.1, thing=0.0, stuff=0.0, overlap=0.0)
 
 
 class Setting(NamedTuple):
-    """A config, and what makes its run a matter of seconds."""
+    """A config, and settings for a run of seconds."""
 
     config: Path
     lr: float
@@ -164,7 +163,7 @@ def load(work_dir, iteration):
 
 @pytest.fixture(scope='module')
 def whole(setting, tmp_path_factory):
-    """Folder of a training that nothing interrupts."""
+    """Folder of an uninterrupted training."""
     work_dir = tmp_path_factory.mktemp('whole')
     run_ranks('tools/train.py', setting.config, *training(setting, work_dir))
     return work_dir
@@ -185,7 +184,7 @@ def test_trains_at_the_scaled_rate(setting, whole):
 
 
 def test_resumes_as_if_nothing_had_happened(setting, whole, tmp_path):
-    """With the same losses, weights and results, to the last digit."""
+    """Losses, weights and results are equal to the last digit."""
     if setting.is_killed:
         script = ('tools/dist_train.sh', tmp_path, setting.config, 2)
         kill_one_process(
@@ -214,7 +213,7 @@ def test_resumes_as_if_nothing_had_happened(setting, whole, tmp_path):
 
 
 def kill_one_process(arguments, file):
-    """Kill a process of a run once there is a file; wait until all end."""
+    """Kill a process of a run when a file exists; wait until all end."""
     with subprocess.Popen(
         **arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as launcher:

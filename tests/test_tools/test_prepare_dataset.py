@@ -99,7 +99,7 @@ def test_from_downloads_to_the_config(
 
 
 def test_unpacked_folders_and_interruptions(tmp_path, capsys):
-    """Folders are linked; a damaged archive costs nothing but itself."""
+    """Folders are linked; a damaged archive does not affect other files."""
     downloads, root = tmp_path / 'downloads', tmp_path / 'data'
     DOWNLOADS['youtube_vis_2019'](downloads)
     with zipfile.ZipFile(downloads / 'train.zip') as archive:
@@ -128,7 +128,7 @@ def test_unpacked_folders_and_interruptions(tmp_path, capsys):
 
 
 def change_a_byte(path):
-    """In the middle of a frame, which can be read all the same."""
+    """Change a byte in the middle of a frame, which remains readable."""
     frame = video_frames()['landscape/00003.jpg']
     with zipfile.ZipFile(path, 'w') as archive:  # not compressed
         archive.writestr('train/JPEGImages/landscape/00003.jpg', frame)
@@ -150,7 +150,7 @@ def cut_off(path):
 
 
 def cut_off_tar(path):
-    """All files are complete, but the end is not there."""
+    """Remove the end of an archive after its last file."""
     write_tar(path.with_suffix('.tar'), video_frames(), 'JPEGImages/')
     content = path.with_suffix('.tar').read_bytes().rstrip(b'\0')
     blocks = -(-len(content) // 512)
@@ -205,7 +205,7 @@ def test_bad_archives(tmp_path, spoil, message):
             ]
         )
     new = {p for p in set(tmp_path.rglob('*')) - files if p.is_file()}
-    # nothing but complete frames in their place
+    # only complete frames exist
     for path in new:
         assert path.relative_to(root).parts[:2] == ('train', 'JPEGImages')
         assert (
@@ -243,7 +243,7 @@ def test_what_is_missing_and_what_does_not_fit(tmp_path, capsys):
     main([*command, '--overwrite'])
     assert frame.read_bytes() == video_frames()['portrait/00002.jpg']
 
-    # the checker has the last word
+    # The checker decides at the end.
     frame.unlink()
     with pytest.raises(SystemExit, match='check_dataset: 1 error'):
         main(['youtube_vis_2019', '--splits=train', *options])
@@ -269,7 +269,7 @@ def test_ground_truth_of_valid(tmp_path):
 
 
 def test_vipseg_keeps_its_pictures(tmp_path):
-    """A raw frame is what was in the archive; unlisted videos stay there."""
+    """Raw frames are not changed; unlisted videos are not unpacked."""
     DOWNLOADS['vipseg'](tmp_path)
     root = tmp_path / 'data'
     main(

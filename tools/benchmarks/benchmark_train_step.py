@@ -145,9 +145,11 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--batch-size', type=int, default=1)
-    parser.add_argument('--frames', type=int, default=2, help='of a clip')
     parser.add_argument(
-        '--segments', type=int, default=30, help='tubes of a clip'
+        '--frames', type=int, default=2, help='frames per clip'
+    )
+    parser.add_argument(
+        '--segments', type=int, default=30, help='tubes per clip'
     )
     parser.add_argument('--steps', type=int, default=1)
     parser.add_argument(

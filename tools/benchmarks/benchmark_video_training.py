@@ -170,7 +170,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         '--batch-size', type=int, default=1, help='number of videos'
     )
     parser.add_argument(
-        '--segments', type=int, default=15, help='tubes of a video'
+        '--segments', type=int, default=15, help='tubes per video'
     )
     return parser.parse_args(args)
 

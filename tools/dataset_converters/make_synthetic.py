@@ -58,8 +58,8 @@ def make_parser():
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--overwrite', action='store_true')
     own = parser.add_argument_group('values instead of those of --size')
-    own.add_argument('--height', type=int, help='of the frames, in pixels')
-    own.add_argument('--width', type=int, help='of the frames, in pixels')
+    own.add_argument('--height', type=int, help='height of the frames')
+    own.add_argument('--width', type=int, help='width of the frames')
     own.add_argument(
         '--frames',
         type=int,

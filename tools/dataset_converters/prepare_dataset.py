@@ -332,7 +332,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         '--splits',
         nargs='+',
         choices=('train', 'val'),
-        help='what has to be complete and is checked (default: all that the '
+        help='splits to prepare and check (default: all that the '
         'configs read)',
     )
     parser.add_argument(

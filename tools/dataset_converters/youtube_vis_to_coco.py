@@ -178,7 +178,7 @@ def make_parser() -> argparse.ArgumentParser:
         '--splits',
         nargs='+',
         choices=SPLITS,
-        help='what to convert (default: all that are found)',
+        help='splits to convert (default: all that are found)',
     )
     parser.add_argument(
         '--with-gt',

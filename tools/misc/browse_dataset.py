@@ -221,7 +221,10 @@ def parse_args(
         '--num', type=int, help='number of clips, at most one per video'
     )
     parser.add_argument(
-        '--max-frames', type=int, default=24, help='of a clip (default: 24)'
+        '--max-frames',
+        type=int,
+        default=24,
+        help='maximum per clip (default: 24)',
     )
     parser.add_argument(
         '--separate',
@@ -229,7 +232,7 @@ def parse_args(
         help='write an image for each frame of a clip',
     )
     parser.add_argument(
-        '--seed', type=int, help='of the augmentation (default: random)'
+        '--seed', type=int, help='seed of the augmentation (default: random)'
     )
     parser.add_argument(
         '--not-show', action='store_true', help='open no window'

@@ -196,13 +196,13 @@ def parse_args(
         '--max-errors',
         type=int,
         default=20,
-        help='how many are printed of a split (default: 20)',
+        help='maximum number of printed errors per split (default: 20)',
     )
     parser.add_argument(
         '--sample',
         type=int,
         default=1000,
-        help='how many frames of a split are decoded (default: 1000)',
+        help='number of decoded frames per split (default: 1000)',
     )
     parser.add_argument(
         '--full', action='store_true', help='decode all frames'

@@ -207,10 +207,12 @@ def main() -> None:
     record.add_argument('tests', nargs='+', help='arguments of pytest')
     test = commands.add_parser('run', help=run.__doc__)
     test.set_defaults(function=run)
-    test.add_argument('cover', type=Path, help='what "cover" wrote')
+    test.add_argument('cover', type=Path, help='output of "cover"')
     test.add_argument('table', type=Path, help='TSV file to append to')
     test.add_argument('paths', nargs='+', type=Path, help='files or folders')
-    test.add_argument('--per-file', type=int, default=3, help='mutants a file')
+    test.add_argument(
+        '--per-file', type=int, default=3, help='mutants per file'
+    )
     test.add_argument('--seed', type=int, default=0, help='seed of the draw')
     test.add_argument('--limit', type=float, default=25, help='seconds')
     args = parser.parse_args()

@@ -73,7 +73,7 @@ def load_checkpoint_checked(
     if unused:
         print_log(
             f'{path} has no weights for {", ".join(model.unused_parts)}, '
-            'which the prediction does without.',
+            'which the prediction does not need.',
             logger='current',
         )
     _report_unexpected(model, path, report.unexpected_keys, config)

@@ -50,9 +50,8 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
         metavar='KEY=VALUE',
         help='override settings of the config, as in '
         'train_dataloader.batch_size=2. Lists: key="[a, b]" or key=a,b. '
-        'Paths are kept as they are, with spaces and commas: '
-        'key="/my data/a,b". A key that nothing reads is an error; '
-        '+key=value adds it all the same',
+        'Paths may have spaces and commas: key="/my data/a,b". A key '
+        'that is not read is an error; +key=value adds it without the check',
     )
 
 

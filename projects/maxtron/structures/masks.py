@@ -119,7 +119,7 @@ def read_polygons(mask: Sequence) -> list[np.ndarray]:
             _is_number(coordinate) for coordinate in polygon
         ):
             raise InputError(
-                'has a polygon that is no list of numbers [x, y, x, y, ...]'
+                'has a polygon that is not a list of numbers [x, y, x, y, ...]'
             )
         points = np.asarray(polygon, dtype=np.float64)
         if not np.isfinite(points).all():

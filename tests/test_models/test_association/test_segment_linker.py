@@ -48,7 +48,7 @@ def test_matching_equals_the_extended_matrix(limit):
 
 
 def naive_linking(clips, limit):
-    """Transcription of the evaluator: a dict of lists, label by label."""
+    """Link like the reference's evaluator: a dict of lists, label by label."""
     memory, results = {}, []
     for labels, embeds in clips:
         embeds = F.normalize(embeds.double(), dim=-1).numpy()
@@ -100,7 +100,7 @@ def test_duplicates_classes_and_memory():
     linker = SegmentLinker()
     assert linker.update([5, 5, 2], torch.stack([x, x, x])) == [0, 1, 0]
     assert linker.update([], torch.zeros(0, 2)) == []
-    # class 2 knows nothing like y; the duplicates stay two, whatever the scale
+    # Class 2 has nothing similar to y. The duplicates remain two at any scale.
     assert linker.update([2, 5, 5], torch.stack([y, 9 * x, x])) == [1, 0, 1]
     # the embedding of an index turns with its object
     linker = SegmentLinker()
@@ -111,7 +111,7 @@ def test_duplicates_classes_and_memory():
 
 
 def test_all_pairs_of_a_clip_are_different_instances():
-    # however alike, two segments of a clip never share an index
+    # Two segments of a clip never share an index, even if they are equal.
     linker = SegmentLinker()
     same = torch.ones(120, 4)
     for _ in range(2):

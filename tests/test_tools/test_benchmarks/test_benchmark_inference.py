@@ -23,7 +23,7 @@ def config(name):
 
 
 def run(*args):
-    # It forks, which it must not do in a process that has used threads.
+    # The benchmark forks, which requires a process without threads.
     return subprocess.run(
         [sys.executable, SCRIPT, *map(str, args)],
         capture_output=True,
@@ -103,7 +103,7 @@ def test_memory_is_flat_without_a_feature_cache(tmp_path):
 
 def test_what_has_no_tracker():
     near_online = config('nearonline_video-kmax')
-    # starts a process: not from this one, whose forks can hang
+    # The benchmark starts a process. Forks of this process can hang.
     result = run(near_online, '--mode=offline', '--frames=2')
     assert result.returncode == 1
     assert 'no cross-clip tracker' in result.stderr

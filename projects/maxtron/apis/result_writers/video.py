@@ -164,8 +164,8 @@ def check_video_path(path: str) -> None:
     """
     if osp.splitext(path)[1].lower() not in VIDEO_SUFFIXES:
         raise InputError(
-            f'{path} is no name of a video that can be written: give one '
-            f'that ends in {", ".join(VIDEO_SUFFIXES)}.'
+            f'{path} is not a valid name of a video: use a name that ends '
+            f'in {", ".join(VIDEO_SUFFIXES)}.'
         )
 
 

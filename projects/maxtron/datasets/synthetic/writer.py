@@ -258,7 +258,7 @@ class SyntheticWriter:
         if other:
             raise InputError(
                 f'{self.out_dir} holds a synthetic set with other {what} '
-                f'({", ".join(other)}). Name another folder, or begin anew '
+                f'({", ".join(other)}). Name another folder, or begin again '
                 'with --overwrite.'
             )
 

@@ -73,13 +73,13 @@ class VideoGroup:
 
 def _read_file(path: str) -> Sequence[int | str]:
     """Read ids or names from a JSON file."""
-    content = parse_json(path, remedy='It was to list long or short videos.')
+    content = parse_json(path, remedy='It must list long or short videos.')
     if isinstance(content, list):
         for position, item in enumerate(content):
             if not ID.accepts(item):
                 raise InputError(
-                    f'{path}: item {position} is no id and no name of a '
-                    'video, but a list must have nothing else.'
+                    f'{path}: item {position} is neither an id nor a name '
+                    'of a video. Remove it from the list.'
                 )
         return content
     if not isinstance(content, dict):

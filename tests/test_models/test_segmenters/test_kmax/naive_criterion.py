@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The losses written down formula by formula, with dense masks."""
+"""Naive losses, formula by formula, with dense masks."""
 
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -9,7 +9,7 @@ EPS = 1e-5
 
 
 def mean_of_nonzero(loss: Tensor) -> Tensor:
-    """Mean over the batch of the mean of each sample's non-zero entries."""
+    """Average the means of each sample's non-zero entries over the batch."""
     loss = loss.flatten(1)
     return (loss.sum(1) / (loss != 0).sum(1).clamp(min=1)).mean()
 
@@ -28,7 +28,7 @@ def match(
         mask_logits (Tensor): (N, T, h, w).
         labels (Tensor): (M, ).
         masks (Tensor): Of 0 and 1, (M, T, h, w).
-        mask_void (bool): Whether pixels without a mask do not count.
+        mask_void (bool): Whether to ignore pixels without a mask.
 
     Returns:
         tuple: Queries, ground truths, their mask similarity and class
@@ -56,7 +56,7 @@ def targets_of(
     masks: list[Tensor],
     mask_void: bool,
 ) -> dict:
-    """Targets in the slots of the queries, by name."""
+    """Make the targets of the queries, by name."""
     batch, num_queries = cls_logits.shape[:2]
     slots = dict(
         labels=torch.full((batch, num_queries), cls_logits.shape[-1] - 1),
@@ -95,7 +95,7 @@ def sample(
     temperature: float,
     noise: Tensor,
 ) -> Tensor:
-    """Gumbel-top-k of the pixels, (B, K)."""
+    """Draw pixels (B, K) by the Gumbel-top-k trick."""
     logits = inverse_area.flatten(1).log() * temperature
     logits = logits.masked_fill(void.flatten(1), -99999)
     return (logits - (-noise.log()).log()).topk(num_points)[1]
@@ -109,7 +109,7 @@ def naive_losses(
     sampled: Tensor | None = None,
     mask_void: bool = True,
 ) -> dict:
-    """Unweighted losses of one output.
+    """Compute the unweighted losses of one output.
 
     Args:
         cls_logits (Tensor): (B, N, C + 1).
@@ -165,7 +165,7 @@ def naive_losses(
 def naive_semantic_loss(
     logits: Tensor, semantic: Tensor, sampled: Tensor
 ) -> Tensor:
-    """Auxiliary semantic loss.
+    """Compute the auxiliary semantic loss.
 
     Args:
         logits (Tensor): (B, C + 1, T, h, w).

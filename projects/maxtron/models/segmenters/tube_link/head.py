@@ -89,8 +89,8 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
             raise InputError(
                 f'model.head.segmenter.loss_cls.class_weight has '
                 f'{len(self.class_weight)} entries, but num_classes='
-                f'{self.num_classes} needs {self.num_classes + 1}: one a '
-                'class and the last for "no object".'
+                f'{self.num_classes} needs {self.num_classes + 1}: one '
+                'per class and the last for "no object".'
             )
 
     def _decoder_inputs(
