@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
-from ..engine import load_checkpoint_checked
+from ..engine import check_sections, load_checkpoint_checked
 from ..engine.cli import find_datasets
 from ..engine.config_keys import find_node
 from ..errors import ConfigKeyError, InputError
@@ -51,6 +51,12 @@ def build_model(
         InputError: If the config does not describe a MaXTron model, or the
             checkpoint does not fit it.
     """
+    check_sections(
+        config,
+        dict(model='type', test_dataloader='dataset'),
+        'give a whole config; the test_dataloader has the pipeline for the '
+        'frames and the classes.',
+    )
     model = revert_sync_batchnorm(MODELS.build(config.model))
     if not isinstance(model, MaXTron):
         raise InputError(

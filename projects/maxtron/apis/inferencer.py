@@ -14,12 +14,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from ..engine import (
-    check_sections,
-    explain_unknown_arguments,
-    load_config,
-    merge_cfg_options,
-)
+from ..engine import explain_unknown_arguments, load_config, merge_cfg_options
 from ..errors import InputError
 from ..visualization import ClipLocalVisualizer
 from .building import build_frame_transforms, build_model
@@ -99,12 +94,6 @@ class MaXTronInferencer:
         if device is None:
             device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
         self.cfg = config
-        check_sections(
-            config,
-            dict(model='type', test_dataloader='dataset'),
-            'give a whole config; the test_dataloader has the pipeline for '
-            'the frames and the classes.',
-        )
         with explain_unknown_arguments(config):
             self.model = build_model(config, checkpoint, device)
             self.transforms = build_frame_transforms(config)

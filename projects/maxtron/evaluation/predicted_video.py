@@ -56,12 +56,8 @@ class PredictedVideo(NamedTuple):
         if not len(frames):
             raise InputError('A video without frames was predicted.')
         for t, frame in enumerate(frames):
-            require_fields(
-                frame,
-                ('img_path', 'frame_id'),
-                f'frame {t} of a predicted video',
-                META_KEYS,
-            )
+            name = f'frame {t} of a predicted video'
+            require_fields(frame, ('img_path', 'frame_id'), name, META_KEYS)
         video_id = _video_id(frames[0])
         seen = _number_frames(frames, video_id)
         length = frames[0].get('video_length', len(frames))
