@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """Make a parser with the arguments that both tools have."""
+    """Make a parser with the arguments of both tools."""
     parser = cli.make_parser(description)
     parser.add_argument(
         '--work-dir',
@@ -38,11 +38,11 @@ def read_config(
 ) -> Config:
     """Load the config and apply the shared arguments.
 
-    A wrong argument ends the program with one line and the usage.
+    A wrong argument ends the program with the usage and one line.
 
     Args:
         parser (ArgumentParser): Parser of the tool, for its error message.
-        args (Namespace): What it parsed.
+        args (Namespace): Parsed arguments.
 
     Returns:
         Config: The config, with ``launcher`` and ``work_dir`` set.
@@ -72,7 +72,7 @@ def read_config(
 
 
 def check_sections(cfg: Config, split: str) -> None:
-    """Check that the config has what a run on a split needs.
+    """Check that the config has the sections for a run on a split.
 
     Args:
         cfg (Config): The config.
@@ -96,7 +96,7 @@ def check_sections(cfg: Config, split: str) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner that the config asks for."""
+    """Build the runner of the config."""
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Test a checkpoint: predict the videos of a split and measure the tracks."""
+"""Test a checkpoint: predict and evaluate the videos of a split."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -48,7 +48,7 @@ def main() -> None:
     args = parse_args(parser)
     cfg = read_config(parser, args)
     check_sections(cfg, 'test')
-    cfg.load_from, cfg.resume = None, False  # loaded, and checked, below
+    cfg.load_from, cfg.resume = None, False  # loaded and checked below
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
     with explain_unknown_arguments(cfg):

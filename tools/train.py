@@ -43,7 +43,7 @@ def parse_args(parser: ArgumentParser) -> Namespace:
     if args.amp:
         if not torch.cuda.is_available():
             parser.error('--amp needs a CUDA device, and PyTorch finds none.')
-        # among the options, which may then set more of AmpOptimWrapper
+        # Add it to the options, which may set more of AmpOptimWrapper.
         args.cfg_options = {**AMP_OPTIONS, **(args.cfg_options or {})}
     return args
 
@@ -68,18 +68,18 @@ def apply_args(parser: ArgumentParser, args: Namespace, cfg: Config) -> None:
     if args.resume == 'auto':
         cfg.resume = find_latest_checkpoint(cfg.work_dir) is not None
         if cfg.resume:
-            cfg.load_from = None  # MMEngine would resume from it instead
+            cfg.load_from = None  # MMEngine would resume from it instead.
     elif args.resume is not None:
         cfg.resume = True
         cfg.load_from = args.resume
 
 
 def batch_facts(cfg: Config, processes: int) -> str:
-    """Say which batch size and learning rate a run has.
+    """Describe the batch size and the learning rate of a run.
 
     Args:
         cfg (Config): Config of the run.
-        processes (int): Number of processes, one a GPU.
+        processes (int): Number of processes, one per GPU.
 
     Returns:
         str: One or two sentences.
@@ -101,7 +101,7 @@ def batch_facts(cfg: Config, processes: int) -> str:
         return f'{text}.'
     text += f', meant for a batch size of {base}.'
     if scaling.get('enable', False):
-        # MMEngine leaves accumulated steps out of the ratio.
+        # MMEngine ignores accumulated steps in the ratio.
         factor = processes * per_process / base
         return f'{text} Scaled by {factor:g} to {rate * factor:g}.'
     if base == real:

@@ -70,7 +70,7 @@ def tube_link_rule(name, module, backbone, maxtron):
     norm = isinstance(module, NORMS)
     query = re.search(r'\.(query_embed|query_feat|level_embed)\.', name)
     in_backbone = name.startswith('backbone.')
-    if backbone.startswith('convnext'):  # ours, by the book
+    if backbone.startswith('convnext'):  # settings of this project
         plain = norm or query or re.search('bias|gamma|beta', name)
         return 0.1 if in_backbone else 1, 0 if plain else 0.05
     swin = backbone == 'swin-l'
@@ -111,5 +111,5 @@ def test_parameters_are_counted(name, build_meta):
         actual[round(group['lr'] / lr, 9), group['weight_decay']] += (
             param.numel()
         )
-    assert not trained  # everything that is trained is in a group
+    assert not trained  # All trained parameters are in a group.
     assert actual == expected

@@ -27,8 +27,8 @@ def build(loader, data, **kwargs):
 @pytest.mark.parametrize('path', OWN_DATASETS)
 def test_training(path, data):
     cfg = load(path)
-    # The miniature videos have up to 7 frames, one of them only 2
-    # in a row with an object in each, as OVIS has it.
+    # The miniature videos have up to 7 frames. One of them has only 2
+    # consecutive frames with an object, as in OVIS.
     kwargs = {}
     if 'coco' not in path:
         kwargs = dict(clip_len=2 if 'ovis' in path else 5)

@@ -22,8 +22,8 @@ IDS = [
     *range(184, 201),
 ]
 CLASSES = CocoPanopticDataset.METAINFO['classes']
-# what the letters of a drawing stand for, and their colours (BGR); c is a
-# crowd, a dot void
+# Classes and colours (BGR) of the letters of a drawing. c is a crowd, a dot is
+# void.
 LABELS = {
     letter: CLASSES.index(name)
     for letter, name in dict(
@@ -46,8 +46,8 @@ COLORS = dict(
     k=(255, 255, 0),
 )
 COLORS['.'] = (0, 0, 0)
-# A letter is 16 x 16 pixels: whole blocks of a JPEG whose colours have full
-# resolution, which therefore blurs no edge.
+# A letter has 16 x 16 pixels: whole blocks of a JPEG with full colour
+# resolution, so that edges are not blurred.
 BLOCK = 16
 JPEG = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 PICTURES = (
@@ -60,13 +60,13 @@ TRUTH = (*PICTURES[:2], 'ssssss scscss gcgcgg gggggg')
 
 
 def letters(drawing: str) -> np.ndarray:
-    """The letter of each pixel, shape (64, 96)."""
+    """Expand a drawing to the letter of each pixel, shape (64, 96)."""
     blocks = np.array([list(row) for row in drawing.split()])
     return blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)
 
 
 def _paint(drawing: str) -> np.ndarray:
-    """A picture in the colours of the letters, BGR."""
+    """Paint a picture in the colours of the letters, BGR."""
     image = letters(drawing)
     out = np.zeros((*image.shape, 3), np.uint8)
     for letter, color in COLORS.items():
@@ -75,7 +75,7 @@ def _paint(drawing: str) -> np.ndarray:
 
 
 def _segments(drawing: str) -> list:
-    """``segments_info`` of a drawing; the id is that of the colour."""
+    """Make ``segments_info`` of a drawing, with the ids of the colours."""
     image, infos = letters(drawing), []
     for letter in sorted(set(image.flat) - {'.'}):
         mask = image == letter
@@ -102,8 +102,8 @@ def write_coco(root: Path, truth: Sequence[str] = TRUTH) -> None:
     """Write pictures and annotations, the same for training and validation.
 
     Args:
-        root (Path): Takes the place of ``data/coco``.
-        truth (Sequence[str]): What the annotations of :data:`PICTURES` say.
+        root (Path): Folder in place of ``data/coco``.
+        truth (Sequence[str]): Annotated drawings of :data:`PICTURES`.
     """
     content = dict(
         images=[],

@@ -13,7 +13,7 @@ from mmdet.registry import DATASETS
 WALL, DOOR, LADDER, GROUND, GRASS = 0, 2, 4, 14, 15
 # video -> height, width, frames
 VIDEOS = dict(landscape=(64, 96, 7), portrait=(96, 64, 5))
-# raw value -> (label, RGB colour): of each class the first has its colour
+# raw value -> (label, RGB colour): the first of each class has its colour
 SEGMENTS = {
     1: (WALL, (120, 120, 120)),
     15: (GROUND, (8, 255, 51)),
@@ -25,12 +25,12 @@ SEGMENTS = {
 
 
 def color_id(raw: int) -> int:
-    """Id of a segment in the 720P layout."""
+    """Compute the id of a segment in the 720P layout."""
     return int(np.dot(SEGMENTS[raw][1], (1, 256, 65536)))
 
 
 def draw_map(name: str, t: int) -> np.ndarray:
-    """Raw values of a frame, (h, w); its four left columns are void."""
+    """Draw raw values, (h, w), with four void columns at the left."""
     height, width, _ = VIDEOS[name]
     ids = np.full((height, width), 1, np.uint16)
     if name == 'landscape':
@@ -47,14 +47,14 @@ def draw_map(name: str, t: int) -> np.ndarray:
 
 
 def blue(ids: np.ndarray) -> np.ndarray:
-    """Value of the blue channel for a segment."""
+    """Compute the value of the blue channel for a segment."""
     codes = np.zeros(501, np.uint8)
     codes[list(SEGMENTS)] = 40 * np.arange(1, len(SEGMENTS) + 1)
     return codes[ids]
 
 
 def draw_frame(name: str, t: int) -> np.ndarray:
-    """Image, BGR; green and red are the place of a pixel, blue its segment."""
+    """Draw an image; colours encode position (G, R) and segment (B)."""
     height, width, _ = VIDEOS[name]
     img = np.zeros((height, width, 3), np.uint8)
     img[..., 0] = blue(draw_map(name, t))
@@ -64,7 +64,7 @@ def draw_frame(name: str, t: int) -> np.ndarray:
 
 
 def annotations() -> dict:
-    """The JSON of the 720P layout."""
+    """Make the JSON of the 720P layout."""
     videos, anns = [], []
     for name, (height, width, length) in VIDEOS.items():
         images, frames = [], []
@@ -102,7 +102,7 @@ def annotations() -> dict:
 
 
 def write_map(path: Path, ids: np.ndarray, rgb: bool) -> None:
-    """Write raw values as they are, or as colours."""
+    """Write raw values, or the colours of their segments."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if rgb:
         table = np.zeros((501, 3), np.uint8)
@@ -113,7 +113,7 @@ def write_map(path: Path, ids: np.ndarray, rgb: bool) -> None:
 
 
 def write_dataset(root: Path) -> None:
-    """Write both layouts; images are without loss."""
+    """Write both layouts with lossless images."""
     for name, (*_, length) in VIDEOS.items():
         for t in range(length):
             for folder in ('images', 'imgs'):

@@ -28,7 +28,7 @@ NUM_FRAMES = dict(landscape=7, portrait=6)
 
 
 def draw_masks(name: str, t: int) -> list:
-    """Masks of the objects visible in a frame, (class id, array or None)."""
+    """Draw the masks of the objects in a frame, (class id, array or None)."""
     height, width, tracks = VIDEOS[name]
     masks = []
     for cat_id, (x, y, w, h), step, visible in tracks:
@@ -39,7 +39,7 @@ def draw_masks(name: str, t: int) -> list:
 
 
 def draw_frame(name: str, t: int) -> np.ndarray:
-    """Image: blue is the mask, green and red are the place of a pixel."""
+    """Draw an image: blue encodes the mask, green and red the position."""
     height, width, _ = VIDEOS[name]
     img = np.zeros((height, width, 3), np.uint8)
     img[..., 1] = 2 * np.arange(height)[:, None]
@@ -51,7 +51,7 @@ def draw_frame(name: str, t: int) -> np.ndarray:
 
 
 def original_annotations(classes=CLASSES, suffix: str = '.png') -> dict:
-    """Annotations by instance, as they are published."""
+    """Make annotations by instance, in the published format."""
     content = dict(
         categories=[dict(id=i + 1, name=c) for i, c in enumerate(classes)],
         videos=[],

@@ -46,7 +46,7 @@ def finish(process):
 
 
 def check_outputs(kind, folder, num_frames, size, names):
-    """All outputs have all frames, and agree."""
+    """Check that all outputs have all frames and agree."""
     written = read_frames(folder / 'new' / 'out.mp4')
     assert {frame.shape for frame in written} == {(*size, 3)}
     assert len(written) == num_frames
@@ -57,7 +57,7 @@ def check_outputs(kind, folder, num_frames, size, names):
 
 
 def check_tracks(folder, size, names):
-    """The PNG files of ids show the masks of the YouTube-VIS submission."""
+    """Check that the PNG files of ids match the YouTube-VIS submission."""
     tracks = json.loads((folder / 'out.json').read_text())
     assert tracks and all(
         len(track['segmentations']) == len(names) for track in tracks
@@ -76,7 +76,7 @@ def check_tracks(folder, size, names):
 
 
 def check_segments(folder, size, names):
-    """The PNG files, their table and the VIPSeg submission agree."""
+    """Check that the PNG files, their table and the submission agree."""
     table = json.loads((folder / 'ids' / 'segments.json').read_text())
     categories = {entry['id']: entry['category_id'] for entry in table}
     assert len(categories) == len(table)

@@ -14,7 +14,7 @@ from tests.test_demo.demo_runs import DEMO, KINDS, check_outputs, outputs
 
 
 class InterruptedSource(FrameSource):
-    """Endless frames; Ctrl-C is pressed when some of them are read."""
+    """Endless frames with a Ctrl-C after some frames."""
 
     name, size, fps = 'clip', (144, 176), 25
 
@@ -77,7 +77,7 @@ def test_interrupted_before_the_first_result(
 
 @pytest.fixture
 def keyboard_interrupt():
-    """Python's own handler of Ctrl-C, which a background job has not."""
+    """Python's handler of Ctrl-C, which background jobs do not have."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

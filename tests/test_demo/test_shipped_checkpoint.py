@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The checkpoints in the repository score what docs/synthetic.md states."""
+"""The shipped checkpoints have the scores of docs/synthetic.md."""
 
 import json
 import re
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 class Shipped(NamedTuple):
-    """A checkpoint, how it is tested, and its rows in docs/synthetic.md."""
+    """A checkpoint, its test, and its rows in docs/synthetic.md."""
 
     name: str
     segmenter: str
@@ -38,7 +38,7 @@ class Shipped(NamedTuple):
         return ROOT / 'demo' / self.name
 
     def stated(self, row):
-        """A row of the tables of docs/synthetic.md."""
+        """Read a row of the tables of docs/synthetic.md."""
         line = re.search(
             rf'^\| {row} \|(.*)\|$',
             (ROOT / 'docs/synthetic.md').read_text(),
@@ -47,7 +47,7 @@ class Shipped(NamedTuple):
         return [float(value) for value in line[1].split('|')]
 
     def evaluate(self, checkpoint, data_root, work_dir, *options):
-        """Metrics by the command of docs/synthetic.md."""
+        """Compute the metrics by the command of docs/synthetic.md."""
         root = f'{data_root}/{self.data[1]}'
         run_script(
             'tools/test.py',

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Follows pages of ``docs`` to the letter, with short trainings."""
+"""Execution of the commands of a page of ``docs``, with short trainings."""
 
 import io
 import json
@@ -49,18 +49,18 @@ class Block(NamedTuple):
 
 
 def read_page(name: str) -> list[Block]:
-    """The blocks of code of a page."""
+    """Read the blocks of code of a page."""
     text = (ROOT / 'docs' / name).read_text()
     return [Block(*found) for found in _BLOCK.findall(text)]
 
 
 def read_json(blocks: Sequence[Block]) -> list:
-    """Contents of the JSON blocks."""
+    """Parse the JSON blocks."""
     return [json.loads(b.text) for b in blocks if b.language == 'json']
 
 
 def assert_shows_files(blocks: Sequence[Block], *files: str) -> None:
-    """See that a page shows some files as they are."""
+    """Check that a page shows the exact content of files."""
     shown = {b.label: b.text for b in blocks if b.label in files}
     assert shown == {file: (ROOT / file).read_text() for file in files}
 
@@ -80,13 +80,13 @@ def follow(
     folder: Path,
     options: dict[str, list] | None = None,
 ) -> dict[str, str]:
-    """Run the commands, and the Python that is no file, in their order.
+    """Run the commands and the Python code of a page, in order.
 
-    All in this process, so that libraries are loaded once.
+    All run in this process, so that libraries are loaded once.
 
     Args:
         blocks (Sequence[Block]): Blocks of a page.
-        folder (Path): Made by :func:`workplace`.
+        folder (Path): Folder made by :func:`workplace`.
         options (dict[str, list], optional): Arguments to add to a command.
 
     Returns:

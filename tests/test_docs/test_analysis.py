@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The commands of docs/analysis.md name what there is."""
+"""The commands of docs/analysis.md name existing files and options."""
 
 import re
 import shlex
@@ -38,7 +38,7 @@ def test_command(command):
 
 
 def test_every_tool_has_a_command():
-    """Those of the folder that are run, not imported."""
+    """The page covers all tools of the folder that can be run."""
     tools = {
         path.name
         for path in (ROOT / 'tools/analysis_tools').glob('*.py')

@@ -57,7 +57,7 @@ def test_shows_the_files_as_they_are():
 
 
 def test_tells_all_of_the_contract():
-    """The methods and attributes of the base class."""
+    """The page names all methods and attributes of the base class."""
     text = (ROOT / 'docs' / PAGE).read_text()
     for name in {*vars(ClipSegmenter), *ClipSegmenter.__annotations__}:
         if not name.startswith('_') and name != 'loss':

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""A run that is killed and resumed must not differ from an unbroken one."""
+"""A killed and resumed run must equal an uninterrupted run."""
 
 import time
 from functools import partial
@@ -55,7 +55,7 @@ def test_killed_run_resumes_with_the_same_losses(tmp_path):
     ids=str,
 )
 def test_resumed_losses(tmp_path, sampler, workers, seed):
-    """Samplers that MMEngine can skip, and those that it replays."""
+    """Losses are equal for samplers that MMEngine skips or replays."""
     options = dict(sampler=sampler, workers=workers, seed=seed)
     run(tmp_path / 'whole', **options)
     checkpoint = str(tmp_path / 'whole/iter_10.pth')
@@ -84,7 +84,7 @@ def test_resumed_epochs(tmp_path, workers, persistent):
 
 
 def test_without_the_hook_losses_differ(tmp_path):
-    """The runs above differ without the hook."""
+    """Without the hook, the runs of the tests above differ."""
     run(tmp_path / 'whole', seed=3, hook=False)
     checkpoint = str(tmp_path / 'whole/iter_10.pth')
     run(tmp_path / 'again', seed=3, hook=False, load_from=checkpoint)

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Model and dataset must agree on which classes are things."""
+"""Model and dataset must have the same things."""
 
 from types import SimpleNamespace
 

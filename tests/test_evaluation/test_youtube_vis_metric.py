@@ -88,7 +88,7 @@ def test_long_and_short_videos(tmp_path):
         [report[f'youtube_vis/segm_{name}_{x}'] for x in ('long', 'short')]
         for name in ClipYouTubeVISMetric.STATS
     ]
-    # a mean needs both, and here one lacks objects of some size
+    # A mean requires both, and one has no objects of some size.
     assert any(min(pair) == -1 < max(pair) for pair in groups)
     for name, pair in zip(ClipYouTubeVISMetric.STATS, groups):
         expected = -1 if -1 in pair else sum(pair) / 2
@@ -105,7 +105,7 @@ def test_no_predictions_are_an_ap_of_zero():
 
 
 def test_video_without_predictions_counts():
-    """A ground truth track that nothing was predicted for lowers recall."""
+    """A ground truth track without a prediction lowers recall."""
     metric = build()
     metric.process({}, [make_video(GT['videos'][0])])
     alone = metric.evaluate(1)

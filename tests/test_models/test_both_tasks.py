@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Instances of Video-kMaX, and things and stuff with Tube-Link."""
+"""Instance segmentation by Video-kMaX and panoptic by Tube-Link."""
 
 from projects.maxtron.testing import find_ties, resize_logits
 from projects.maxtron.testing.naive_merge import naive_merge
@@ -52,7 +52,7 @@ def kmax_of_instances(stage):
 
 @pytest.mark.parametrize('stage', ['nearonline', 'offline'])
 def test_a_pixel_is_of_one_instance(stage):
-    """A pixel belongs to the query with more than half of it, if any."""
+    """A pixel belongs to the query with more than half of its probability."""
     model = kmax_of_instances(stage)
     video = make_video('vps', 5)  # the last clip is filled up
     sample = TrackDataSample()
@@ -99,7 +99,7 @@ def test_stream_of_instances_has_the_masks_of_the_video():
 
 
 def test_losses_of_maps_are_those_of_masks():
-    """Tube-Link's, of the same ground truth in both forms."""
+    """Losses of Tube-Link are equal for both forms of the ground truth."""
     head = build(model_cfg(num_classes=5).head.segmenter).train()
     labels, masks, semantic = random_clip(1, 4, 5, (2, 32, 48))
     maps, frames = (pack_masks(labels, masks, semantic) for _ in range(2))

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Wrong in_channels are refused by the name of their key."""
+"""An error about wrong in_channels names the key."""
 
 import pytest
 import torch

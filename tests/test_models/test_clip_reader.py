@@ -68,7 +68,7 @@ def test_frames_that_are_preprocessed_already_stay():
 
 
 def test_one_clip_is_read_ahead():
-    """While clip k is worked on, clip k + 1 is read, and no frame more."""
+    """While clip k is processed, clip k + 1 is read, but no other frame."""
     frames = Frames(9 * LENGTH)
     clips = iter(read(frames))
     for k in range(2):
@@ -99,7 +99,7 @@ def test_what_can_be_read_again():
 @pytest.mark.parametrize('kind', KINDS)
 @torch.no_grad()
 def test_pixel_embeddings_are_those_of_the_clips(kind):
-    """Computed again, from the frames on and without the decoder."""
+    """The embeddings are computed from the frames, without the decoder."""
     model = offline_model(kind)
     clip_len = CLIP_LEN[kind]
     clips = model.read_clips(list(make_video(kind, 2 * clip_len + 1)), (9, 9))

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Training of everything on long videos, in the memory of about one clip."""
+"""End-to-end training on long videos, in the memory of about one clip."""
 
 import copy
 import weakref
@@ -88,7 +88,7 @@ def test_gradients_are_those_of_plain_autograd(kind):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_one_clip_is_held_at_a_time(kind):
-    """Its features, and so all that autograd would keep of it."""
+    """Its features are released, and so is the graph of autograd."""
     model, batch = prepared(kind)
     features = []
 

@@ -199,7 +199,7 @@ def values_of_walls():
 
 @MODELS.register_module()
 class ColorReader(BaseModule):
-    """A segmenter that knows its colours: a query is one of them."""
+    """A segmenter whose queries are colours."""
 
     num_classes = 133
     mask_activation = 'softmax'
@@ -219,7 +219,7 @@ class ColorReader(BaseModule):
 
 @MODELS.register_module()
 class NoBackbone(BaseModule):
-    """The images themselves."""
+    """A backbone that returns the images."""
 
     def forward(self, images):
         return images

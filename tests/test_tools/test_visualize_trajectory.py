@@ -68,7 +68,7 @@ def command(segmenter, video, out, point=(35, 45), frame=0):
 
 
 def dots(picture):
-    """Panels that have the red dot, from left to right."""
+    """Find the panels with the red dot, from left to right."""
     red = (picture == (0, 0, 255)).all(-1)
     return sorted(set(np.flatnonzero(red.any(0)) // 164))
 
@@ -86,7 +86,7 @@ def test_clip_of_the_model(segmenter, video, tmp_path, capsys):
     assert f'Layer {layer} (axial_trajectory)' in printed
     assert f'maps of {size}, ' in printed
     assert f'Wrote {out}' in printed
-    # another point sees something else
+    # another point has another map
     other = tmp_path / 'other.png'
     main(command(segmenter, video, other, frame=clip_len, point=(10, 90)))
     assert (cv2.imread(str(other))[:, 164:] != picture[:, 164:]).any()

@@ -18,7 +18,7 @@ VALID = json.dumps({k: GOLDEN['input'][k] for k in ('videos', 'categories')})
 
 @pytest.fixture
 def run(capsys):
-    """Run the tool; return its exit status or last words, and stderr."""
+    """Run the tool; return its exit status or message, and stderr."""
 
     def start(*args):
         status = None
@@ -68,7 +68,7 @@ def test_equals_the_reference():
     ],
 )
 def test_layouts(run, tmp_path, version, train, valid, output):
-    """A missing test split is no error; nothing unfinished stays."""
+    """A missing test split is no error; no unfinished file remains."""
     write(tmp_path / train, TRAIN)
     write(tmp_path / valid, VALID)
     assert run(tmp_path, '--version', version).status is None

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The tiny datasets of tests/test_datasets as they would be downloaded."""
+"""The tiny datasets of tests/test_datasets in the form of downloads."""
 
 import io
 import json
@@ -20,7 +20,7 @@ Files = dict[str, bytes]
 
 
 def write_zip(path: Path, files: Files, prefix: str = '') -> Path:
-    """Write a zip archive, with what macOS adds to one."""
+    """Write a zip archive with the additional files of macOS."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -30,7 +30,7 @@ def write_zip(path: Path, files: Files, prefix: str = '') -> Path:
 
 
 def write_tar(path: Path, files: Files, prefix: str = '') -> Path:
-    """Write a tar archive; its suffix chooses the compression."""
+    """Write a tar archive with the compression of its suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = {'.gz': 'w:gz', '.tar': 'w'}[path.suffix]
     with tarfile.open(path, mode) as archive:
@@ -102,7 +102,7 @@ def vipseg_files() -> Files:
 
 
 def coco_panoptic(folder: Path) -> None:
-    """The maps are in archives of their own."""
+    """The maps are in separate archives."""
     tiny_coco.write_coco(folder / 'plain')
     files = read_folder(folder / 'plain')
     shutil.rmtree(folder / 'plain')
@@ -132,7 +132,7 @@ def coco_panoptic(folder: Path) -> None:
 
 
 def coco_instance(folder: Path) -> None:
-    """In the archive of annotations are others, too."""
+    """The archive of annotations also contains others."""
     coco_panoptic(folder)
     (folder / 'panoptic_annotations_trainval2017.zip').unlink()
     write_zip(
@@ -221,7 +221,7 @@ def vipseg(folder: Path) -> None:
     write_tar(folder / 'VIPSeg.tar.gz', vipseg_files(), 'VIPSeg/')
 
 
-# what writes the downloads of a dataset into a folder
+# functions that write the downloads of a dataset into a folder
 DOWNLOADS = {
     make.__name__: make
     for make in (

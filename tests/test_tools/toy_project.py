@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""A model and a dataset small enough to run the tools on."""
+"""A small model and dataset to run the tools on."""
 
 import torch
 from mmdet.registry import DATASETS, METRICS, MODELS

@@ -24,7 +24,7 @@ from tests.test_datasets.tiny_videos import (
 
 
 def run_show_dir(cfg, tmp_path, show=False):
-    """Test as ``tools/test.py --show-dir`` does, and name the folder."""
+    """Test like ``tools/test.py --show-dir``; return the folder."""
     cfg = trigger_visualization_hook(
         cfg, Namespace(show=show, show_dir='shown', wait_time=2)
     )

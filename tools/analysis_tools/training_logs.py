@@ -21,10 +21,10 @@ class TrainingLog(NamedTuple):
 
 
 def read_log(path: Path) -> TrainingLog:
-    """Read a ``scalars.json``, or the ``TIMESTAMP.json`` beside it.
+    """Read a ``scalars.json``, or the ``TIMESTAMP.json`` in its folder.
 
     With ``log_metric_by_epoch=True``, MMEngine's default, evaluations have
-    step 0. Such an evaluation gets the iteration of the line before it.
+    step 0. Such an evaluation gets the iteration of the previous line.
 
     Args:
         path (Path): The file.

@@ -1,18 +1,18 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Draw the attention of a point of a frame to every frame of its clip.
+"""Draw the attention of a point to all frames of its clip.
 
     python tools/analysis_tools/visualize_trajectory.py CONFIG CHECKPOINT INPUT
         --point X Y --frame I --out FILE.png
         [--clip F ...] [--layer L] [--level V]
 
-INPUT is a video file or a folder of frames. The reference point, in pixels of
-frame I, is drawn as a red dot. Each frame is drawn under a heat map of the
-attention of one axial-trajectory layer, with the share of the attention that
-goes to that frame. projects/maxtron/visualization/trajectory_maps.py explains
-how the maps of the height and the width axis are combined.
+INPUT is a video file or a folder of frames. A red dot marks the reference
+point, which is given in pixels of frame I. A heat map over each frame shows
+the attention of one axial-trajectory layer, with the share of the attention
+that falls on the frame. projects/maxtron/visualization/trajectory_maps.py
+explains how the maps of the height and the width axis are combined.
 
 By default the clip is the one into which the model would cut the video. --clip
-takes any number of other frames as the clip.
+combines any frames to a clip.
 """
 
 import argparse
@@ -47,11 +47,12 @@ import torch
 def read_clip(
     source: FrameSource, head, frame: int, clip: list[int] | None
 ) -> tuple[list[int], list]:
-    """Read the clip that a frame is in.
+    """Read the clip that contains a frame.
 
     Args:
         source (FrameSource): The video.
-        head (:obj:`BaseMaXTronHead`): Splits the video if ``clip`` is None.
+        head (:obj:`BaseMaXTronHead`): Head that splits the video if ``clip``
+            is None.
         frame (int): Number of the frame.
         clip (list[int], optional): Numbers of the frames of the clip.
 
@@ -143,7 +144,7 @@ def draw(
     """Run the model on a clip and draw the attention of the point.
 
     Args:
-        inferencer (:obj:`MaXTronInferencer`): Has the model.
+        inferencer (:obj:`MaXTronInferencer`): Inferencer with the model.
         source (:obj:`FrameSource`): The video.
         args (Namespace): The command line.
 

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Reads weights from files of several code bases, without running their code.
+"""Safe reading of weights from files of several code bases.
 
 A checkpoint of PyTorch has its weights under 'state_dict' or 'model', or
 consists of weights only. The model zoo of Detectron2 has plain pickles of
@@ -19,14 +19,14 @@ from torch import Tensor
 
 
 def _load_storage(content: bytes) -> Any:
-    """Read the storage of a tensor, which PyTorch itself does unsafely."""
+    """Read the storage of a tensor safely, unlike PyTorch."""
     return torch.load(
         io.BytesIO(content), map_location='cpu', weights_only=True
     )
 
 
 # Functions that plain pickles of arrays and tensors call. NumPy's functions
-# are taken from its own pickles, as NumPy 2 has them in other modules.
+# are taken from NumPy's pickles, because NumPy 2 has them in other modules.
 _NUMPY_FUNCTIONS = {
     '_reconstruct': np.empty(0).__reduce__()[0],
     'scalar': np.float32().__reduce__()[0],
@@ -44,11 +44,11 @@ _SAFE = {
 
 
 class UnsafeContentError(pickle.UnpicklingError):
-    """A file calls functions that arrays and tensors do not need."""
+    """A file calls functions other than those of arrays and tensors."""
 
 
 class _SafeUnpickler(pickle.Unpickler):
-    """Reads plain pickles of arrays, tensors, numbers and strings only."""
+    """Unpickler of arrays, tensors, numbers and strings only."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module.startswith(('numpy.core.', 'numpy._core.')):
@@ -65,16 +65,16 @@ def load_weights(path: str, trust: bool = False) -> dict:
 
     Args:
         path (str): The file.
-        trust (bool): Whether to run the code that the file may hold, see
-            :func:`torch.load`. Defaults to False.
+        trust (bool): Whether to run code in the file, see :func:`torch.load`.
+            Defaults to False.
 
     Returns:
         dict: 'state_dict' with tensors by name, and the other entries of the
         file.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is not a checkpoint, or cannot be read safely.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not a checkpoint, or cannot be read safely.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'There is no checkpoint at {path}.')
@@ -116,13 +116,13 @@ def load_weights(path: str, trust: bool = False) -> dict:
 
 
 def _read_plain_pickle(path: str, trust: bool) -> dict | None:
-    """Read a dict from a plain pickle; None if the file is something else."""
+    """Read a dict from a plain pickle; return None for other files."""
     if zipfile.is_zipfile(path):  # PyTorch's format
         return None
     with open(path, 'rb') as file:
         unpickler = pickle.Unpickler if trust else _SafeUnpickler
         try:
-            # Some files are from Python 2; Detectron2 uses this encoding.
+            # Some files are from Python 2. Detectron2 uses this encoding.
             content = unpickler(file, encoding='latin1').load()
         except UnsafeContentError:
             raise
@@ -137,12 +137,12 @@ def _read_plain_pickle(path: str, trust: bool) -> dict | None:
             ValueError,
         ):
             return None
-    # PyTorch's format before 1.6 begins with a number
+    # PyTorch's format before 1.6 begins with a number.
     return content if isinstance(content, dict) else None
 
 
 def _as_tensor(value: Any) -> Any:
-    """Turn NumPy's arrays and numbers into tensors."""
+    """Convert NumPy arrays and numbers to tensors."""
     if isinstance(value, (np.ndarray, np.generic)):
         return torch.from_numpy(np.array(value))
     return value.detach() if isinstance(value, Tensor) else value

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Writes eight videos in both forms: data/custom/vis and data/custom/vps.
+"""Write eight videos in both forms: data/custom/vis and data/custom/vps.
 
     python docs/examples/custom_dataset/make_example_data.py data/custom
 
@@ -23,7 +23,7 @@ BGR = {
     SQUARE: (40, 40, 200),
     DISC: (40, 210, 240),
 }
-CATEGORIES = [  # of the panoptic form, stuff first
+CATEGORIES = [  # categories of the panoptic form, stuff first
     dict(id=1, name='sky', isthing=0, color=[90, 160, 255]),
     dict(id=2, name='grass', isthing=0, color=[60, 180, 60]),
     dict(id=3, name='square', isthing=1, color=[220, 40, 40]),
@@ -56,14 +56,14 @@ def write_frames(folder: Path, name: str) -> list:
 
 
 def encode(mask: np.ndarray):
-    """Run-length encoding of a mask as COCO has it; None if it is empty."""
+    """Encode a mask as COCO run lengths; None if it is empty."""
     rle = mask_utils.encode(np.asfortranarray(mask.astype(np.uint8)))
     rle['counts'] = rle['counts'].decode()
     return rle if mask.any() else None
 
 
 def write_vis(root: Path, split: str, names: tuple) -> None:
-    """Write a split as YouTube-VIS has it."""
+    """Write a split in the format of YouTube-VIS."""
     content = dict(
         categories=[dict(id=1, name='square'), dict(id=2, name='disc')],
         videos=[],
@@ -99,7 +99,7 @@ def write_vis(root: Path, split: str, names: tuple) -> None:
 
 
 def write_vps(root: Path, split: str, names: tuple) -> None:
-    """Write a split as VIPSeg has it."""
+    """Write a split in the format of VIPSeg."""
     for name in names:
         write_frames(root / 'imgs', name)
         (root / 'panomasks' / name).mkdir(parents=True, exist_ok=True)

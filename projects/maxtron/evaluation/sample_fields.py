@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Fields that metrics need of a sample."""
+"""Fields of samples that metrics require."""
 
 from collections.abc import Mapping, Sequence
 

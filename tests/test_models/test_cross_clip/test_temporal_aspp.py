@@ -10,7 +10,7 @@ C = 6
 
 
 def literal(aspp, x, rates):
-    """Loops over clips and taps; beyond an end is the clip at the end."""
+    """Loop over clips and taps, with replicated ends."""
     num_clips = x.shape[-1]
     maps = []
     for conv, rate in zip(aspp.convs, rates):
@@ -58,7 +58,7 @@ def test_equals_the_definition(rates, kernel_sizes, num_clips, norm):
 
 
 def test_one_clip_sees_only_itself():
-    """As if the same clip went on for ever."""
+    """The result is that of an endless repetition of the clip."""
     aspp = TemporalASPP(C, (1, 2, 3))
     x = torch.randn(4, C, 1)
     torch.testing.assert_close(aspp(x), aspp(x.expand(-1, -1, 9))[..., 4:5])

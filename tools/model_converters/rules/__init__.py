@@ -1,9 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Translation of the reference's names of weights to those of this project.
+"""Translation of the reference's weight names to those of this project.
 
-Each module here translates the names of a code base or of one of its modules.
-``RENAMES`` has pairs of a regular expression and a replacement, which are
-applied in order to names without the prefix of the module.
+Each module of this package translates the names of a code base or of one of
+its modules. ``RENAMES`` has pairs of a regular expression and a replacement,
+which are applied in order to names without the prefix of the module.
 """
 
 import re

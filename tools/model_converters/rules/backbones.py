@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Names of backbones: Detectron2's ResNet and the original ConvNeXt.
 
-The names are relative to the backbone. The reference's VPS code has them, and
-so do the files with ImageNet weights that it starts from.
+The names are relative to the backbone. They occur in the reference's VPS code
+and in its initial ImageNet weights.
 """
 
 import re

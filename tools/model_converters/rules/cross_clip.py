@@ -2,8 +2,8 @@
 """Names of the reference's cross-clip tracking module.
 
 Both code bases have the same tracker. In the VIS code it is a part of the
-head; in the VPS code it is a module with its own heads. Names relative to
-either become names relative to 'head.'.
+head. In the VPS code it is a module with its own heads. In both cases the
+names become relative to 'head.'.
 """
 
 from tools.model_converters.rules import kmax_decoder
@@ -54,7 +54,7 @@ def rename(key: str) -> str:
     new = replace(RENAMES, key)
     if new != key:
         return new
-    # The heads have the names of the decoder's heads, which they copy.
+    # The heads are copies of the decoder's heads, with the same names.
     return replace(kmax_decoder.RENAMES, key).replace(
         'transformer_decoder.', 'tracker_heads.', 1
     )

@@ -38,7 +38,7 @@ _LAYER = {
 }
 _PREDICTOR = {
     '_predictor': 'predictor',
-    '_predcitor': 'predictor',  # the image model has this spelling
+    '_predcitor': 'predictor',  # spelling of the image model
     '_pixel_space_head_conv0bnact': 'pixel_convs.0',
     '_pixel_space_head_conv1bnact': 'pixel_convs.1',
     '_pixel_space_head_last_convbn': 'pixel_convs.2',

@@ -20,12 +20,12 @@ class Names:
 
     Attributes:
         title (str): Description of the checkpoints, for messages.
-        known (Pattern): Matches every full name of the code base.
-        rename (Callable): Translates a full name, or the beginning of one up
+        known (Pattern): Pattern of all full names of the code base.
+        rename (Callable): Translation of a full name, or of its beginning up
             to a dot.
         dropped (tuple): Pairs of a pattern, which matches the beginning of
-            names to leave out, and the reason.
-        explain (Callable, optional): Gives a hint on a list of unknown
+            names to skip, and the reason.
+        explain (Callable, optional): Returns a hint for a list of unknown
             names. Defaults to None.
     """
 
