@@ -1,13 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# VIPSeg_720P, which tools/dataset_converters/vipseg_to_720p.py makes of the
-# download. For the raw layout set data_root to
-# the folder with imgs/ and panomasks/, and ann_file to train.txt or val.txt.
+# VIPSeg_720P, the output of tools/dataset_converters/vipseg_to_720p.py. For
+# the raw layout set data_root to the folder with imgs/ and panomasks/, and
+# ann_file to train.txt or val.txt.
 backend_args = None
 data_root = 'data/VIPSeg/VIPSeg_720P/'
 canvas = (1345, 769)  # width, height; the model's input_size is its reverse
 
-# Geometry is drawn once for a clip, colours for every frame. Cropping comes
-# before colours, which makes no difference but in time.
+# Geometry is random per clip, colours are random per frame. Cropping precedes
+# the change of colours, which only saves time.
 load = [
     dict(type='LoadVideoFrame', to_float32=False, backend_args=backend_args),
     dict(type='LoadPanopticMap', backend_args=backend_args),
@@ -63,7 +63,7 @@ train_pipeline = [
     ),
     dict(type='PackPanopticClip'),
 ]
-# The model loads a video clip by clip, and resizes after it has normalised.
+# The model loads a video clip by clip and resizes normalised frames.
 test_pipeline = [
     dict(
         type='PackLazyVideo',

@@ -15,6 +15,6 @@ model = dict(
     )
 )
 
-# kMaX-DeepLab with the MSDeformAttn layers, see ./video-kmax_r50.py; temporal
-# layers and their level encoding start anew.
+# kMaX-DeepLab with the MSDeformAttn layers, see ./video-kmax_r50.py. Temporal
+# layers and their level encoding start from random weights.
 load_from = 'checkpoints/kmax-msda_r50_coco-panoptic.pth'
