@@ -213,6 +213,10 @@ def test_load_config_merges_and_names_near_files(tmp_path):
             'a.py: custom_imports: ModuleNotFoundError: .*PYTHONPATH',
         ),
         (
+            'custom_imports = dict(imports=[1])\n',
+            'a.py: TypeError: 1 is of type .*. Correct the config.',
+        ),
+        (
             "custom_imports = dict(imports=['failing_module'])\n",
             'a.py: custom_imports: NameError: .* in .*failing_module.py, line 2',
         ),

@@ -70,11 +70,11 @@ def test_values(text, value):
 def test_options_given_twice_are_merged():
     parser = ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction)
-    arguments = ['--cfg-options', 'a=1', 'b=2', '--cfg-options', 'b=3']
+    arguments = ['--cfg-options', 'a=1', 'b=2', '--cfg-options', ' b =3']
     assert parser.parse_args(arguments).cfg_options == dict(a=1, b=3)
 
 
-@pytest.mark.parametrize('wrong', ['results/sub', '=3'])
+@pytest.mark.parametrize('wrong', ['results/sub', '=3', ' =3'])
 def test_arguments_without_a_key_are_named(capsys, wrong):
     with pytest.raises(SystemExit) as error:
         parse('out=/data/my', wrong)

@@ -61,7 +61,7 @@ def test_contradiction_is_refused(tmp_path, model):
     both = SimpleNamespace(
         metainfo=dict(good.metainfo, thing_classes=NAMES[:1])
     )
-    with pytest.raises(ValueError, match='the model, and 1 more labels'):
+    with pytest.raises(ValueError, match='label 0 .* and 1 more labels'):
         hook.before_train(run(model, both))
 
 
