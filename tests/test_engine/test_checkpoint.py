@@ -194,6 +194,17 @@ def stages(request):
     }
 
 
+def test_half_of_the_weights_initialise_a_training():
+    """With fewer, the checkpoint is taken for that of another model."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    weights = {'0.weight': torch.zeros(2, 2), '0.bias': torch.zeros(2)}
+    load_initial_weights(model, dict(state_dict=weights), 'x.pth')
+    assert not model[0].weight.any() and model[1].weight.any()
+    del weights['0.bias']
+    with pytest.raises(ValueError, match='1 of 4 weights match'):
+        load_initial_weights(model, dict(state_dict=weights), 'x.pth')
+
+
 def test_heads_of_a_tracker_begin_as_those_of_the_segmenter(stages):
     weights, models = stages
     model = models['offline']
