@@ -8,11 +8,8 @@ from projects.maxtron.apis import (
     VideoWriter,
     YouTubeVISWriter,
 )
+from projects.maxtron.evaluation import panoptic_folders as folders
 from projects.maxtron.evaluation.functional import count_tubes, summarize_vpq
-from projects.maxtron.evaluation.panoptic_folders import (
-    count_video,
-    list_videos,
-)
 from projects.maxtron.utils import WriteError, atomic_path
 
 import av
@@ -367,13 +364,15 @@ def test_panoptic_files_are_a_submission(tmp_path, maps):
         ],
     )
     (tmp_path / 'gt.json').write_text(json.dumps(gt))
-    _, videos = list_videos(
+    _, videos = folders.list_videos(
         str(tmp_path),
         str(tmp_path / 'pred.json'),
         str(tmp_path / 'pan_pred'),
         str(tmp_path / 'gt.json'),
     )
-    tubes = count_tubes(count_video(videos[0]), window=2, num_classes=4)
+    tubes = count_tubes(
+        folders.count_video(videos[0]), window=2, num_classes=4
+    )
     summary = summarize_vpq({2: tubes}, [True, False, True, False])
     assert summary['VPQ']['All'] == pytest.approx(100)
 

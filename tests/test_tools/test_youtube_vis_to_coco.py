@@ -85,15 +85,8 @@ def test_layouts(run, tmp_path, version, train, valid, output):
 def test_ground_truth_of_valid(run, tmp_path):
     """OVIS publishes the file under another name."""
     write(tmp_path / 'validGT.json', TRAIN)
-    args = (
-        tmp_path,
-        '--version',
-        'ovis',
-        '--source',
-        tmp_path / 'validGT.json',
-        '--splits',
-        'valid',
-    )
+    source = tmp_path / 'validGT.json'
+    args = [tmp_path, '--version=ovis', '--source', source, '--splits=valid']
     target = tmp_path / 'annotations/ovis_valid.json'
     # in a new process, from the command line
     result = subprocess.run(

@@ -5,15 +5,14 @@
         [--tasks panoptic instance] [--seeds 0 1 2] [--nproc N]
         [--table-only] [--out FILE.json]
 
-All trainings of a seed start from the same training of the baseline and have
-the same number of additional iterations. The baseline is continued. Stage 1
-trains near-online MaXTron. Stage 2 continues stage 1, or trains offline
-MaXTron on it, with a frozen segmenter or end to end.
+All trainings of a seed start from one training of the baseline and have the
+same number of additional iterations. The baseline is continued. Stage 1 trains
+near-online MaXTron. Stage 2 continues it, or trains offline MaXTron on it,
+with a frozen segmenter or end to end.
 
-The association benchmark is made first if it is missing. Finished runs are not
-repeated, and interrupted runs are resumed. The output is a table with mean and
-standard deviation over the seeds, and CPU minutes of a training with its
-evaluations.
+The association benchmark is made if it is missing. Finished runs are skipped,
+and interrupted runs are resumed. The output is a table with mean and standard
+deviation over the seeds, and CPU minutes of a training with its evaluations.
 """
 
 import argparse
@@ -154,11 +153,7 @@ class Training:
         self.checkpoint = self.folder / f'iter_{self.num_iters}.pth'
 
     def metrics(self) -> dict[str, float] | None:
-        """Read the metrics of the last iteration; None if there are none.
-
-        They are from the last evaluation of the training, or from a test of
-        its checkpoint.
-        """
+        """Read the metrics of the last iteration, or of a test, if any."""
         evaluations = read_run(self.folder).evaluations
         if self.num_iters in evaluations:
             return evaluations[self.num_iters]
