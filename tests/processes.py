@@ -1,8 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Processes of tests: forks of this process, alone or in a gloo group.
+"""Processes of tests, alone or in a gloo group.
 
-A fork has all libraries loaded. A new interpreter needs more time to load them
-than most test runs take.
+They are forks of a server that has loaded all libraries. A new interpreter
+needs more time to load them than most test runs take. The server has a single
+thread; forks of the test process, which has several, can hang.
 """
 
 import os
@@ -11,12 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from mmengine.registry import init_default_scope
 
-# Autograd cannot be forked after it has used a GPU.
-START_METHOD = 'spawn' if torch.cuda.is_available() else 'fork'
+CONTEXT = mp.get_context('forkserver')
+CONTEXT.set_forkserver_preload(['tests.preloaded'])
 
 
 @contextmanager
@@ -44,19 +45,25 @@ def run_ranks(function: Callable, folder: Path, num_ranks: int = 2) -> None:
         folder (Path): Folder that the processes share.
         num_ranks (int): Number of processes. Defaults to 2.
     """
+    start_ranks(_run_rank, function, folder, num_ranks, num_ranks=num_ranks)
+
+
+def start_ranks(function: Callable, *args, num_ranks: int) -> None:
+    """Call a function of (rank, *args) in several processes.
+
+    Raises:
+        Exception: A process failed.
+    """
     mp.start_processes(
-        _run_rank,
-        args=(function, folder, num_ranks),
-        nprocs=num_ranks,
-        start_method=START_METHOD,
+        function, args, nprocs=num_ranks, start_method='forkserver'
     )
 
 
 def _run_rank(
     rank: int, function: Callable, folder: Path, num_ranks: int
 ) -> None:
-    torch.set_num_threads(1)
     os.environ.update(LOCAL_RANK=str(rank))  # MMEngine reads this variable
+    init_default_scope('mmdet')
     with process_group(
         init_method=f'file://{folder}/store', rank=rank, world_size=num_ranks
     ):
@@ -65,7 +72,7 @@ def _run_rank(
 
 def exit_code(function: Callable, *args) -> int:
     """Call a function in another process; return its exit code."""
-    process = mp.get_context(START_METHOD).Process(target=function, args=args)
+    process = CONTEXT.Process(target=function, args=args)
     process.start()
     process.join()
     return process.exitcode

@@ -1,26 +1,27 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Execution of scripts in this process, in forks, or in a new process.
+"""Execution of scripts in this process, in forks, or in a new interpreter.
 
-Only a new process tests the start of a script. The other ways do not load the
-libraries again, which takes longer than most test runs.
+Only a new interpreter tests the start of a script. The other ways do not load
+the libraries again, which takes longer than most test runs.
 """
 
 import io
 import os
 import runpy
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
-import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from tests.fresh_start import forget_runs
 from tests.models import ROOT
-from tests.processes import START_METHOD, free_port
+from tests.processes import CONTEXT, free_port, start_ranks
 
 TOYS = Path(__file__).parent / 'test_tools'  # toy_config.py, sitecustomize.py
 
@@ -65,23 +66,70 @@ def run_ranks(script: str, *arguments, num_ranks: int = 2) -> None:
         arguments: Its command line, without ``--launcher``.
         num_ranks (int): Number of processes. Defaults to 2.
     """
-    with mock.patch.dict(os.environ, _environment(WORLD_SIZE=num_ranks)):
-        mp.start_processes(
-            _run_rank,
-            args=(script, *arguments, '--launcher', 'pytorch'),
-            nprocs=num_ranks,
-            start_method=START_METHOD,
-        )
+    start_ranks(
+        _run_rank,
+        _environment(WORLD_SIZE=num_ranks),
+        script,
+        *arguments,
+        '--launcher',
+        'pytorch',
+        num_ranks=num_ranks,
+    )
 
 
-def _run_rank(rank: int, *command) -> None:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
-    torch.set_num_threads(1)
+def _run_rank(rank: int, environment: dict[str, str], *command) -> None:
+    os.environ.update(environment, RANK=str(rank), LOCAL_RANK=str(rank))
     try:
         run_script(*command)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def start_fork(
+    script: str, cwd: Path, *arguments
+) -> Callable[[], subprocess.CompletedProcess]:
+    """Start a script in a fork, which has a memory of its own.
+
+    Args:
+        script (str): The script, relative to the root.
+        cwd (Path): Folder to start it in.
+        arguments: Its command line.
+
+    Returns:
+        Callable: Waits for the end of the script and returns what
+        ``subprocess.run`` would.
+    """
+    folder = Path(tempfile.mkdtemp(dir=cwd, prefix='fork'))
+    streams = folder / 'out', folder / 'err'
+    path = str(ROOT / script)
+    argv = [path, *map(str, arguments)]
+    process = CONTEXT.Process(target=_run_fork, args=(argv, cwd, streams))
+    process.start()
+
+    def wait() -> subprocess.CompletedProcess:
+        process.join()
+        out, err = (stream.read_text() for stream in streams)
+        shutil.rmtree(folder)
+        return subprocess.CompletedProcess(argv, process.exitcode, out, err)
+
+    return wait
+
+
+def _run_fork(argv: list[str], cwd: Path, streams: tuple[Path, Path]) -> None:
+    for path, stream in zip(streams, (sys.stdout, sys.stderr), strict=True):
+        with open(path, 'w') as file:
+            os.dup2(file.fileno(), stream.fileno())
+    os.chdir(cwd)
+    os.environ.update(_environment())
+    sys.argv = argv
+    sys.path[:0] = [os.path.dirname(argv[0]), str(TOYS)]
+    runpy.run_path(argv[0], run_name='__main__')
+
+
+def run_fork(*arguments) -> subprocess.CompletedProcess:
+    """Run a script in a fork; see :func:`start_fork`."""
+    return start_fork(*arguments)()
 
 
 def command(script: str, cwd: Path, *arguments) -> dict:
@@ -106,7 +154,7 @@ def command(script: str, cwd: Path, *arguments) -> dict:
 
 
 def run(*arguments) -> subprocess.CompletedProcess:
-    """Run a script in a new process; see :func:`command`."""
+    """Run a script in a new interpreter; see :func:`command`."""
     return subprocess.run(
         **command(*arguments), capture_output=True, text=True
     )

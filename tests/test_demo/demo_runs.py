@@ -2,9 +2,6 @@
 """Runs of the video demo and checks of their outputs."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -27,22 +24,6 @@ def outputs(folder):
         '--out-png',
         f'{folder}/ids',
     ]
-
-
-def start(*args):
-    return subprocess.Popen(
-        [sys.executable, DEMO, *args],
-        env=dict(os.environ, OMP_NUM_THREADS='1'),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def finish(process):
-    out, err = process.communicate(timeout=1200)
-    assert process.returncode == 0, err
-    return out
 
 
 def check_outputs(kind, folder, num_frames, size, names):

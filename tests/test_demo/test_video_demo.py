@@ -15,15 +15,14 @@ import numpy as np
 import pytest
 
 from tests.footage import footage, read_frames, write_frames, write_video
+from tests.scripts import start_fork
 from tests.test_demo.demo_runs import (
     ALL_KINDS,
     DEMO,
     KINDS,
     SIZE,
     check_outputs,
-    finish,
     outputs,
-    start,
 )
 
 
@@ -45,7 +44,9 @@ def test_memory_does_not_grow_with_the_video(
     models, kind, long_video, tmp_path
 ):
     runs = {
-        count: start(
+        count: start_fork(
+            'demo/video_demo.py',
+            tmp_path,
             long_video,
             *models[kind],
             *outputs(tmp_path / str(count)),
@@ -55,9 +56,11 @@ def test_memory_does_not_grow_with_the_video(
         for count in (24, 96)
     }
     peaks = {}
-    for count, process in runs.items():
+    for count, wait in runs.items():
         folder = tmp_path / str(count)
-        out = finish(process)
+        result = wait()
+        assert result.returncode == 0, result.stderr
+        out = result.stdout
         check_outputs(
             kind, folder, count, SIZE, [f'{i:06d}' for i in range(count)]
         )

@@ -5,8 +5,6 @@ import importlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 from projects.maxtron.evaluation.panoptic_folders import (
     count_video,
@@ -19,6 +17,7 @@ import numpy as np
 import pytest
 
 from tests.models import ROOT
+from tests.scripts import run_fork
 from tests.test_evaluation.panoptic_cases import (
     DATA,
     GOLDEN,
@@ -58,17 +57,11 @@ def data(tmp_path):
 
 
 def test_vpq_tool_gives_the_golden_numbers(data):
-    """The tool runs in a new process and outside of the checkout."""
-    result = subprocess.run(
-        [
-            sys.executable,
-            ROOT / 'tools/analysis_tools/eval_vpq.py',
-            *options(data, '--nproc', 2, '--out', 'new/vpq.json'),
-        ],
-        cwd=data,
-        env=dict(os.environ, OMP_NUM_THREADS='1'),
-        capture_output=True,
-        text=True,
+    """The tool runs in a process of its own, outside of the checkout."""
+    result = run_fork(
+        'tools/analysis_tools/eval_vpq.py',
+        data,
+        *options(data, '--nproc', 2, '--out', 'new/vpq.json'),
     )
     assert result.returncode == 0, result.stderr
     assert '3/3' in result.stdout  # the progress bar

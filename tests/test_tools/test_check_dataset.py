@@ -2,14 +2,13 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from projects.maxtron.datasets import OVISDataset
 
 import pytest
 
+from tests.scripts import run_fork
 from tests.test_datasets import tiny_coco, tiny_panoptic, tiny_videos
 from tests.test_tools import tiny_downloads
 from tests.test_tools.dataset_faults import (
@@ -308,15 +307,9 @@ def test_only_some_frames_are_decoded(root, capsys):
 
 def test_as_a_script_with_processes(root):
     (root / 'annotations/panoptic_train2017/000000000001.png').unlink()
-    script = ROOT / 'tools/misc/check_dataset.py'
     args = command('coco', root)
     args[1] = '--nproc=2'
-    result = subprocess.run(
-        [sys.executable, script, *args],
-        capture_output=True,
-        text=True,
-        cwd=root,
-    )
+    result = run_fork('tools/misc/check_dataset.py', root, *args)
     assert result.returncode == 1, result.stderr
     assert result.stderr.endswith('check_dataset: 1 error(s)\n')
     assert 'Traceback' not in result.stderr

@@ -1,7 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -9,6 +7,7 @@ from mmdet.registry import MODELS
 
 from tests.models import ROOT, build, model_cfg
 from tests.parity import DATA
+from tests.scripts import run_fork
 from tools.model_converters.reference_to_maxtron import (
     convert_state_dict,
     main,
@@ -199,12 +198,8 @@ def test_strict_check_against_a_config(checkpoint, tmp_path):
         {f'backbone.{k}': v for k, v in backbone.items()}
     )
     torch.save(content, checkpoint)
-    script = ROOT / 'tools/model_converters/reference_to_maxtron.py'
-    run = subprocess.run(
-        [sys.executable, script, *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
+    run = run_fork(
+        'tools/model_converters/reference_to_maxtron.py', tmp_path, *arguments
     )
     assert run.returncode == 0, run.stderr
     assert 'All weights fit the model' in run.stdout

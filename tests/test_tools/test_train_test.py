@@ -12,7 +12,7 @@ import torch
 
 from tests.damaged_checkpoints import write_damaged
 from tests.models import ROOT
-from tests.scripts import run, run_script
+from tests.scripts import run, run_fork, run_script
 
 CONFIG = Path(__file__).with_name('toy_config.py')
 VIDEO_KMAX = (
@@ -86,7 +86,7 @@ def test_resume_with_nothing_to_resume_starts_from_load_from(
 def test_test_measures_and_dumps(trained, tmp_path):
     folder, _ = trained
     checkpoint = folder / 'work_dirs/toy_config/iter_6.pth'
-    result = run(
+    result = run_fork(
         'tools/test.py',
         tmp_path,
         CONFIG,

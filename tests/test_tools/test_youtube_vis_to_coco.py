@@ -1,16 +1,14 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from tests.scripts import run_fork
 from tools.dataset_converters.youtube_vis_to_coco import convert, main
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / 'tools/dataset_converters/youtube_vis_to_coco.py'
 GOLDEN = json.loads((ROOT / 'tests/data/parity/vis/convert.json').read_text())
 TRAIN = json.dumps(GOLDEN['input'])
 VALID = json.dumps({k: GOLDEN['input'][k] for k in ('videos', 'categories')})
@@ -88,9 +86,9 @@ def test_ground_truth_of_valid(run, tmp_path):
     source = tmp_path / 'validGT.json'
     args = [tmp_path, '--version=ovis', '--source', source, '--splits=valid']
     target = tmp_path / 'annotations/ovis_valid.json'
-    # in a new process, from the command line
-    result = subprocess.run(
-        [sys.executable, SCRIPT, *args], capture_output=True, text=True
+    # from the command line
+    result = run_fork(
+        'tools/dataset_converters/youtube_vis_to_coco.py', tmp_path, *args
     )
     assert result.returncode == 0, result.stderr
     assert '4/4' in result.stdout  # progress

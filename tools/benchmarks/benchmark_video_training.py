@@ -17,6 +17,7 @@ processes run), and the ratios of the two ways. The config must be panoptic.
 import argparse
 import time
 from functools import partial
+from pathlib import Path
 
 from projects.maxtron.engine import load_config
 from projects.maxtron.engine.cli import positive_int, report_errors
@@ -34,7 +35,8 @@ from mmengine.registry import init_default_scope
 from tools.benchmarks.cli import make_parser, write_json
 from tools.benchmarks.measuring import in_new_process, peak_memory
 
-CONFIG = 'configs/_base_/models/maxtron-e2e_video-kmax_tiny.py'
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = str(ROOT / 'configs/_base_/models/maxtron-e2e_video-kmax_tiny.py')
 WAYS = ('two passes', 'plain autograd')
 
 

@@ -1,30 +1,23 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.models import ROOT
+from tests.scripts import run_fork
 from tools.benchmarks.benchmark_attention import CASES, TABLE, main, naive_size
 
 
 def test_table_and_json(tmp_path):
     path = tmp_path / 'times.json'
-    script = ROOT / 'tools/benchmarks/benchmark_attention.py'
-    result = subprocess.run(
-        [
-            sys.executable,
-            script,
-            '--embed-dims=16',
-            '--num-heads=2',
-            '--seconds=0.01',
-            '--threads=1',
-            '--cases=K=12',
-            f'--json={path}',
-        ],
-        capture_output=True,
-        text=True,
+    result = run_fork(
+        'tools/benchmarks/benchmark_attention.py',
+        tmp_path,
+        '--embed-dims=16',
+        '--num-heads=2',
+        '--seconds=0.01',
+        '--threads=1',
+        '--cases=K=12',
+        f'--json={path}',
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count('cross-clip K=12 x 100 queries') == 2

@@ -1,7 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
-import subprocess
-import sys
 
 from projects.maxtron.structures import ClipPrediction
 
@@ -9,11 +7,11 @@ import pytest
 import torch
 
 from tests.models import ROOT
+from tests.scripts import run_fork
 from tools.benchmarks.benchmark_inference import PARTS
 from tools.benchmarks.part_timer import PartTimer
 from tools.benchmarks.synthetic_predictions import SyntheticPredictions
 
-SCRIPT = ROOT / 'tools/benchmarks/benchmark_inference.py'
 CONFIGS = ROOT / 'configs/maxtron/synthetic'
 
 
@@ -22,17 +20,12 @@ def config(name):
     return path
 
 
-def run(*args):
-    # The benchmark forks, which requires a process without threads.
-    return subprocess.run(
-        [sys.executable, SCRIPT, *map(str, args)],
-        capture_output=True,
-        text=True,
-    )
+def run(folder, *args):
+    return run_fork('tools/benchmarks/benchmark_inference.py', folder, *args)
 
 
 def measure(path, *args):
-    result = run(*args, '--threads=1', f'--json={path}')
+    result = run(path.parent, *args, '--threads=1', f'--json={path}')
     assert result.returncode == 0, result.stderr
     return json.loads(path.read_text())['rows'], result.stdout
 
@@ -101,10 +94,9 @@ def test_memory_is_flat_without_a_feature_cache(tmp_path):
     assert many['peak_mib'] < 1.05 * few['peak_mib']
 
 
-def test_what_has_no_tracker():
+def test_what_has_no_tracker(tmp_path):
     near_online = config('nearonline_video-kmax')
-    # The benchmark starts a process. Forks of this process can hang.
-    result = run(near_online, '--mode=offline', '--frames=2')
+    result = run(tmp_path, near_online, '--mode=offline', '--frames=2')
     assert result.returncode == 1
     assert 'no cross-clip tracker' in result.stderr
 

@@ -1,11 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.models import ROOT
+from tests.scripts import run_fork
 from tools.benchmarks.benchmark_panoptic_merge import (
     CASES,
     TABLE,
@@ -16,20 +14,15 @@ from tools.benchmarks.benchmark_panoptic_merge import (
 
 def test_table_and_json(tmp_path):
     path = tmp_path / 'times.json'
-    script = ROOT / 'tools/benchmarks/benchmark_panoptic_merge.py'
-    result = subprocess.run(
-        [
-            sys.executable,
-            script,
-            '--num-queries=12',
-            '--num-segments=6',
-            '--seconds=0.01',
-            '--threads=1',
-            '--cases=T=1 ',
-            f'--json={path}',
-        ],
-        capture_output=True,
-        text=True,
+    result = run_fork(
+        'tools/benchmarks/benchmark_panoptic_merge.py',
+        tmp_path,
+        '--num-queries=12',
+        '--num-segments=6',
+        '--seconds=0.01',
+        '--threads=1',
+        '--cases=T=1 ',
+        f'--json={path}',
     )
     assert result.returncode == 0, result.stderr
     assert 'T=1 1080x1920' in result.stdout

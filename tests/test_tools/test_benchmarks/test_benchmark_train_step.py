@@ -1,13 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
-import subprocess
-import sys
 
 import pytest
 
 from tests.models import ROOT
+from tests.scripts import run_fork
 
-SCRIPT = ROOT / 'tools/benchmarks/benchmark_train_step.py'
 (CONFIG,) = (ROOT / 'configs/maxtron/synthetic').glob(
     '*nearonline_video-kmax_tiny*_synthetic-vps.py'
 )
@@ -15,20 +13,16 @@ SCRIPT = ROOT / 'tools/benchmarks/benchmark_train_step.py'
 
 def test_step_of_the_tiny_config(tmp_path):
     path = tmp_path / 'step.json'
-    result = subprocess.run(
-        [
-            sys.executable,
-            SCRIPT,
-            CONFIG,
-            f'--json={path}',
-            '--batch-size=2',
-            '--frames=2',
-            '--segments=40',
-            '--steps=2',
-            '--threads=1',
-        ],
-        capture_output=True,
-        text=True,
+    result = run_fork(
+        'tools/benchmarks/benchmark_train_step.py',
+        tmp_path,
+        CONFIG,
+        f'--json={path}',
+        '--batch-size=2',
+        '--frames=2',
+        '--segments=40',
+        '--steps=2',
+        '--threads=1',
     )
     assert result.returncode == 0, result.stderr
     content = json.loads(path.read_text())

@@ -1,27 +1,17 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
-import subprocess
-import sys
 
 import pytest
 
 from tests.models import ROOT
+from tests.scripts import run_fork
 
-SCRIPT = ROOT / 'tools/benchmarks/benchmark_video_training.py'
-
-
-def run(*args):
-    return subprocess.run(
-        [sys.executable, SCRIPT, *map(str, args)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+SCRIPT = 'tools/benchmarks/benchmark_video_training.py'
 
 
 def test_both_ways_compute_the_same(tmp_path):
     path = tmp_path / 'result.json'
-    result = run('--clips', 1, 4, '--json', path)
+    result = run_fork(SCRIPT, tmp_path, '--clips', 1, 4, '--json', path)
     assert result.returncode == 0, result.stderr
     rows = json.loads(path.read_text())['rows']
     assert [(row['clips'], row['way']) for row in rows] == [
@@ -47,7 +37,8 @@ def test_both_ways_compute_the_same(tmp_path):
         ('maxtron-offline_tube-link_tiny', 'is not panoptic'),
     ],
 )
-def test_config_that_is_not_trained_end_to_end(config, message):
-    result = run(f'configs/_base_/models/{config}.py')
+def test_config_that_is_not_trained_end_to_end(config, message, tmp_path):
+    path = ROOT / f'configs/_base_/models/{config}.py'
+    result = run_fork(SCRIPT, tmp_path, path)
     assert result.returncode == 1
     assert message in result.stderr

@@ -1,0 +1,14 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Libraries that the processes of the tests share; see tests/processes.py."""
+
+import gc
+
+import projects.maxtron.apis  # noqa: F401, lets MMDetection load on mmcv-lite
+
+import mmdet.apis  # noqa: F401
+import torch
+
+from tests.test_tools import sitecustomize  # noqa: F401
+
+torch.set_num_threads(1)
+gc.freeze()
