@@ -11,6 +11,8 @@ from tests.footage import (
     write_config,
 )
 
+# Half the clips, thus about half the time; other tests take the default 2.
+LONGER_CLIPS = PANOPTIC_CONFIG.replace('thing_thr', 'clip_len=4, thing_thr')
 OFFLINE = ('--mode', 'offline', '--feature-cache', 'none')
 
 
@@ -31,7 +33,7 @@ def models(tmp_path_factory):
         )
         + ['--score-thr', '0.01'],
         'panoptic': make_model(
-            tmp_path_factory.mktemp('panoptic'), PANOPTIC_CONFIG
+            tmp_path_factory.mktemp('panoptic'), LONGER_CLIPS
         ),
         **{
             f'offline {kind}': [
@@ -45,7 +47,7 @@ def models(tmp_path_factory):
             ]
             for kind, content in (
                 ('instances', INSTANCE_CONFIG),
-                ('panoptic', PANOPTIC_CONFIG),
+                ('panoptic', LONGER_CLIPS),
             )
         },
     }

@@ -26,7 +26,7 @@ assert str(folder).startswith({target!r}), folder
 assert package.__version__ == {version!r}
 configs = sorted((folder / '.mim/configs').rglob('*_*.py'))
 leaves = [path for path in configs if '_base_' not in path.parts]
-for path in leaves:
+for path in {{path.parent: path for path in leaves}}.values():
     model = load_config(str(path)).model
     assert model.type in ('MaXTron', 'ImageMaXTron', 'Mask2Former'), path
 assert (folder / '.mim/model-index.yml').is_file()
