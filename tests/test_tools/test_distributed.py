@@ -196,9 +196,7 @@ def test_resumes_as_if_nothing_had_happened(setting, whole, tmp_path):
     else:
         resume = ['--resume', whole / f'iter_{setting.num_iters - 2}.pth']
     run_ranks(
-        'tools/train.py',
-        setting.config,
-        *training(setting, tmp_path, *resume),
+        'tools/train.py', setting.config, *training(setting, tmp_path, *resume)
     )
     before, after = losses(whole), losses(tmp_path)
     first = 1 if setting.is_killed else setting.num_iters - 1
