@@ -16,6 +16,7 @@ from tests.offline import (
     offline_cfg,
     offline_model,
     predict,
+    predict_clips,
     read_clips,
     training_batch,
 )
@@ -209,12 +210,14 @@ def test_results_do_not_depend_on_the_cache(model):
 def test_masks_of_queries_without_a_class_are_not_kept(models, monkeypatch):
     """They would only cost memory until the segments are decided on."""
     head, mergers = models['vps'].head, []
+    clips = list(read_clips(models['vps'], list(make_video('vps', 3))))
     make_merger = head.make_merger
     monkeypatch.setattr(
         head,
         'make_merger',
         lambda: mergers.append(make_merger()) or mergers[-1],
     )
+    monkeypatch.setattr(head, 'feature_cache', 'device')
     monkeypatch.setattr(head, 'segment_decision', 'per_clip')
     for mode, num_mergers in (('offline', 1), ('near_online', 2)):
         monkeypatch.setattr(head, 'mode', mode)
@@ -222,8 +225,8 @@ def test_masks_of_queries_without_a_class_are_not_kept(models, monkeypatch):
             for name in ('thing_thr', 'stuff_thr'):
                 monkeypatch.setitem(head.merge_cfg, name, threshold)
             mergers.clear()
-            video = list(make_video('vps', 3))
-            list(models['vps'].predict_stream(video, ORI_SHAPE))
+            with torch.no_grad():
+                list(predict_clips(head, clips))
             is_kept = [merger._prob_sums.any() for merger in mergers]
             assert is_kept == [threshold == 0] * num_mergers
 
