@@ -19,7 +19,7 @@ FLOORS = [
     {'models.segmenters'},
     {'models.heads'},
     {'models', 'datasets'},
-    {'evaluation', 'visualization'},
+    {'evaluation', 'visualization', 'weights'},
     {'engine'},
     {'apis', 'testing'},
 ]

@@ -1,8 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Additions to MMEngine's runner: hooks, and checks of users' input."""
 
+from ..weights import CheckpointError, get_weights, read_checkpoint
 from .checkpoint import load_checkpoint_checked
-from .checkpoint_file import CheckpointError, get_weights, read_checkpoint
 from .config import load_config, merge_cfg_options
 from .config_sections import check_sections
 from .frozen_parameters import report_frozen_parameters

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
-from .checkpoint_file import CheckpointError, get_weights, read_checkpoint
+from ..weights import CheckpointError, get_weights, read_checkpoint
 from .checkpoint_report import (
     FOREIGN,
     KeyReport,

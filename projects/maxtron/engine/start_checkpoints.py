@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
-from .checkpoint_file import (
+from ..weights import (
     CheckpointError,
     CheckpointNotFoundError,
     get_weights,

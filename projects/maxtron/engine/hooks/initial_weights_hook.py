@@ -8,8 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from ...weights import CheckpointError
 from ..checkpoint import load_initial_weights
-from ..checkpoint_file import CheckpointError
 from ..start_checkpoints import check_load_from
 
 

@@ -6,13 +6,8 @@ head. In the VPS code it is a module with its own heads. In both cases the
 names become relative to 'head.'.
 """
 
-from tools.model_converters.rules import kmax_decoder
-from tools.model_converters.rules.names import (
-    AFFINE,
-    STATISTICS,
-    conv_bn,
-    replace,
-)
+from . import kmax_decoder
+from .names import AFFINE, STATISTICS, conv_bn, replace
 
 _ATTENTION = r'transformer_trajectory_self_attention_layers\.'
 _ASPP = r'conv_short_aggregate_layers\.'

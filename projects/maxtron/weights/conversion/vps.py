@@ -5,21 +5,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace as with_changes
 
-from tools.model_converters.rules import (
+from . import (
     backbones,
     cross_clip,
     kmax_decoder,
     kmax_pixel_decoder,
     within_clip,
 )
-from tools.model_converters.rules.names import (
-    AFFINE,
-    STATISTICS,
-    Names,
-    any_of,
-    conv_bn,
-    replace,
-)
+from .names import AFFINE, STATISTICS, Names, any_of, conv_bn, replace
 
 _TRACKER = 'cross_clip_tracking_module.'
 

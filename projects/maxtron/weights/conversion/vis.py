@@ -4,14 +4,8 @@
 import re
 from collections.abc import Iterable
 
-from tools.model_converters.rules import cross_clip
-from tools.model_converters.rules.names import (
-    AFFINE,
-    STATISTICS,
-    Names,
-    any_of,
-    replace,
-)
+from . import cross_clip
+from .names import AFFINE, STATISTICS, Names, any_of, replace
 
 # Patterns of all names of the reference. A part that ends in '.' is a module
 # with the parameters weight and bias.

@@ -7,14 +7,7 @@ and in its initial ImageNet weights.
 
 import re
 
-from tools.model_converters.rules.names import (
-    AFFINE,
-    STATISTICS,
-    WEIGHT,
-    Names,
-    any_of,
-    replace,
-)
+from .names import AFFINE, STATISTICS, WEIGHT, Names, any_of, replace
 
 _CONV = r'(stem\.conv1|res[2-5]\.\d+\.(conv[123]|shortcut))\.'
 _BLOCK = r'stages\.\d\.\d+\.'

@@ -5,11 +5,15 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 
 from ..errors import InputError
+from .safe_pickle import UnsafeContentError, load_safely
 
 _AGAIN = 'Download or copy it again.'
 _LFS = b'version https://git-lfs'
@@ -27,22 +31,31 @@ class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
     """A checkpoint does not exist."""
 
 
-def read_checkpoint(path: str, map_location: str = 'cpu') -> dict:
-    """Read a checkpoint into memory.
+class UnsafeCheckpointError(CheckpointError):
+    """A checkpoint holds objects that may run code when they are read."""
 
-    MMEngine tries PyTorch's safe mode
-    (``weights_only``) first. With ``TORCH_FORCE_WEIGHTS_ONLY_LOAD=1`` in the
-    environment it uses only the safe mode.
+
+def read_checkpoint(
+    path: str, map_location: str | None = 'cpu', trust: bool = False
+) -> dict:
+    """Read a checkpoint of any code base into memory.
+
+    The file may be one of PyTorch or a plain pickle, such as R-50.pkl of
+    Detectron2. Code in the file is not run, see :func:`load_safely`.
 
     Args:
         path (str): A file, or a URL that MMEngine can read.
-        map_location (str): Device to load the weights to. Defaults to 'cpu'.
+        map_location (str, optional): Device to load the weights to; None
+            keeps their device. Defaults to 'cpu'.
+        trust (bool): Whether the file may run code. Defaults to False.
 
     Returns:
         dict: Content of the file.
 
     Raises:
         CheckpointNotFoundError: If the file does not exist.
+        UnsafeCheckpointError: If the file cannot be read without running code
+            in it.
         CheckpointError: If the file is damaged, is not a checkpoint, or cannot
             be downloaded.
     """
@@ -51,9 +64,20 @@ def read_checkpoint(path: str, map_location: str = 'cpu') -> dict:
     if not is_url:
         _check_file(Path(path).expanduser())
     try:
-        checkpoint = CheckpointLoader.load_checkpoint(
-            path, map_location=map_location, logger='silent'
-        )
+        if is_url:
+            checkpoint = CheckpointLoader.load_checkpoint(
+                path, map_location=map_location, logger='silent'
+            )
+        else:
+            checkpoint = load_safely(
+                Path(path).expanduser(), map_location, trust
+            )
+    except UnsafeContentError as error:
+        raise UnsafeCheckpointError(
+            f'{path} cannot be read as a PyTorch checkpoint without running '
+            f'code in it. {error} If you trust its source, set '
+            'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 in the environment.'
+        ) from error
     except Exception as error:  # Unpickling may raise any error.
         reason = f'{type(error).__name__}: {_first_line(error)}'
         if is_url:
@@ -87,19 +111,42 @@ def get_weights(checkpoint: dict, path: str) -> dict[str, Tensor]:
     Raises:
         CheckpointError: If there are no weights.
     """
-    weights = checkpoint.get('state_dict', checkpoint.get('model', checkpoint))
-    if isinstance(weights, Mapping):
-        weights = {
-            re.sub(r'^module\.', '', key): value
-            for key, value in weights.items()
-            if isinstance(value, Tensor)
-        }
+    weights = {
+        re.sub(r'^module\.', '', key): _as_tensor(value)
+        for key, value in checkpoint.get(
+            weights_entry(checkpoint), checkpoint
+        ).items()
+        if isinstance(value, (Tensor, np.ndarray, np.generic))
+    }
     if not weights:
         raise CheckpointError(
             f'{path} has no weights: expected a dict of tensors '
             'under "state_dict".'
         )
     return weights
+
+
+def weights_entry(checkpoint: dict) -> str | None:
+    """Name the entry of a checkpoint that holds the weights.
+
+    Args:
+        checkpoint (dict): Content of the file.
+
+    Returns:
+        str | None: 'state_dict', or 'model' as in Detectron2; None if the
+        file consists of weights only.
+    """
+    for name in ('state_dict', 'model'):
+        if isinstance(checkpoint.get(name), Mapping):
+            return name
+    return None
+
+
+def _as_tensor(value: Any) -> Tensor:
+    """Convert NumPy arrays and numbers to tensors."""
+    if isinstance(value, Tensor):
+        return value.detach()
+    return torch.from_numpy(np.array(value))
 
 
 def _check_file(path: Path) -> None:
