@@ -21,6 +21,14 @@ class ConfigKeyError(InputError, TypeError):
     """A key of the config is missing, or it is not read."""
 
 
+class CheckpointError(InputError):
+    """A checkpoint cannot be used. The message is written for the user."""
+
+
+class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
+    """A checkpoint does not exist."""
+
+
 def error_message(error: BaseException) -> str:
     """Return the original message of an error.
 

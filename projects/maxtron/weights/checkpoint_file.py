@@ -12,7 +12,7 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import CheckpointError, CheckpointNotFoundError
 from .safe_pickle import UnsafeContentError, load_safely
 
 _AGAIN = 'Download or copy it again.'
@@ -21,14 +21,6 @@ _ZIP, _PICKLE = (
     b'PK\x03\x04',
     b'\x80',
 )  # PyTorch's formats since and before version 1.6
-
-
-class CheckpointError(InputError):
-    """A checkpoint cannot be used. The message is written for the user."""
-
-
-class CheckpointNotFoundError(CheckpointError, FileNotFoundError):
-    """A checkpoint does not exist."""
 
 
 class UnsafeCheckpointError(CheckpointError):
