@@ -1,10 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Weights of any code base: where they are, and how their files are read."""
 
+from ..errors import CheckpointError, CheckpointNotFoundError
 from .cache import cache_folder, cached_path
 from .checkpoint_file import (
-    CheckpointError,
-    CheckpointNotFoundError,
     UnsafeCheckpointError,
     get_weights,
     read_checkpoint,

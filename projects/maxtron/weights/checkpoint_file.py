@@ -12,7 +12,8 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 
-from ..errors import CheckpointError, CheckpointNotFoundError
+from ..errors import CheckpointError
+from .resolve import is_address, resolve
 from .safe_pickle import UnsafeContentError, load_safely
 
 _AGAIN = 'Download or copy it again.'
@@ -36,7 +37,8 @@ def read_checkpoint(
     Detectron2. Code in the file is not run, see :func:`load_safely`.
 
     Args:
-        path (str): A file, or a URL that MMEngine can read.
+        path (str): A file, a URL or a name of weights, see :func:`resolve`;
+            or an address that MMEngine can read, such as ``s3://...``.
         map_location (str, optional): Device to load the weights to; None
             keeps their device. Defaults to 'cpu'.
         trust (bool): Whether the file may run code. Defaults to False.
@@ -52,18 +54,17 @@ def read_checkpoint(
             be downloaded.
     """
     path = str(path)
-    is_url = '://' in path
+    is_url = '://' in path and not is_address(path)
     if not is_url:
-        _check_file(Path(path).expanduser())
+        path = str(resolve(path)[0])
+        _check_file(Path(path))
     try:
         if is_url:
             checkpoint = CheckpointLoader.load_checkpoint(
                 path, map_location=map_location, logger='silent'
             )
         else:
-            checkpoint = load_safely(
-                Path(path).expanduser(), map_location, trust
-            )
+            checkpoint = load_safely(Path(path), map_location, trust)
     except UnsafeContentError as error:
         raise UnsafeCheckpointError(
             f'{path} cannot be read as a PyTorch checkpoint without running '
@@ -143,8 +144,6 @@ def _as_tensor(value: Any) -> Tensor:
 
 def _check_file(path: Path) -> None:
     """Refuse a file that PyTorch cannot read correctly."""
-    if not path.exists():
-        raise CheckpointNotFoundError(f'Checkpoint not found: {path}')
     damage = _find_damage(path)
     if damage is not None:
         raise CheckpointError(

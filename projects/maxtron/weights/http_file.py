@@ -5,6 +5,7 @@ import html
 import http.client
 import re
 import shutil
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,10 @@ ProgressFunc = Callable[[int, int | None], None]
 
 class _Interrupted(Exception):
     """A transfer failed for a reason that may pass."""
+
+
+class _Unreachable(_Interrupted):
+    """There is no connection to the server."""
 
 
 class HTTPFile(NamedTuple):
@@ -64,7 +69,7 @@ class HTTPFile(NamedTuple):
             CheckpointError: If the file cannot be downloaded.
             WriteError: If the data cannot be written.
         """
-        failures = 0
+        start, failures = _size(part), 0
         while True:
             before = _size(part)
             try:
@@ -72,7 +77,10 @@ class HTTPFile(NamedTuple):
                 break
             except _Interrupted as error:
                 failures = 0 if _size(part) > before else failures + 1
-                if failures >= self.retries:
+                # Without internet, waiting would not help.
+                offline = isinstance(error, _Unreachable)
+                offline = offline and _size(part) == start
+                if offline or failures >= self.retries:
                     raise CheckpointError(
                         self._explain(str(error), part)
                     ) from error
@@ -143,6 +151,8 @@ class HTTPFile(NamedTuple):
                     'proxy of your network has its own certificate, name its '
                     'file in the variable SSL_CERT_FILE.'
                 ) from error
+            if isinstance(cause, (ConnectionRefusedError, socket.gaierror)):
+                raise _Unreachable(_describe(cause)) from error
             raise _Interrupted(_describe(cause)) from error
 
     def _refuse_page(

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ..errors import InputError
+from ..errors import CheckpointError, InputError
 
 CODE_BASES = (
     'maxtron',
@@ -156,14 +156,15 @@ def find_weights(name: str) -> ReleasedWeights:
         :obj:`ReleasedWeights`: The entry of the registry.
 
     Raises:
-        InputError: If the name is unknown. The message has the nearest names.
+        CheckpointError: If the name is unknown. The message has the nearest
+            names.
     """
     names = _names()
     wanted = os.fspath(name).lower()
     if wanted in names:
         return names[wanted]
     if not names:
-        raise InputError(
+        raise CheckpointError(
             f'{name} is unknown: this installation has no configs and '
             'therefore no names of weights. Install the project by pip, or '
             'give a file or a URL.'
@@ -172,7 +173,7 @@ def find_weights(name: str) -> ReleasedWeights:
     near += difflib.get_close_matches(wanted, names, 6, 0.4)
     nearest = list(dict.fromkeys(names[n].name for n in near))[:3]
     advice = f'The nearest names are {", ".join(nearest)}. ' if near else ''
-    raise InputError(
+    raise CheckpointError(
         f'There are no released weights named {name}. {advice}'
         '"python tools/misc/download_weights.py --list" prints all.'
     )

@@ -37,9 +37,9 @@ def resolve(
         the registry if it was named by its name or URL.
 
     Raises:
-        InputError: If the name is unknown; the message has the nearest names.
         CheckpointNotFoundError: If the file does not exist.
-        CheckpointError: If the file cannot be downloaded.
+        CheckpointError: If the name is unknown (the message has the nearest
+            names), or the file cannot be downloaded.
     """
     text = os.fspath(source)
     if is_address(text):
