@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Fixtures of the tests of the configs."""
 
+import gc
 from copy import deepcopy
 
 import pytest
@@ -50,6 +51,7 @@ def build_meta():
         if fingerprint not in _models:
             with torch.device('meta'), _LinspaceOnCpu():
                 _models[fingerprint] = MODELS.build(deepcopy(model_cfg))
+            gc.freeze()  # it stays: collections need not visit it
         return _models[fingerprint]
 
     return build

@@ -254,7 +254,7 @@ def test_bad_input(small, tmp_path, monkeypatch, args, message):
         (['--out', 'o.mp4', '--fps', '90000'], '--fps must be'),
         (['--out', 'VIDEO'], '--out would overwrite the input'),
         (['--out-json', 'VIDEO'], '--out-json would overwrite the input'),
-        (['--out', 'o.docx'], 'one that ends in .mp4'),
+        (['--out', 'o.docx'], 'use a name that ends in .mp4'),
         (['--out-json', '.'], '--out-json . is a folder'),
         (['--out-json', 'a', '--out-png', './a'], 'must differ'),
     ],
