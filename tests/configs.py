@@ -23,6 +23,7 @@ ZOO = [
     for path in LEAVES
     if re.search(r'_(8|16)xb\d-', path) and path not in MASK2FORMER
 ]
+YAML = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)  # the quick one
 BY_NAME = {
     path.rpartition('/')[2].removesuffix('.py'): path for path in LEAVES
 }
@@ -45,7 +46,7 @@ def read_index() -> dict:
     models = [
         model
         for path in index['Import']
-        for model in yaml.safe_load((ROOT / path).read_text())['Models']
+        for model in yaml.load((ROOT / path).read_text(), YAML)['Models']
     ]
     return {model['Name']: model for model in models}
 

@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import torch
 
@@ -62,6 +62,41 @@ def cached_path(url: str) -> Path:
         digest = hashlib.sha256(parts.query.encode()).hexdigest()
         folder = f'{folder}/{digest[:8]}'
     return cache_folder() / relative_name(f'{host}/{folder}/{file}', '.')
+
+
+def mirrored(url: str) -> str:
+    """Return the address to download from.
+
+    Args:
+        url (str): ``http://...``, ``https://...`` or ``gdrive:ID``.
+
+    Returns:
+        str: The same, or the place below ``$MAXTRON_MIRROR``. A mirror is a
+        cache folder that an HTTP server offers, for machines without internet.
+    """
+    mirror = os.environ.get('MAXTRON_MIRROR')
+    if not mirror:
+        return url
+    place = cached_path(url).relative_to(cache_folder()).as_posix()
+    return f'{mirror.rstrip("/")}/{quote(place)}'
+
+
+def find_in_hub(url: str) -> Path | None:
+    """Find a file that MMEngine or torch.hub has downloaded.
+
+    Both use one folder for the files of all hosts, so only a name with a check
+    sum identifies a file.
+
+    Args:
+        url (str): URL of the file.
+
+    Returns:
+        Path | None: The file, or None.
+    """
+    if hash_in_name(url) is None:
+        return None
+    path = Path(torch.hub.get_dir(), 'checkpoints', cached_path(url).name)
+    return path if path.is_file() else None
 
 
 def hash_in_name(url: str) -> str | None:

@@ -21,7 +21,7 @@ from rich.progress import (
 
 from ..errors import CheckpointError
 from ..utils import writing
-from .cache import cached_path, check_hash, hash_in_name
+from .cache import cached_path, check_hash, find_in_hub, hash_in_name, mirrored
 from .google_drive import download_drive, drive_address
 from .http_file import HTTPFile
 from .registry import DRIVE, ReleasedWeights, find_root
@@ -58,11 +58,15 @@ def fetch(source: str | ReleasedWeights, progress: bool = True) -> Path:
     path = cached_path(url)
     if path.is_file():
         return path
+    known = find_in_hub(url)
+    if known is not None:
+        return known
     with writing(path, any_file=True):
         path.parent.mkdir(parents=True, exist_ok=True)
     with _alone(path):
         if not path.is_file():  # Another process may have been faster.
-            _download(url, path, sha256 or hash_in_name(url), progress)
+            address = mirrored(url)
+            _download(address, path, sha256 or hash_in_name(url), progress)
     return path
 
 

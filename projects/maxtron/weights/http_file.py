@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.request import Request, build_opener
 
 from ..errors import CheckpointError
 from ..utils import WriteError, writing
@@ -127,7 +127,8 @@ class HTTPFile(NamedTuple):
                 headers['If-Range'] = _validator_path(part).read_text()
         request = Request(self.url, headers=headers)
         try:
-            return urlopen(request, timeout=self.timeout)
+            # urlopen() keeps the proxies of its first call.
+            return build_opener().open(request, timeout=self.timeout)
         except HTTPError as error:
             if error.code == 416 and offset:
                 if error.headers.get('Content-Range') == f'bytes */{offset}':
@@ -194,7 +195,7 @@ def _read_blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
     """Read a response, with its errors as interruptions."""
     while True:
         try:
-            block = response.read(_BLOCK)
+            block = response.read1(_BLOCK)  # what has come, without waiting
         except (http.client.HTTPException, OSError) as error:
             raise _Interrupted(_describe(error)) from error
         if not block:

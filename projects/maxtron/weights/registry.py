@@ -195,8 +195,9 @@ def read_registry() -> tuple[ReleasedWeights, ...]:
     root = find_root()
     if root is None:
         return ()
-    files = sorted((root / 'configs').glob('*/metafile.yml'))
-    files.append(root / 'configs/_base_/backbones.yml')
+    configs = root / 'configs'
+    files = sorted(configs.glob('*/metafile.yml'))
+    files += configs.glob('_base_/backbones.yml')
     return tuple(
         entry
         for path in files
@@ -217,24 +218,25 @@ def _read_model(model: dict[str, Any]) -> Iterator[ReleasedWeights]:
         if '(measured)' not in key
     }
     data = _as_list(model.get('Metadata', {}).get('Training Data'))
-    items = model.get('Released')
-    if items is None:  # Weights without more are this project's own.
-        own: dict[str, Any] = {'Code Base': 'maxtron', 'Licence': 'Apache-2.0'}
-        items = [own] if 'Weights' in model else []
+    dataset = results[0]['Dataset'] if results else (data or ['ImageNet'])[-1]
+    items = model.get('Released', [])
+    if not items and 'Weights' in model:  # this project's own
+        items = [{'Code Base': 'maxtron', 'Licence': 'Apache-2.0'}]
     for item in items:
         drive = item.get('Google Drive')
-        first, *others = (
-            [item['Name']] if 'Name' in item else [*aliases, model['Name']]
-        )
+        names = [*aliases, model['Name']]
+        if 'Name' in item:
+            # The name of the config means its only weights.
+            names = [item['Name'], *(names if len(items) == 1 else ())]
         yield ReleasedWeights(
-            name=first,
+            name=names[0],
             url=f'{DRIVE}{drive}' if drive else _as_list(model['Weights'])[0],
             code_base=item['Code Base'],
             licence=item['Licence'],
             config=config and config.removeprefix('configs/'),
-            aliases=tuple(others),
+            aliases=tuple(names[1:]),
             task=_read_task(config, [item, *results]),
-            dataset=results[0]['Dataset'] if results else (data or [''])[-1],
+            dataset=dataset,
             metrics=item.get('Metrics', published),
             sha256=item.get('SHA256'),
             note=item.get('Note', ''),
