@@ -29,7 +29,6 @@ from projects.maxtron.weights import (
     convert_state_dict,
     read_checkpoint,
 )
-from projects.maxtron.weights.conversion import BACKBONES
 
 import torch
 from mmdet.registry import MODELS
@@ -92,10 +91,11 @@ def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
     loaded = convert_by_rules(_read(args.src, args.trust), args.src)
     if args.config is not None:
-        part = 'backbone' if loaded.code_base in BACKBONES else None
+        part = 'backbone' if loaded.is_backbone else None
         check_with_config(loaded.state_dict, args.config, part)
         print(f'All weights fit the {part or "model"} of {args.config}.')
-    for name, reason in loaded.dropped.items():
+    dropped = {**loaded.dropped_entries, **loaded.dropped}
+    for name, reason in dropped.items():
         print(f'dropped {name}: {reason}')
     folder = os.path.dirname(os.path.abspath(args.dst))
     os.makedirs(folder, exist_ok=True)

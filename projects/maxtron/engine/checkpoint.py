@@ -7,13 +7,11 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
-from ..weights import CheckpointError, get_weights, read_checkpoint
+from ..weights import CheckpointError, LoadedWeights, convert_content, load_any
 from .checkpoint_report import (
-    FOREIGN,
     KeyReport,
     explain_frozen,
     explain_mismatch,
-    find_origin,
     keys_inside,
     new_modules,
     sibling_config,
@@ -55,9 +53,9 @@ def load_checkpoint_checked(
             model.
     """
     model = _unwrap(model)
-    checkpoint = read_checkpoint(path, map_location)
-    weights = get_weights(checkpoint, path)
-    report = _load(model, dict(weights))
+    loaded = load_any(path, map_location)
+    loaded.log(path)
+    report = _load(model, dict(loaded.state_dict))
     missing = report.missing_keys
     unused = keys_inside(getattr(model, 'unused_parts', ()), missing)
     missing = [key for key in missing if key not in unused]
@@ -69,7 +67,7 @@ def load_checkpoint_checked(
     ):
         raise CheckpointError(_explain_no_tracker(path, missing, config))
     if report.num_unfilled:
-        raise CheckpointError(explain_mismatch(model, path, weights, report))
+        raise CheckpointError(explain_mismatch(model, path, loaded, report))
     if unused:
         print_log(
             f'{path} has no weights for {", ".join(model.unused_parts)}, '
@@ -77,7 +75,7 @@ def load_checkpoint_checked(
             logger='current',
         )
     _report_unexpected(model, path, report.unexpected_keys, config)
-    return checkpoint.get('meta') or {}
+    return loaded.meta
 
 
 def load_initial_weights(
@@ -102,10 +100,11 @@ def load_initial_weights(
         CheckpointError: If the checkpoint belongs to another model.
     """
     model = _unwrap(model)
-    weights = get_weights(checkpoint, path)
-    state = dict(weights)
+    loaded = convert_content(checkpoint, path)
+    loaded.log(path)
+    state = dict(loaded.state_dict)
     report = _load(model, state)
-    check_initial_weights(model, weights, report, path)
+    check_initial_weights(model, loaded, report, path)
     new = new_modules(model, {*report.missing_keys, *report.mismatched_keys})
     if new:
         print_log(
@@ -119,29 +118,25 @@ def load_initial_weights(
 
 
 def check_initial_weights(
-    model: nn.Module, weights: dict[str, Tensor], report: KeyReport, path: str
+    model: nn.Module, loaded: LoadedWeights, report: KeyReport, path: str
 ) -> None:
     """Check that a checkpoint initialises enough weights of a training.
 
-    A checkpoint of another code base matches only by chance, in its backbone.
     All frozen weights (``model.frozen_parts``, names of sub-modules) must
     exist. Only trained weights in these parts may have another shape.
 
     Args:
         model (nn.Module): The model.
-        weights (dict[str, Tensor]): Weights of the checkpoint.
+        loaded (LoadedWeights): The checkpoint.
         report (KeyReport): Comparison of both.
         path (str): Path of the checkpoint, for messages.
 
     Raises:
         CheckpointError: If the checkpoint fills less than half of the weights
-            or not all frozen weights, or belongs to another code base.
+            or not all frozen weights.
     """
-    too_few = 2 * report.num_unfilled > len(model.state_dict())
-    if too_few or find_origin(weights, FOREIGN):
-        raise CheckpointError(
-            explain_mismatch(model, path, weights, report, FOREIGN)
-        )
+    if 2 * report.num_unfilled > len(model.state_dict()):
+        raise CheckpointError(explain_mismatch(model, path, loaded, report))
     frozen = getattr(model, 'frozen_parts', ())
     trained = {n for n, p in model.named_parameters() if p.requires_grad}
     unfilled = KeyReport(

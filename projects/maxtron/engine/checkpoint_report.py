@@ -1,48 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Explanations how a checkpoint fits a model."""
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
-Origins = tuple[tuple[str, str], ...]
-
-_CONVERTER = 'tools/model_converters/reference_to_maxtron.py'
-# The first pattern that matches a key of the checkpoint identifies its origin.
-FOREIGN: Origins = (
-    (
-        r'^panoptic_head\.pixel_decoder\.encoder\.layers\.\d+\.attentions\.',
-        'a checkpoint of the reference code (MMDetection 2.x); convert it: '
-        f'python {_CONVERTER} SRC DST',
-    ),
-    (
-        r'^sem_seg_head\.(pixel_decoder|predictor)\._',
-        'a (Video-)kMaX of the reference code or its COCO training '
-        f'(Detectron2); convert it: python {_CONVERTER} SRC DST',
-    ),
-    (
-        r'^sem_seg_head\.',
-        'a Detectron2 checkpoint of another project (Mask2Former, DVIS), '
-        'which cannot be converted',
-    ),
-    (
-        r'^(stem\.conv1|res\d|downsample_layers)\.',
-        'a backbone alone; convert it '
-        f'(python {_CONVERTER} SRC DST) and name the result in '
-        'init_cfg of model.backbone',
-    ),
-)
-ORIGINS: Origins = (
-    *FOREIGN,
-    (
-        r'^(panoptic_head|track_head)\.pixel_decoder\.',
-        'a Mask2Former of MMDetection 3.x, which initialises a training (set '
-        'load_from in the config) and cannot be tested by itself',
-    ),
-)
+from ..weights import LoadedWeights
 
 
 class KeyReport(NamedTuple):
@@ -92,39 +57,16 @@ def keys_inside(parts: Sequence[str], keys: Iterable[str]) -> list[str]:
     return [key for key in keys if key.startswith(prefixes)]
 
 
-def find_origin(weights: Iterable[str], origins: Origins) -> str | None:
-    """Guess the code base of a checkpoint by its key names.
-
-    Args:
-        weights (Iterable[str]): Keys of the checkpoint.
-        origins (Origins): Patterns of keys and descriptions of the origin.
-
-    Returns:
-        str | None: Description of the checkpoint and its use; None if no
-        pattern matches.
-    """
-    keys = list(weights)
-    for pattern, origin in origins:
-        if any(re.match(pattern, key) for key in keys):
-            return origin
-    return None
-
-
 def explain_mismatch(
-    model: nn.Module,
-    path: str,
-    weights: dict[str, Tensor],
-    report: KeyReport,
-    origins: Origins = ORIGINS,
+    model: nn.Module, path: str, loaded: LoadedWeights, report: KeyReport
 ) -> str:
     """Explain why a checkpoint does not fit and how to fix it.
 
     Args:
         model (nn.Module): The model.
         path (str): Path of the checkpoint.
-        weights (dict[str, Tensor]): Weights of the checkpoint.
+        loaded (LoadedWeights): The checkpoint.
         report (KeyReport): Comparison of both.
-        origins (Origins): Possible code bases of the checkpoint.
 
     Returns:
         str: The explanation, of several lines.
@@ -135,11 +77,10 @@ def explain_mismatch(
         f'{total - report.num_unfilled} of {total} weights match.',
         *report.lines(),
     ]
-    origin = find_origin(weights, origins)
-    if origin is not None:
-        lines.append(f'This looks like {origin}.')
+    if loaded.description is not None:
+        lines.append(f'This looks like {loaded.description}.')
     elif report.num_unfilled > total / 2:
-        parts = sorted(set(key.split('.')[0] for key in weights))
+        parts = sorted(set(key.split('.')[0] for key in loaded.state_dict))
         lines.append(
             'This looks like a checkpoint of another architecture, '
             f'with the parts {", ".join(parts)}.'

@@ -18,11 +18,12 @@ from .conversion import (
     CONVERTED,
     TITLES,
     convert_state_dict,
+    describe,
     recognise,
 )
 
 # Entries of a checkpoint that are not converted, with reasons.
-_DROPPED_ENTRIES = {
+_ENTRIES = {
     'optimizer': 'state of the optimizer; a converted model starts a new run',
     'lr_scheduler': 'state of the learning rate schedule',
     'scheduler': 'state of the learning rate schedule',
@@ -33,25 +34,52 @@ _DROPPED_ENTRIES = {
 
 
 class LoadedWeights(NamedTuple):
-    """Weights by this project's names, whatever the file's code base.
+    """Weights by this project's names, whatever code base wrote the file.
 
     Attributes:
-        state_dict (dict[str, Tensor]): Weights by key.
+        state_dict (dict[str, Tensor]): Weights by key. The keys of an unknown
+            code base are those of the file.
         meta (dict): ``dataset_meta`` etc.; empty if the file has none.
-        code_base (str | None): What it was, a key of ``TITLES``; None if
-            unknown, then the names are those of the file.
-        dropped (dict[str, str]): Reasons by the names of the entries and
-            weights that were left out.
+        code_base (str | None): The code base, a key of ``TITLES``; None if it
+            is unknown.
+        description (str | None): Code base and use of the file in words; None
+            for this project and for unknown code bases.
+        dropped (dict[str, str]): Reasons why weights were left out, by key.
+        dropped_entries (dict[str, str]): The same for entries of the file.
     """
 
     state_dict: dict[str, Tensor]
     meta: dict
-    code_base: str | None
-    dropped: dict[str, str]
+    code_base: str | None = None
+    description: str | None = None
+    dropped: dict[str, str] = {}
+    dropped_entries: dict[str, str] = {}
+
+    @property
+    def is_backbone(self) -> bool:
+        """bool: Whether the weights are those of a backbone alone."""
+        return self.code_base in BACKBONES
+
+    def log(self, path: str) -> None:
+        """Log the code base of a converted file in one line.
+
+        Args:
+            path (str): Path of the file.
+        """
+        if self.code_base not in CONVERTED:
+            return
+        text = (
+            f'{path} is {TITLES[self.code_base]}: {len(self.state_dict)} '
+            "weights are converted in memory to this project's names"
+        )
+        if self.dropped:
+            reasons = '; '.join(dict.fromkeys(self.dropped.values()))
+            text += f', {len(self.dropped)} are left out ({reasons})'
+        print_log(f'{text}.', logger='current')
 
 
 def load_any(path: str, map_location: str | None = 'cpu') -> LoadedWeights:
-    """Load weights of any known code base.
+    """Load the weights of any known code base.
 
     Args:
         path (str): A file, or a URL that MMEngine can read.
@@ -70,9 +98,7 @@ def load_any(path: str, map_location: str | None = 'cpu') -> LoadedWeights:
 
 
 def convert_content(checkpoint: dict, path: str) -> LoadedWeights:
-    """Convert the content of a file by the rules of its code base.
-
-    A line of the log names the code base, unless it is this project.
+    """Convert the content of a file, unless its code base is unknown.
 
     Args:
         checkpoint (dict): Content of the file.
@@ -85,27 +111,21 @@ def convert_content(checkpoint: dict, path: str) -> LoadedWeights:
         CheckpointError: If the file has no weights, or has keys that its code
             base does not have.
     """
-    code_base = recognise(get_weights(checkpoint, path))
-    if code_base not in CONVERTED:
-        weights = get_weights(checkpoint, path)
-        return LoadedWeights(
-            weights, checkpoint.get('meta') or {}, code_base, {}
-        )
-    try:
-        loaded = convert_by_rules(checkpoint, path)
-    except ValueError as error:
-        raise CheckpointError(
-            f'{path} does not fit the rules for {TITLES[code_base]}, which '
-            f'its keys look like: {error}'
-        ) from error
-    left_out = len(loaded.dropped.keys() - checkpoint.keys())
-    print_log(
-        f'{path} is {TITLES[code_base]}: {len(loaded.state_dict)} weights '
-        "were converted in memory to this project's names"
-        f'{f", {left_out} left out" if left_out else ""}.',
-        logger='current',
+    weights = get_weights(checkpoint, path)
+    if recognise(weights) in CONVERTED:
+        try:
+            return convert_by_rules(checkpoint, path)
+        except ValueError as error:
+            raise CheckpointError(
+                f'{path} does not fit. This looks like {describe(weights)}. '
+                f'However, {error}'
+            ) from error
+    return LoadedWeights(
+        weights,
+        checkpoint.get('meta') or {},
+        recognise(weights),
+        describe(weights),
     )
-    return loaded
 
 
 def convert_by_rules(checkpoint: dict, path: str) -> LoadedWeights:
@@ -116,8 +136,8 @@ def convert_by_rules(checkpoint: dict, path: str) -> LoadedWeights:
         path (str): Path of the file, for messages.
 
     Returns:
-        LoadedWeights: The weights by this project's names. ``meta`` only has
-        the classes.
+        LoadedWeights: The weights by this project's names. ``meta`` has only
+        the ``dataset_meta``.
 
     Raises:
         CheckpointError: If the file has no weights.
@@ -125,27 +145,40 @@ def convert_by_rules(checkpoint: dict, path: str) -> LoadedWeights:
     """
     weights = get_weights(checkpoint, path)
     entry = weights_entry(checkpoint)
-    dropped = {
-        name: _DROPPED_ENTRIES.get(name, 'not part of the model')
-        for name in checkpoint
-        if entry and name not in (entry, 'meta')
+    dropped: dict[str, str] = {}
+    return LoadedWeights(
+        convert_state_dict(weights, dropped=dropped),
+        _read_meta(checkpoint.get('meta') or {}),
+        recognise(weights),
+        describe(weights),
+        dropped,
+        {
+            name: _ENTRIES.get(name, 'not part of the model')
+            for name in checkpoint
+            if entry and name not in (entry, 'meta')
+        },
+    )
+
+
+def _read_meta(meta: dict) -> dict:
+    """Read the classes and colours of MMDetection 2.x and 3.x."""
+    found = meta.get('dataset_meta') or {
+        key: meta[key] for key in ('CLASSES', 'PALETTE') if meta.get(key)
     }
-    converted = convert_state_dict(weights, dropped=dropped)
-    classes = (checkpoint.get('meta') or {}).get('CLASSES')
-    meta = {}
-    if classes:
-        meta['dataset_meta'] = dict(classes=tuple(classes))
-    return LoadedWeights(converted, meta, recognise(weights), dropped)
+    found = {key.lower(): value for key, value in found.items()}
+    if 'classes' not in found:
+        return {}
+    return {'dataset_meta': {**found, 'classes': tuple(found['classes'])}}
 
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def load_from_local(filename: str, map_location: Any = None) -> dict:
     """Read a file for MMEngine: ``load_from``, ``resume`` and ``init_cfg``.
 
-    Replaces the function of the same name of MMEngine, which reads plain
-    pickles with any code in them and not those of Detectron2. Weights of a
-    backbone alone are converted; those of a model stay as they are, because
-    another model of the same process may have these names.
+    Replaces the function of the same name of MMEngine, which runs code in
+    pickles and cannot read those of Detectron2. The weights of a backbone
+    alone are converted. Those of a whole model stay as they are, because
+    MMEngine reads them for models of other projects, too.
 
     Args:
         filename (str): The file.
@@ -161,4 +194,5 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
     if recognise(get_weights(content, filename)) not in BACKBONES:
         return content
     loaded = convert_content(content, filename)
+    loaded.log(filename)
     return dict(state_dict=loaded.state_dict, meta=loaded.meta)

@@ -7,13 +7,21 @@ applied in order to names without the prefix of the module.
 """
 
 from .convert import convert_state_dict
-from .recognition import BACKBONES, CONVERTED, TITLES, names_of, recognise
+from .recognition import (
+    BACKBONES,
+    CONVERTED,
+    TITLES,
+    describe,
+    names_of,
+    recognise,
+)
 
 __all__ = [
     'BACKBONES',
     'CONVERTED',
     'TITLES',
     'convert_state_dict',
+    'describe',
     'names_of',
     'recognise',
 ]

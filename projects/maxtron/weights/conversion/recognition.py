@@ -8,10 +8,11 @@ from re import Pattern
 from . import backbones, vis, vps
 from .names import Names
 
+_CONVERTER = 'tools/model_converters/reference_to_maxtron.py'
 # Code bases by name, with a description for messages.
 TITLES = {
     'maxtron': 'a checkpoint of this project',
-    'axial-vs-tube-link': "a VIS checkpoint of the authors' code, or a "
+    'axial-vs-tube-link': "a VIS checkpoint of the authors' code or a "
     'Mask2Former of MMDetection 2.x',
     'axial-vs-video-kmax': "a checkpoint of the authors' Video-kMaX code",
     'kmax-deeplab': 'a kMaX-DeepLab, an image model of Detectron2',
@@ -20,6 +21,26 @@ TITLES = {
     'convnext': 'an original ConvNeXt, a backbone alone',
     'mmpretrain': 'a ConvNeXt of MMPretrain, a classifier',
 }
+_BACKBONE_USE = 'name it in init_cfg of model.backbone'
+_USES = {
+    'mmdet': 'predict with a config of configs/mask2former; as load_from it '
+    'initialises a training',
+    'detectron2': _BACKBONE_USE,
+    'convnext': _BACKBONE_USE,
+    'mmpretrain': f"{_BACKBONE_USE}, with prefix='backbone.'",
+}
+# Keys of other checkpoints, with a description and the use.
+_OTHERS = (
+    (
+        re.compile(r'sem_seg_head\.'),
+        'a Detectron2 checkpoint of another project (Mask2Former, DVIS), '
+        'which cannot be converted',
+    ),
+    (
+        re.compile(r'(stem\.conv1|res\d|downsample_layers)\.'),
+        f'a backbone alone; {_BACKBONE_USE}',
+    ),
+)
 # The first pattern that any key begins with identifies the code base.
 _MARKS: tuple[tuple[str, Pattern], ...] = tuple(
     (code_base, re.compile(pattern))
@@ -37,7 +58,8 @@ _MARKS: tuple[tuple[str, Pattern], ...] = tuple(
         ('kmax-deeplab', r'sem_seg_head\.(pixel_decoder|predictor)\._'),
         (
             'mmdet',
-            r'(panoptic|track)_head\.(pixel_decoder|transformer_decoder)\.',
+            r'(panoptic|track)_head\.(pixel_decoder\.encoder'
+            r'|transformer_decoder)\.layers\.\d+\.self_attn\.',
         ),
         ('detectron2', r'(stem\.conv1|res[2-5]\.\d+\.(conv\d|shortcut))\.'),
         ('convnext', r'stages\.\d\.\d+\.(dwconv|pwconv\d)\.'),
@@ -70,6 +92,29 @@ def recognise(keys: Iterable[str]) -> str | None:
         if any(mark.match(key) for key in keys):
             return code_base
     return None
+
+
+def describe(keys: Iterable[str]) -> str | None:
+    """Describe the code base of a checkpoint and the use of the file.
+
+    Args:
+        keys (Iterable[str]): Keys of the file, before any conversion.
+
+    Returns:
+        str | None: A description for messages; None for unknown keys and for
+        checkpoints of this project.
+    """
+    keys = tuple(keys)
+    code_base = recognise(keys)
+    if code_base == 'maxtron':
+        return None
+    if code_base is None:
+        for mark, description in _OTHERS:
+            if any(mark.match(key) for key in keys):
+                return description
+        return None
+    use = _USES.get(code_base, f'{_CONVERTER} has the rules for it')
+    return f'{TITLES[code_base]}; {use}'
 
 
 # The first pattern that a key begins with identifies the rules.
