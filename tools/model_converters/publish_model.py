@@ -7,9 +7,9 @@ python tools/model_converters/publish_model.py IN_FILE OUT_FILE [--half]
 import argparse
 import os
 
-from projects.maxtron.engine import get_weights, read_checkpoint
 from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.utils import atomic_path
+from projects.maxtron.weights import load_any
 
 import torch
 
@@ -32,14 +32,13 @@ def parse_args() -> argparse.Namespace:
 @report_errors()
 def main() -> None:
     args = parse_args()
-    checkpoint = read_checkpoint(args.in_file)
-    weights = get_weights(checkpoint, args.in_file)
+    loaded = load_any(args.in_file)
+    loaded.log(args.in_file)
     state = {
         key: value.half() if args.half and value.is_floating_point() else value
-        for key, value in weights.items()
+        for key, value in loaded.state_dict.items()
     }
-    meta = checkpoint.get('meta') or {}
-    meta = {k: v for k, v in meta.items() if k in KEPT_META}
+    meta = {k: v for k, v in loaded.meta.items() if k in KEPT_META}
     with atomic_path(args.out_file) as part:
         torch.save(dict(meta=meta, state_dict=state), part)
     size = os.path.getsize(args.out_file) / 1e6

@@ -55,7 +55,7 @@ def load_checkpoint_checked(
     model = _unwrap(model)
     loaded = load_any(path, map_location)
     loaded.log(path)
-    report = _load(model, dict(loaded.state_dict))
+    report = load_matching(model, dict(loaded.state_dict))
     missing = report.missing_keys
     unused = keys_inside(getattr(model, 'unused_parts', ()), missing)
     missing = [key for key in missing if key not in unused]
@@ -103,7 +103,7 @@ def load_initial_weights(
     loaded = convert_content(checkpoint, path)
     loaded.log(path)
     state = dict(loaded.state_dict)
-    report = _load(model, state)
+    report = load_matching(model, state)
     check_initial_weights(model, loaded, report, path)
     new = new_modules(model, {*report.missing_keys, *report.mismatched_keys})
     if new:
@@ -196,7 +196,7 @@ def _report_unexpected(
         )
 
 
-def _load(model: nn.Module, weights: dict[str, Tensor]) -> KeyReport:
+def load_matching(model: nn.Module, weights: dict[str, Tensor]) -> KeyReport:
     """Load the matching weights, and list the others.
 
     ``nn.Module.load_state_dict`` raises an error if a shape differs and then

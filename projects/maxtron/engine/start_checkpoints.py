@@ -8,10 +8,12 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 
+from ..errors import InputError
 from ..weights import (
     CheckpointError,
     CheckpointNotFoundError,
     get_weights,
+    load_any,
     read_checkpoint,
 )
 from .config_keys import walk_config
@@ -62,22 +64,29 @@ def check_load_from(path: str) -> None:
         path (str): ``load_from`` of the config.
 
     Raises:
-        CheckpointError: If the checkpoint is missing, damaged or has no
-            weights.
+        CheckpointError: If the checkpoint is missing or damaged, has no
+            weights or only those of a backbone, or has keys that its code base
+            does not have.
     """
     try:
-        _check_weights('load_from of the config', path)
+        loaded = load_any(path)
     except CheckpointNotFoundError as error:
         raise CheckpointNotFoundError(
             f'load_from of the config is {path}, which does not exist. {_HINT}'
         ) from error
+    except InputError as error:
+        raise type(error)(f'load_from of the config: {error}') from error
+    if loaded.is_backbone:
+        raise CheckpointError(
+            f'load_from of the config is {path}, {loaded.description}.'
+        )
 
 
 def _check_weights(key: str, path: str) -> None:
     """Read the weights that a key of the config names."""
     try:
         get_weights(read_checkpoint(path), path)
-    except CheckpointError as error:
+    except InputError as error:
         raise type(error)(f'{key}: {error}') from error
 
 

@@ -10,7 +10,13 @@ from .checkpoint_file import (
 )
 from .conversion import convert_state_dict, recognise
 from .download import fetch
-from .loading import LoadedWeights, convert_by_rules, convert_content, load_any
+from .loading import (
+    LoadedWeights,
+    adapt_for_mmengine,
+    convert_by_rules,
+    convert_content,
+    load_any,
+)
 from .registry import (
     ReleasedWeights,
     find_by_url,
@@ -26,6 +32,7 @@ __all__ = [
     'LoadedWeights',
     'ReleasedWeights',
     'UnsafeCheckpointError',
+    'adapt_for_mmengine',
     'cache_folder',
     'cached_path',
     'convert_by_rules',

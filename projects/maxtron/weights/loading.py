@@ -16,6 +16,7 @@ from .checkpoint_file import (
 from .conversion import (
     BACKBONES,
     CONVERTED,
+    MMDET_NAMES,
     TITLES,
     convert_state_dict,
     describe,
@@ -171,28 +172,51 @@ def _read_meta(meta: dict) -> dict:
     return {'dataset_meta': {**found, 'classes': tuple(found['classes'])}}
 
 
-@CheckpointLoader.register_scheme(prefixes='', force=True)
-def load_from_local(filename: str, map_location: Any = None) -> dict:
-    """Read a file for MMEngine: ``load_from``, ``resume`` and ``init_cfg``.
+@CheckpointLoader.register_scheme(
+    prefixes=('', 'http://', 'https://'), force=True
+)
+def load_from_maxtron(filename: str, map_location: Any = None) -> dict:
+    """Read weights for MMEngine: ``load_from``, ``resume`` and ``init_cfg``.
 
-    Replaces the function of the same name of MMEngine, which runs code in
-    pickles and cannot read those of Detectron2. The weights of a backbone
-    alone are converted. Those of a whole model stay as they are, because
-    MMEngine reads them for models of other projects, too.
+    Replaces MMEngine's functions for files and URLs, which run code in pickles
+    and cannot read those of Detectron2. This one takes names of weights, too.
 
     Args:
-        filename (str): The file.
+        filename (str): A file, a URL or a name of weights.
         map_location (Any): As for :func:`torch.load`. Defaults to None.
 
     Returns:
-        dict: Content of the file.
+        dict: Content of the file, see :func:`adapt_for_mmengine`.
 
     Raises:
         CheckpointError: As :func:`load_any`.
     """
-    content = read_checkpoint(filename, map_location)
-    if recognise(get_weights(content, filename)) not in BACKBONES:
-        return content
-    loaded = convert_content(content, filename)
-    loaded.log(filename)
+    return adapt_for_mmengine(
+        read_checkpoint(filename, map_location), filename, log=True
+    )
+
+
+def adapt_for_mmengine(checkpoint: dict, path: str, log: bool = False) -> dict:
+    """Convert the content of a file for :class:`~mmengine.runner.Runner`.
+
+    Names of MMDetection stay as they are: models of other projects in the same
+    process have them, and :class:`InitialWeightsHook` converts them.
+
+    Args:
+        checkpoint (dict): Content of the file.
+        path (str): Path of the file, for messages.
+        log (bool): Whether to log the code base. Defaults to False.
+
+    Returns:
+        dict: The converted content, or the content itself.
+
+    Raises:
+        CheckpointError: As :func:`convert_content`.
+    """
+    code_base = recognise(get_weights(checkpoint, path))
+    if code_base not in CONVERTED or code_base in MMDET_NAMES:
+        return checkpoint
+    loaded = convert_content(checkpoint, path)
+    if log:
+        loaded.log(path)
     return dict(state_dict=loaded.state_dict, meta=loaded.meta)

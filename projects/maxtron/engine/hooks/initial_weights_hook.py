@@ -1,15 +1,17 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Hook that stops a run whose initial weights belong to another model."""
 
+import os
 from pathlib import Path
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from ...weights import CheckpointError
 from ..checkpoint import load_initial_weights
+from ..pretrained_parts import check_pretrained_parts
 from ..start_checkpoints import check_load_from
 
 
@@ -26,7 +28,10 @@ class InitialWeightsHook(Hook):
         self._has_loaded = False
 
     def before_run(self, runner: Runner) -> None:
-        """Check that the file exists.
+        """Check that the file exists, and the files of ``init_cfg``.
+
+        Only the first process of each machine reads the latter. MMEngine then
+        initialises the model.
 
         Args:
             runner (:obj:`Runner`): The runner.
@@ -34,10 +39,16 @@ class InitialWeightsHook(Hook):
         Raises:
             CheckpointNotFoundError: If ``load_from`` is neither a URL nor a
                 file.
+            CheckpointError: See :func:`check_pretrained_parts`.
         """
         path = runner.cfg.get('load_from')
         if path and '://' not in path and not Path(path).is_file():
             check_load_from(path)
+        is_training = isinstance(
+            getattr(runner, '_train_loop', None), BaseLoop
+        )
+        if is_training and not int(os.environ.get('LOCAL_RANK', 0)):
+            check_pretrained_parts(runner.model)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check the weights before MMEngine loads them.

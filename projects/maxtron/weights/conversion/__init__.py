@@ -10,6 +10,7 @@ from .convert import convert_state_dict
 from .recognition import (
     BACKBONES,
     CONVERTED,
+    MMDET_NAMES,
     TITLES,
     describe,
     names_of,
@@ -19,6 +20,7 @@ from .recognition import (
 __all__ = [
     'BACKBONES',
     'CONVERTED',
+    'MMDET_NAMES',
     'TITLES',
     'convert_state_dict',
     'describe',

@@ -74,6 +74,8 @@ CONVERTED = {
     'detectron2',
     'convnext',
 }
+# Code bases with the names of MMDetection's models.
+MMDET_NAMES = ('axial-vs-tube-link', 'mmdet')
 # Code bases with weights of a backbone alone.
 BACKBONES = ('detectron2', 'convnext')
 
