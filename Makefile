@@ -25,7 +25,7 @@ STAMP := $(VENV)/.maxtron-$(MMCV)
 RUN := $(VENV)/bin/python
 
 # The demo runs an instance and a panoptic model on a held-out synthetic video,
-# or on VIDEO=path.
+# or on VIDEO=path; with MODEL=name, it runs the released model instead.
 CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_tube-link_tiny_2xb3-5k_synthetic-vis.py
 CHECKPOINT ?= demo/maxtron_tiny.pth
 PANOPTIC_CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_video-kmax_tiny_1xb8-450_synthetic-vps.py
@@ -41,12 +41,15 @@ INPUT := $(if $(VIDEO),$(VIDEO),$(HELD_OUT))
 NAME := $(if $(VIDEO),$(subst ../,up/,$(patsubst /%,%,$(VIDEO))),held-out)
 DEMO_VIDEO = $(OUT)/$(NAME)_$(1).mp4
 
-.PHONY: help setup demo demo-instances demo-panoptic test test-fast lint docs check clean-setup
+.PHONY: help setup demo demo-instances demo-panoptic demo-model models test test-fast lint docs check clean-setup
 
 help:
 	@echo 'make demo             run both models on a held-out synthetic video, and'
 	@echo '                      measure AP and VPQ on the held-out split'
 	@echo 'make demo VIDEO=path  run both models on your own video, without measuring'
+	@echo 'make demo VIDEO=path MODEL=name'
+	@echo '                      run a released model, whose weights are downloaded'
+	@echo 'make models           list the names of the released models'
 	@echo 'make demo-instances   run only the instance model (also with VIDEO=path)'
 	@echo 'make demo-panoptic    run only the panoptic model (also with VIDEO=path)'
 	@echo 'make test             run the test suite'
@@ -66,13 +69,14 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py tools/misc/setup_venv.sh
 	@HAS_CUDA='$(HAS_CUDA)' TORCH='$(TORCH)' TORCH_INDEX='$(TORCH_INDEX)' \
 	    bash tools/misc/setup_venv.sh '$(PYTHON)' '$(VENV)' '$(MMCV)' '$(STAMP)'
 
-# $(call track,WHAT,CONFIG,CHECKPOINT,KIND)
+# $(call track,WHAT,MODEL,KIND,CHECKPOINT), without CHECKPOINT for a released
+# model.
 define track
 @test -e '$(INPUT)' || { echo 'No such video: $(INPUT)' >&2; exit 2; }
 @mkdir -p '$(OUT)'
 @echo '== Tracking $(1) in $(INPUT)'
 @$(RUN) demo/video_demo.py '$(INPUT)' '$(2)' \
-    --checkpoint '$(3)' --out '$(call DEMO_VIDEO,$(4))'
+    $(if $(4),--checkpoint '$(4)') --out '$(call DEMO_VIDEO,$(3))'
 endef
 
 # $(call measure,METRIC,CONFIG,CHECKPOINT). The output starts after MMEngine's
@@ -84,20 +88,29 @@ define measure
     | sed -un '/ - Testing /,$$p'
 endef
 
-demo: demo-instances demo-panoptic
+KINDS := $(if $(MODEL),model,instances panoptic)
+
+demo: $(KINDS:%=demo-%)
 	@echo
-	@echo 'Done. Look at $(call DEMO_VIDEO,instances)'
-	@echo '         and $(call DEMO_VIDEO,panoptic)'
+	@echo 'Done. Look at'
+	@printf '    %s\n' $(foreach kind,$(if $(MODEL),$(MODEL),$(KINDS)),\
+	    '$(call DEMO_VIDEO,$(kind))')
+
+demo-model: $(STAMP) $(if $(VIDEO),,$(HELD_OUT))
+	$(call track,with $(MODEL),$(MODEL),$(MODEL))
+
+models: $(STAMP)
+	@$(RUN) tools/misc/download_weights.py --list
 
 # MMDetection's own code causes this warning on each run.
 demo-%: export PYTHONWARNINGS = ignore:torch.meshgrid
 
 demo-instances: $(STAMP) $(if $(VIDEO),,$(HELD_OUT) $(SPLIT))
-	$(call track,the things,$(CONFIG),$(CHECKPOINT),instances)
+	$(call track,the things,$(CONFIG),instances,$(CHECKPOINT))
 	$(if $(VIDEO),,$(call measure,AP,$(CONFIG),$(CHECKPOINT)))
 
 demo-panoptic: $(STAMP) $(if $(VIDEO),,$(HELD_OUT) $(PANOPTIC_SPLIT))
-	$(call track,things and stuff,$(PANOPTIC_CONFIG),$(PANOPTIC_CHECKPOINT),panoptic)
+	$(call track,things and stuff,$(PANOPTIC_CONFIG),panoptic,$(PANOPTIC_CHECKPOINT))
 	$(if $(VIDEO),,$(call measure,VPQ and STQ,$(PANOPTIC_CONFIG),$(PANOPTIC_CHECKPOINT)))
 
 # Run the parts one after the other, even with make -j.

@@ -1,10 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Track and segment the instances, or things and stuff, of a video.
 
+    python demo/video_demo.py INPUT MODEL --out OUT.mp4
     python demo/video_demo.py INPUT CONFIG --checkpoint CKPT --out OUT.mp4
 
-INPUT is a video file, a folder of frames, or the number of a camera. CONFIG
-belongs to an instance or a panoptic model. The video is read, processed and
+INPUT is a video file, a folder of frames, or the number of a camera. MODEL is
+the name of released weights, which are downloaded once
+(tools/misc/download_weights.py --list prints the names). CONFIG belongs to an
+instance or a panoptic model. The video is read, processed and
 written clip by clip, in memory that does not grow with its length. Ctrl-C ends
 the run and keeps the results so far. Modes that read the whole video first
 (--mode offline, --segment-decision per_video) produce results afterwards;
@@ -28,11 +31,11 @@ from projects.maxtron.apis import (
     VideoWriter,
     check_panoptic_outputs,
     check_video_path,
+    find_model,
     is_panoptic_config,
     open_frame_source,
     open_results,
 )
-from projects.maxtron.engine import load_config
 from projects.maxtron.engine.cli import add_cfg_options, report_errors
 from projects.maxtron.errors import InputError
 from projects.maxtron.utils import part_path, writing
@@ -57,8 +60,16 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         'input', help='video file, folder of frames, or camera number'
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--checkpoint', help='checkpoint file')
+    parser.add_argument(
+        'config',
+        metavar='model',
+        help='name of a released model, or config file',
+    )
+    parser.add_argument(
+        '--checkpoint',
+        help='file, URL or name of the weights (default: those of the '
+        'released model)',
+    )
     parser.add_argument(
         '--out',
         help='drawn video to write (.mp4, .m4v, .mov, .mkv or .webm), with '
@@ -332,13 +343,15 @@ def peak_memory() -> str:
 
 def build(args: argparse.Namespace) -> MaXTronInferencer:
     """Build the model, or end with the fault of the config."""
-    config = load_config(args.config, args.cfg_options)
+    config, checkpoint = find_model(
+        args.config, args.checkpoint, args.cfg_options
+    )
     if is_panoptic_config(config):
         check_panoptic_outputs(args.out_png, args.out_json)
     try:
         return MaXTronInferencer(
             config,
-            args.checkpoint,
+            checkpoint,
             args.device,
             mode=args.mode,
             feature_cache=args.feature_cache,

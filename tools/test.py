@@ -17,7 +17,9 @@ from runner_cli import build_runner, check_sections, make_parser, read_config
 
 def parse_args(parser: ArgumentParser) -> Namespace:
     """Add the arguments of this tool and parse the command line."""
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        'checkpoint', help='file, URL or name of released weights'
+    )
     parser.add_argument(
         '--out', help='also write the predictions to this .pkl file'
     )

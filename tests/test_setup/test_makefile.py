@@ -123,6 +123,16 @@ def test_half_of_the_demo():
     assert 'tools/test.py' not in output and 'panoptic' not in output
 
 
+def test_released_model_by_name():
+    output = dry_run('demo', 'VIDEO=README.md', 'MODEL=a-model')
+    assert (
+        "demo/video_demo.py 'README.md' 'a-model'  "
+        "--out 'demo/output/README.md_a-model.mp4'"
+    ) in output
+    assert output.count('video_demo.py') == 1
+    assert output.endswith(" 'demo/output/README.md_a-model.mp4'\n")
+
+
 def test_every_video_has_outputs_of_its_own():
     videos = (
         'docs/index.md',

@@ -12,6 +12,7 @@ from .frame_source import (
     open_frame_source,
 )
 from .inferencer import MaXTronInferencer
+from .model_source import find_model
 from .progress import VideoProgress
 from .result_writers import (
     IdMapWriter,
@@ -46,6 +47,7 @@ __all__ = [
     'YouTubeVISWriter',
     'check_panoptic_outputs',
     'check_video_path',
+    'find_model',
     'is_panoptic_config',
     'open_frame_source',
     'open_results',

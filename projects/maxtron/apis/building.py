@@ -2,6 +2,7 @@
 """Construction of a model and its transforms for inference."""
 
 import copy
+import os
 import warnings
 from collections.abc import Iterator
 
@@ -34,13 +35,14 @@ def is_panoptic_config(config: Config) -> bool:
 
 
 def build_model(
-    config: Config, checkpoint: str | None, device: str
+    config: Config, checkpoint: str | os.PathLike | None, device: str
 ) -> nn.Module:
     """Build a model for inference.
 
     Args:
         config (Config): The config.
-        checkpoint (str, optional): File of weights; None: random weights.
+        checkpoint (str | PathLike, optional): File, URL or name of weights;
+            None: random weights.
         device (str): Device of the model.
 
     Returns:
@@ -71,7 +73,7 @@ def build_model(
         )
     else:
         meta = load_checkpoint_checked(
-            model, checkpoint, config=config.filename
+            model, os.fspath(checkpoint), config=config.filename
         )
     model.dataset_meta = _dataset_meta(config, meta.get('dataset_meta'))
     classes = model.dataset_meta.get('classes') or ()

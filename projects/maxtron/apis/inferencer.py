@@ -14,11 +14,13 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from ..engine import explain_unknown_arguments, load_config, merge_cfg_options
+from ..engine import explain_unknown_arguments, merge_cfg_options
 from ..errors import InputError
 from ..visualization import ClipLocalVisualizer
+from ..weights import list_weights
 from .building import build_frame_transforms, build_model
 from .frame_source import FrameSource, VideoError, open_frame_source
+from .model_source import find_model
 
 VideoInput = str | os.PathLike | int | Iterable[np.ndarray] | FrameSource
 
@@ -37,10 +39,12 @@ class MaXTronInferencer:
       video was read once (twice with feature_cache='none').
 
     Args:
-        config (str | PathLike | Config): The config that the checkpoint was
+        config (str | PathLike | Config): Name of a released model (see
+            :meth:`list_models`), or the config that the checkpoint was
             trained with, as file or loaded.
-        checkpoint (str, optional): File of weights. None: random weights and
-            masks. Defaults to None.
+        checkpoint (str | PathLike, optional): File, URL or name of the
+            weights. Defaults to None: the weights of a released model; random
+            weights and masks for a config.
         device (str, optional): Device, such as ``'cuda:0'`` or ``'cpu'``.
             Defaults to the first GPU, or to the CPU if there is none.
         cfg_options (dict, optional): Values that override the config.
@@ -57,22 +61,24 @@ class MaXTronInferencer:
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
+        CheckpointError: If there is no released model of that name, or its
+            weights cannot be downloaded or read.
         InputError: If the config does not describe a MaXTron model, the
             checkpoint does not fit the config, an option names an unknown key
             of the config, or the model does not support the mode.
         ConfigKeyError: If the config has an unknown key.
 
     Examples:
-        >>> inferencer = MaXTronInferencer('config.py', 'weights.pth')
+        >>> name = 'maxtron-nearonline_video-kmax_r50_vipseg'
+        >>> inferencer = MaXTronInferencer(name)
         >>> for sample in inferencer('video.mp4'):
-        ...     instances = sample.pred_track_instances
-        ...     print(sample.frame_id, instances.instances_id)
+        ...     print(sample.frame_id, sample.pred_panoptic_map.decode())
     """
 
     def __init__(
         self,
         config: str | os.PathLike | Config,
-        checkpoint: str | None = None,
+        checkpoint: str | os.PathLike | None = None,
         device: str | None = None,
         cfg_options: dict | None = None,
         mode: str | None = None,
@@ -80,7 +86,7 @@ class MaXTronInferencer:
         segment_decision: str | None = None,
     ) -> None:
         if not isinstance(config, Config):
-            config = load_config(os.fspath(config), cfg_options)
+            config, checkpoint = find_model(config, checkpoint, cfg_options)
         elif cfg_options:
             merge_cfg_options(config, cfg_options)
         for key, value in (
@@ -113,6 +119,19 @@ class MaXTronInferencer:
             }
         )
         self.visualizer.dataset_meta = self.model.dataset_meta
+
+    @staticmethod
+    def list_models(task: str | None = None) -> list[str]:
+        """List the names of the released models.
+
+        Args:
+            task (str, optional): 'VPS', 'VIS', or 'PS' and 'IS' of images.
+                Defaults to None: all.
+
+        Returns:
+            list[str]: Names for :class:`MaXTronInferencer`.
+        """
+        return list_weights(task)
 
     @property
     def is_panoptic(self) -> bool:
