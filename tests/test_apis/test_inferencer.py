@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.apis import MaXTronInferencer
+from projects.maxtron.errors import InputError
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tests.footage import (
     write_config,
     write_frames,
 )
-from tests.models import model_cfg
+from tests.models import ROOT, model_cfg
 
 CLASSES = tuple(f'thing{i}' for i in range(40))
 NUM_FRAMES = 11  # with clips of 4: 4, 4, 3
@@ -267,3 +268,34 @@ def test_model_that_is_not_for_videos(small):
     config.model = dict(type='DetDataPreprocessor')
     with pytest.raises(ValueError, match='of a DetDataPreprocessor, which ca'):
         MaXTronInferencer(config, device='cpu')
+
+
+def test_released_model_by_name():
+    name = 'maxtron-nearonline_tube-link_tiny_synthetic-vis'
+    assert name in MaXTronInferencer.list_models('VIS')
+    assert name not in MaXTronInferencer.list_models('VPS')
+    named = MaXTronInferencer(name, device='cpu')
+    config = 'maxtron-nearonline_tube-link_tiny_2xb3-5k_synthetic-vis.py'
+    given = MaXTronInferencer(
+        ROOT / 'configs/maxtron/synthetic' / config,
+        ROOT / 'demo/maxtron_tiny.pth',
+        device='cpu',
+    )
+    weights = given.model.state_dict()
+    assert weights.keys() == named.model.state_dict().keys()
+    for key, value in named.model.state_dict().items():
+        assert value.equal(weights[key])
+    assert named.model.dataset_meta == given.model.dataset_meta
+
+
+@pytest.mark.parametrize(
+    'name, message',
+    [
+        ('maxtron-nearonline_video-kmax_r50_vipsig', 'nearest names are max'),
+        ('detectron2_r50', 'is the name of a backbone'),
+        ('no/config.py', 'Config not found: no/config.py'),
+    ],
+)
+def test_unknown_model(name, message):
+    with pytest.raises((InputError, FileNotFoundError), match=message):
+        MaXTronInferencer(name)

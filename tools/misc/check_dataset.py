@@ -26,7 +26,7 @@ from projects.maxtron.engine.cli import (
 import cv2
 import numpy as np
 from mmdet.datasets import CocoDataset
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from mmengine.utils import track_parallel_progress, track_progress
 from terminaltables import AsciiTable
@@ -218,17 +218,22 @@ def parse_args(
     return args
 
 
-@report_errors('check_dataset')
-def main(args: list[str] | None = None) -> None:
-    parser = make_parser(__doc__, DATASET_CONFIG_HELP)
-    args = parse_args(parser, args)
-    cfg = read_config(parser, args)
+def check_splits(cfg: Config, args: argparse.Namespace) -> int:
+    """Check the splits of a config, print tables, and count the errors.
+
+    Args:
+        cfg (Config): Config with the dataloaders.
+        args (Namespace): Arguments of :func:`parse_args`.
+
+    Returns:
+        int: Number of errors.
+
+    Raises:
+        OSError, ValueError: If a dataset cannot be built.
+    """
     num_errors = 0
     for split in args.splits:
-        try:
-            datasets = [build_unread(c) for c in find_datasets(cfg, split)]
-        except (OSError, ValueError) as error:
-            parser.error(str(error))
+        datasets = [build_unread(c) for c in find_datasets(cfg, split)]
         for dataset in datasets:
             report = check(dataset, args)
             if report.counts:
@@ -239,6 +244,18 @@ def main(args: list[str] | None = None) -> None:
             if hidden > 0:
                 print(f'{split}: {hidden} more (--max-errors)')
             num_errors += len(report.problems)
+    return num_errors
+
+
+@report_errors('check_dataset')
+def main(args: list[str] | None = None) -> None:
+    parser = make_parser(__doc__, DATASET_CONFIG_HELP)
+    args = parse_args(parser, args)
+    cfg = read_config(parser, args)
+    try:
+        num_errors = check_splits(cfg, args)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     if num_errors:
         sys.exit(f'check_dataset: {num_errors} error(s)')
     print('No errors.')

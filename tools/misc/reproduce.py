@@ -30,16 +30,17 @@ import torch
 from mmengine.config import Config
 from terminaltables import AsciiTable
 
-from tools.misc import check_dataset
+from tools.misc.check_dataset import check_splits
 from tools.runner_cli import build_runner, check_sections, read_config
 
 # Names of a metric in our evaluation, with their unit in percent.
 MEASURED = {
     'AP': ('youtube_vis/segm_mAP', 100),
+    'AP_all': ('youtube_vis/segm_mAP_all', 100),
     'PQ': ('coco_panoptic/PQ', 1),
     'VPQ': ('vps/VPQ', 1),
     **{f'VPQ^{k}': (f'vps/VPQ_{k}', 1) for k in (1, 2, 4, 6)},
-    'STQ': ('vps/STQ', 1),
+    'STQ': ('vps/STQ', 100),
     'mask AP': ('coco/segm_mAP', 100),
 }
 
@@ -82,13 +83,20 @@ def find_model(name: str) -> ReleasedWeights:
     return entry
 
 
-def check_data(config: Path, options: dict | None) -> None:
+def check_data(cfg: Config) -> None:
     """Check the test split; end the program if it has errors."""
-    args = [os.fspath(config), '--splits', 'test']
-    if options:
-        args += ['--cfg-options']
-        args += [f'{key}={value!r}' for key, value in options.items()]
-    check_dataset.main(args)
+    options = argparse.Namespace(
+        splits=['test'],
+        max_errors=20,
+        sample=1000,
+        full=False,
+        nproc=os.cpu_count(),
+    )
+    if num_errors := check_splits(cfg, options):
+        raise InputError(
+            f'The dataset has {num_errors} error(s), see above. docs/data.md '
+            'tells how to prepare it; --no-check tests it as it is.'
+        )
 
 
 def measure(cfg: Config, weights: Path) -> dict[str, float]:
@@ -172,7 +180,7 @@ def main() -> None:
     if entry.note:
         print(f'Note: {entry.note}')
     if not args.no_check:
-        check_data(entry.config_path, args.cfg_options)
+        check_data(cfg)
     row = make_row(entry, measure(cfg, weights), weights)
     dump_json(row, args.out)
     print(format_table(row))

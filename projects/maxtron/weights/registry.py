@@ -45,7 +45,7 @@ TASKS = {
     'Panoptic Segmentation': 'PS',
     'Instance Segmentation': 'IS',
 }
-_PUBLISHED = ' (published)'
+_PUBLISHED, _MEASURED = ' (published)', ' (measured)'
 _PACKAGE = Path(__file__).resolve().parents[1]
 # An installed package has the configs in .mim; a package that was copied into
 # an MMDetection checkout has them in itself; else it is in a checkout.
@@ -68,7 +68,8 @@ class ReleasedWeights(NamedTuple):
         task (str): VPS, VIS, PS, IS, or 'backbone'.
         dataset (str): Dataset of the published values, or the last dataset of
             the training.
-        metrics (dict[str, float]): Published values, in percent, by metric.
+        metrics (dict[str, float]): Published values, in percent, by metric;
+            for the weights of this project, measured values.
         sha256 (str, optional): Check sum of the file or a prefix of it.
         note (str): Peculiarity that the user should know, or ''.
     """
@@ -211,11 +212,13 @@ def _read_model(model: dict[str, Any]) -> Iterator[ReleasedWeights]:
     config = model.get('Config')
     aliases = _as_list(model.get('Alias'))
     results = model.get('Results', [])
-    published = {
-        key.removesuffix(_PUBLISHED): value
+    # The values of this project's own weights are its measurements.
+    suffix = _PUBLISHED if 'Released' in model else _MEASURED
+    values = {
+        key.removesuffix(suffix): value
         for result in results
         for key, value in result['Metrics'].items()
-        if '(measured)' not in key
+        if key.endswith(suffix)
     }
     data = _as_list(model.get('Metadata', {}).get('Training Data'))
     dataset = results[0]['Dataset'] if results else (data or ['ImageNet'])[-1]
@@ -237,7 +240,7 @@ def _read_model(model: dict[str, Any]) -> Iterator[ReleasedWeights]:
             aliases=tuple(names[1:]),
             task=_read_task(config, [item, *results]),
             dataset=dataset,
-            metrics=item.get('Metrics', published),
+            metrics=item.get('Metrics', values),
             sha256=item.get('SHA256'),
             note=item.get('Note', ''),
         )
