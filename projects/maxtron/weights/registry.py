@@ -213,16 +213,17 @@ def _read_model(model: dict[str, Any]) -> Iterator[ReleasedWeights]:
     aliases = _as_list(model.get('Alias'))
     results = model.get('Results', [])
     # The values of this project's own weights are its measurements.
-    suffix = _PUBLISHED if 'Released' in model else _MEASURED
+    suffixes = [_PUBLISHED, _MEASURED]
+    suffix, other = suffixes if 'Released' in model else suffixes[::-1]
     values = {
         key.removesuffix(suffix): value
         for result in results
         for key, value in result['Metrics'].items()
-        if key.endswith(suffix)
+        if not key.endswith(other)
     }
     data = _as_list(model.get('Metadata', {}).get('Training Data'))
     dataset = results[0]['Dataset'] if results else (data or ['ImageNet'])[-1]
-    items = model.get('Released', [])
+    items: list[dict[str, Any]] = model.get('Released', [])
     if not items and 'Weights' in model:  # this project's own
         items = [{'Code Base': 'maxtron', 'Licence': 'Apache-2.0'}]
     for item in items:
