@@ -31,6 +31,10 @@ for path in {{path.parent: path for path in leaves}}.values():
     assert model.type in ('MaXTron', 'ImageMaXTron', 'Mask2Former'), path
 assert (folder / '.mim/model-index.yml').is_file()
 assert (folder / '.mim/tools/train.py').is_file()
+from projects.maxtron.weights import find_weights
+entry = find_weights('maxtron-nearonline_video-kmax_r50_vipseg')
+assert entry.config_path.is_relative_to(folder / '.mim/configs'), entry
+assert entry.config_path.is_file()
 print(len(leaves))
 """
 
@@ -92,6 +96,7 @@ def test_requirements_leave_the_stack_to_the_user():
         'mminstall',
         'openmmlab',
         'optional',
+        'weights',
         'tests',
         'docs',
     }

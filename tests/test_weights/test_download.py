@@ -163,7 +163,7 @@ def test_google_drive(server, monkeypatch):
 @pytest.mark.parametrize(
     'fault, message',
     [
-        (dict(error=RuntimeError('Too many\nusers.')), 'd: Too many users. W'),
+        (dict(error=RuntimeError('Too many\nusers.')), 'd: Too many users. R'),
         (dict(content=b'<!DOCTYPE html>'), 'leads to a web page'),
         (dict(content=None), 'the reason is above'),
         (None, 'pip install gdown'),

@@ -3,6 +3,7 @@
 
 import re
 import shutil
+import textwrap
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -76,10 +77,9 @@ def download_drive(file_id: str, part: Path, progress: bool) -> None:
         )
     except Exception as error:  # gdown's own, of requests, and of the disk
         raise CheckpointError(
-            f'{link} cannot be downloaded: {_one_line(error)}. What came is '
-            'kept, so running the same command again continues there. Google '
-            'Drive limits the downloads of a file per day: try again '
-            f'tomorrow. {by_hand}'
+            f'{link} cannot be downloaded: {_shorten(error)}. Running the '
+            'same command again continues there, after a day if the quota of '
+            f'the file is used up. {by_hand}'
         ) from error
     if done is None or not output.is_file():  # gdown 4
         raise CheckpointError(
@@ -97,7 +97,7 @@ def download_drive(file_id: str, part: Path, progress: bool) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _one_line(error: Exception) -> str:
-    """Return the message of an error in one line without final period."""
-    text = ' '.join(str(error).split()) or type(error).__name__
-    return text.rstrip('.')
+def _shorten(error: Exception) -> str:
+    """Return the beginning of an error message in one line."""
+    text = textwrap.shorten(str(error), 160, placeholder=' ...')
+    return text.rstrip('.') or type(error).__name__
