@@ -3,6 +3,7 @@
 
 import logging
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 from projects.maxtron.engine import (
@@ -14,6 +15,7 @@ from projects.maxtron.engine import (
 from projects.maxtron.engine.pretrained_parts import check_pretrained_parts
 from projects.maxtron.weights import load_any, recognise
 
+import mmdet
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -136,6 +138,9 @@ CONVNEXT = 'stages.0.0.dwconv.weight'
         (['downsample_layers.0.0.weight', CONVNEXT], 'convnext'),
         (['backbone.stages.0.0.depthwise_conv.bias', 'head.fc.bias'],
          'mmpretrain'),
+        (['backbone.stages.0.0.depthwise_conv.bias',
+          'track_head.transformer_decoder.layers.0.self_attn.attn.in_proj_bias'],
+         'mmdet'),
         (['backbone.layer1.0.conv1.weight'], None),
         (['downsample_layers.0.0.weight', 'stages.0.0.gamma'], None),
         (['sem_seg_head.predictor.query_embed.weight'], None),
@@ -218,6 +223,46 @@ def test_pretrained_parts_need_the_right_prefix(tmp_path):
             continue
         with pytest.raises(CheckpointError, match=words):
             check_pretrained_parts(model)
+
+
+MMDET = Path(mmdet.__file__).parent / '.mim/configs'
+
+
+@pytest.mark.parametrize(
+    'config, head',
+    [
+        ('mask2former/mask2former_r50_8xb2-lsj-50e_coco', 'panoptic_head'),
+        ('mask2former_vis/mask2former_r50_8xb2-8e_youtubevis2021',
+         'track_head'),
+    ],
+)  # fmt: skip
+def test_mask2former_of_mmdetection(tmp_path, config, head):
+    """All names of the real models are known; other ones are errors."""
+    init_default_scope('mmdet')
+    cfg = Config.fromfile(MMDET / f'{config}.py').model[head]
+    cfg.update(train_cfg=None, test_cfg=None)
+    with torch.device('meta'):
+        state = MODELS.build(cfg).state_dict()
+    weights = {f'{head}.{key}': torch.zeros(1) for key in state}
+    weights['backbone.layer1.0.bn1.running_var'] = torch.zeros(1)
+    path = str(tmp_path / 'model.pth')
+    meta = dict(dataset_meta=dict(CLASSES=['a', 'b'], PALETTE=[(0, 0, 1)]))
+    torch.save(dict(state_dict=weights, meta=meta), path)
+    loaded = load_any(path)
+    assert loaded.code_base == 'mmdet'
+    assert loaded.state_dict.keys() == {
+        'backbone.layer1.0.bn1.running_var',
+        *(f'head.segmenter.{key}' for key in state),
+    }
+    assert loaded.meta['dataset_meta']['classes'] == ('a', 'b')
+    assert len(loaded.meta['dataset_meta']['palette']) == 1
+    # MMDetection's own models in the same process get their names.
+    content = CheckpointLoader.load_checkpoint(path, 'cpu', 'silent')
+    assert content['state_dict'].keys() == weights.keys()
+    weights[f'{head}.surplus.weight'] = torch.zeros(1)
+    torch.save(dict(state_dict=weights), path)
+    with pytest.raises(CheckpointError, match=f'1 keys .*\n  {head}.surplus'):
+        load_any(path)
 
 
 class Payload:

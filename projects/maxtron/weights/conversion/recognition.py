@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from re import Pattern
 
-from . import backbones, vis, vps
+from . import backbones, mask2former, vis, vps
 from .names import Names
 
 _CONVERTER = 'tools/model_converters/reference_to_maxtron.py'
@@ -51,16 +51,12 @@ _MARKS: tuple[tuple[str, Pattern], ...] = tuple(
             r'panoptic_head\.(pixel_decoder\.encoder|transformer_decoder)'
             r'\.layers\.\d+\.attentions\.',
         ),
+        ('mmdet', mask2former.MARK),
         (
             'axial-vs-video-kmax',
             r'cross_clip_tracking_module\.|sem_seg_head\.wc_module\.',
         ),
         ('kmax-deeplab', r'sem_seg_head\.(pixel_decoder|predictor)\._'),
-        (
-            'mmdet',
-            r'(panoptic|track)_head\.(pixel_decoder\.encoder'
-            r'|transformer_decoder)\.layers\.\d+\.self_attn\.',
-        ),
         ('detectron2', r'(stem\.conv1|res[2-5]\.\d+\.(conv\d|shortcut))\.'),
         ('convnext', r'stages\.\d\.\d+\.(dwconv|pwconv\d)\.'),
         ('mmpretrain', r'backbone\.stages\.\d\.\d+\.depthwise_conv\.'),
@@ -68,6 +64,7 @@ _MARKS: tuple[tuple[str, Pattern], ...] = tuple(
 )
 # Code bases with rules for their names.
 CONVERTED = {
+    'mmdet',
     'axial-vs-tube-link',
     'axial-vs-video-kmax',
     'kmax-deeplab',
@@ -142,6 +139,8 @@ def names_of(keys: Iterable[str]) -> Names:
         Names: The rules; those of the VIS code for unknown keys.
     """
     keys = tuple(keys)
+    if recognise(keys) == 'mmdet':
+        return mask2former.NAMES
     for mark, names in _RULES:
         if any(mark.match(key) for key in keys):
             return names
