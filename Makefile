@@ -35,11 +35,13 @@ OUT ?= demo/output
 SPLIT := $(DATA)/youtube-vis/annotations/synthetic_vis_val.json
 PANOPTIC_SPLIT := $(DATA)/vipseg/VIPSeg_720P/panoptic_gt_VIPSeg_val.json
 HELD_OUT := data/held-out.mp4
+TRUTH := data/held-out_truth.mp4
 INPUT := $(if $(VIDEO),$(VIDEO),$(HELD_OUT))
 # Names of the drawn videos, by kind of model. They contain the path and suffix
 # of the input, so that two videos never have the same output.
 NAME := $(if $(VIDEO),$(subst ../,up/,$(patsubst /%,%,$(VIDEO))),held-out)
 DEMO_VIDEO = $(OUT)/$(NAME)_$(1).mp4
+SHEET = $(OUT)/$(NAME)_sheet.png
 
 .PHONY: help setup demo demo-instances demo-panoptic demo-model models test test-fast lint docs check clean-setup
 
@@ -88,13 +90,16 @@ define measure
     | sed -un '/ - Testing /,$$p'
 endef
 
-KINDS := $(if $(MODEL),model,instances panoptic)
+KINDS := $(if $(MODEL),$(MODEL),instances panoptic)
 
-demo: $(KINDS:%=demo-%)
+demo: $(if $(MODEL),demo-model,demo-instances demo-panoptic)
+	@$(RUN) tools/analysis_tools/contact_sheet.py '$(SHEET)' \
+	    'input=$(INPUT)' $(if $(VIDEO),,'truth=$(TRUTH)') \
+	    $(foreach kind,$(KINDS),'$(kind)=$(call DEMO_VIDEO,$(kind))')
 	@echo
 	@echo 'Done. Look at'
-	@printf '    %s\n' $(foreach kind,$(if $(MODEL),$(MODEL),$(KINDS)),\
-	    '$(call DEMO_VIDEO,$(kind))')
+	@printf '    %s\n' '$(SHEET)' \
+	    $(foreach kind,$(KINDS),'$(call DEMO_VIDEO,$(kind))')
 
 demo-model: $(STAMP) $(if $(VIDEO),,$(HELD_OUT))
 	$(call track,with $(MODEL),$(MODEL),$(MODEL))
@@ -119,7 +124,7 @@ demo-panoptic: $(STAMP) $(if $(VIDEO),,$(HELD_OUT) $(PANOPTIC_SPLIT))
 $(HELD_OUT): | $(STAMP)
 	@echo '== Making a held-out synthetic video ($@)'
 	@$(RUN) tools/dataset_converters/make_synthetic.py \
-	    --video-out '$@' --height 384 --width 640
+	    --video-out '$@' --truth-out '$(TRUTH)' --height 384 --width 640
 
 # $(call make_split,FORMAT)
 define make_split

@@ -1,4 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from projects.maxtron.datasets.synthetic.classes import (
+    SYNTHETIC_STUFF_CLASSES,
+    SYNTHETIC_THING_CLASSES,
+)
 from projects.maxtron.datasets.synthetic.video import PRESETS, make_video
 from projects.maxtron.datasets.synthetic.writer import (
     SyntheticWriter,
@@ -10,7 +14,11 @@ import pytest
 
 from tests.footage import read_frames as read_video
 from tests.test_datasets.synthetic_files import digest
-from tools.dataset_converters.make_synthetic import main
+from tools.dataset_converters.make_synthetic import (
+    draw_truth,
+    main,
+    name_segment,
+)
 
 
 def test_interrupted_run_continues(small, tmp_path, capsys):
@@ -88,6 +96,7 @@ def test_bad_values_are_explained(tmp_path, argv, message):
             '--video-fps must be from 0.01 to 1000, got 0',
         ),
         (['x', '--nproc', '0'], '--nproc must be 1 or more, got 0'),
+        (['x', '--truth-out', 't.mp4'], '--truth-out needs --video-out'),
         ([], 'name an OUT_DIR for a set, or --video-out for a video'),
     ],
 )
@@ -113,9 +122,23 @@ def test_foreign_folder_is_refused(tmp_path):
 
 def test_held_out_video(tmp_path):
     path = tmp_path / 'new' / 'clip.mp4'
-    main(['--video-out', str(path), '--video-frames', '20'])
+    truth = tmp_path / 'truth.mp4'
+    options = ['--video-frames', '20', '--truth-out', str(truth)]
+    main(['--video-out', str(path), *options])
     read = read_video(path)
     expected = make_video(PRESETS['small'], 'demo', 0, 'crossing', 20)
     assert np.shape(read) == expected.frames.shape
     assert np.abs(np.float32(read) - expected.frames).mean() < 12
     assert [p.name for p in path.parent.iterdir()] == ['clip.mp4']
+    assert np.shape(read_video(truth)) == expected.frames.shape
+
+
+def test_true_segments_are_drawn():
+    video = make_video(PRESETS['small'], 'demo', 0, 'crossing', 12)
+    drawn = draw_truth(video)
+    changes = (drawn != video.frames).any(-1)
+    assert changes[video.ids > 0].mean() > 0.99
+    assert name_segment(2) == SYNTHETIC_STUFF_CLASSES[1]
+    first_thing = 1 + len(SYNTHETIC_STUFF_CLASSES)
+    text = name_segment(100 * first_thing + 7)
+    assert text == f'{SYNTHETIC_THING_CLASSES[0]} 7'

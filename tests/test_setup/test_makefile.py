@@ -101,8 +101,12 @@ def test_demo_makes_data_shows_videos_and_measures():
             checkpoint,
         ):
             position = output.index(step, position) + 1
+    rows = ['input=data/held-out.mp4', 'truth=data/held-out_truth.mp4']
     for kind in ('instances', 'panoptic'):
-        position = output.index(f'demo/output/held-out_{kind}.mp4', position)
+        rows.append(f'{kind}=demo/output/held-out_{kind}.mp4')
+    position = output.index('held-out_sheet.png', position)
+    for row in rows:
+        position = output.index(f"'{row}'", position)
     for config in re.findall(r"'(configs/[^']*)'", output):
         assert (ROOT / config).is_file()
 

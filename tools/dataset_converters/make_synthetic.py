@@ -14,6 +14,10 @@ import os.path as osp
 from dataclasses import replace
 
 from projects.maxtron.apis import VideoWriter, check_video_path
+from projects.maxtron.datasets.synthetic.classes import (
+    SYNTHETIC_STUFF_CLASSES,
+    SYNTHETIC_THING_CLASSES,
+)
 from projects.maxtron.datasets.synthetic.video import (
     PRESETS,
     SCENARIOS,
@@ -25,7 +29,9 @@ from projects.maxtron.datasets.synthetic.writer import (
     write_video,
 )
 from projects.maxtron.engine.cli import report_errors
+from projects.maxtron.visualization.mask_drawing import draw_masks, id_colors
 
+import numpy as np
 from mmengine.utils import track_parallel_progress, track_progress
 
 
@@ -75,6 +81,9 @@ def make_parser():
         '--video-out', help='path of an .mp4 file (or .mov, .mkv, .webm)'
     )
     video.add_argument(
+        '--truth-out', help='path of a video with its true segments'
+    )
+    video.add_argument(
         '--video-scenario', choices=SCENARIOS, default='crossing'
     )
     video.add_argument('--video-frames', type=int, default=72)
@@ -87,11 +96,15 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if args.out_dir is None and args.video_out is None:
         parser.error('name an OUT_DIR for a set, or --video-out for a video')
-    if args.video_out is not None:
-        try:
-            check_video_path(args.video_out)
-        except ValueError as error:
-            parser.error(f'--video-out {error}')
+    for name in ('video_out', 'truth_out'):
+        path = getattr(args, name)
+        if path is not None:
+            try:
+                check_video_path(path)
+            except ValueError as error:
+                parser.error(f'--{name.replace("_", "-")} {error}')
+    if args.truth_out is not None and args.video_out is None:
+        parser.error('--truth-out needs --video-out')
     if not 0.01 <= args.video_fps <= 1000:
         parser.error(
             f'--video-fps must be from 0.01 to 1000, got {args.video_fps}'
@@ -149,6 +162,31 @@ def write_frames(path, frames, fps):
             writer.write(frame)
 
 
+def draw_truth(video):
+    """Draw the true segments of a video, frames (T, H, W, 3), BGR."""
+    drawn = []
+    for frame, ids in zip(video.frames, video.ids, strict=True):
+        # things come first: the first mask is on top
+        raw_ids = np.unique(ids[ids > 0])[::-1]
+        drawn.append(
+            draw_masks(
+                frame,
+                [ids == raw_id for raw_id in raw_ids],
+                id_colors(raw_ids),
+                [name_segment(int(raw_id)) for raw_id in raw_ids],
+            )
+        )
+    return np.stack(drawn)
+
+
+def name_segment(raw_id):
+    """Name the class of a raw value, and the number of a thing."""
+    label, number = divmod(raw_id, 100) if raw_id > 99 else (raw_id, 0)
+    names = (*SYNTHETIC_STUFF_CLASSES, *SYNTHETIC_THING_CLASSES)
+    name = names[label - 1]
+    return f'{name} {number}' if label != raw_id else name
+
+
 @report_errors('make_synthetic', RuntimeError, ValueError)
 def main(argv=None):
     args = parse_args(argv)
@@ -159,6 +197,9 @@ def main(argv=None):
         )
         write_frames(args.video_out, video.frames, args.video_fps)
         print(f'{len(video.frames)} frames -> {args.video_out}')
+        if args.truth_out is not None:
+            write_frames(args.truth_out, draw_truth(video), args.video_fps)
+            print(f'True segments -> {args.truth_out}')
     if args.out_dir is not None:
         make_set(args, spec)
 
