@@ -61,7 +61,7 @@ def learning_rates(cfg: Config) -> list[float]:
     with the same schedule share the result.
 
     Args:
-        cfg (:obj:`Config`): With ``param_scheduler`` and ``train_cfg``.
+        cfg (Config): With ``param_scheduler`` and ``train_cfg``.
     """
     max_iters = cfg.train_cfg.max_iters
     key = (repr(cfg.param_scheduler), max_iters)

@@ -24,9 +24,9 @@ def compare_frames(
     """Compare instances by (label, query), as their order is free.
 
     Args:
-        frames (list[:obj:`InstanceData`]): Instances of each frame, with ids
+        frames (list[InstanceData]): Instances of each frame, with ids
             ``query * num_classes + label + 1``.
-        case (:obj:`Case`): Golden case with the candidates of all frames.
+        case (Case): Golden case with the candidates of all frames.
         num_classes (int): Number of classes.
         pixels (int): By how many pixels the area of a mask may differ.
         atol (float): Absolute tolerance of the scores.
@@ -64,7 +64,7 @@ def compare_submission(
     """Compare the submission that the metric writes with a golden one.
 
     Args:
-        frames (list[:obj:`InstanceData`]): Instances of each frame.
+        frames (list[InstanceData]): Instances of each frame.
         name (str): Name of the golden case.
         num_classes (int): Number of classes.
         folder (Path): Where the submission is written.

@@ -25,7 +25,7 @@ def model_cfg(
         segmenter (dict): Changes to ``head.segmenter``.
 
     Returns:
-        :obj:`ConfigDict`: Config of the model.
+        ConfigDict: Config of the model.
     """
     cfg = Config.fromfile(ROOT / f'configs/_base_/models/{name}.py')
     segmenter['num_classes'] = num_classes

@@ -32,7 +32,7 @@ def offline_cfg(kind: str, stage: str = 'offline', **test_cfg) -> ConfigDict:
         test_cfg (dict): Changes to ``head.test_cfg``.
 
     Returns:
-        :obj:`ConfigDict`: The config.
+        ConfigDict: The config.
     """
     file = 'offline' if stage == 'e2e' and kind == 'vis' else stage
     name = f'maxtron-{file}_{KINDS[kind]}_tiny'

@@ -90,7 +90,7 @@ def load_case(name: str, folder: str = 'vis') -> Case:
             the reference. Defaults to 'vis'.
 
     Returns:
-        :obj:`Case`: The case, on the CPU.
+        Case: The case, on the CPU.
 
     Raises:
         ValueError: If generated weights or inputs are not those of the case.

@@ -133,7 +133,7 @@ def shrink(
             model's frames. Defaults to those of ``CANVAS``.
 
     Returns:
-        :obj:`Config`: Resolved, so that it can be dumped.
+        Config: Resolved, so that it can be dumped.
     """
     cfg = Config.fromfile(ROOT / path)
     shrink_model(cfg.model)

@@ -88,7 +88,7 @@ class Entry:
 
         Args:
             field (str): Name of the field.
-            kind (:obj:`Kind`): Kind of its value.
+            kind (Kind): Kind of its value.
 
         Returns:
             Any: The value.
@@ -108,7 +108,7 @@ class Entry:
 
         Args:
             field (str): Name of the field.
-            kind (:obj:`Kind`): Kind of its value.
+            kind (Kind): Kind of its value.
             default (Any): Value of a missing field. Defaults to None.
 
         Returns:
@@ -142,7 +142,7 @@ class Entry:
                 Defaults to 'id'.
 
         Returns:
-            list[:obj:`Entry`]: The objects.
+            list[Entry]: The objects.
 
         Raises:
             InputError: If the field is missing, is not a list, or has an item
@@ -179,7 +179,7 @@ def load_json(
         remedy (str): Advice if the file does not exist.
 
     Returns:
-        :obj:`Entry`: The top level.
+        Entry: The top level.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -222,12 +222,12 @@ def index_by_id(
     video as ``3`` in one place and as ``"3"`` in another.
 
     Args:
-        entries (Iterable[:obj:`Entry`]): The entries.
+        entries (Iterable[Entry]): The entries.
         noun (str): Noun for an entry, for messages.
         id_field (str): Field of the id. Defaults to 'id'.
 
     Returns:
-        dict[str, :obj:`Entry`]: Entries by the text of their id.
+        dict[str, Entry]: Entries by the text of their id.
 
     Raises:
         InputError: If an id is missing, of a wrong kind or repeated.

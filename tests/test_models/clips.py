@@ -20,7 +20,7 @@ def pack_clip(
         semantic (Tensor): Labels, 255 for none, shape (T, h, w).
 
     Returns:
-        :obj:`TrackDataSample`: Each frame lists the segments that it shows.
+        TrackDataSample: Each frame lists the segments that it shows.
     """
     frames = []
     for t, (ids, classes) in enumerate(zip(id_map, semantic)):
@@ -50,7 +50,7 @@ def pack_masks(
         first_id (int): Id of the first one; the others count up.
 
     Returns:
-        :obj:`TrackDataSample`: See :func:`pack_clip`.
+        TrackDataSample: See :func:`pack_clip`.
     """
     ids = torch.arange(len(labels)) + first_id
     id_map = (masks.long() * ids[:, None, None, None]).sum(0)

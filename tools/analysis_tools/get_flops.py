@@ -110,7 +110,7 @@ def count_parts(
     """Count the cost of all parts of a model, in the order of the data.
 
     Args:
-        model (:obj:`MaXTron`): The model. Its backbone loses its weights.
+        model (MaXTron): The model. Its backbone loses its weights.
         inputs (Tensor): A preprocessed clip, shape (1, T, 3, H, W).
         num_clips (int): Number of clips of a video, which a tracker processes
             together.

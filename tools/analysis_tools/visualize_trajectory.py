@@ -51,7 +51,7 @@ def read_clip(
 
     Args:
         source (FrameSource): The video.
-        head (:obj:`BaseMaXTronHead`): Head that splits the video if ``clip``
+        head (BaseMaXTronHead): Head that splits the video if ``clip``
             is None.
         frame (int): Number of the frame.
         clip (list[int], optional): Numbers of the frames of the clip.
@@ -90,7 +90,7 @@ def choose_layer(model, index: int) -> tuple:
         index (int): Number of the layer; negative numbers count from the end.
 
     Returns:
-        tuple[str, :obj:`AxialTrajectoryLayer`]: Name and layer.
+        tuple[str, AxialTrajectoryLayer]: Name and layer.
 
     Raises:
         InputError: If the layer does not exist.
@@ -144,8 +144,8 @@ def draw(
     """Run the model on a clip and draw the attention of the point.
 
     Args:
-        inferencer (:obj:`MaXTronInferencer`): Inferencer with the model.
-        source (:obj:`FrameSource`): The video.
+        inferencer (MaXTronInferencer): Inferencer with the model.
+        source (FrameSource): The video.
         args (Namespace): The command line.
 
     Returns:

@@ -95,7 +95,7 @@ def our_vpq(folder: str, windows: list[int]) -> dict[int, TubeStats]:
         windows (list[int]): Numbers of frames.
 
     Returns:
-        dict[int, :obj:`TubeStats`]: Stats by window.
+        dict[int, TubeStats]: Stats by window.
     """
     categories, videos = list_videos(
         f'{folder}/pred',

@@ -29,7 +29,7 @@ class SyntheticPredictions:
         """Overwrite the prediction of a segmenter.
 
         Args:
-            clip (:obj:`ClipPrediction`): Prediction of batch size 1.
+            clip (ClipPrediction): Prediction of batch size 1.
             with_masks (bool): Whether to replace the masks.
         """
         self.replace_classes(clip.cls_logits)

@@ -52,7 +52,7 @@ def convert_video(job: Job) -> dict:
     """Resize the frames of a video and describe its segments.
 
     Args:
-        job (:obj:`Job`): The video.
+        job (Job): The video.
 
     Returns:
         dict: ``images`` and ``annotations`` of the frames that have a mask;

@@ -54,7 +54,7 @@ def convert_tracks(source: TrackFile, with_annotations: bool) -> dict:
     """Convert the videos and tracks of a file.
 
     Args:
-        source (:obj:`TrackFile`): The original file.
+        source (TrackFile): The original file.
         with_annotations (bool): Whether to convert the annotations.
 
     Returns:

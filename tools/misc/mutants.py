@@ -124,12 +124,12 @@ def draw_mutants(
     """Draw mutants of a file: first the kind, then the place.
 
     Args:
-        path (:obj:`Path`): The file.
+        path (Path): The file.
         number (int): Number of mutants; all of them if there are fewer.
         seed (str): Seed of the draw.
 
     Returns:
-        list[tuple[:obj:`Mutant`, :obj:`CodeType`]]: The mutants by line, and
+        list[tuple[Mutant, CodeType]]: The mutants by line, and
         the code of the file with each of them.
     """
     tree = ast.parse(path.read_text())

@@ -99,7 +99,7 @@ class CocoPanopticClipDataset(MixInfoMixin, CocoPanopticDataset):
         """Check the fields of a segment.
 
         Args:
-            segment (:obj:`Entry`): The segment.
+            segment (Entry): The segment.
             names (dict[str, str]): Name by the text of a category's id.
         """
         segment.require('id', ID)

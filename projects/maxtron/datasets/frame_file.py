@@ -201,7 +201,7 @@ class FrameFile:
         """Read an annotation.
 
         Args:
-            ann (:obj:`Entry`): The annotation.
+            ann (Entry): The annotation.
             frame (dict): Its frame.
 
         Returns:

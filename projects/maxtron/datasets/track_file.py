@@ -19,7 +19,7 @@ def read_file_names(video: Entry) -> list[str]:
     """Read the frames of a video.
 
     Args:
-        video (:obj:`Entry`): The video.
+        video (Entry): The video.
 
     Returns:
         list[str]: Paths of its frames, at least one.
@@ -62,10 +62,10 @@ class Video:
         """Read a video.
 
         Args:
-            entry (:obj:`Entry`): The entry of the file.
+            entry (Entry): The entry of the file.
 
         Returns:
-            :obj:`Video`: The video.
+            Video: The video.
 
         Raises:
             InputError: If a field is missing or wrong.
@@ -106,13 +106,13 @@ class TrackFile:
     file are redundant and are computed from the masks.
 
     Args:
-        top (:obj:`Entry`): Top level of the file.
+        top (Entry): Top level of the file.
         with_tracks (bool): Whether to read the annotations.
 
     Attributes:
-        categories (dict[str, :obj:`Entry`]): Categories by the text of their
+        categories (dict[str, Entry]): Categories by the text of their
             id.
-        videos (list[:obj:`Video`]): Videos in the order of the file.
+        videos (list[Video]): Videos in the order of the file.
         notes (Counter): Numbers of skipped and replaced entries, by
             description. They grow with every call of :meth:`tracks`.
 
@@ -186,11 +186,11 @@ class TrackFile:
         """Read the tracks of a video.
 
         Args:
-            video (:obj:`Video`): The video.
+            video (Video): The video.
 
         Returns:
             list[tuple]: For each track its entry and a list over frames of
-            :obj:`Instance`, or None where it is not visible.
+            Instance, or None where it is not visible.
 
         Raises:
             InputError: If a mask is malformed or does not fit the video.

@@ -78,7 +78,7 @@ def measure_videos(
 
     Args:
         args (Namespace): Arguments of :func:`parse_args`.
-        measure (callable): Function of a video (:obj:`VideoFiles`) and the
+        measure (callable): Function of a video (VideoFiles) and the
             arguments, defined in a module so that other processes find it.
 
     Returns:

@@ -55,7 +55,7 @@ class PanopticVideoEvaluator:
         """Pass a video to the consumers that have not read it.
 
         Args:
-            video (:obj:`PredictedVideo`): The video.
+            video (PredictedVideo): The video.
             consumers (dict[Hashable, callable]): Functions that make a
                 consumer. Consumers of the same result have the same key.
 
@@ -78,7 +78,7 @@ class GroundTruthCounter:
     """Counter of the pixels of a predicted video and its ground truth.
 
     Args:
-        video (:obj:`PredictedVideo`): The video.
+        video (PredictedVideo): The video.
         dataset_meta (dict): ``classes`` and ``thing_classes``.
         backend_args (dict, optional): Backend for reading masks, see
             :func:`mmengine.fileio.get`.
@@ -135,7 +135,7 @@ class GroundTruthCounter:
         """Return the counts of the video.
 
         Returns:
-            :obj:`VideoCounts`: The counts.
+            VideoCounts: The counts.
         """
         return self._counter.result()
 
@@ -165,7 +165,7 @@ class VideoSubmission:
     """Writer of the predicted masks of a video, and collector of its segments.
 
     Args:
-        video (:obj:`PredictedVideo`): The video.
+        video (PredictedVideo): The video.
         folder (str): Folder for pan_pred/VIDEO/FRAME.png.
         categories (Sequence[dict]): See :func:`metainfo_categories`.
     """

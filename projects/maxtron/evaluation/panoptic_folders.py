@@ -49,7 +49,7 @@ class VideoFiles(NamedTuple):
     Attributes:
         video_id (str): Name of the video.
         num_classes (int): Number of categories of the ground truth.
-        frames (list[:obj:`FrameFiles`]): Frames in temporal order.
+        frames (list[FrameFiles]): Frames in temporal order.
     """
 
     video_id: str
@@ -73,7 +73,7 @@ def list_videos(
 
     Returns:
         tuple: Categories of the ground truth, and its videos
-        (list[:obj:`VideoFiles`]).
+        (list[VideoFiles]).
 
     Raises:
         FileNotFoundError: If a file or a mask does not exist.
@@ -113,9 +113,9 @@ class _Side:
 
     Args:
         folder (str): Folder of the masks.
-        top (:obj:`Entry`): The JSON file.
+        top (Entry): The JSON file.
         labels (dict[str, int]): Label by the text of a category's id.
-        videos (dict[str, :obj:`Entry`]): Videos of the ground truth.
+        videos (dict[str, Entry]): Videos of the ground truth.
         gt_json (str): File of the ground truth, for messages.
     """
 
@@ -142,7 +142,7 @@ class _Side:
         """List mask and segments of every frame of a video.
 
         Args:
-            video (:obj:`Entry`): The video in the ground truth.
+            video (Entry): The video in the ground truth.
             video_id (str): Id of the video.
             names (list[str]): Names of the frames in the ground truth.
             category_ids (list[int | str]): Id of the ground truth per label.
@@ -206,10 +206,10 @@ def _match_frames(
 
     Args:
         names (list[str]): Names in the ground truth.
-        frames (dict[str, :obj:`Entry`]): Listed frames by their names.
+        frames (dict[str, Entry]): Listed frames by their names.
 
     Returns:
-        dict[str, :obj:`Entry`]: Listed frames by name in the ground truth.
+        dict[str, Entry]: Listed frames by name in the ground truth.
     """
     if frames.keys() <= set(names):
         return frames
@@ -259,7 +259,7 @@ def segments_to_count(segments: list[dict], pairs: FramePairs) -> list[dict]:
     Args:
         segments (list[dict]): Segments with ``id``, ``category`` and
             optionally ``iscrowd`` and ``area``.
-        pairs (:obj:`FramePairs`): Pixels of the frame.
+        pairs (FramePairs): Pixels of the frame.
 
     Returns:
         list[dict]: Segments with ``id``, ``category_id`` (the label) and
@@ -281,10 +281,10 @@ def count_video(video: VideoFiles) -> VideoCounts:
     """Read each mask of a video once and count the pixels.
 
     Args:
-        video (:obj:`VideoFiles`): The video.
+        video (VideoFiles): The video.
 
     Returns:
-        :obj:`VideoCounts`: Counts of the video.
+        VideoCounts: Counts of the video.
 
     Raises:
         InputError: If masks and lists of segments, or sizes, are inconsistent.

@@ -47,7 +47,7 @@ class PredictedVideo(NamedTuple):
                 names the video.
 
         Returns:
-            :obj:`PredictedVideo`: The video.
+            PredictedVideo: The video.
 
         Raises:
             InputError: If a frame is missing, repeated, of another video,

@@ -75,7 +75,7 @@ def stq_crowd_warning(stats: Sequence[STQStats], remedy: str) -> str | None:
     """Describe the effect of the crowd rule of VIPSeg's tool.
 
     Args:
-        stats (Sequence[:obj:`STQStats`]): Stats of all videos.
+        stats (Sequence[STQStats]): Stats of all videos.
         remedy (str): Way to switch the rule off.
 
     Returns:

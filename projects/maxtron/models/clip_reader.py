@@ -19,7 +19,7 @@ class ClipInputs(NamedTuple):
 
     Attributes:
         inputs (Tensor): Preprocessed frames, shape (1, T, 3, H, W).
-        shapes (:obj:`ClipShapes`): Sizes of the frames.
+        shapes (ClipShapes): Sizes of the frames.
     """
 
     inputs: Tensor
@@ -38,7 +38,7 @@ class ClipReader:
             not preprocessed.
         split (Callable): Cuts frames into clips, given their number if it is
             known; see :func:`iter_clips`.
-        preprocessor (:obj:`ClipDataPreprocessor`): Preprocesses clips.
+        preprocessor (ClipDataPreprocessor): Preprocesses clips.
         ori_shape (tuple[int, int]): Height and width of the results.
         num_frames (int, optional): Number of frames, if known.
         img_shape (tuple[int, int], optional): Height and width of

@@ -22,7 +22,7 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
 
         Args:
             data (dict): ``inputs``, tensors of shape (T, 3, h, w) or
-                :obj:`VideoFrames`, and ``data_samples``.
+                VideoFrames, and ``data_samples``.
             training (bool): Whether to pad the ground truth, too.
 
         Returns:

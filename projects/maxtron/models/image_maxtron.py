@@ -33,11 +33,11 @@ class ImageMaXTron(MaXTron):
         Args:
             inputs (list[Tensor]): Images of shape (3, h, w), BGR, in the
                 range 0 to 255.
-            data_samples (list[:obj:`DetDataSample`]): One per image, with
+            data_samples (list[DetDataSample]): One per image, with
                 ``ori_shape``.
 
         Returns:
-            list[:obj:`DetDataSample`]: The samples with
+            list[DetDataSample]: The samples with
             ``pred_panoptic_seg.sem_seg`` of shape (1, *ori_shape), int32.
         """
         for image, sample in zip(inputs, data_samples):

@@ -32,13 +32,13 @@ class MaXTron(BaseMOTModel):
     clips.
 
     Args:
-        backbone (:obj:`ConfigDict` or dict): Backbone of single frames.
-        head (:obj:`ConfigDict` or dict): :class:`MaXTronHead` or
+        backbone (ConfigDict or dict): Backbone of single frames.
+        head (ConfigDict or dict): :class:`MaXTronHead` or
             :class:`MaXTronPanopticHead`.
-        neck (:obj:`ConfigDict` or dict, optional): Module between backbone
+        neck (ConfigDict or dict, optional): Module between backbone
             and head, called with the features and the number of frames of a
             clip. Defaults to None.
-        data_preprocessor (:obj:`ConfigDict` or dict, optional):
+        data_preprocessor (ConfigDict or dict, optional):
             :class:`ClipDataPreprocessor`. Defaults to None.
         freeze_segmenter (bool): If True and a tracker is configured, freeze
             the backbone, neck and segmenter (kept in eval mode) and train
@@ -46,7 +46,7 @@ class MaXTron(BaseMOTModel):
             False, train everything, see :func:`segment_checkpointed`. In both
             cases each layer of the tracker holds the masks of the whole
             video. Defaults to True.
-        init_cfg (:obj:`ConfigDict` or dict or list, optional): Initialization
+        init_cfg (ConfigDict or dict or list, optional): Initialization
             config. Defaults to None.
 
     Raises:
@@ -104,7 +104,7 @@ class MaXTron(BaseMOTModel):
             mode (bool): Whether to train. Defaults to True.
 
         Returns:
-            :obj:`MaXTron`: The model.
+            MaXTron: The model.
         """
         super().train(mode)
         for name in self.frozen_parts:
@@ -161,7 +161,7 @@ class MaXTron(BaseMOTModel):
             inputs (Tensor): Preprocessed clips or videos, shape
                 (N, T, 3, H, W). A video consists of consecutive clips of the
                 head's ``clip_len`` frames.
-            data_samples (list[:obj:`TrackDataSample`]): One per clip or
+            data_samples (list[TrackDataSample]): One per clip or
                 video, with the ground truth of every frame.
 
         Returns:
@@ -198,7 +198,7 @@ class MaXTron(BaseMOTModel):
             inputs (Tensor): Preprocessed clips, shape (N, T, 3, H, W).
 
         Returns:
-            :obj:`ClipPrediction`: Prediction of the segmenter.
+            ClipPrediction: Prediction of the segmenter.
         """
         x = self.extract_feat(inputs)
         return self.head.segmenter(x, inputs.shape[1])
@@ -241,13 +241,13 @@ class MaXTron(BaseMOTModel):
 
         Args:
             inputs (Iterable): Per video preprocessed frames with shape
-                (T, 3, H, W), or :obj:`VideoFrames` or another sequence of
+                (T, 3, H, W), or VideoFrames or another sequence of
                 frames (3, h, w) in the range 0 to 255.
-            data_samples (list[:obj:`TrackDataSample`]): One per video, with
+            data_samples (list[TrackDataSample]): One per video, with
                 ``ori_shape`` in every frame.
 
         Returns:
-            list[:obj:`TrackDataSample`]: The samples. Each frame gets the
+            list[TrackDataSample]: The samples. Each frame gets the
             result of the head at ``ori_shape``: ``pred_track_instances``
             (:class:`MaXTronHead`) or ``pred_panoptic_map``
             (:class:`MaXTronPanopticHead`).
@@ -285,7 +285,7 @@ class MaXTron(BaseMOTModel):
                 :meth:`predict`, at the end of the video. Defaults to False.
 
         Yields:
-            list[:obj:`DetDataSample`]: The new frames of a clip in order,
+            list[DetDataSample]: The new frames of a clip in order,
             each with ``frame_id`` and the result as in :meth:`predict`. Ids
             do not change when more of the video is seen.
         """
@@ -305,7 +305,7 @@ class MaXTron(BaseMOTModel):
         """Segment the clips of a video and pass them to the head.
 
         Args:
-            clips (:obj:`ClipReader`): The video.
+            clips (ClipReader): The video.
             whole_video (bool): See :meth:`BaseMaXTronHead.start_video`.
 
         Yields:

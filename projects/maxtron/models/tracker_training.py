@@ -37,7 +37,7 @@ def prepare_training(
     """Freeze the segmenter, or prepare to train it with the tracker.
 
     Args:
-        head (:obj:`BaseMaXTronHead`): Head with a tracker.
+        head (BaseMaXTronHead): Head with a tracker.
         backbone (nn.Module): Backbone of the model.
         frozen (Sequence[nn.Module]): Modules to freeze, except for those that
             the segmenter shares with the tracker. If there are none, all
@@ -82,11 +82,11 @@ def cut_videos(
 
     Args:
         inputs (Tensor): Preprocessed videos, shape (N, K * T, 3, H, W).
-        data_samples (list[:obj:`TrackDataSample`]): One per video.
+        data_samples (list[TrackDataSample]): One per video.
         clip_len (int): Frames per clip T.
 
     Yields:
-        tuple[Tensor, list[:obj:`TrackDataSample`]]: One of the K clips of
+        tuple[Tensor, list[TrackDataSample]]: One of the K clips of
         each video, shape (N, T, 3, H, W), and its samples.
 
     Raises:
@@ -120,13 +120,13 @@ def segment_clip(
 
     Args:
         extract_feat (Callable): Maps clips to the features for the head.
-        head (:obj:`BaseMaXTronHead`): The head.
+        head (BaseMaXTronHead): The head.
         index (int): Index of the clip in its video, from 0, for messages.
         inputs (Tensor): Preprocessed clips, shape (N, T, 3, H, W).
-        data_samples (list[:obj:`TrackDataSample`]): One per clip.
+        data_samples (list[TrackDataSample]): One per clip.
 
     Returns:
-        :obj:`ClipOutputs`: Outputs, with losses if ``clip_loss_weight`` is
+        ClipOutputs: Outputs, with losses if ``clip_loss_weight`` is
             set.
     """
     x = extract_feat(inputs)
@@ -145,7 +145,7 @@ def segment_frozen(*clip) -> ClipOutputs:
         clip: Arguments of :func:`segment_clip`.
 
     Returns:
-        :obj:`ClipOutputs`: Its outputs.
+        ClipOutputs: Its outputs.
     """
     with torch.no_grad():
         outputs = segment_clip(*clip)
@@ -165,7 +165,7 @@ def segment_checkpointed(model: nn.Module, *clip) -> ClipOutputs:
         clip: Arguments of :func:`segment_clip`.
 
     Returns:
-        :obj:`ClipOutputs`: Its outputs.
+        ClipOutputs: Its outputs.
     """
     return checkpoint(
         segment_clip,
@@ -183,9 +183,9 @@ def tracker_losses(
     """Compute the losses of a batch of videos and of their clips.
 
     Args:
-        head (:obj:`BaseMaXTronHead`): Head with a tracker.
-        clips (Sequence[:obj:`ClipOutputs`]): The clips in order.
-        data_samples (list[:obj:`TrackDataSample`]): One per video.
+        head (BaseMaXTronHead): Head with a tracker.
+        clips (Sequence[ClipOutputs]): The clips in order.
+        data_samples (list[TrackDataSample]): One per video.
 
     Returns:
         dict[str, Tensor]: Losses after each layer of the tracker and, named

@@ -59,10 +59,10 @@ def index_categories(top: Entry) -> dict[str, Entry]:
     """Index the categories of a file by their ids.
 
     Args:
-        top (:obj:`Entry`): Top level of the file.
+        top (Entry): Top level of the file.
 
     Returns:
-        dict[str, :obj:`Entry`]: Categories by the text of their id.
+        dict[str, Entry]: Categories by the text of their id.
 
     Raises:
         InputError: If there is no category, or an id or a name is missing or

@@ -42,7 +42,7 @@ class ClipPrediction:
             index (Tensor): Query ``index[q]`` becomes query q, shape (Q, ).
 
         Returns:
-            :obj:`ClipPrediction`: Permuted prediction, without ``aux``.
+            ClipPrediction: Permuted prediction, without ``aux``.
         """
         return replace(
             self,

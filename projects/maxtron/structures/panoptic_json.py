@@ -28,7 +28,7 @@ def read_categories(top: Entry, needs_color: bool = False) -> list[dict]:
     """Read the list of categories.
 
     Args:
-        top (:obj:`Entry`): Object with the field ``categories``.
+        top (Entry): Object with the field ``categories``.
         needs_color (bool): Whether every category must have a ``color``.
             Defaults to False.
 
@@ -70,11 +70,11 @@ def read_videos(top: Entry, field: str) -> dict[str, Entry]:
     """Read a list of videos: ``videos`` or ``annotations``.
 
     Args:
-        top (:obj:`Entry`): The top level of the file.
+        top (Entry): The top level of the file.
         field (str): Name of the list.
 
     Returns:
-        dict[str, :obj:`Entry`]: Videos by the text of their ``video_id``.
+        dict[str, Entry]: Videos by the text of their ``video_id``.
 
     Raises:
         InputError: If an id is missing, repeated or not a valid folder name,
@@ -103,12 +103,12 @@ def read_frames(video: Entry, field: str, video_id: str) -> dict[str, Entry]:
     """Read the frames of a video: its ``images`` or ``annotations``.
 
     Args:
-        video (:obj:`Entry`): The video.
+        video (Entry): The video.
         field (str): Name of the list.
         video_id (str): Id of the video.
 
     Returns:
-        dict[str, :obj:`Entry`]: Frames by name, see :func:`frame_name`, in
+        dict[str, Entry]: Frames by name, see :func:`frame_name`, in
         the order of the file.
 
     Raises:
@@ -134,7 +134,7 @@ def read_segments(frame: Entry, labels: dict[str, int]) -> list[dict]:
     added.
 
     Args:
-        frame (:obj:`Entry`): The frame with ``segments_info``.
+        frame (Entry): The frame with ``segments_info``.
         labels (dict[str, int]): Label by the text of a category's id.
 
     Returns:

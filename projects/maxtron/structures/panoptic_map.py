@@ -59,7 +59,7 @@ class PanopticMap:
     classes for pixels without a segment.
 
     Args:
-        indices (:obj:`IndexMap`): An index into ``table`` for each pixel;
+        indices (IndexMap): An index into ``table`` for each pixel;
             each entry of ``table`` occurs at some pixel.
         table (np.ndarray): Panoptic ids, shape (n, ), int32.
         void (int): The id of pixels without a segment.
@@ -99,7 +99,7 @@ class PanopticMap:
                 kept.
 
         Returns:
-            :obj:`PanopticMap`: A new map, which shares the compressed data.
+            PanopticMap: A new map, which shares the compressed data.
         """
         table = [ids.get(i, i) for i in self._table.tolist()]
         return PanopticMap(self._indices, np.array(table, np.int32), self.void)

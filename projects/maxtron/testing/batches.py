@@ -22,7 +22,7 @@ def make_sample(
         num_classes (int): Number of classes.
 
     Returns:
-        :obj:`TrackDataSample`: Sample in the format of ``PackPanopticClip``.
+        TrackDataSample: Sample in the format of ``PackPanopticClip``.
     """
     rows = torch.arange(size[0])[::4, None]
     columns = torch.arange(size[1])[None, ::4]

@@ -99,7 +99,7 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
 
         Args:
             image (np.ndarray): RGB, uint8, shape (H, W, 3).
-            panoptic_map (:obj:`PanopticMap`): The segments, of the same size.
+            panoptic_map (PanopticMap): The segments, of the same size.
 
         Returns:
             np.ndarray: The drawn image, RGB, uint8, shape (H, W, 3).

@@ -27,7 +27,7 @@ def tracking_layers(model: nn.Module) -> dict[str, AxialTrajectoryLayer]:
         model (nn.Module): The model.
 
     Returns:
-        dict[str, :obj:`AxialTrajectoryLayer`]: Layers by name in the model.
+        dict[str, AxialTrajectoryLayer]: Layers by name in the model.
     """
     return {
         name: module
@@ -43,7 +43,7 @@ def record_calls(layer: AxialTrajectoryLayer) -> Iterator[list[dict]]:
     The output is unchanged; all hooks are removed on exit.
 
     Args:
-        layer (:obj:`AxialTrajectoryLayer`): The layer.
+        layer (AxialTrajectoryLayer): The layer.
 
     Yields:
         list[dict]: One dict per call of the layer, appended when it is
@@ -139,7 +139,7 @@ def trajectory_maps(
     attention and are ignored.
 
     Args:
-        layer (:obj:`AxialTrajectoryLayer`): The layer.
+        layer (AxialTrajectoryLayer): The layer.
         call (dict): One call of the layer, see :func:`record_calls`; only the
             first clip of the batch is used.
         frame (int): Frame of the reference in the clip.

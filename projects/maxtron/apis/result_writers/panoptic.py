@@ -68,7 +68,7 @@ class PanopticWriter:
         """Write a frame.
 
         Args:
-            panoptic_map (:obj:`PanopticMap`): The segments.
+            panoptic_map (PanopticMap): The segments.
             name (str): Name of the file, without suffix.
         """
         entry = self._masks.add(

@@ -21,7 +21,7 @@ class BroadcastBuffersHook(Hook):
         """Broadcast the buffers.
 
         Args:
-            runner (:obj:`Runner`): The runner.
+            runner (Runner): The runner.
         """
         for buffer in runner.model.buffers():
             broadcast(buffer)

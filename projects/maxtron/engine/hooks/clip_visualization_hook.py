@@ -40,7 +40,7 @@ class ClipVisualizationHook(TrackVisualizationHook):
         """Choose the output folder.
 
         Args:
-            runner (:obj:`Runner`): The runner of the test.
+            runner (Runner): The runner of the test.
         """
         self._image_root = find_image_root(runner.test_dataloader.dataset)
         if self.test_out_dir is not None:

@@ -34,7 +34,7 @@ class InitialWeightsHook(Hook):
         initialises the model.
 
         Args:
-            runner (:obj:`Runner`): The runner.
+            runner (Runner): The runner.
 
         Raises:
             CheckpointNotFoundError: If ``load_from`` is neither a URL nor a
@@ -54,7 +54,7 @@ class InitialWeightsHook(Hook):
         """Check the weights before MMEngine loads them.
 
         Args:
-            runner (:obj:`Runner`): The runner.
+            runner (Runner): The runner.
             checkpoint (dict): Content of the file.
 
         Raises:
@@ -72,7 +72,7 @@ class InitialWeightsHook(Hook):
         """Check that frozen weights were loaded.
 
         Args:
-            runner (:obj:`Runner`): The runner.
+            runner (Runner): The runner.
 
         Raises:
             CheckpointError: If neither ``load_from`` nor ``resume`` is set.

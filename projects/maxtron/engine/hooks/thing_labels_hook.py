@@ -23,7 +23,7 @@ class ThingLabelsHook(Hook):
         """Check the datasets that the run trains and validates on.
 
         Args:
-            runner (:obj:`Runner`): The runner.
+            runner (Runner): The runner.
 
         Raises:
             InputError: If model and dataset disagree.

@@ -54,14 +54,14 @@ def count_associations(
     """Compare the tubes and classes of a video.
 
     Args:
-        video (:obj:`VideoCounts`): The video.
+        video (VideoCounts): The video.
         is_thing (Sequence[bool]): Whether a class is a thing, (C,).
         first_is_crowd (bool): Whether the first listed segment of the video
             is a crowd if it is a thing, as in VIPSeg's tool. Its tube does not
             count. Defaults to True.
 
     Returns:
-        :obj:`STQStats`: Stats of the video.
+        STQStats: Stats of the video.
     """
     # The index -1 (void) reads the appended value.
     is_thing = np.append(np.asarray(is_thing, bool), False)
@@ -133,7 +133,7 @@ def summarize_stq(stats: Sequence[STQStats]) -> dict[str, Any]:
     """Average over videos.
 
     Args:
-        stats (Sequence[:obj:`STQStats`]): One item per video.
+        stats (Sequence[STQStats]): One item per video.
 
     Returns:
         dict[str, Any]: ``STQ``, ``AQ`` and ``IoU`` in [0, 1];

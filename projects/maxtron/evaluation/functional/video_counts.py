@@ -40,7 +40,7 @@ def count_pairs(
         where (str): Name of the frame for messages.
 
     Returns:
-        :obj:`FramePairs`: The pairs, each once.
+        FramePairs: The pairs, each once.
 
     Raises:
         InputError: If the maps differ in size.
@@ -97,8 +97,8 @@ class VideoCounts(NamedTuple):
     Attributes:
         name (str): Name of the video.
         num_frames (int): Number of frames.
-        gt (:obj:`Segments`): Segments of the ground truth.
-        pred (:obj:`Segments`): Predicted segments.
+        gt (Segments): Segments of the ground truth.
+        pred (Segments): Predicted segments.
         gt_rows (np.ndarray): Row in ``gt`` of each pair, (m,), -1 is void.
         pred_rows (np.ndarray): Row in ``pred`` of each pair, (m,), -1 is
             void. Both rows belong to one frame, and at most one is void.
@@ -140,7 +140,7 @@ class VideoCounter:
 
         Args:
             frame_name (str): Name of the frame, for messages.
-            pairs (:obj:`FramePairs`): Pixels of the frame.
+            pairs (FramePairs): Pixels of the frame.
             gt_segments (Iterable[dict]): Annotated segments: ``id``,
                 ``category_id`` and optionally ``iscrowd`` (0) and ``area``
                 (counted). The areas of an id that is listed twice are added.
@@ -179,7 +179,7 @@ class VideoCounter:
         """Return the counts of all added frames.
 
         Returns:
-            :obj:`VideoCounts`: The counts of the video.
+            VideoCounts: The counts of the video.
         """
         pairs = np.concatenate([np.zeros((3, 0), np.int64), *self._pairs], 1)
         return VideoCounts(

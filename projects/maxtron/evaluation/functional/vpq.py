@@ -44,7 +44,7 @@ class TubeStats:
             num_classes (int): C.
 
         Returns:
-            :obj:`TubeStats`: Zeros.
+            TubeStats: Zeros.
         """
         tp, fp, fn = np.zeros((3, num_classes), np.int64)
         return cls(np.zeros(num_classes), tp, fp, fn, num_windows=0)
@@ -83,7 +83,7 @@ class _Tubes:
     frames.
 
     Args:
-        segments (:obj:`Segments`): The segments.
+        segments (Segments): The segments.
         num_frames (int): T.
         window (int): k, 1 to T.
     """
@@ -148,12 +148,12 @@ def count_tubes(
     appearance counts.
 
     Args:
-        video (:obj:`VideoCounts`): The video.
+        video (VideoCounts): The video.
         window (int): k, the number of frames of a window.
         num_classes (int): C.
 
     Returns:
-        :obj:`TubeStats`: Stats of the video; zeros if it is shorter than
+        TubeStats: Stats of the video; zeros if it is shorter than
         ``window``.
 
     Raises:
@@ -220,9 +220,9 @@ def _shared_pixels(
     """Count the pixels that tubes share in their windows.
 
     Args:
-        video (:obj:`VideoCounts`): The video.
-        gt (:obj:`_Tubes`): Annotated tubes.
-        pred (:obj:`_Tubes`): Predicted tubes.
+        video (VideoCounts): The video.
+        gt (_Tubes): Annotated tubes.
+        pred (_Tubes): Predicted tubes.
         window (int): k.
 
     Returns:
@@ -286,7 +286,7 @@ def summarize_vpq(
     """Average the quality over classes and windows.
 
     Args:
-        stats (dict[int, :obj:`TubeStats`]): Stats of all videos, by window.
+        stats (dict[int, TubeStats]): Stats of all videos, by window.
         is_thing (Sequence[bool]): Whether a class is a thing, (C,).
 
     Returns:

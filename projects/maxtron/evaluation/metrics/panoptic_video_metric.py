@@ -219,7 +219,7 @@ class PanopticVideoMetric(BaseMetric):
         """Complete the submission, and evaluate.
 
         Args:
-            results (list[:obj:`VideoResult`]): Results of all videos.
+            results (list[VideoResult]): Results of all videos.
 
         Returns:
             dict[str, float]: Values by name; empty if nothing was evaluated.
@@ -251,7 +251,7 @@ class PanopticVideoMetric(BaseMetric):
         """Measure a video.
 
         Args:
-            video (:obj:`VideoCounts`): Counts of the video.
+            video (VideoCounts): Counts of the video.
 
         Returns:
             Any: A small result that processes can exchange.
@@ -273,10 +273,10 @@ def _drop_repeated(results: Iterable[VideoResult]) -> list[VideoResult]:
     """Remove videos that the sampler repeated to fill all processes.
 
     Args:
-        results (Iterable[:obj:`VideoResult`]): Videos of all processes.
+        results (Iterable[VideoResult]): Videos of all processes.
 
     Returns:
-        list[:obj:`VideoResult`]: Each video once, ordered by name, so that
+        list[VideoResult]: Each video once, ordered by name, so that
         sums do not depend on the number of processes.
 
     Raises:

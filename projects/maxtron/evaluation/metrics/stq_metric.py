@@ -65,10 +65,10 @@ class STQMetric(PanopticVideoMetric):
         """Compare tubes and classes of a video.
 
         Args:
-            video (:obj:`VideoCounts`): Counts of the video.
+            video (VideoCounts): Counts of the video.
 
         Returns:
-            :obj:`STQStats`: Stats of the video.
+            STQStats: Stats of the video.
         """
         return count_associations(
             video, self.is_thing, self.applies_crowd_rule
@@ -78,7 +78,7 @@ class STQMetric(PanopticVideoMetric):
         """Summarize and log.
 
         Args:
-            stats (list[:obj:`STQStats`]): Stats of each video.
+            stats (list[STQStats]): Stats of each video.
 
         Returns:
             dict[str, float]: Values by name.

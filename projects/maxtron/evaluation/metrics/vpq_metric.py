@@ -50,10 +50,10 @@ class VPQMetric(PanopticVideoMetric):
         """Match the tubes of a video.
 
         Args:
-            video (:obj:`VideoCounts`): Counts of the video.
+            video (VideoCounts): Counts of the video.
 
         Returns:
-            dict[int, :obj:`TubeStats`]: Stats by window.
+            dict[int, TubeStats]: Stats by window.
         """
         num_classes = len(self.dataset_meta['classes'])
         return {k: count_tubes(video, k, num_classes) for k in self.windows}
@@ -62,7 +62,7 @@ class VPQMetric(PanopticVideoMetric):
         """Summarize and log.
 
         Args:
-            stats (list[dict[int, :obj:`TubeStats`]]): Stats of each video.
+            stats (list[dict[int, TubeStats]]): Stats of each video.
 
         Returns:
             dict[str, float]: Values by name.

@@ -130,7 +130,7 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         """Format predictions and ground truth of one video.
 
         Args:
-            data_samples (list[:obj:`DetDataSample`]): Frames, each with
+            data_samples (list[DetDataSample]): Frames, each with
                 ``pred_track_instances`` (masks as RLE, tensor or array at
                 ``ori_shape``) and, if known, ``instances`` in the metainfo.
 

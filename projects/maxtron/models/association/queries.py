@@ -200,10 +200,10 @@ class QueryAssociation:
         """Link the next clip of the video.
 
         Args:
-            clip (:obj:`ClipPrediction`): Prediction of batch size 1.
+            clip (ClipPrediction): Prediction of batch size 1.
 
         Returns:
-            :obj:`ClipPrediction`: The clip with its queries in order.
+            ClipPrediction: The clip with its queries in order.
         """
         check_finite(clip.embeds, self._num_clips)
         if self._embeds is not None:

@@ -109,7 +109,7 @@ class CrossClipTracker(BaseModule):
             weights of the layer that weighs the clips (its biases are zero).
             None: PyTorch's default. The reference uses 0.01 with Video-kMaX
             and None with Tube-Link. Defaults to 0.01.
-        init_cfg (:obj:`ConfigDict` or dict or list, optional): As for
+        init_cfg (ConfigDict or dict or list, optional): As for
             :class:`BaseModule`.
 
     Raises:

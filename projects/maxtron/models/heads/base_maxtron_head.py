@@ -30,8 +30,8 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
     clip by clip. Sub-classes turn masks and classes into results.
 
     Args:
-        segmenter (:obj:`ConfigDict` or dict): :class:`ClipSegmenter`.
-        test_cfg (:obj:`ConfigDict` or dict): Settings of inference. Each
+        segmenter (ConfigDict or dict): :class:`ClipSegmenter`.
+        test_cfg (ConfigDict or dict): Settings of inference. Each
             sub-class adds its own to these:
 
             - ``clip_len`` (int): Frames per clip, at least 2. The training of
@@ -44,14 +44,14 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
               are kept in mode 'offline': 'device' (default), 'cpu', 'cpu_fp16'
               (half precision) or 'none': they are computed a second time, so
               that memory does not grow with the video.
-        tracker (:obj:`ConfigDict` or dict, optional):
+        tracker (ConfigDict or dict, optional):
             :class:`CrossClipTracker`. Defaults to None.
-        criterion (:obj:`ConfigDict` or dict, optional): Losses of the
+        criterion (ConfigDict or dict, optional): Losses of the
             tracker's predictions, such as :class:`KMaXCriterion`. None: the
             losses of the segmenter. Defaults to None.
         clip_loss_weight (float): Weight of the segmenter's losses on its
             clips if it is trained together with a tracker. Defaults to 0.
-        init_cfg (:obj:`ConfigDict` or dict or list, optional): Initialization
+        init_cfg (ConfigDict or dict or list, optional): Initialization
             config. Defaults to None.
 
     Raises:
@@ -188,7 +188,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
             num_frames (int): T.
 
         Returns:
-            :obj:`ClipPrediction`: Prediction of the segmenter.
+            ClipPrediction: Prediction of the segmenter.
         """
         return self.segmenter(x, num_frames)
 
@@ -199,7 +199,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
 
         Args:
             x (tuple[Tensor]): Features, each of shape (B * T, C_i, h_i, w_i).
-            data_samples (list[:obj:`TrackDataSample`]): One per clip.
+            data_samples (list[TrackDataSample]): One per clip.
 
         Returns:
             dict[str, Tensor]: Losses of the segmenter.
@@ -219,7 +219,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
             queries (Sequence[Tensor]): Per clip, shape (B, Q, D).
             embeds (Sequence[Tensor]): Per clip, shape (B, Q, E).
             mask_feats (Sequence[Tensor]): Per clip, shape (B, F, T, h, w).
-            data_samples (list[:obj:`TrackDataSample`]): One per video, with
+            data_samples (list[TrackDataSample]): One per video, with
                 the frames of all clips.
 
         Returns:
@@ -305,7 +305,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         Args:
             embeds (Tensor): Mask embeddings, shape (Q, E).
             mask_feats (Tensor): Pixel embeddings, shape (1, E, T, h, w).
-            shapes (:obj:`ClipShapes`): Sizes.
+            shapes (ClipShapes): Sizes.
 
         Returns:
             Tensor: Mask logits with shape (Q, num_new, h, w).
@@ -323,7 +323,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
                 clip by clip. Defaults to False.
 
         Returns:
-            :obj:`VideoState`: State that takes the predictions of the clips in
+            VideoState: State that takes the predictions of the clips in
                 order.
         """
 
@@ -331,7 +331,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         """Compute the results of a video whose clips are already segmented.
 
         Args:
-            clips (Iterable[tuple[:obj:`ClipPrediction`, :obj:`ClipShapes`]]):
+            clips (Iterable[tuple[ClipPrediction, ClipShapes]]):
                 Clips of the video in order.
 
         Returns:

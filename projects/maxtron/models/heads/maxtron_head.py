@@ -41,8 +41,8 @@ class MaXTronHead(BaseMaXTronHead):
     probability exceeds 0.5.
 
     Args:
-        segmenter (:obj:`ConfigDict` or dict): :class:`ClipSegmenter`.
-        test_cfg (:obj:`ConfigDict` or dict): Keys of
+        segmenter (ConfigDict or dict): :class:`ClipSegmenter`.
+        test_cfg (ConfigDict or dict): Keys of
             :class:`BaseMaXTronHead`, and
 
             - ``overlap`` (int): Frames shared by neighbouring clips in mode
@@ -99,7 +99,7 @@ class MaXTronHead(BaseMaXTronHead):
         """Start a video, see :class:`BaseMaXTronHead`.
 
         Returns:
-            :obj:`VideoState`: State whose results are :obj:`InstanceData` with
+            VideoState: State whose results are InstanceData with
             the fields of :func:`frame_instances`.
         """
         if self.mode == 'offline':
@@ -114,10 +114,10 @@ class MaXTronHead(BaseMaXTronHead):
         Args:
             mask_logits (Tensor): Mask logits of n queries whose sigmoid are
                 probabilities, shape (n, T, h, w).
-            shapes (:obj:`ClipShapes`): Sizes of the frames.
+            shapes (ClipShapes): Sizes of the frames.
 
         Returns:
-            list[:obj:`FrameMasks`]: One per new frame.
+            list[FrameMasks]: One per new frame.
         """
         # New frames are the first ones of a padded clip, and the last ones of
         # an overlapping clip.
@@ -148,7 +148,7 @@ class Instances(VideoState):
     one label, the best at that time, and the id ``query + 1``.
 
     Args:
-        head (:obj:`MaXTronHead`): The head.
+        head (MaXTronHead): The head.
     """
 
     def __init__(self, head: MaXTronHead) -> None:
@@ -183,7 +183,7 @@ class WholeVideoInstances(VideoState):
     ``query * num_classes + class + 1``.
 
     Args:
-        head (:obj:`MaXTronHead`): The head.
+        head (MaXTronHead): The head.
     """
 
     def __init__(self, head: MaXTronHead) -> None:
@@ -210,7 +210,7 @@ class OfflineInstances(OfflineState):
     """Instances of refined queries, with ids as :class:`WholeVideoInstances`.
 
     Args:
-        head (:obj:`MaXTronHead`): The head.
+        head (MaXTronHead): The head.
     """
 
     def __init__(self, head: MaXTronHead) -> None:
@@ -246,7 +246,7 @@ def _top_pairs(
     """Find scores, queries, labels and ids of the best pairs of a video.
 
     Args:
-        head (:obj:`MaXTronHead`): The head.
+        head (MaXTronHead): The head.
         cls_logits (Tensor): Class logits, shape (Q, C + 1).
 
     Returns:

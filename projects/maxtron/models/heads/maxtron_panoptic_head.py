@@ -33,8 +33,8 @@ class MaXTronPanopticHead(BaseMaXTronHead):
     Each frame is kept as a compressed map of some kilobytes.
 
     Args:
-        segmenter (:obj:`ConfigDict` or dict): :class:`ClipSegmenter`.
-        test_cfg (:obj:`ConfigDict` or dict): Keys of
+        segmenter (ConfigDict or dict): :class:`ClipSegmenter`.
+        test_cfg (ConfigDict or dict): Keys of
             :class:`BaseMaXTronHead`, and
 
             - ``clip_len`` (int): Defaults to 2.
@@ -113,7 +113,7 @@ class MaXTronPanopticHead(BaseMaXTronHead):
                 made clip by clip. Defaults to False.
 
         Returns:
-            :obj:`VideoState`: State whose results are one :obj:`PanopticMap`
+            VideoState: State whose results are one PanopticMap
                 per frame.
         """
         if self.mode == 'offline':
@@ -127,7 +127,7 @@ class VideoSegments(VideoState):
     """Near-online segments, with one decision per video.
 
     Args:
-        head (:obj:`MaXTronPanopticHead`): The head.
+        head (MaXTronPanopticHead): The head.
     """
 
     def __init__(self, head: MaXTronPanopticHead) -> None:
@@ -157,7 +157,7 @@ class ClipSegments(VideoState):
     A thing keeps its id while it is found in every clip.
 
     Args:
-        head (:obj:`MaXTronPanopticHead`): The head.
+        head (MaXTronPanopticHead): The head.
     """
 
     def __init__(self, head: MaXTronPanopticHead) -> None:
@@ -194,7 +194,7 @@ class OfflineSegments(OfflineState):
     """Segments of refined queries, with one decision per video.
 
     Args:
-        head (:obj:`MaXTronPanopticHead`): The head.
+        head (MaXTronPanopticHead): The head.
     """
 
     def __init__(self, head: MaXTronPanopticHead) -> None:

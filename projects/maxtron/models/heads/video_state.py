@@ -32,8 +32,8 @@ class VideoState(metaclass=ABCMeta):
         """Process the next clip.
 
         Args:
-            clip (:obj:`ClipPrediction`): Prediction of batch size 1.
-            shapes (:obj:`ClipShapes`): Sizes of its frames.
+            clip (ClipPrediction): Prediction of batch size 1.
+            shapes (ClipShapes): Sizes of its frames.
 
         Returns:
             list: Final results, one per frame; may be empty.
@@ -64,7 +64,7 @@ class OfflineState(VideoState):
         feature_cache (str): Mode of the :class:`FeatureCache`, or 'none'.
 
     Attributes:
-        cache (:obj:`FeatureCache`, optional): Pixel embeddings of the clips.
+        cache (FeatureCache, optional): Pixel embeddings of the clips.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class OfflineState(VideoState):
 
         Args:
             mask_feats (Tensor): Pixel embeddings, shape (1, E, T, h, w).
-            shapes (:obj:`ClipShapes`): Sizes of its frames.
+            shapes (ClipShapes): Sizes of its frames.
 
         Returns:
             list: Final results, one per frame; may be empty.

@@ -129,7 +129,7 @@ def encode_frame(
             Defaults to 16.
 
     Returns:
-        :obj:`FrameMasks`: Masks ``logits > logit_thr`` of all queries.
+        FrameMasks: Masks ``logits > logit_thr`` of all queries.
     """
     rles, scores = [], []
     for chunk in logits.split(chunk_size):
@@ -162,7 +162,7 @@ def frame_instances(
     The score of an instance is its class score times its mask score.
 
     Args:
-        masks (:obj:`FrameMasks`): Masks of all queries in the frame.
+        masks (FrameMasks): Masks of all queries in the frame.
         scores (Tensor): Class scores of n candidates, shape (n, ).
         queries (Tensor): Query of each candidate, shape (n, ), int64.
         labels (Tensor): Class of each candidate, shape (n, ), int64.
@@ -198,7 +198,7 @@ def select_instances(
     """Select the best instances of each frame.
 
     Args:
-        frames (list[:obj:`FrameMasks`]): Masks of each frame.
+        frames (list[FrameMasks]): Masks of each frame.
         scores (Tensor): Class scores of n candidates, shape (n, ).
         queries (Tensor): Query of each candidate, shape (n, ), int64.
         labels (Tensor): Class of each candidate, shape (n, ), int64.
@@ -206,7 +206,7 @@ def select_instances(
         max_num (int): Number of instances to keep in a frame.
 
     Returns:
-        list[:obj:`InstanceData`]: One per frame.
+        list[InstanceData]: One per frame.
     """
     return [
         InstanceData(

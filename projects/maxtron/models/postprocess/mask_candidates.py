@@ -51,8 +51,8 @@ class Tile(NamedTuple):
     """A tile of the output and its relevant queries.
 
     Attributes:
-        row (:obj:`Span`): Rows of the tile.
-        column (:obj:`Span`): Columns of the tile.
+        row (Span): Rows of the tile.
+        column (Span): Columns of the tile.
         queries (Tensor): Queries that contribute to the softmax. Possible
             candidates come first.
         num_wanted (int): Number of possible candidates.
@@ -91,7 +91,7 @@ def resize_spans(
         device (torch.device): Device of the matrices.
 
     Returns:
-        list[:obj:`Span`]: They cover ``range(final)``.
+        list[Span]: They cover ``range(final)``.
     """
     matrix = torch.eye(size)[None]
     for begin, end in ((size, padded), (cropped, final)):
@@ -171,7 +171,7 @@ class CandidateFinder:
                 ``map``, see :func:`parallel_map`.
 
         Returns:
-            :obj:`Candidates`: Candidates of all pixels of ``ori_shape``.
+            Candidates: Candidates of all pixels of ``ori_shape``.
 
         Raises:
             InputError: If a logit is not finite.

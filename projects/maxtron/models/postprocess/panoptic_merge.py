@@ -38,8 +38,8 @@ class PanopticResult(NamedTuple):
     """Result of :meth:`PanopticMerger.merge`.
 
     Attributes:
-        maps (list[:obj:`PanopticMap`]): One for each frame.
-        segments (list[:obj:`PanopticSegment`]): Accepted segments, best
+        maps (list[PanopticMap]): One for each frame.
+        segments (list[PanopticSegment]): Accepted segments, best
             first. The numbers of the instances of a class are in ascending
             order.
     """
@@ -210,7 +210,7 @@ class PanopticMerger:
                 void last.
 
         Returns:
-            :obj:`PanopticResult`: Maps and segments of all frames added so
+            PanopticResult: Maps and segments of all frames added so
             far.
 
         Raises:
@@ -249,7 +249,7 @@ class PanopticMerger:
             labels (np.ndarray): Class of each query, shape (N, ).
 
         Returns:
-            :obj:`PanopticResult`: See :meth:`merge`.
+            PanopticResult: See :meth:`merge`.
         """
         sets = VideoSets(self._frames)
         counts, queries = sets.counts, range(len(scores))

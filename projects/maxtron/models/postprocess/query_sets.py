@@ -16,10 +16,10 @@ class FrameSets(NamedTuple):
     Only the S sets that occur in the frame are kept.
 
     Attributes:
-        indices (:obj:`IndexMap`): Set of each pixel, shape (H, W).
-        members (:obj:`IndexMap`): Queries of each set, one bit per query,
+        indices (IndexMap): Set of each pixel, shape (H, W).
+        members (IndexMap): Queries of each set, one bit per query,
             shape (ceil(N / 8), S).
-        counts (:obj:`IndexMap`): Pixels of each set, shape (S, ).
+        counts (IndexMap): Pixels of each set, shape (S, ).
     """
 
     indices: IndexMap
@@ -50,7 +50,7 @@ class QuerySets:
         """Add the candidate set of each pixel.
 
         Args:
-            candidates (:obj:`Candidates`): Members of the sets.
+            candidates (Candidates): Members of the sets.
             num_pixels (int): Number of pixels P.
 
         Returns:
@@ -97,7 +97,7 @@ class QuerySets:
                 int32.
 
         Returns:
-            :obj:`FrameSets`: The sets.
+            FrameSets: The sets.
         """
         counts = np.bincount(sets.ravel(), minlength=len(self))
         present = counts.nonzero()[0]  # (S, )
@@ -151,7 +151,7 @@ class VideoSets:
     """Concatenated sets of all frames of a video.
 
     Args:
-        frames (Sequence[:obj:`FrameSets`]): The frames.
+        frames (Sequence[FrameSets]): The frames.
 
     Attributes:
         counts (np.ndarray): Pixels of each set, shape (S, ), int64.

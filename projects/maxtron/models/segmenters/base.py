@@ -62,7 +62,7 @@ class ClipSegmenter(metaclass=ABCMeta):
             num_frames (int): T.
 
         Returns:
-            :obj:`ClipPrediction`: ``aux`` is filled in training mode only.
+            ClipPrediction: ``aux`` is filled in training mode only.
         """
 
     @abstractmethod
@@ -75,9 +75,9 @@ class ClipSegmenter(metaclass=ABCMeta):
         """Compute the losses of a prediction.
 
         Args:
-            pred (:obj:`ClipPrediction`): Prediction of clips, or of videos by
+            pred (ClipPrediction): Prediction of clips, or of videos by
                 a cross-clip tracker.
-            data_samples (list[:obj:`TrackDataSample`]): One per clip or
+            data_samples (list[TrackDataSample]): One per clip or
                 video.
             x (Sequence[Tensor], optional): Features, as for :meth:`forward`.
                 None for videos.
@@ -93,7 +93,7 @@ class ClipSegmenter(metaclass=ABCMeta):
 
         Args:
             x (Sequence[Tensor]): Features, as for :meth:`forward`.
-            data_samples (list[:obj:`TrackDataSample`]): One per clip.
+            data_samples (list[TrackDataSample]): One per clip.
 
         Returns:
             dict[str, Tensor]: Losses.

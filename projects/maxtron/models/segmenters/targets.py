@@ -37,7 +37,7 @@ class TubeTargets(NamedTuple):
         """Convert to one mask per tube, see :func:`mask_targets`.
 
         Returns:
-            list[:obj:`InstanceData`]: Per clip ``labels`` (M_b, ) and
+            list[InstanceData]: Per clip ``labels`` (M_b, ) and
             ``masks`` of 0 and 1, float32, shape (M_b, T * h, w).
         """
         clips = []
@@ -61,7 +61,7 @@ def index_targets(
     are left out. The tubes of a clip are in the order of their ids.
 
     Args:
-        data_samples (list[:obj:`TrackDataSample`]): Clips. Each frame has
+        data_samples (list[TrackDataSample]): Clips. Each frame has
             ``gt_panoptic_seg.sem_seg``, tube ids with shape (1, h, w), 0
             for no tube, and ``gt_instances`` with ``instances_ids``
             and ``labels``.
@@ -71,7 +71,7 @@ def index_targets(
             None: no check.
 
     Returns:
-        :obj:`TubeTargets`: Tubes, on the device of the maps.
+        TubeTargets: Tubes, on the device of the maps.
 
     Raises:
         InputError: If something is missing, maps do not have this size, a
@@ -90,14 +90,14 @@ def mask_targets(
     Losses of the Mask2Former family use this form.
 
     Args:
-        data_samples (list[:obj:`TrackDataSample`]): Clips. Each frame has
+        data_samples (list[TrackDataSample]): Clips. Each frame has
             panoptic ground truth as for :func:`index_targets`, or
             ``gt_instances`` with ``labels``, ``instances_ids`` and ``masks``
-            (:obj:`BitmapMasks`), padded to the input.
+            (BitmapMasks), padded to the input.
         num_classes (int): C.
 
     Returns:
-        list[:obj:`InstanceData`]: Per clip ``labels`` (M, ) and ``masks`` of
+        list[InstanceData]: Per clip ``labels`` (M, ) and ``masks`` of
         0 and 1, float32, shape (M, T * h, w): the frames are concatenated
         along the height, and a mask is zero in frames without its tube. The
         tubes are in the order of their ids.
@@ -120,7 +120,7 @@ def semantic_targets(
     """Collect the semantic maps of clips.
 
     Args:
-        data_samples (list[:obj:`TrackDataSample`]): Clips. Each frame has
+        data_samples (list[TrackDataSample]): Clips. Each frame has
             ``gt_sem_seg.sem_seg``, labels with shape (1, h, w), 255 for none.
         num_classes (int): C.
         size (tuple[int, int, int]): Frames T, height h and width w.
@@ -150,11 +150,11 @@ def _join_frames(frames: list[InstanceData], num_classes: int) -> InstanceData:
     """Join the instances of the frames of a clip to tubes.
 
     Args:
-        frames (list[:obj:`InstanceData`]): Instances of each frame.
+        frames (list[InstanceData]): Instances of each frame.
         num_classes (int): C.
 
     Returns:
-        :obj:`InstanceData`: See :func:`mask_targets`.
+        InstanceData: See :func:`mask_targets`.
     """
     ids, index = torch.cat([f.instances_ids for f in frames]).unique(
         return_inverse=True

@@ -78,14 +78,14 @@ class KMaXCriterion(nn.Module):
         """Compute the losses of a batch of clips.
 
         Args:
-            pred (:obj:`ClipPrediction`): Prediction, with ``mask_feats`` if
+            pred (ClipPrediction): Prediction, with ``mask_feats`` if
                 there is a pixel loss. Each entry of ``aux`` is a tuple of
                 class logits, mask logits and, if they differ from those of the
                 last output, pixel embeddings. Mask logits and embeddings may
                 have any resolution.
             semantic_logits (Tensor, optional): Logits of the semantic branch,
                 shape (B, C + 1, T, h, w).
-            data_samples (list[:obj:`TrackDataSample`]): Ground truth, see
+            data_samples (list[TrackDataSample]): Ground truth, see
                 :func:`index_targets` and :func:`semantic_targets`.
 
         Returns:

@@ -33,16 +33,16 @@ class SimilarityMatcher(BaseAssigner):
         """Match the queries of a clip.
 
         Args:
-            pred_instances (:obj:`InstanceData`): ``scores``, class
+            pred_instances (InstanceData): ``scores``, class
                 probabilities of N queries, shape (N, C + 1), and ``overlaps``,
                 sums of their mask probabilities over the pixels without ground
                 truth and over those of each ground truth, shape (N, 1 + M).
-            gt_instances (:obj:`InstanceData`): ``labels`` (M, ) and ``areas``,
+            gt_instances (InstanceData): ``labels`` (M, ) and ``areas``,
                 numbers of pixels (M, ), of M ground truths.
             kwargs: Not used.
 
         Returns:
-            :obj:`AssignResult`: For each query: ``gt_inds``, 1 + index of its
+            AssignResult: For each query: ``gt_inds``, 1 + index of its
             ground truth, 0 for none; ``labels``, -1 for none;
             ``max_overlaps``, the similarity of the masks, and the extra
             property ``cls_probs``, both 0 for none. If there are more ground

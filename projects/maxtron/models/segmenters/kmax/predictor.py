@@ -169,7 +169,7 @@ class KMaXPredictor(KMaXQueryPredictor):
             query (Tensor): Shape (B, D, N).
 
         Returns:
-            :obj:`KMaXPrediction`: The prediction.
+            KMaXPrediction: The prediction.
         """
         return KMaXPrediction(
             self.classify(query), *self.predict_masks(pixels, query)
@@ -181,7 +181,7 @@ class KMaXQueryHeads(BaseModule):
 
     Args:
         channels (int): Channels D of the queries.
-        predictor (:obj:`KMaXQueryPredictor`): Predictor of classes and masks.
+        predictor (KMaXQueryPredictor): Predictor of classes and masks.
         norm_cfg (dict): Config of the norms. Defaults to
             :data:`KMAX_NORM_CFG`.
         init_cfg (dict, optional): As for :class:`BaseModule`.

@@ -42,7 +42,7 @@ class QueryTargets(NamedTuple):
         """Draw pixels of each clip.
 
         Args:
-            sampler (:obj:`GumbelPixelSampler`): Sampler of pixels.
+            sampler (GumbelPixelSampler): Sampler of pixels.
 
         Returns:
             Tensor: Indices of pixels, int64, shape (B, K).
@@ -61,15 +61,15 @@ def assign_tubes(
     """Match the queries with the tubes.
 
     Args:
-        matcher (:obj:`BaseAssigner`): Such as :class:`SimilarityMatcher`.
+        matcher (BaseAssigner): Such as :class:`SimilarityMatcher`.
         cls_logits (Tensor): Class logits, shape (B, N, C + 1).
         mask_logits (Tensor): Mask logits, shape (B, N, T, h, w), at any
             resolution.
-        tubes (:obj:`TubeTargets`): Ground truth. If there are more tubes than
+        tubes (TubeTargets): Ground truth. If there are more tubes than
             queries, unmatched tubes are ignored.
 
     Returns:
-        :obj:`QueryTargets`: Targets of the queries.
+        QueryTargets: Targets of the queries.
     """
     num_queries, num_logits = cls_logits.shape[1:]
     areas = pad_sequence(tubes.areas, batch_first=True)  # (B, M)

@@ -120,7 +120,7 @@ class KMaXTransformerDecoder(KMaXQueryHeads):
             num_frames (int): T.
 
         Returns:
-            :obj:`ClipPrediction`: ``queries`` are the final queries,
+            ClipPrediction: ``queries`` are the final queries,
             ``embeds`` their mask kernels. ``aux`` has the prediction of each
             layer, at the resolution of its pixels, in training mode only.
         """

@@ -26,15 +26,15 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
         in_channels (Sequence[int]): Channels of the features of strides 4,
             8, 16 and 32. Defaults to (256, 512, 1024, 2048), ResNet-50.
         num_queries (int): Number of queries. Defaults to 128.
-        pixel_decoder (:obj:`ConfigDict` or dict): Pixel decoder, such as
+        pixel_decoder (ConfigDict or dict): Pixel decoder, such as
             :class:`KMaXPixelDecoder`.
-        transformer_decoder (:obj:`ConfigDict` or dict): Transformer decoder,
+        transformer_decoder (ConfigDict or dict): Transformer decoder,
             :class:`KMaXTransformerDecoder`.
-        semantic_head (:obj:`ConfigDict` or dict, optional): Auxiliary
+        semantic_head (ConfigDict or dict, optional): Auxiliary
             semantic head, used only in training. Defaults to None.
-        criterion (:obj:`ConfigDict` or dict, optional): Matching and losses,
+        criterion (ConfigDict or dict, optional): Matching and losses,
             used only in training. Defaults to None.
-        init_cfg (:obj:`ConfigDict` or dict or list, optional): As for
+        init_cfg (ConfigDict or dict or list, optional): As for
             :class:`BaseModule`.
     """
 
@@ -106,8 +106,8 @@ class VideoKMaXHead(ClipSegmenter, BaseModule):
         """Compute the losses of a prediction.
 
         Args:
-            pred (:obj:`ClipPrediction`): Prediction of clips or of videos.
-            data_samples (list[:obj:`TrackDataSample`]): One per clip or
+            pred (ClipPrediction): Prediction of clips or of videos.
+            data_samples (list[TrackDataSample]): One per clip or
                 video, with the ground truth that the criterion reads.
             x (Sequence[Tensor], optional): Features, as for :meth:`forward`,
                 which the semantic head needs.

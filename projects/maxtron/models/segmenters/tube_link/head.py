@@ -38,7 +38,7 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
     Args:
         num_classes (int): Number of classes: things and, for panoptic
             segmentation, stuff.
-        loss_cls (:obj:`ConfigDict` or dict): Config of the class loss.
+        loss_cls (ConfigDict or dict): Config of the class loss.
         point_loss (bool): See :class:`LongImageLossHead`. Defaults to True.
         no_object_weight (float): Weight of "no object" in the class loss; the
             weights of all classes are 1. It has no effect if ``loss_cls`` has
@@ -185,7 +185,7 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
             num_frames (int): T.
 
         Returns:
-            :obj:`ClipPrediction`: As in the reference, ``queries`` and
+            ClipPrediction: As in the reference, ``queries`` and
             ``embeds`` both are the queries after the last layer, before its
             norm. ``aux`` is filled in training mode only.
         """
@@ -238,8 +238,8 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
         """Compute the losses of a prediction.
 
         Args:
-            pred (:obj:`ClipPrediction`): Prediction of clips or of videos.
-            data_samples (list[:obj:`TrackDataSample`]): One per clip or
+            pred (ClipPrediction): Prediction of clips or of videos.
+            data_samples (list[TrackDataSample]): One per clip or
                 video, with the ground truth of :func:`mask_targets`.
             x (tuple[Tensor], optional): Not used.
 

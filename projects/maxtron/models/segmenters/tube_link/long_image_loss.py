@@ -41,7 +41,7 @@ class LongImageLossHead(Mask2FormerTrackHead):
         Args:
             cls_score (Tensor): Class logits, shape (Q, C + 1).
             mask_pred (Tensor): Mask logits, shape (Q, T * h, w).
-            gt_instances (:obj:`InstanceData`): ``labels`` (G, ) and
+            gt_instances (InstanceData): ``labels`` (G, ) and
                 ``masks`` (G, T * H, W).
             img_meta (dict): Not used.
 
@@ -91,7 +91,7 @@ class LongImageLossHead(Mask2FormerTrackHead):
         Args:
             cls_scores (Tensor): Class logits, shape (B, Q, C + 1).
             mask_preds (Tensor): Mask logits, shape (B, Q, T * h, w).
-            batch_gt_instances (list[:obj:`InstanceData`]): Tubes per clip.
+            batch_gt_instances (list[InstanceData]): Tubes per clip.
             batch_img_metas (list[dict]): Not used.
 
         Returns:
