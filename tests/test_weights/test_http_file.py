@@ -103,7 +103,8 @@ def test_refusals_are_explained_and_keep_the_part(server, part, path, message):
     assert 'give its path instead' in str(caught.value)
 
 
-def test_without_a_connection_nothing_is_repeated(server, part):
+def test_without_a_connection_nothing_is_repeated(part, monkeypatch):
+    monkeypatch.setattr('time.sleep', pytest.fail)
     with pytest.raises(CheckpointError, match='refused.*download_weights.py'):
         HTTPFile('http://127.0.0.1:9/model.pth').download(part, print)
     assert not part.exists()
