@@ -17,6 +17,8 @@ FILES = sorted(
 LEAVES = [path for path in FILES if '/_base_/' not in path]
 # MMDetection's Mask2Former on COCO, the start of video models
 MASK2FORMER = [path for path in LEAVES if '/tube_link/coco/' in path]
+# MMDetection's Mask2Former on videos
+ZERO_SHOT = [path for path in LEAVES if '/mask2former/' in path]
 # leaves whose names state a backbone, GPUs, batch and iterations
 ZOO = [
     path

@@ -67,7 +67,9 @@ def shrink_model(model: ConfigDict) -> None:
     if model.type == 'Mask2Former':
         changes['panoptic_head'] = _MASK2FORMER
         model.train_cfg.num_points = 64
-    elif model.head.segmenter.type == 'TubeLinkHead':
+    elif model.type == 'Mask2FormerVideo':
+        changes['track_head'] = _MASK2FORMER
+    elif model.head.segmenter.type in ('TubeLinkHead', 'Mask2FormerClipHead'):
         segmenter = json.loads(json.dumps(_MASK2FORMER))
         if 'temporal_cfg' in model.head.segmenter.pixel_decoder:
             segmenter['pixel_decoder']['temporal_cfg'] = dict(

@@ -60,7 +60,8 @@ class Row(NamedTuple):
         dataset (str): Dataset of the (last) training.
         segmenter (str): Segmenter of clips or images.
         backbone (str): Backbone.
-        mode (str): baseline, near-online, offline, end to end, or image.
+        mode (str): baseline, near-online, offline, end to end, image, or
+            zero-shot.
         variant (str): Change that an ablation makes, or ''.
         frames (str): Clips x frames per training sample.
         iterations (str): Length of the training.
@@ -94,7 +95,8 @@ def backbone_name(backbone: ConfigDict) -> str:
         return f'R-{backbone.depth}{slim}'
     if backbone.type == 'ConvNeXt':
         return f'ConvNeXt{"V2" * backbone.get("use_grn", False)}-L'
-    return {192: 'Swin-L'}.get(backbone.embed_dims, backbone.type)
+    small = 'TS'[sum(backbone.depths) > 12]
+    return 'Swin-' + {96: small, 128: 'B', 192: 'L'}[backbone.embed_dims]
 
 
 def describe_model(model: ConfigDict) -> dict:
@@ -106,6 +108,12 @@ def describe_model(model: ConfigDict) -> dict:
             names, task='PS' if stuff else 'IS', segmenter='Mask2Former'
         )
     head, neck = model.head, model.get('neck')
+    if head.segmenter.type == 'Mask2FormerClipHead':
+        panoptic = head.type == 'MaXTronPanopticHead'
+        task = 'VIS' if model.type == 'MaXTron' else 'PS' if panoptic else 'IS'
+        return dict(
+            names, mode='zero-shot', task=task, segmenter='Mask2Former'
+        )
     if model.type == 'ImageMaXTron':
         name = 'kMaX-DeepLab' + ' + MSDeformAttn' * (neck is not None)
         return dict(names, task='PS', segmenter=name)
@@ -142,9 +150,8 @@ def describe_init(cfg: Config) -> str:
     return re.sub(r'_\d{8}_\d{6}-\w+$', '', name)
 
 
-def describe(model: dict) -> Row:
-    """Describe an entry of a metafile."""
-    cfg = Config.fromfile(ROOT / model['Config'])
+def describe_training(cfg: Config) -> dict:
+    """Describe frames, length, batch and initial weights of a training."""
     dataset = cfg.train_dataloader.dataset
     while 'dataset' in dataset:  # a wrapper such as RepeatDataset
         dataset = dataset.dataset
@@ -154,6 +161,18 @@ def describe(model: dict) -> Row:
     if head.get('tracker') is None:
         clip_len = num_frames
     batch_size = cfg.train_dataloader.batch_size
+    num_gpus = cfg.auto_scale_lr.base_batch_size // batch_size
+    return dict(
+        frames=f'{num_frames // clip_len} x {clip_len}',
+        iterations=f'{cfg.train_cfg.max_iters:,}',
+        batch=f'{num_gpus} x {batch_size}',
+        init=describe_init(cfg),
+    )
+
+
+def describe(model: dict) -> Row:
+    """Describe an entry of a metafile."""
+    cfg = Config.fromfile(ROOT / model['Config'])
     metrics = {
         key.replace(' (published)', ''): value
         for result in model.get('Results', [])
@@ -161,18 +180,22 @@ def describe(model: dict) -> Row:
         if '(published)' in key
     }
     metadata = model['Metadata']
+    names = describe_model(cfg.model)
+    if names['mode'] == 'zero-shot':  # The weights are MMDetection's.
+        iterations = f'{metadata["Iterations"]:,}'
+        frames = f'1 x {cfg.model.head.test_cfg.clip_len}'
+        none = dict(batch='-', init='-')
+        training = dict(frames=frames, iterations=iterations, **none)
+    else:
+        training = describe_training(cfg)
     return Row(
         dataset=metadata['Training Data'][-1],
         variant=metadata.get('Variant', ''),
-        frames=f'{num_frames // clip_len} x {clip_len}',
-        iterations=f'{cfg.train_cfg.max_iters:,}',
-        batch=f'{cfg.auto_scale_lr.base_batch_size // batch_size} x '
-        f'{batch_size}',
-        init=describe_init(cfg),
         published=next((f'{k} {v}' for k, v in metrics.items()), '-'),
         settings=metadata['Settings'],
         config=model['Config'],
-        **describe_model(cfg.model),
+        **names,
+        **training,
     )
 
 

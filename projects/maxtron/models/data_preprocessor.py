@@ -22,17 +22,18 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
 
         Args:
             data (dict): ``inputs``, tensors of shape (T, 3, h, w) or
-                VideoFrames, and ``data_samples``.
+                VideoFrames or images, and ``data_samples``.
             training (bool): Whether to pad the ground truth, too.
 
         Returns:
-            dict: ``inputs`` of shape (N, T, 3, H, W), or unchanged videos: the
-            model reads and preprocesses their frames clip by clip.
+            dict: ``inputs`` of shape (N, T, 3, H, W), or unchanged videos and
+            images: the model preprocesses their frames clip by clip.
 
         Raises:
             InputError: If tensors differ in their number of frames.
         """
-        if not isinstance(data['inputs'][0], Tensor):
+        first = data['inputs'][0]
+        if not isinstance(first, Tensor) or first.dim() == 3:
             return data
         lengths = [len(video) for video in data['inputs']]
         if training and min(lengths) < max(lengths):

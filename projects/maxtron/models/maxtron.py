@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..structures import ClipPrediction
 from .clip_reader import ClipReader
+from .heads.modes import check_clip_len
 from .tracker_training import (
     ClipOutputs,
     cut_videos,
@@ -50,7 +51,8 @@ class MaXTron(BaseMOTModel):
             config. Defaults to None.
 
     Raises:
-        InputError: See :func:`prepare_training`.
+        InputError: If clips are too short for the neck, and see
+            :func:`prepare_training`.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class MaXTron(BaseMOTModel):
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck is not None else None
         self.head = MODELS.build(head)
+        if getattr(self.neck, 'tracks_within_clip', False):
+            check_clip_len(self.head.clip_len, tracks=True)
         self.freeze_segmenter = (
             freeze_segmenter and self.head.tracker is not None
         )

@@ -227,3 +227,10 @@ def test_clip_len_below_two(clip_len):
     message = f'clip_len is {clip_len}.*at least 2'
     with pytest.raises(ValueError, match=message):
         build(cfg.head)
+    # Without within-clip tracking, single frames can be linked.
+    cfg.head.segmenter.pixel_decoder.temporal_cfg = None
+    if clip_len == 1:
+        assert build(cfg.head).clip_len == 1
+    else:
+        with pytest.raises(ValueError, match=f'{clip_len}.*at least 1 frame'):
+            build(cfg.head)

@@ -6,6 +6,7 @@ from projects.maxtron.models.heads.maxtron_panoptic_head import (
     ClipSegments,
     VideoSegments,
 )
+from projects.maxtron.models.postprocess import MaskFormerMerger
 from projects.maxtron.structures import (
     INSTANCE_OFFSET,
     ClipPrediction,
@@ -20,7 +21,7 @@ import torch.nn.functional as F
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.config import Config
 
-from tests.models import ROOT, build
+from tests.models import ROOT, build, model_cfg
 from tests.offline import read_clips, refine_clips
 from tests.parity import assert_norm_parity, load_case
 
@@ -240,6 +241,8 @@ def test_bad_test_cfg_is_an_error():
         ('segment_decision', 'none', "'per_clip' or 'per_video'"),
         ('clip_len', 1, 'at least 2 frames'),
         ('thing_labels', [10], 'labels outside'),
+        ('merge_rule', 'mean', "'video_kmax' or 'maskformer'"),
+        ('merge_rule', 'maskformer', 'VideoKMaXHead compete in a softmax'),
     ):
         bad = tiny_cfg().model
         bad.head.test_cfg[key] = value
@@ -249,3 +252,15 @@ def test_bad_test_cfg_is_an_error():
     bad.head.test_cfg.piksel_thr = 0.3
     with pytest.raises(TypeError, match="unknown keys.*'piksel_thr'"):
         build(bad)
+
+
+def test_rule_of_maskformer_needs_decisions_per_clip():
+    cfg = dict(
+        type='MaXTronPanopticHead',
+        segmenter=model_cfg('tube-link_tiny').head.segmenter,
+        test_cfg=dict(thing_labels=[0], merge_rule='maskformer'),
+    )
+    with pytest.raises(ValueError, match="set segment_decision to 'per_clip'"):
+        build(cfg)
+    cfg['test_cfg']['segment_decision'] = 'per_clip'
+    assert isinstance(build(cfg).make_merger(), MaskFormerMerger)

@@ -15,7 +15,7 @@ from ...errors import ConfigKeyError, InputError
 from ...structures import ClipPrediction, ClipShapes
 from ..association import align_queries, iter_clips
 from ..cross_clip import FeatureCache
-from .modes import MODES, check_choice, translate_mode
+from .modes import MODES, check_choice, check_clip_len, translate_mode
 from .video_state import VideoState
 
 Clips = Iterable[tuple[ClipPrediction, ClipShapes]]
@@ -34,8 +34,9 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         test_cfg (ConfigDict or dict): Settings of inference. Each
             sub-class adds its own to these:
 
-            - ``clip_len`` (int): Frames per clip, at least 2. The training of
-              a tracker uses it, too.
+            - ``clip_len`` (int): Frames per clip; at least 2 if the model
+              tracks within or across clips. The training of a tracker uses
+              it, too.
             - ``mode`` (str): 'near_online' - any model - results come clip by
               clip; 'offline' - models with a tracker - results come after the
               last clip. Defaults to 'offline' with a tracker, else to
@@ -55,7 +56,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
             config. Defaults to None.
 
     Raises:
-        InputError: If ``clip_len`` is below 2, ``mode`` or ``feature_cache``
+        InputError: If ``clip_len`` is too small, ``mode`` or ``feature_cache``
             is unknown, or a setting requires a tracker but there is none.
         ConfigKeyError: If ``test_cfg`` has an unknown key.
     """
@@ -98,12 +99,11 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         self.clip_len = self.test_cfg['clip_len']
         self.mode = self.test_cfg['mode']
         self.feature_cache = self.test_cfg['feature_cache']
-        if self.clip_len < 2:
-            raise InputError(
-                f'model.head.test_cfg.clip_len is {self.clip_len}, but a clip '
-                'needs at least 2 frames to be tracked through; set it to 2 '
-                'or more.'
-            )
+        check_clip_len(
+            self.clip_len,
+            self.tracker is not None
+            or getattr(self.segmenter, 'tracks_within_clip', False),
+        )
         check_choice('mode', self.mode, MODES)
         check_choice(
             'feature_cache', self.feature_cache, (*FeatureCache.MODES, 'none')

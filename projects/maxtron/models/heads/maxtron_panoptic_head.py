@@ -8,9 +8,13 @@ from torch import Tensor
 from ...errors import ConfigKeyError, InputError
 from ...structures import ClipPrediction, ClipShapes, PanopticMap, thing_id
 from ..association import QueryAssociation, SegmentLinker
-from ..postprocess import PanopticMerger, SigmoidPanopticMerger
+from ..postprocess import (
+    MaskFormerMerger,
+    PanopticMerger,
+    SigmoidPanopticMerger,
+)
 from .base_maxtron_head import BaseMaXTronHead
-from .modes import SEGMENT_DECISIONS, check_choice
+from .modes import MERGE_RULES, SEGMENT_DECISIONS, check_choice
 from .video_state import OfflineState, VideoState
 
 
@@ -44,13 +48,19 @@ class MaXTronPanopticHead(BaseMaXTronHead):
             - ``pixel_thr``, ``thing_thr``, ``stuff_thr``, ``overlap_thr``
               (float): Thresholds of :class:`PanopticMerger`. They default to
               0.3, 0.2, 0.3 and 0.8.
+            - ``merge_rule`` (str): 'video_kmax', the rule of
+              :class:`PanopticMerger`, or 'maskformer', the rule of
+              :class:`MaskFormerMerger`. The latter requires a segmenter with
+              ``mask_activation`` 'sigmoid', and the decision 'per_clip' in
+              mode 'near_online'. Defaults to 'video_kmax'.
             - ``link_cost`` (float): Things of two clips are linked below this
               cost (1 - cosine) / 2 if the decision is 'per_clip'. Defaults to
               0.5.
         kwargs: See :class:`BaseMaXTronHead`.
 
     Raises:
-        InputError: If a label is unknown to the segmenter.
+        InputError: If a label is unknown to the segmenter, or the merge rule
+            does not fit the segmenter or the mode.
     """
 
     result_field = 'pred_panoptic_map'
@@ -63,6 +73,7 @@ class MaXTronPanopticHead(BaseMaXTronHead):
         thing_thr=0.2,
         stuff_thr=0.3,
         overlap_thr=0.8,
+        merge_rule='video_kmax',
         link_cost=0.5,
     )
 
@@ -87,6 +98,7 @@ class MaXTronPanopticHead(BaseMaXTronHead):
                 f'{self.num_classes - 1}, the classes of the segmenter.'
             )
         self.segment_decision = cfg['segment_decision']
+        self._check_merge_rule()
         self.merge_cfg = dict(
             thing_labels=tuple(cfg['thing_labels']),
             num_classes=self.num_classes,
@@ -98,8 +110,30 @@ class MaXTronPanopticHead(BaseMaXTronHead):
         )
         self.link_cost = cfg['link_cost']
 
+    def _check_merge_rule(self) -> None:
+        """Refuse a rule that does not fit the segmenter or the mode."""
+        rule = self.test_cfg['merge_rule']
+        check_choice('merge_rule', rule, MERGE_RULES)
+        if rule == 'video_kmax':
+            return
+        if self.segmenter.mask_activation != 'sigmoid':
+            raise InputError(
+                "model.head.test_cfg.merge_rule is 'maskformer', but masks of "
+                f'{type(self.segmenter).__name__} compete in a softmax; set '
+                "it to 'video_kmax'."
+            )
+        if self.mode == 'near_online' and self.segment_decision != 'per_clip':
+            raise InputError(
+                "model.head.test_cfg.merge_rule is 'maskformer', which needs "
+                'the class scores before the masks, but those of a video are '
+                "known at its end; set segment_decision to 'per_clip', or "
+                "merge_rule to 'video_kmax'."
+            )
+
     def make_merger(self) -> PanopticMerger:
         """Make a merger for the masks of a video or of a clip."""
+        if self.test_cfg['merge_rule'] == 'maskformer':
+            return MaskFormerMerger(**self.merge_cfg)
         if self.segmenter.mask_activation == 'softmax':
             return PanopticMerger(**self.merge_cfg)
         return SigmoidPanopticMerger(**self.merge_cfg)

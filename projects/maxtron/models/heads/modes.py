@@ -9,6 +9,7 @@ from ...errors import InputError
 
 MODES = ('near_online', 'offline')
 SEGMENT_DECISIONS = ('per_clip', 'per_video')
+MERGE_RULES = ('video_kmax', 'maskformer')
 _OLD_MODES = {
     'video': ('near_online', 'per_video'),
     'clip': ('near_online', 'per_clip'),
@@ -40,6 +41,26 @@ def translate_mode(
         note += f" with segment_decision='{segment_decision}'"
     print_log(f'{note}.', logger='current', level=logging.WARNING)
     return new_mode, segment_decision
+
+
+def check_clip_len(clip_len: int, tracks: bool) -> None:
+    """Refuse clips that are too short.
+
+    Args:
+        clip_len (int): Frames of a clip.
+        tracks (bool): Whether the model tracks within or across clips.
+
+    Raises:
+        InputError: If clips are shorter than 2 frames, or than 1 frame if the
+            model does not track.
+    """
+    least = 2 if tracks else 1
+    if clip_len < least:
+        frames = '2 frames to be tracked through' if tracks else '1 frame'
+        raise InputError(
+            f'model.head.test_cfg.clip_len is {clip_len}, but a clip needs at '
+            f'least {frames}; set it to {least} or more.'
+        )
 
 
 def check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:

@@ -10,11 +10,13 @@ from .instance_topk import (
     softmax_to_sigmoid_logits,
     top_pairs,
 )
+from .maskformer_merge import MaskFormerMerger
 from .panoptic_merge import PanopticMerger, PanopticResult, PanopticSegment
 from .sigmoid_merge import SigmoidPanopticMerger
 
 __all__ = [
     'FrameMasks',
+    'MaskFormerMerger',
     'PanopticMerger',
     'PanopticResult',
     'PanopticSegment',

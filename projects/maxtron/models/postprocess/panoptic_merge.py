@@ -2,7 +2,7 @@
 """Conversion of mask and class logits of a video to panoptic maps."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -242,7 +242,7 @@ class PanopticMerger:
         return scores > np.where(isthing, self.thing_thr, self.stuff_thr)
 
     def _merge(self, scores: np.ndarray, labels: np.ndarray) -> PanopticResult:
-        """Give the pixels to the queries, best first.
+        """Number the segments of the queries, and paint them.
 
         Args:
             scores (np.ndarray): Class score of each query, shape (N, ).
@@ -252,35 +252,21 @@ class PanopticMerger:
             PanopticResult: See :meth:`merge`.
         """
         sets = VideoSets(self._frames)
-        counts, queries = sets.counts, range(len(scores))
-        areas = np.array([counts[sets.of_query(q)].sum() for q in queries])
-        ranks = scores * (self._prob_sums / np.maximum(areas, 1))
-        accepted = self._pass_threshold(scores, labels)
-        table = np.full(len(counts), self.num_classes, np.int32)
-        taken = np.zeros(len(counts), bool)
+        table = np.full(len(sets.counts), self.num_classes, np.int32)
         segments: list[PanopticSegment] = []
         stuff: set[int] = set()
         num_things: dict[int, int] = {}
-        for query in (-ranks).argsort(kind='stable').tolist():
-            if not accepted[query]:
-                continue
-            free = sets.of_query(query)
-            free = free[~taken[free]]
-            if counts[free].sum() <= self.overlap_thr * areas[query]:
-                continue
+        for query, score, won in self._assign(sets, scores, labels):
             segment_id = label = int(labels[query])
             isthing = label in self.thing_labels
             if isthing:
                 index = num_things.get(label, 0)
                 num_things[label] = index + 1
                 segment_id = thing_id(label, index)
-            taken[free] = True
-            table[free] = segment_id
+            table[won] = segment_id
             if isthing or label not in stuff:
                 segments.append(
-                    PanopticSegment(
-                        segment_id, label, query, float(ranks[query]), isthing
-                    )
+                    PanopticSegment(segment_id, label, query, score, isthing)
                 )
                 stuff.add(label)
         maps = [
@@ -288,3 +274,31 @@ class PanopticMerger:
             for frame, ids in zip(self._frames, sets.split(table))
         ]
         return PanopticResult(maps, segments)
+
+    def _assign(
+        self, sets: VideoSets, scores: np.ndarray, labels: np.ndarray
+    ) -> Iterator[tuple[int, float, np.ndarray]]:
+        """Give the pixels to the queries, best first.
+
+        Args:
+            sets (VideoSets): Candidate queries of all pixels.
+            scores (np.ndarray): Class score of each query, shape (N, ).
+            labels (np.ndarray): Class of each query, shape (N, ).
+
+        Yields:
+            tuple[int, float, np.ndarray]: An accepted query, its score, and
+            the sets whose pixels it gets, shape (n, ).
+        """
+        counts, queries = sets.counts, range(len(scores))
+        areas = np.array([counts[sets.of_query(q)].sum() for q in queries])
+        ranks = scores * (self._prob_sums / np.maximum(areas, 1))
+        accepted = self._pass_threshold(scores, labels)
+        taken = np.zeros(len(counts), bool)
+        for query in (-ranks).argsort(kind='stable').tolist():
+            if not accepted[query]:
+                continue
+            free = sets.of_query(query)
+            free = free[~taken[free]]
+            if counts[free].sum() > self.overlap_thr * areas[query]:
+                taken[free] = True
+                yield query, float(ranks[query]), free

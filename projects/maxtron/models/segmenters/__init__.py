@@ -17,6 +17,7 @@ from .kmax import (
     TubeDiceLoss,
     VideoKMaXHead,
 )
+from .mask2former import Mask2FormerClipHead
 from .targets import TubeTargets, index_targets, mask_targets, semantic_targets
 from .tube_link import TubeLinkHead
 
@@ -32,6 +33,7 @@ __all__ = [
     'KMaXSemanticHead',
     'KMaXTrackerHeads',
     'KMaXTransformerDecoder',
+    'Mask2FormerClipHead',
     'PQClassLoss',
     'PixelInstanceLoss',
     'SimilarityMatcher',

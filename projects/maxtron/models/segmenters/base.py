@@ -52,6 +52,11 @@ class ClipSegmenter(metaclass=ABCMeta):
                 'softmax' if old['masks_compete'] else 'sigmoid'
             )
 
+    @property
+    def tracks_within_clip(self) -> bool:
+        """bool: Whether it tracks within clips, of at least 2 frames."""
+        return False
+
     @abstractmethod
     def forward(self, x: Sequence[Tensor], num_frames: int) -> ClipPrediction:
         """Predict the tubes of a batch of clips.

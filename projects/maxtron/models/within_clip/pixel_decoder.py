@@ -77,6 +77,11 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
                 num_levels, self.encoder.embed_dims
             )
 
+    @property
+    def tracks_within_clip(self) -> bool:
+        """bool: Whether there are temporal layers."""
+        return self.num_temporal_levels > 0
+
     def init_weights(self) -> None:
         """Initialize weights.
 

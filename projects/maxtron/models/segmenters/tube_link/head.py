@@ -112,13 +112,24 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
         ):
             memory = project(memory) + level[:, None, None]
             memory = memory.unflatten(0, (batch_size, -1))  # (B, T, C, h, w)
-            position = self.decoder_positional_encoding(
+            position = self._encode_positions(
                 memory.new_zeros(memory[:, :, 0].shape, dtype=torch.bool)
             )
             for outs, x in ((tokens, memory), (positions, position)):
                 # (B, T, C, h, w) -> (B, T * h * w, C)
                 outs.append(x.flatten(3).transpose(2, 3).flatten(1, 2))
         return tokens, positions
+
+    def _encode_positions(self, no_padding: Tensor) -> Tensor:
+        """Encode the positions in clips.
+
+        Args:
+            no_padding (Tensor): All False, shape (B, T, h, w).
+
+        Returns:
+            Tensor: Shape (B, T, C, h, w).
+        """
+        return self.decoder_positional_encoding(no_padding)
 
     def _predict_layer(
         self,
@@ -153,6 +164,11 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
             blocked &= ~blocked.all(-1, keepdim=True)
             blocked = blocked.repeat_interleave(self.num_heads, 0)
         return self.classify(cls_feats), masks, blocked
+
+    @property
+    def tracks_within_clip(self) -> bool:
+        """bool: See :class:`ClipSegmenter`."""
+        return getattr(self.pixel_decoder, 'tracks_within_clip', False)
 
     def project(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Project queries, see :class:`ClipSegmenter`."""
