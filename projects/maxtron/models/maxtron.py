@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..structures import ClipPrediction
 from .clip_reader import ClipReader
-from .heads.modes import check_clip_len
+from .heads import check_clip_len
 from .tracker_training import (
     ClipOutputs,
     cut_videos,

@@ -4,7 +4,7 @@
 from .base_maxtron_head import BaseMaXTronHead
 from .maxtron_head import MaXTronHead
 from .maxtron_panoptic_head import MaXTronPanopticHead
-from .modes import MODES, SEGMENT_DECISIONS, translate_mode
+from .modes import MODES, SEGMENT_DECISIONS, check_clip_len, translate_mode
 from .video_state import OfflineState, VideoState
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     'OfflineState',
     'SEGMENT_DECISIONS',
     'VideoState',
+    'check_clip_len',
     'translate_mode',
 ]
