@@ -85,7 +85,7 @@ def explain_mismatch(
             'This looks like a checkpoint of another architecture, '
             f'with the parts {", ".join(parts)}.'
         )
-    else:
+    if 2 * report.num_unfilled <= total:
         lines.append(
             'Was it trained with another config (backbone, number '
             'of classes or layers)?'

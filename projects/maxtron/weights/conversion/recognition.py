@@ -112,7 +112,7 @@ def describe(keys: Iterable[str]) -> str | None:
             if any(mark.match(key) for key in keys):
                 return description
         return None
-    use = _USES.get(code_base, f'{_CONVERTER} has the rules for it')
+    use = _USES.get(code_base, f'converted by the rules of {_CONVERTER}')
     return f'{TITLES[code_base]}; {use}'
 
 
