@@ -21,8 +21,11 @@ def test_tables(toy_runs, capsys):
     foreign = toy_runs[0] / 'z/segments.json'
     foreign.parent.mkdir()
     foreign.write_text('[1]')
-    main(list(map(str, toy_runs)))
-    results, settings = map(cells, capsys.readouterr().out.split('\n\n'))
+    plot = toy_runs[0] / 'z/plot.svg'
+    main([*map(str, toy_runs), '--plot', str(plot)])
+    output = capsys.readouterr().out
+    results, settings, _ = map(cells, output.split('\n\n'))
+    assert output.endswith(f'\nWrote {plot}\n') and '<svg' in plot.read_text()
     first, second = map(read_run, toy_runs)
     assert results['config'] == ['toy', 'toy']
     assert results['seed'][0] == '1' and int(results['seed'][1]) > 1

@@ -42,7 +42,7 @@ class Setting(NamedTuple):
     is_killed: bool = False
 
 
-def vps_nearonline(data):
+def vps_nearonline(data, folder):
     return Setting(
         next(SYNTHETIC.glob('*-nearonline_*_synthetic-vps.py')),
         2e-4,
@@ -62,7 +62,7 @@ def vps_nearonline(data):
     )
 
 
-def vis_offline(data):
+def vis_offline(data, folder):
     return Setting(
         next(SYNTHETIC.glob('*-offline_*_synthetic-vis.py')),
         5e-4,
@@ -80,14 +80,14 @@ def vis_offline(data):
     )
 
 
-def coco_pretraining(data):
+def coco_pretraining(data, folder):
     pytest.importorskip('panopticapi', reason='CocoPanopticMetric needs it')
     # with sky instead of grass, so that few iterations find something
-    write_coco(data / 'coco', [truth.replace('g', 's') for truth in TRUTH])
+    write_coco(folder / 'coco', [truth.replace('g', 's') for truth in TRUTH])
     name = 'kmax_r50_8xb8-150k_coco-panoptic.py'
-    shrink(f'configs/kmax/coco/{name}', data, data).dump(data / name)
+    shrink(f'configs/kmax/coco/{name}', folder, folder).dump(folder / name)
     return Setting(
-        data / name,
+        folder / name,
         0.16,
         64,
         8,
@@ -105,8 +105,10 @@ def coco_pretraining(data):
 @pytest.fixture(
     scope='module', params=(vps_nearonline, vis_offline, coco_pretraining)
 )
-def setting(request, synthetic):
-    setting = request.param(synthetic)
+def setting(request, synthetic, tmp_path_factory):
+    # In a new folder: another worker may take over tests in between, and the
+    # setting is then made twice in this process.
+    setting = request.param(synthetic, tmp_path_factory.mktemp('setting'))
     return setting._replace(
         options=[
             '--cfg-options',

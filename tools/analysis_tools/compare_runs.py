@@ -2,7 +2,7 @@
 """Compare the results, cost and settings of runs, given their work folders.
 
     python tools/analysis_tools/compare_runs.py WORK_DIR WORK_DIR [...]
-        [--keys METRIC ...]
+        [--keys METRIC ...] [--plot FILE.png]
 
 The output is two Markdown tables. The first has a row for
 
@@ -12,7 +12,8 @@ The output is two Markdown tables. The first has a row for
 - the iterations, the seconds per iteration (as in analyze_logs.py, the mean
   without the first line of the log), the GPU memory and the seed.
 
-The second table has the settings that differ.
+The second table has the settings that differ. --plot draws the metrics of the
+last evaluations as bars.
 """
 
 import argparse
@@ -27,10 +28,12 @@ from typing import Any, NamedTuple
 import projects.maxtron  # noqa: F401, before MMDetection
 from projects.maxtron.engine import load_config
 from projects.maxtron.engine.cli import report_errors
+from projects.maxtron.errors import InputError
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from tools.analysis_tools.bars import check_plot_path, draw_bars
 from tools.analysis_tools.training_logs import TrainingLog, read_run
 
 MISSING = '-'
@@ -154,16 +157,10 @@ def results(runs: list[Run], keys: list[str] | None) -> list[list]:
         ['s/iter', *map(_seconds, runs)],
         ['memory (MB)', *map(_memory, runs)],
     ]
-    by_run = [
-        dict(run.log.evaluations[max(run.log.evaluations)])
-        if run.log.evaluations
-        else {}
-        for run in runs
-    ]
-    for title, metrics in (('', by_run), ('test: ', [r.tests for r in runs])):
-        for key in dict.fromkeys(key for x in metrics for key in x):
-            if keys and not {key, key.split('/')[-1]} & set(keys):
-                continue
+    evaluated = [last_evaluation(run) for run in runs]
+    tested = [run.tests for run in runs]
+    for title, metrics in (('', evaluated), ('test: ', tested)):
+        for key in choose_keys(metrics, keys):
             cells = _metric(key, metrics)
             if not title:
                 cells = [
@@ -171,6 +168,37 @@ def results(runs: list[Run], keys: list[str] | None) -> list[list]:
                 ]
             rows.append([title + key, *cells])
     return rows
+
+
+def last_evaluation(run: Run) -> dict[str, float]:
+    """Return the metrics of the last evaluation during the training."""
+    evaluations = run.log.evaluations
+    return dict(evaluations[max(evaluations)]) if evaluations else {}
+
+
+def choose_keys(
+    metrics: list[dict[str, float]], keys: list[str] | None
+) -> list[str]:
+    """List the metrics of all runs that the user wants to see."""
+    return [
+        key
+        for key in dict.fromkeys(key for x in metrics for key in x)
+        if not keys or {key, key.split('/')[-1]} & set(keys)
+    ]
+
+
+def plot(runs: list[Run], keys: list[str] | None, path: str) -> None:
+    """Draw the metrics of the last evaluations, or else of the tests."""
+    metrics = [last_evaluation(run) or run.tests for run in runs]
+    chosen = choose_keys(metrics, keys)
+    if not chosen:
+        raise InputError('The runs have no such metrics to plot.')
+    series = {
+        run.name: [values.get(key) for key in chosen]
+        for run, values in zip(runs, metrics, strict=True)
+    }
+    draw_bars(chosen, series, path)
+    print(f'\nWrote {path}')
 
 
 def _config_name(run: Run) -> str:
@@ -239,7 +267,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='metrics to show, such as VPQ or youtube_vis/segm_mAP; by '
         'default all',
     )
+    parser.add_argument(
+        '--plot', help='also draw the metrics to this file (.png, .svg, .pdf)'
+    )
     args = parser.parse_args(argv)
+    if args.plot:
+        check_plot_path(args.plot)
     if len(args.work_dirs) < 2:
         parser.error('give two work folders or more.')
     return args
@@ -256,6 +289,8 @@ def main(argv: list[str] | None = None) -> None:
         print('\n' + format_table(['setting', *names], rows))
     else:
         print('\nNo setting differs.')
+    if args.plot:
+        plot(runs, args.keys, args.plot)
 
 
 if __name__ == '__main__':
