@@ -107,8 +107,8 @@ demo-model: $(STAMP) $(if $(VIDEO),,$(HELD_OUT))
 models: $(STAMP)
 	@$(RUN) tools/misc/download_weights.py --list
 
-# MMDetection's own code causes this warning on each run.
-demo-%: export PYTHONWARNINGS = ignore:torch.meshgrid
+# Tiny models gain little from threads, which are slow beside other programs.
+demo-instances demo-panoptic: export OMP_NUM_THREADS ?= 1
 
 demo-instances: $(STAMP) $(if $(VIDEO),,$(HELD_OUT) $(SPLIT))
 	$(call track,the things,$(CONFIG),instances,$(CHECKPOINT))

@@ -28,6 +28,9 @@ from .version import __version__  # noqa: E402
 
 patch_openmmlab()
 
+# PyTorch warns of MMDetection's calls in every run.
+warnings.filterwarnings('ignore', 'torch.meshgrid', UserWarning)
+
 __all__ = [
     '__version__',
     'datasets',

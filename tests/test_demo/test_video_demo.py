@@ -60,6 +60,7 @@ def test_memory_does_not_grow_with_the_video(
         folder = tmp_path / str(count)
         result = wait()
         assert result.returncode == 0, result.stderr
+        assert 'meshgrid' not in result.stdout + result.stderr
         out = result.stdout
         check_outputs(
             kind, folder, count, SIZE, [f'{i:06d}' for i in range(count)]

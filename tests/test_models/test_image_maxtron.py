@@ -167,8 +167,8 @@ def test_video_model_starts_from_it(pretrained, tmp_path):
     # and the log says so
     (log,) = (tmp_path / 'video').glob('*/*.log')
     told = re.search(
-        f'{checkpoint} initialises .* MaXTron except (.*) that it '
-        'lacks and (.*) that .* start anew: (.*)',
+        f'{checkpoint} initialises MaXTron, except (.*) missing weights '
+        'and (.*) weights of another shape. These start anew: (.*)',
         log.read_text(),
     )
     assert told.groups()[:2] == (str(len(new - classes)), str(len(classes)))

@@ -239,10 +239,10 @@ def main(argv: list[str] | None = None) -> None:
         f'{_format_size(int(flops))} a clip\n'
         f'Params: {_format_size(sum(p.params for p in parts.values()))}\n'
         f'{line}\n\n{format_table(parts, num_frames)}\n\n'
-        'A multiply-add is one Flop. Counted: convolutions, linear layers, '
-        'matrix products\nwith those of attention, bilinear sampling (4 a '
-        'value). Not counted: norms,\nactivations, softmax, resizing, '
-        'elementwise products, post-processing.'
+        'A multiply-add is one FLOP. The count includes convolutions, linear '
+        'layers, matrix\nproducts (also of attention) and bilinear sampling '
+        '(4 per value). It excludes norms,\nactivations, softmax, resizing, '
+        'elementwise products and post-processing.'
     )
 
 

@@ -20,7 +20,6 @@ the rest of the head besides segmenter and tracker: linking, merging, encoding.
 import argparse
 import itertools
 import sys
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -184,7 +183,6 @@ def measure(args: argparse.Namespace, setting: Setting) -> dict:
         parts, the peak memory in MiB, and the memory that the video added.
     """
     torch.set_num_threads(args.threads)
-    warnings.filterwarnings('ignore', 'torch.meshgrid')  # in MMDetection
     is_cuda = args.device.startswith('cuda')
     cfg = load_config(args.config, {})
     size = tuple(args.size or frame_size(cfg))

@@ -108,10 +108,10 @@ def load_initial_weights(
     new = new_modules(model, {*report.missing_keys, *report.mismatched_keys})
     if new:
         print_log(
-            f'{path} initialises all weights of {type(model).__name__} except '
-            f'{len(report.missing_keys)} that it lacks and '
-            f'{len(report.mismatched_keys)} that have another shape in it. '
-            f'These start anew: {", ".join(new)}',
+            f'{path} initialises {type(model).__name__}, except '
+            f'{len(report.missing_keys)} missing weights and '
+            f'{len(report.mismatched_keys)} weights of another shape. These '
+            f'start anew: {", ".join(new)}',
             logger='current',
         )
     return state
