@@ -37,8 +37,9 @@ def test_file_is_complete_or_as_before(tmp_path, before):
 def test_numbers_in_names_are_in_order():
     ordered = [
         'clip 2/a10.jpg',
-        'clip 10/a9-1.jpg',
         'clip 10/a9.jpg',
+        'clip 10/a9 (1).jpg',
+        'clip 10/a9-1.jpg',
         'clip 10/a9_2.jpg',
         'clip 10/a010.jpg',
         'clip 10/a10.jpg',
@@ -46,6 +47,8 @@ def test_numbers_in_names_are_in_order():
         'clip 10/x/1.jpg',
     ]
     assert sorted(reversed(ordered), key=natural_key) == ordered
+    stems = [name.removesuffix('.jpg') for name in ordered]
+    assert sorted(reversed(stems), key=natural_key) == stems
 
 
 def test_names_below_a_root():

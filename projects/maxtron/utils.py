@@ -13,14 +13,16 @@ from typing import Any
 from mmengine.dist import get_rank
 
 _FOREIGN_FILES = ('thumbs.db', 'desktop.ini')
+_SUFFIX = re.compile(r'\.[A-Za-z]\w*$')
 
 
 def natural_key(path: str | os.PathLike) -> list:
     """Make a key that sorts numbers by value: 2.jpg before 10.jpg.
 
     All parts of the project order frames by this key, both names and paths
-    with folders. The order is unique even for names that differ only in case
-    or in leading zeros.
+    with folders. Names with and without suffix have the same order: a.jpg
+    comes before a-1.jpg, as a before a-1. The order is unique even for names
+    that differ only in case, in leading zeros or in the suffix.
 
     Args:
         path (str | PathLike): Name or path of a file.
@@ -35,7 +37,7 @@ def natural_key(path: str | os.PathLike) -> list:
             int(part) if part.isdecimal() else part.lower()
             for part in re.split(r'(\d+)', name)
         ]
-        for name in text.split('/')
+        for name in _SUFFIX.sub('', text).split('/')
     ]
     return [key, text]
 

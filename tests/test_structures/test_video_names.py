@@ -49,6 +49,9 @@ def test_order_of_a_list():
     assert order('1', '10', '2') == ['1', '2', '10']
     assert order('2', '10', '1') == ['2', '10', '1']  # meant so
     assert order('01', '02', '10') == ['01', '02', '10']
+    # text order with the suffix: 'a (1).png' before 'a.png'
+    assert order('a (1)', 'a') == ['a', 'a (1)']
+    assert order('a (1).png', 'a.png') == ['a.png', 'a (1).png']
 
 
 def test_distinct_frames():

@@ -198,9 +198,12 @@ class MaXTronInferencer:
             Iterator[tuple[np.ndarray, DetDataSample]]: The frame (H, W, 3),
             BGR, uint8, and its result.
         """
-        source = open_frame_source(
+        # Raise errors here, not at the first frame.
+        source = (
             inputs
-        )  # Raise errors here, not at the first frame.
+            if isinstance(inputs, FrameSource)
+            else open_frame_source(inputs)
+        )
         self.check_source(source, max_frames)
         return self._stream(source, max_frames, on_read or (lambda: None))
 

@@ -100,6 +100,8 @@ def restore_order(names: Sequence[str]) -> list[int]:
         list[int]: Positions in temporal order.
     """
     order = list(range(len(names)))
-    if list(names) == sorted(names):
+    # text order of the names, and of the names with a suffix
+    sorted_names = sorted(names), sorted(names, key=lambda n: f'{n}.')
+    if list(names) in sorted_names:
         order.sort(key=lambda i: natural_key(names[i]))
     return order

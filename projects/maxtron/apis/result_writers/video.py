@@ -26,6 +26,7 @@ class _Encoder(NamedTuple):
         name (str): Name in FFmpeg.
         suffixes (tuple[str]): Suffixes of files that may contain its streams.
         takes_odd (bool): Whether width and height may be odd.
+        max_side (int): Largest width and height.
         options (dict[str, str]): Options for good quality. No frame refers to
             a later one, so that packets come in the order of the frames.
     """
@@ -33,6 +34,7 @@ class _Encoder(NamedTuple):
     name: str
     suffixes: tuple[str, ...]
     takes_odd: bool
+    max_side: int
     options: dict[str, str]
 
 
@@ -43,12 +45,14 @@ _ENCODERS = (
         'libx264',
         ('.mp4', '.m4v', '.mov', '.mkv'),
         False,
+        16384,
         dict(preset='veryfast', crf='20', bf='0'),
     ),
     _Encoder(
         'libvpx-vp9',
         ('.mp4', '.mkv', '.webm'),
         True,
+        65535,
         {
             'deadline': 'realtime',
             'cpu-used': '8',
@@ -61,6 +65,7 @@ _ENCODERS = (
         'mpeg4',
         ('.mp4', '.m4v', '.mov', '.mkv'),
         True,
+        8191,
         dict(qmin='2', qmax='5', bf='0'),
     ),
 )
@@ -173,15 +178,22 @@ def _find_encoder(path: str, size: tuple[int, int]) -> _Encoder:
     """Choose the encoder for a file.
 
     Raises:
-        InputError: If no encoder is available.
+        InputError: If no encoder takes the size, or none is available.
     """
     is_odd = any(length % 2 for length in size)
     suffix = osp.splitext(path)[1].lower()
     fitting = [
         encoder
         for encoder in _ENCODERS
-        if suffix in encoder.suffixes and (encoder.takes_odd or not is_odd)
+        if suffix in encoder.suffixes
+        and (encoder.takes_odd or not is_odd)
+        and max(size) <= encoder.max_side
     ]
+    if not fitting:
+        raise InputError(
+            f'{path} cannot have frames of {size[1]}x{size[0]} pixels: use a '
+            'name that ends in .mp4, or smaller frames.'
+        )
     for encoder in fitting:
         if encoder.name in av.codecs_available:
             return encoder
