@@ -14,7 +14,7 @@ def shared_server():
 def server(shared_server, tmp_path, monkeypatch):
     """A server without requests, and an empty cache."""
     shared_server.requests.clear()
-    shared_server.files = {'model.pth': bytes(range(256)) * 20}
+    shared_server.files = {'model.pth': b'\x80' + bytes(range(256)) * 20}
     shared_server.cut, shared_server.busy = 1000, 0
     shared_server.version = '"1"'
     monkeypatch.setenv('MAXTRON_HOME', str(tmp_path / 'cache'))

@@ -18,6 +18,7 @@ import pytest
 from filelock import FileLock
 
 DRIVE = 'https://drive.google.com'
+WEIGHTS = b'\x80weights'  # begins like a checkpoint
 BACKBONE = 'convnext-large_in21k-pre-3rdparty_in1k-384px'
 
 
@@ -39,9 +40,9 @@ def test_a_file_is_downloaded_once(server):
     # neither a lock nor a part is left
     assert files_below(cache_folder()) == [name]
     # the same name at another place is another file
-    server.files['model.pth'] = b'other'
+    server.files['model.pth'] = WEIGHTS
     other = fetch(f'{server.url}/moved/model.pth')
-    assert other.read_bytes() == b'other'
+    assert other.read_bytes() == WEIGHTS
     assert fetch(f'{server.url}/plain/model.pth') != other
 
 
@@ -58,6 +59,14 @@ def test_a_wrong_sum_is_an_error(server):
         fetch(entry)
     sha256 = hashlib.sha256(server.files['model.pth']).hexdigest().upper()
     assert fetch(entry._replace(sha256=sha256)).is_file()
+
+
+def test_what_is_no_checkpoint_is_not_kept(server):
+    """A server that states no length can cut the file unnoticed."""
+    server.files['model.pth'] = b'PK\x03\x04 the beginning of an archive'
+    with pytest.raises(CheckpointError, match='checkpoint: it is incomplete'):
+        fetch(f'{server.url}/plain/model.pth')
+    assert files_below(cache_folder()) == ['model.pth.lock']
 
 
 def test_a_second_process_waits_for_the_first(server, monkeypatch):
@@ -106,9 +115,9 @@ def test_a_mirror_has_the_places_of_the_cache(server, monkeypatch):
     monkeypatch.setenv('MAXTRON_MIRROR', f'{server.url}/files/')
     entry = find_weights('maxtron-offline_video-kmax_r50_vipseg')
     place = f'drive.google.com/{entry.url.removeprefix("gdrive:")}.pth'
-    server.files[place] = b'weights'
+    server.files[place] = WEIGHTS
     assert mirrored(entry.url) == f'{server.url}/files/{place}'
-    assert fetch(entry).read_bytes() == b'weights'
+    assert fetch(entry).read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize(
@@ -148,12 +157,12 @@ def install_gdown(monkeypatch, content=None, error=None):
 
 
 def test_google_drive(server, monkeypatch):
-    calls = install_gdown(monkeypatch, b'weights')
+    calls = install_gdown(monkeypatch, WEIGHTS)
     entry = find_weights(
         'maxtron-nearonline_tube-link_swin-l_youtube-vis-2022'
     )
     path = fetch(entry)
-    assert path.read_bytes() == b'weights'
+    assert path.read_bytes() == WEIGHTS
     # the file of another name, from the cache
     assert fetch(entry.link + '/view?usp=sharing') == path
     assert calls == ['1z7Hppb4M7yMU0-TbAYF1NC341PIW1Guy']

@@ -68,7 +68,7 @@ def test_two_versions_are_not_mixed(server, part):
 
 
 def test_endless_faults_end_and_keep_the_part(server, part):
-    message = r'ended at 1000 of 5120 bytes\. The first 0\.0 MB are kept'
+    message = r'ended at 1000 of 5121 bytes\. The first 0\.0 MB are kept'
     with pytest.raises(CheckpointError, match=message):
         download(server, '/whole-cut/model.pth', part, retries=2)
     assert len(server.requests) == 3

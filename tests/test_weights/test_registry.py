@@ -138,7 +138,7 @@ def test_resolve_takes_names_urls_and_files(server, tmp_path, monkeypatch):
     assert path.read_bytes() == server.files['model.pth'] and entry is None
     monkeypatch.setenv('MAXTRON_MIRROR', f'{server.url}/files')
     known = find_weights('detectron2_r50')
-    server.files[known.url.removeprefix('https://')] = b'weights'
+    server.files[known.url.removeprefix('https://')] = b'\x80weights'
     assert resolve(known.url)[1] == resolve('detectron2_r50')[1] == known
     for missing in ('gone.pth', 'work_dirs/gone', './gone'):
         with pytest.raises(FileNotFoundError, match='Checkpoint not found'):
@@ -154,7 +154,7 @@ def test_the_tool(server, monkeypatch, capsys):
     assert f'{len(list_weights("VIS"))} weights' in text
     monkeypatch.setenv('MAXTRON_MIRROR', f'{server.url}/files')
     url = find_weights('detectron2_r50').url
-    server.files[url.removeprefix('https://')] = b'weights'
+    server.files[url.removeprefix('https://')] = b'\x80weights'
     text = run_script(tool, 'detectron2_r50', DEMO)
     assert 'R-50.pkl (0.0 MB)' in text and 'maxtron_tiny.pth (' in text
     with pytest.raises(SystemExit):

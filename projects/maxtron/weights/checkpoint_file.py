@@ -2,7 +2,6 @@
 """Reading of checkpoint files, and explanations why one cannot be read."""
 
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,9 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 
 from ..errors import CheckpointError
+from .file_damage import AGAIN, find_damage, first_line
 from .resolve import is_address, resolve
 from .safe_pickle import UnsafeContentError, load_safely
-
-_AGAIN = 'Download or copy it again.'
-_LFS = b'version https://git-lfs'
-_ZIP, _PICKLE = (
-    b'PK\x03\x04',
-    b'\x80',
-)  # PyTorch's formats since and before version 1.6
 
 
 class UnsafeCheckpointError(CheckpointError):
@@ -72,7 +65,7 @@ def read_checkpoint(
             'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 in the environment.'
         ) from error
     except Exception as error:  # Unpickling may raise any error.
-        reason = f'{type(error).__name__}: {_first_line(error)}'
+        reason = f'{type(error).__name__}: {first_line(error)}'
         if is_url:
             raise CheckpointError(
                 f'{path} cannot be downloaded or read ({reason}). Without a '
@@ -80,7 +73,7 @@ def read_checkpoint(
                 'instead.'
             ) from error
         raise CheckpointError(
-            f'{path} cannot be read as a PyTorch checkpoint: {reason} {_AGAIN}'
+            f'{path} cannot be read as a PyTorch checkpoint: {reason} {AGAIN}'
         ) from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
@@ -144,45 +137,8 @@ def _as_tensor(value: Any) -> Tensor:
 
 def _check_file(path: Path) -> None:
     """Refuse a file that PyTorch cannot read correctly."""
-    damage = _find_damage(path)
+    damage = find_damage(path)
     if damage is not None:
         raise CheckpointError(
             f'{path} cannot be read as a PyTorch checkpoint: {damage}'
         )
-
-
-def _find_damage(path: Path) -> str | None:
-    """Describe the damage of a file from its first bytes and check sums.
-
-    PyTorch reads changed bytes of a tensor without an error, so this function
-    compares the check sums of the archive.
-    """
-    if path.is_dir():
-        return 'it is a folder. Name a file in it.'
-    with path.open('rb') as file:
-        head = file.read(512)
-    if not head:
-        return f'it is empty (0 bytes). {_AGAIN}'
-    if head.lstrip(b'\xef\xbb\xbf \r\n\t').startswith(b'<'):
-        return (
-            'it is a web page, probably one about the checkpoint or about an '
-            'error. Download the file itself.'
-        )
-    if head.startswith(_LFS):
-        return 'it is a pointer of Git LFS. Run "git lfs pull".'
-    if head.startswith(_ZIP):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()
-        except (zipfile.BadZipFile, EOFError) as error:
-            return f'it is incomplete ({_first_line(error)}). {_AGAIN}'
-        if damaged is not None:
-            return f'the check sum of its part "{damaged}" is wrong. {_AGAIN}'
-    elif not head.startswith(_PICKLE):
-        return f'it begins with {head[:8]!r}. {_AGAIN}'
-    return None
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error message."""
-    return (str(error).splitlines() or ['no message'])[0]

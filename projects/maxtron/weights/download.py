@@ -22,6 +22,7 @@ from rich.progress import (
 from ..errors import CheckpointError
 from ..utils import writing
 from .cache import cached_path, check_hash, find_in_hub, hash_in_name, mirrored
+from .file_damage import find_damage
 from .google_drive import download_drive, drive_address
 from .http_file import HTTPFile
 from .registry import DRIVE, ReleasedWeights, find_root
@@ -111,8 +112,20 @@ def _download(
             )
     if sha256:
         check_hash(part, sha256, url)
+    else:
+        _check_content(part, url)
     with writing(path):
         os.replace(part, path)
+
+
+def _check_content(part: Path, url: str) -> None:
+    """Refuse a damaged file, which the cache would offer for ever."""
+    damage = find_damage(part)
+    if damage is not None:
+        part.unlink()
+        raise CheckpointError(
+            f'{url} was downloaded, but it is not a checkpoint: {damage}'
+        )
 
 
 @contextmanager
