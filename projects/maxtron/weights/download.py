@@ -36,7 +36,7 @@ def fetch(source: str | ReleasedWeights, progress: bool = True) -> Path:
     same file, one downloads and the other waits.
 
     Args:
-        source (str | :obj:`ReleasedWeights`): URL (``http://``, ``https://``,
+        source (str | ReleasedWeights): URL (``http://``, ``https://``,
             or ``gdrive:ID``), or an entry of the registry.
         progress (bool): Whether to show a progress bar in a terminal.
             Defaults to True.

@@ -154,7 +154,7 @@ def find_weights(name: str) -> ReleasedWeights:
             without folder and suffix. Upper and lower case are equal.
 
     Returns:
-        :obj:`ReleasedWeights`: The entry of the registry.
+        ReleasedWeights: The entry of the registry.
 
     Raises:
         CheckpointError: If the name is unknown. The message has the nearest
@@ -190,7 +190,7 @@ def read_registry() -> tuple[ReleasedWeights, ...]:
     """Read the registry from the metafiles.
 
     Returns:
-        tuple[:obj:`ReleasedWeights`, ...]: Models, then backbones, in the
+        tuple[ReleasedWeights, ...]: Models, then backbones, in the
         order of the metafiles.
     """
     root = find_root()

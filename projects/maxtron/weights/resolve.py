@@ -33,7 +33,7 @@ def resolve(
             terminal. Defaults to True.
 
     Returns:
-        tuple[Path, :obj:`ReleasedWeights` | None]: The file, and its entry of
+        tuple[Path, ReleasedWeights | None]: The file, and its entry of
         the registry if it was named by its name or URL.
 
     Raises:

@@ -86,7 +86,9 @@ class MaskFormerMerger(PanopticMerger):
         for first in range(0, len(queries), _CHUNK_SIZE):
             chosen = queries[first : first + _CHUNK_SIZE]
             probs = resize_mask_logits(
-                logits[chosen].float(), *shapes, self.align_corners
+                logits[chosen].float(),
+                *shapes,
+                align_corners=self.align_corners,
             ).sigmoid_()  # (q, H, W)
             inside = probs >= self.pixel_thr
             self._areas[chosen] += inside.sum((1, 2)).cpu().numpy()
