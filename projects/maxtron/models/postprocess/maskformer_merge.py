@@ -68,18 +68,22 @@ class MaskFormerMerger(PanopticMerger):
             # The set of query q alone is number q + 1, the empty set is 0.
             self._frames.append(QuerySets(len(logits)).encode(winners))
 
-    def _find_winners(self, logits: Tensor, shapes: tuple) -> np.ndarray:
+    def _find_winners(
+        self, logits: Tensor, shapes: tuple[tuple[int, int], ...]
+    ) -> np.ndarray:
         """Find the winning query of each pixel of a frame, and count pixels.
 
         Args:
             logits (Tensor): Mask logits, shape (N, h, w).
-            shapes (tuple): Sizes, see :func:`resize_mask_logits`.
+            shapes (tuple[tuple[int, int], ...]): The three sizes of
+                :func:`resize_mask_logits`.
 
         Returns:
             np.ndarray: 1 + the query, or 0 if the pixel is not inside of its
             mask, shape (H, W), int32.
         """
-        best = logits.new_full(shapes[-1], -1.0, dtype=torch.float32)
+        input_shape, img_shape, ori_shape = shapes
+        best = logits.new_full(ori_shape, -1.0, dtype=torch.float32)
         winners = torch.zeros_like(best, dtype=torch.int32)
         is_inside = torch.zeros_like(best, dtype=torch.bool)
         queries = np.flatnonzero(self._accepted)
@@ -87,8 +91,10 @@ class MaskFormerMerger(PanopticMerger):
             chosen = queries[first : first + _CHUNK_SIZE]
             probs = resize_mask_logits(
                 logits[chosen].float(),
-                *shapes,
-                align_corners=self.align_corners,
+                input_shape,
+                img_shape,
+                ori_shape,
+                self.align_corners,
             ).sigmoid_()  # (q, H, W)
             inside = probs >= self.pixel_thr
             self._areas[chosen] += inside.sum((1, 2)).cpu().numpy()
