@@ -4,7 +4,9 @@ custom_imports = dict(imports=['projects.maxtron'], allow_failed_imports=False)
 
 default_hooks = dict(
     # metrics are logged with the iteration that they belong to
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    logger=dict(
+        type='MasterLoggerHook', interval=50, log_metric_by_epoch=False
+    ),
     checkpoint=dict(
         type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=3
     ),

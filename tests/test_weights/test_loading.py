@@ -3,7 +3,6 @@
 
 import logging
 import zipfile
-from pathlib import Path
 from types import SimpleNamespace
 
 from projects.maxtron.engine import (
@@ -15,11 +14,11 @@ from projects.maxtron.engine import (
 from projects.maxtron.engine.pretrained_parts import check_pretrained_parts
 from projects.maxtron.weights import load_any, recognise
 
-import mmdet
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.hub import get_config
 from mmengine.logging import HistoryBuffer, MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -225,9 +224,6 @@ def test_pretrained_parts_need_the_right_prefix(tmp_path):
             check_pretrained_parts(model)
 
 
-MMDET = Path(mmdet.__file__).parent / '.mim/configs'
-
-
 @pytest.mark.parametrize(
     'config, head',
     [
@@ -239,7 +235,7 @@ MMDET = Path(mmdet.__file__).parent / '.mim/configs'
 def test_mask2former_of_mmdetection(tmp_path, config, head):
     """All names of the real models are known; other ones are errors."""
     init_default_scope('mmdet')
-    cfg = Config.fromfile(MMDET / f'{config}.py').model[head]
+    cfg = get_config(f'mmdet::{config}.py').model[head]
     cfg.update(train_cfg=None, test_cfg=None)
     with torch.device('meta'):
         state = MODELS.build(cfg).state_dict()

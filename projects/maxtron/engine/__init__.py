@@ -9,6 +9,7 @@ from .frozen_parameters import report_frozen_parameters
 from .hooks import (
     BroadcastBuffersHook,
     InitialWeightsHook,
+    MasterLoggerHook,
     RNGStateHook,
     ThingLabelsHook,
 )
@@ -24,6 +25,7 @@ __all__ = [
     'CheckpointError',
     'InitialWeightsHook',
     'OptionAction',
+    'MasterLoggerHook',
     'RNGStateHook',
     'SeparateMultOptimWrapperConstructor',
     'ThingLabelsHook',

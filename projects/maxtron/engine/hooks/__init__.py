@@ -4,6 +4,7 @@
 from .broadcast_buffers_hook import BroadcastBuffersHook
 from .clip_visualization_hook import ClipVisualizationHook
 from .initial_weights_hook import InitialWeightsHook
+from .master_logger_hook import MasterLoggerHook
 from .rng_state_hook import RNGStateHook
 from .thing_labels_hook import ThingLabelsHook
 
@@ -11,6 +12,7 @@ __all__ = [
     'BroadcastBuffersHook',
     'ClipVisualizationHook',
     'InitialWeightsHook',
+    'MasterLoggerHook',
     'RNGStateHook',
     'ThingLabelsHook',
 ]
