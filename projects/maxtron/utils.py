@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Atomic file writes, and order and names of files."""
+"""Atomic writes of files, and order and names of files."""
 
 import json
 import os
@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import cv2
+import numpy as np
 from mmengine.dist import get_rank
 
 _FOREIGN_FILES = ('thumbs.db', 'desktop.ini')
@@ -203,3 +205,85 @@ def dump_json(
         WriteError: If the file cannot be written.
     """
     write_text(json.dumps(content, indent=indent), path)
+
+
+def write_image(
+    path: str | os.PathLike, image: np.ndarray, options: Sequence[int] = ()
+) -> None:
+    """Write an image file atomically.
+
+    ``cv2.imwrite`` reports success if the disk is full, and leaves an empty
+    file, when the image is smaller than a buffer of the system.
+
+    Args:
+        path (str | PathLike): Name of the file; its suffix chooses the
+            format, and its folder exists.
+        image (np.ndarray): Grey or BGR, uint8 or uint16.
+        options (Sequence[int]): See :func:`cv2.imencode`. Defaults to ().
+
+    Raises:
+        WriteError: If the file cannot be written.
+    """
+    _, content = cv2.imencode(
+        osp.splitext(path)[1], np.ascontiguousarray(image), list(options)
+    )
+    with atomic_path(path) as part:
+        Path(part).write_bytes(content.tobytes())
+
+
+def make_empty_folder(folder: str) -> None:
+    """Make a folder, or check that it has no files.
+
+    Raises:
+        FileExistsError: If the folder has files.
+        WriteError: If the folder cannot be made.
+    """
+    if osp.isdir(folder) and os.listdir(folder):
+        raise FileExistsError(
+            f'The folder {folder} is not empty, and its files would mix with '
+            'the new ones. Empty it or give another folder.'
+        )
+    with writing(folder, any_file=True):
+        os.makedirs(folder, exist_ok=True)
+
+
+@contextmanager
+def finishing(
+    path: str, exc_type: type | None, is_empty: bool
+) -> Iterator[str]:
+    """Write the end of a file and give it its name.
+
+    If an error other than Ctrl-C ended the writing, the file keeps ``.part``
+    in its name. It is removed if it has no frame or cannot be written.
+
+    Args:
+        path (str): Name of the complete file.
+        exc_type (type, optional): Error that ended the writing.
+        is_empty (bool): Whether the file has no frame.
+
+    Yields:
+        str: Name of the file until the end of the block.
+
+    Raises:
+        WriteError: If the file cannot be written, unless another error ended
+            the writing.
+    """
+    part = part_path(path)
+    is_complete = exc_type is None or (
+        issubclass(exc_type, KeyboardInterrupt) and not is_empty
+    )
+    keep = False
+    try:
+        with writing(path):
+            yield part
+            if is_complete:
+                os.replace(part, path)
+        keep = not is_empty
+    except WriteError:
+        if is_complete:
+            raise
+        # else the error that ended the writing is the one to report
+    finally:
+        if not keep:
+            with suppress(OSError):
+                os.remove(part)

@@ -5,9 +5,8 @@ import resource
 import struct
 import zlib
 
-from projects.maxtron.image_file import write_image
 from projects.maxtron.structures import read_id_map, write_id_map
-from projects.maxtron.utils import WriteError
+from projects.maxtron.utils import WriteError, write_image
 
 import cv2
 import numpy as np

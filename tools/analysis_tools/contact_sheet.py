@@ -13,8 +13,7 @@ import os
 from projects.maxtron.apis import open_frame_source
 from projects.maxtron.engine.cli import positive_int, report_errors
 from projects.maxtron.errors import InputError
-from projects.maxtron.image_file import write_image
-from projects.maxtron.utils import writing
+from projects.maxtron.utils import write_image, writing
 from projects.maxtron.visualization.label_drawing import draw_label
 
 import cv2

@@ -29,7 +29,7 @@ from projects.maxtron.apis import (
 )
 from projects.maxtron.engine.cli import make_parser, report_errors
 from projects.maxtron.errors import InputError
-from projects.maxtron.image_file import write_image
+from projects.maxtron.utils import write_image
 from projects.maxtron.visualization import (
     draw_trajectory,
     record_calls,

@@ -9,14 +9,13 @@ from typing import NamedTuple
 
 import projects.maxtron  # noqa: F401, before MMDetection
 from projects.maxtron.datasets.vipseg_layouts import list_frames
-from projects.maxtron.image_file import write_image
 from projects.maxtron.structures import (
     SegmentColors,
     read_id_map,
     read_raw_segments,
     write_id_map,
 )
-from projects.maxtron.utils import atomic_path, dump_json
+from projects.maxtron.utils import atomic_path, dump_json, write_image
 
 import cv2
 import numpy as np

@@ -24,9 +24,8 @@ from projects.maxtron.engine.cli import (
     report_errors,
 )
 from projects.maxtron.errors import InputError
-from projects.maxtron.image_file import write_image
 from projects.maxtron.structures import IndexMap, PanopticMap, thing_flags
-from projects.maxtron.utils import relative_name
+from projects.maxtron.utils import relative_name, write_image
 from projects.maxtron.visualization import PanopticGroundTruth, find_image_root
 
 import mmcv

@@ -13,7 +13,6 @@ from .frame_source import (
 )
 from .inferencer import MaXTronInferencer
 from .model_source import find_model
-from .progress import VideoProgress
 from .result_writers import (
     IdMapWriter,
     PanopticWriter,
@@ -24,6 +23,7 @@ from .result_writers import (
 from .video_results import (
     InstanceResults,
     PanopticResults,
+    VideoProgress,
     VideoResults,
     check_panoptic_outputs,
     open_results,

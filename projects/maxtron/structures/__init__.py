@@ -19,10 +19,9 @@ from .id_maps import (
     read_raw_segments,
     runs,
 )
-from .map_files import read_id_map, rgb_to_ids, write_id_map
+from .map_files import SegmentColors, read_id_map, rgb_to_ids, write_id_map
 from .masks import MaskLike, read_polygons, to_bitmap, to_rle
 from .panoptic_map import INSTANCE_OFFSET, IndexMap, PanopticMap, thing_id
-from .segment_colors import SegmentColors
 from .video_names import (
     check_distinct_frames,
     frame_name,

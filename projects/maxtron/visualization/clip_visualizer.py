@@ -11,8 +11,8 @@ from mmdet.structures import DetDataSample
 from mmdet.visualization import TrackLocalVisualizer
 from mmengine.structures import InstanceData
 
-from ..image_file import write_image
 from ..structures import INSTANCE_OFFSET, PanopticMap, to_bitmap
+from ..utils import write_image
 from .mask_drawing import draw_masks, id_colors
 
 # Offset between the colours of two classes. The first instances of a dozen

@@ -9,9 +9,8 @@ from mmengine.structures import InstanceData
 from PIL import Image
 
 from ...structures import to_bitmap
-from ...utils import atomic_path
+from ...utils import atomic_path, make_empty_folder
 from ...visualization import id_colors
-from .publishing import make_empty_folder
 
 
 class IdMapWriter:

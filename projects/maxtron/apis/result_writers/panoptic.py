@@ -7,8 +7,7 @@ from typing import TextIO
 
 from ...evaluation.submission import SegmentWriter
 from ...structures import INSTANCE_OFFSET, PanopticMap, metainfo_categories
-from ...utils import part_path, writing
-from .publishing import finishing, make_empty_folder
+from ...utils import finishing, make_empty_folder, part_path, writing
 
 
 class PanopticWriter:

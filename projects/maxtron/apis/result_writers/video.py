@@ -10,8 +10,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from ...errors import InputError
-from ...utils import part_path, writing
-from .publishing import finishing
+from ...utils import finishing, part_path, writing
 
 # Ticks per second. A frame of the usual rates (24, 25, 30, 29.97, 50, 60, ...)
 # lasts a whole number of ticks. MPEG-4 allows no more than 65535.

@@ -11,8 +11,7 @@ from typing import TextIO
 from mmengine.structures import InstanceData
 
 from ...structures import category_ids
-from ...utils import writing
-from .publishing import finishing
+from ...utils import finishing, writing
 
 
 class YouTubeVISWriter:

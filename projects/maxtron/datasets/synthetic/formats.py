@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from ...image_file import write_image
 from ...structures import SegmentColors, raw_labels
+from ...utils import write_image
 from .classes import (
     SYNTHETIC_THING_CLASSES,
     thing_categories,
