@@ -61,7 +61,7 @@ def edit(field, value, index=1):
             "annotation 2: the field 'segmentation' is null, but must be a li",
         ),
         (edit('annotations.id', 1), 'annotation 1: another annotation has '),
-        (edit('annotations.image_id', 99), 'belongs to image 99'),
+        (edit('annotations.image_id', 99), 'belongs to image_id 99'),
         (edit('annotations.instance_id', 0), 'instance_id 0; ids start at 1'),
         (
             edit('images.width', 90, index=12),

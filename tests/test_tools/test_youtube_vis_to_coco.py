@@ -123,7 +123,7 @@ def test_missing_and_converted_files(run, tmp_path):
             9,
             r'annotation 4 has the unknown category 9; .*1, 2, 3',
         ),
-        ('video_id', 9, 'annotation 4 belongs to video 9'),
+        ('video_id', 9, 'annotation 4 belongs to video_id 9'),
         ('areas', [1], 'annotation 4 has 1 areas, but video 2 has 8 frames'),
     ],
 )
@@ -312,7 +312,7 @@ def repeat(group, **changes):
         (put('annotations', 'areas', [1] * 3), 'annotation 8 has 3 areas, bu'),
         (put('annotations', 'segmentations', None), "'segmentations' is null"),
         (put('annotations', 'segmentations', []), 'has 0 segmentations, but'),
-        (put('annotations', 'video_id', 3), 'annotation 8 belongs to video 3'),
+        (put('annotations', 'video_id', 3), 'annotation 8 belongs to video_id 3'),
         (put('annotations', 'category_id', 0), 'has the unknown category 0'),
         (put('annotations', 'segmentations', [None, 'x']), 'annotation 8: the '
          'mask of frame 1 (v/1.jpg) is of type str, but must be run lengths'),

@@ -140,9 +140,12 @@ def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:
     print(f'{source} -> {target}')
     top = load_json(source)
     if 'images' in top or 'videos' not in top:
+        reason = 'it has "images", as a converted file has'
+        if 'images' not in top:
+            reason = 'the field "videos" is missing'
         raise ValueError(
             f'{source} is not an original annotation file of '
-            'YouTube-VIS or OVIS; has it been converted before?'
+            f'YouTube-VIS or OVIS: {reason}.'
         )
     if keep_annotations and not top.values.get('annotations'):
         raise ValueError(

@@ -180,7 +180,7 @@ class FrameFile:
             image_id = str(ann.require('image_id', ID))
             if image_id not in frames:
                 raise InputError(
-                    f'{ann.where} belongs to image {image_id}, which does '
+                    f'{ann.where} belongs to image_id {image_id}, which does '
                     'not exist.'
                 )
             frame = frames[image_id]

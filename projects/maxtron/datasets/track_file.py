@@ -29,7 +29,7 @@ def read_file_names(video: Entry) -> list[str]:
     """
     file_names = video.require('file_names', LIST)
     if not file_names:
-        raise InputError(f'{video.where} has no frames')
+        raise InputError(f'{video.where} has no frames: file_names is empty')
     for t, name in enumerate(file_names):
         if not TEXT.accepts(name):
             raise video.error(
@@ -140,8 +140,8 @@ class TrackFile:
             video_id = track.require('video_id', ID)
             if str(video_id) not in videos:
                 raise InputError(
-                    f'{track.where} belongs to video {video_id}, which does '
-                    'not exist'
+                    f'{track.where} belongs to video_id {video_id}, which '
+                    'does not exist'
                 )
             self._check_track(track, videos[str(video_id)])
             self._tracks[str(video_id)].append(track)
