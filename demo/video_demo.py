@@ -36,12 +36,15 @@ from projects.maxtron.apis import (
     open_frame_source,
     open_results,
 )
-from projects.maxtron.engine.cli import add_cfg_options, report_errors
+from projects.maxtron.engine.cli import (
+    add_cfg_options,
+    peak_memory,
+    report_errors,
+)
 from projects.maxtron.errors import InputError
-from projects.maxtron.utils import part_path, writing
+from projects.maxtron.utils import make_parent, part_path
 
 import cv2
-import torch
 
 DEFAULT_FPS = 10.0
 DEFAULT_SCORE_THR = 0.3
@@ -249,8 +252,7 @@ class Outputs:
         self.num_frames = 0
         self.video = None
         for path in filter(None, (args.out, args.out_json)):
-            with writing(path, any_file=True):
-                os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
+            make_parent(path)
         with ExitStack() as stack:
             if args.out:
                 fps = args.fps or source.fps or DEFAULT_FPS
@@ -324,21 +326,6 @@ def process(
             bars.result()
             if not go_on or stop.requested:
                 break
-
-
-def peak_memory() -> str:
-    """Describe the peak memory of this process and, if used, of the GPU."""
-    if sys.platform == 'win32':
-        return 'unknown'
-    import resource  # not available on Windows
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 2**20 if sys.platform == 'darwin' else 2**10
-    text = f'{peak / unit:.0f} MiB'
-    if torch.cuda.is_available():
-        gpu = torch.cuda.max_memory_allocated() / 2**20
-        text += f', on the GPU {gpu:.0f} MiB'
-    return text
 
 
 def build(args: argparse.Namespace) -> MaXTronInferencer:

@@ -11,6 +11,7 @@ from projects.maxtron.engine import cli, prepare_cpu_launch
 from mmdet.registry import RUNNERS
 from mmdet.utils import setup_cache_size_limit_of_dynamo
 from mmengine.config import Config
+from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
 
@@ -93,6 +94,31 @@ def check_sections(cfg: Config, split: str) -> None:
     engine.check_sections(
         cfg, sections, 'give a whole config, with model, dataset and schedule.'
     )
+
+
+def run_test(
+    cfg: Config, checkpoint: str, out: str | None = None
+) -> dict[str, float]:
+    """Test a checkpoint on the test split of a config.
+
+    Args:
+        cfg (Config): The config of :func:`read_config`, changed in place.
+        checkpoint (str): File, URL or name of the weights.
+        out (str, optional): File for the predictions (.pkl).
+
+    Returns:
+        dict[str, float]: Results of all metrics.
+    """
+    cfg.load_from, cfg.resume = None, False  # loaded and checked below
+    with engine.explain_unknown_arguments(cfg):
+        runner = build_runner(cfg)
+        engine.load_checkpoint_checked(
+            runner.model, checkpoint, config=cfg.filename
+        )
+        runner.logger.info(f'Testing {checkpoint}')
+        if out:
+            runner.test_evaluator.metrics.append(DumpResults(out))
+        return runner.test()
 
 
 def build_runner(cfg: Config) -> Runner:

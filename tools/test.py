@@ -3,16 +3,10 @@
 
 from argparse import ArgumentParser, Namespace
 
-from projects.maxtron.engine import (
-    explain_unknown_arguments,
-    load_checkpoint_checked,
-)
 from projects.maxtron.engine.cli import report_errors
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
-from mmengine.evaluator import DumpResults
-from mmengine.runner import Runner
-from runner_cli import build_runner, check_sections, make_parser, read_config
+from runner_cli import check_sections, make_parser, read_config, run_test
 
 
 def parse_args(parser: ArgumentParser) -> Namespace:
@@ -50,18 +44,9 @@ def main() -> None:
     args = parse_args(parser)
     cfg = read_config(parser, args)
     check_sections(cfg, 'test')
-    cfg.load_from, cfg.resume = None, False  # loaded and checked below
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
-    with explain_unknown_arguments(cfg):
-        runner: Runner = build_runner(cfg)
-        load_checkpoint_checked(
-            runner.model, args.checkpoint, config=cfg.filename
-        )
-        runner.logger.info(f'Testing {args.checkpoint}')
-        if args.out:
-            runner.test_evaluator.metrics.append(DumpResults(args.out))
-        runner.test()
+    run_test(cfg, args.checkpoint, args.out)
 
 
 if __name__ == '__main__':

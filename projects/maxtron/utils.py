@@ -175,6 +175,19 @@ def atomic_path(path: str | os.PathLike) -> Iterator[str]:
         raise
 
 
+def make_parent(path: str | os.PathLike) -> None:
+    """Make the folder of a file that will be written.
+
+    Args:
+        path (str | PathLike): Name of the file.
+
+    Raises:
+        WriteError: If the folder cannot be made.
+    """
+    with writing(path, any_file=True):
+        os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
+
+
 def write_text(text: str, path: str | os.PathLike) -> None:
     """Write a text file (UTF-8) atomically; create its folder if needed.
 

@@ -20,6 +20,8 @@ from torch.utils.data import Dataset
 
 from tests.fresh_start import end_workers
 
+ON_CPU = dict(type='MMDistributedDataParallel', device_ids=None)
+
 
 class NoisyDataset(Dataset):
     """Numbers with noise of three generators, as augmentations would add."""
@@ -64,6 +66,25 @@ class Recorder(Hook):
             os._exit(9)
 
 
+def loaders(work_dir, sampler, workers, persistent):
+    """Arguments of the runner for training data, validation and its results."""
+    loader = dict(batch_size=2, num_workers=workers, dataset=NoisyDataset())
+    return dict(
+        train_dataloader=dict(
+            sampler=dict(type=sampler, shuffle=True),
+            persistent_workers=persistent,
+            **loader,
+        ),
+        val_dataloader=dict(
+            sampler=dict(type='DefaultSampler', shuffle=False), **loader
+        ),
+        val_cfg=dict(),
+        val_evaluator=dict(
+            type='DumpResults', out_file_path=str(work_dir / 'val.pkl')
+        ),
+    )
+
+
 def run(
     work_dir,
     sampler='InfiniteSampler',
@@ -95,25 +116,13 @@ def run(
     rank = get_rank()
     work_dir.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)  # the model below is built before the runner
-    loader = dict(batch_size=2, num_workers=workers, dataset=NoisyDataset())
     Runner(
         model=NoisyModel(),
         work_dir=str(work_dir),
-        train_dataloader=dict(
-            sampler=dict(type=sampler, shuffle=True),
-            persistent_workers=persistent,
-            **loader,
-        ),
+        **loaders(work_dir, sampler, workers, persistent),
         train_cfg=dict(by_epoch=True, max_epochs=3)
         if by_epoch
         else dict(by_epoch=False, max_iters=20, val_interval=5),
-        val_dataloader=dict(
-            sampler=dict(type='DefaultSampler', shuffle=False), **loader
-        ),
-        val_cfg=dict(),
-        val_evaluator=dict(
-            type='DumpResults', out_file_path=str(work_dir / 'val.pkl')
-        ),
         optim_wrapper=dict(optimizer=dict(type='Adam', lr=0.01)),
         default_hooks=dict(
             checkpoint=dict(
@@ -125,11 +134,7 @@ def run(
         custom_hooks=[dict(type='RNGStateHook')] * hook
         + [Recorder(work_dir / f'losses_{rank}.txt', kill_at)],
         launcher=launcher,
-        cfg=dict(
-            model_wrapper_cfg=dict(
-                type='MMDistributedDataParallel', device_ids=None
-            )
-        ),
+        cfg=dict(model_wrapper_cfg=ON_CPU),
         randomness=dict(seed=seed),
         load_from=load_from,
         resume=load_from is not None,

@@ -7,7 +7,12 @@ The files have all names of the real weights, and random values.
 import io
 
 from projects.maxtron.apis import MaXTronInferencer
-from projects.maxtron.weights import find_weights, resolve
+from projects.maxtron.weights import (
+    cache_folder,
+    cached_path,
+    find_weights,
+    resolve,
+)
 
 import numpy as np
 import pytest
@@ -93,9 +98,8 @@ def test_name_to_masks(name, server, monkeypatch):
     write, options = CASES[name]
     file = io.BytesIO()
     torch.save(dict(state_dict=write(state)), file)
-    url = entry.url
-    if url.startswith('gdrive:'):
-        place = f'{url.replace("gdrive:", "drive.google.com/")}.pth'
+    if entry.url.startswith('gdrive:'):
+        place = cached_path(entry.url).relative_to(cache_folder()).as_posix()
         checkpoint = None
     else:
         # The name has the check sum of the real file, so the URL is given.

@@ -1,11 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Bar charts of result tables."""
 
-import os
 from collections.abc import Mapping, Sequence
 
 from projects.maxtron.errors import InputError
-from projects.maxtron.utils import atomic_path, writing
+from projects.maxtron.utils import atomic_path, make_parent
 
 SUFFIXES = ('.png', '.svg', '.pdf')
 
@@ -69,7 +68,6 @@ def draw_bars(
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.legend(fontsize='small')
-    with writing(path, any_file=True):
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    make_parent(path)
     with atomic_path(path) as part:
         figure.savefig(part, format=path.rsplit('.', 1)[1].lower())

@@ -8,12 +8,11 @@ Each row shows one video at the same times, spread over the shortest video.
 """
 
 import argparse
-import os
 
 from projects.maxtron.apis import open_frame_source
 from projects.maxtron.engine.cli import positive_int, report_errors
 from projects.maxtron.errors import InputError
-from projects.maxtron.utils import write_image, writing
+from projects.maxtron.utils import make_parent, write_image
 from projects.maxtron.visualization.label_drawing import draw_label
 
 import cv2
@@ -116,8 +115,7 @@ def main() -> None:
         raise InputError(f'{args.out} must end in .png, .webp or .jpg')
     rows = pick_frames(list(videos), args.frames)
     sheet = draw_sheet(rows, list(labels), args.width)
-    with writing(args.out, any_file=True):
-        os.makedirs(os.path.dirname(os.path.abspath(args.out)), exist_ok=True)
+    make_parent(args.out)
     write_image(args.out, sheet)
     print(f'Wrote {args.out}')
 

@@ -14,15 +14,15 @@ import os
 import time
 from pathlib import Path
 
-from projects.maxtron.engine import (
-    explain_unknown_arguments,
-    load_checkpoint_checked,
-)
 from projects.maxtron.engine.cli import add_cfg_options, report_errors
 from projects.maxtron.errors import InputError
 from projects.maxtron.utils import dump_json
 from projects.maxtron.version import __version__
-from projects.maxtron.weights import ReleasedWeights, find_weights, resolve
+from projects.maxtron.weights import (
+    ReleasedWeights,
+    find_model_weights,
+    resolve,
+)
 
 import mmdet
 import mmengine
@@ -31,7 +31,7 @@ from mmengine.config import Config
 from terminaltables import AsciiTable
 
 from tools.misc.check_dataset import check_splits
-from tools.runner_cli import build_runner, check_sections, read_config
+from tools.runner_cli import check_sections, read_config, run_test
 
 # Names of a metric in our evaluation, with their unit in percent.
 MEASURED = {
@@ -72,17 +72,6 @@ def parse_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return args
 
 
-def find_model(name: str) -> ReleasedWeights:
-    """Find released weights of a whole model."""
-    entry = find_weights(name)
-    if entry.config_path is None:
-        raise InputError(
-            f'{name} is the name of a backbone, which has no published value '
-            'here. tools/misc/download_weights.py --list lists the models.'
-        )
-    return entry
-
-
 def check_data(cfg: Config) -> None:
     """Check the test split; end the program if it has errors."""
     options = argparse.Namespace(
@@ -97,17 +86,6 @@ def check_data(cfg: Config) -> None:
             f'The dataset has {num_errors} error(s), see above. docs/data.md '
             'tells how to prepare it; --no-check tests it as it is.'
         )
-
-
-def measure(cfg: Config, weights: Path) -> dict[str, float]:
-    """Test weights and return the values of all metrics."""
-    cfg.load_from, cfg.resume = None, False
-    with explain_unknown_arguments(cfg):
-        runner = build_runner(cfg)
-        load_checkpoint_checked(
-            runner.model, os.fspath(weights), config=cfg.filename
-        )
-        return runner.test()
 
 
 def make_row(
@@ -171,7 +149,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     args = parse_args(parser)
-    entry = find_model(args.name)
+    entry = find_model_weights(args.name)
     args.config = os.fspath(entry.config_path)
     cfg = read_config(parser, args)
     check_sections(cfg, 'test')
@@ -181,7 +159,7 @@ def main() -> None:
         print(f'Note: {entry.note}')
     if not args.no_check:
         check_data(cfg)
-    row = make_row(entry, measure(cfg, weights), weights)
+    row = make_row(entry, run_test(cfg, os.fspath(weights)), weights)
     dump_json(row, args.out)
     print(format_table(row))
     if all(value['measured'] is None for value in row['metrics'].values()):

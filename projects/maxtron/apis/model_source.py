@@ -8,8 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..engine import load_config
-from ..errors import InputError
-from ..weights import find_weights
+from ..weights import find_model_weights
 
 _SUFFIXES = ('.py', '.json', '.yml', '.yaml')
 
@@ -45,11 +44,6 @@ def find_model(
     is_path = text.endswith(_SUFFIXES) or os.path.exists(text) or '/' in text
     if is_path:
         return load_config(text, cfg_options), checkpoint
-    entry = find_weights(text)
-    if entry.config_path is None:
-        raise InputError(
-            f'{text} is the name of a backbone, which cannot segment videos '
-            'alone. MaXTronInferencer.list_models() lists the models.'
-        )
-    config = load_config(os.fspath(entry.config_path), cfg_options)
+    entry = find_model_weights(text)
+    config = load_config(str(entry.config_path), cfg_options)
     return config, checkpoint or entry.name

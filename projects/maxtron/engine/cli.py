@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
@@ -182,3 +183,18 @@ def report_errors(
         yield
     except kinds as error:
         sys.exit(f'{name}: {error_message(error)}')
+
+
+def peak_memory() -> str:
+    """Describe the peak memory of this process and, if used, of the GPU."""
+    if sys.platform == 'win32':
+        return 'unknown'
+    import resource  # not available on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 2**20 if sys.platform == 'darwin' else 2**10
+    text = f'{peak / unit:.0f} MiB'
+    if torch.cuda.is_available():
+        gpu = torch.cuda.max_memory_allocated() / 2**20
+        text += f', on the GPU {gpu:.0f} MiB'
+    return text

@@ -20,6 +20,7 @@ from .loading import (
 from .registry import (
     ReleasedWeights,
     find_by_url,
+    find_model_weights,
     find_weights,
     list_weights,
     read_registry,
@@ -40,6 +41,7 @@ __all__ = [
     'convert_state_dict',
     'fetch',
     'find_by_url',
+    'find_model_weights',
     'find_weights',
     'get_weights',
     'is_address',

@@ -180,6 +180,21 @@ def find_weights(name: str) -> ReleasedWeights:
     )
 
 
+def find_model_weights(name: str) -> ReleasedWeights:
+    """Find released weights of a whole model, see :func:`find_weights`.
+
+    Raises:
+        InputError: If the name is that of a backbone.
+    """
+    entry = find_weights(name)
+    if entry.is_backbone:
+        raise InputError(
+            f'{name} is the name of a backbone, not of a whole model. '
+            '"python tools/misc/download_weights.py --list" prints the models.'
+        )
+    return entry
+
+
 def find_by_url(url: str) -> ReleasedWeights | None:
     """Find the first released weights with an address, or None."""
     return next((e for e in read_registry() if e.url == url), None)

@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Conversion of mask logits and class logits to instances, frame by frame."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,9 @@ import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
 from torch import Tensor
+
+# Number of queries that are processed at full size at a time.
+_CHUNK_SIZE = 16
 
 
 class FrameMasks(NamedTuple):
@@ -103,6 +107,42 @@ def resize_mask_logits(
     if logits.shape[-2:] != tuple(ori_shape):
         logits = F.interpolate(logits, ori_shape, **cfg)
     return logits[0]
+
+
+def resize_in_chunks(
+    logits: Tensor,
+    queries: np.ndarray,
+    input_shape: tuple[int, int],
+    img_shape: tuple[int, int],
+    ori_shape: tuple[int, int],
+    align_corners: bool,
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Resize the mask logits of some queries, a few at a time.
+
+    Args:
+        logits (Tensor): Mask logits of one frame, shape (N, h, w).
+        queries (np.ndarray): Numbers of the queries.
+        input_shape (tuple[int, int]): See :func:`resize_mask_logits`.
+        img_shape (tuple[int, int]): See :func:`resize_mask_logits`.
+        ori_shape (tuple[int, int]): See :func:`resize_mask_logits`.
+        align_corners (bool): See :func:`resize_mask_logits`.
+
+    Yields:
+        tuple[np.ndarray, Tensor]: The queries of a chunk, shape (q, ), and
+        their logits, shape (q, *ori_shape), float32.
+    """
+    for first in range(0, len(queries), _CHUNK_SIZE):
+        chosen = queries[first : first + _CHUNK_SIZE]
+        yield (
+            chosen,
+            resize_mask_logits(
+                logits[chosen].float(),
+                input_shape,
+                img_shape,
+                ori_shape,
+                align_corners,
+            ),
+        )
 
 
 def encode_frame(

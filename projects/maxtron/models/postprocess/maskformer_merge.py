@@ -7,13 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .instance_topk import resize_mask_logits
+from .instance_topk import resize_in_chunks
 from .mask_candidates import check_mask_logits
 from .panoptic_merge import PanopticMerger
 from .query_sets import QuerySets, VideoSets
-
-# Number of queries that are processed at full size at a time.
-_CHUNK_SIZE = 16
 
 
 class MaskFormerMerger(PanopticMerger):
@@ -76,7 +73,7 @@ class MaskFormerMerger(PanopticMerger):
         Args:
             logits (Tensor): Mask logits, shape (N, h, w).
             shapes (tuple[tuple[int, int], ...]): The three sizes of
-                :func:`resize_mask_logits`.
+                :func:`.resize_mask_logits`.
 
         Returns:
             np.ndarray: 1 + the query, or 0 if the pixel is not inside of its
@@ -87,15 +84,15 @@ class MaskFormerMerger(PanopticMerger):
         winners = torch.zeros_like(best, dtype=torch.int32)
         is_inside = torch.zeros_like(best, dtype=torch.bool)
         queries = np.flatnonzero(self._accepted)
-        for first in range(0, len(queries), _CHUNK_SIZE):
-            chosen = queries[first : first + _CHUNK_SIZE]
-            probs = resize_mask_logits(
-                logits[chosen].float(),
-                input_shape,
-                img_shape,
-                ori_shape,
-                self.align_corners,
-            ).sigmoid_()  # (q, H, W)
+        for chosen, chunk in resize_in_chunks(
+            logits,
+            queries,
+            input_shape,
+            img_shape,
+            ori_shape,
+            self.align_corners,
+        ):
+            probs = chunk.sigmoid_()  # (q, H, W)
             inside = probs >= self.pixel_thr
             self._areas[chosen] += inside.sum((1, 2)).cpu().numpy()
             values, index = (self._scores[chosen, None, None] * probs).max(0)

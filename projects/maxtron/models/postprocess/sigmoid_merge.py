@@ -5,13 +5,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .instance_topk import resize_mask_logits
+from .instance_topk import resize_in_chunks
 from .mask_candidates import check_mask_logits
 from .panoptic_merge import PanopticMerger
 from .query_sets import QuerySets
-
-# Number of queries that are processed at full size at a time.
-_CHUNK_SIZE = 16
 
 
 class SigmoidPanopticMerger(PanopticMerger):
@@ -42,15 +39,14 @@ class SigmoidPanopticMerger(PanopticMerger):
         for logits in mask_logits.unbind(1):
             query_sets = QuerySets(len(logits))
             sets = np.zeros(ori_shape, np.int32)
-            for first in range(0, len(queries), _CHUNK_SIZE):
-                chosen = queries[first : first + _CHUNK_SIZE]
-                chunk = resize_mask_logits(
-                    logits[chosen].float(),
-                    input_shape,
-                    img_shape,
-                    ori_shape,
-                    self.align_corners,
-                )  # (q, H, W)
+            for chosen, chunk in resize_in_chunks(
+                logits,
+                queries,
+                input_shape,
+                img_shape,
+                ori_shape,
+                self.align_corners,
+            ):
                 masks = chunk > self._logit_thr
                 prob_sums = chunk.sigmoid().mul_(masks).sum((1, 2))
                 self._prob_sums[chosen] += prob_sums.double().cpu().numpy()
