@@ -288,6 +288,13 @@ def test_association_benchmark(tmp_path):
             assert abs(gap) < 30  # half of the distance of two classes
             hues += 1
     assert twins > 0 and hues > 12
+    dev = make_video(PRESETS['association'], 'dev', 0)
+    assert dev.name == 'dev_0000' and len(dev.frames) >= 20
+    videos = PRESETS['bench'].num_videos
+    assert (
+        replace(PRESETS['association'], num_videos=videos)
+        == (PRESETS['bench'])
+    )
     # a folder holds one kind
     argv = [
         str(tmp_path),

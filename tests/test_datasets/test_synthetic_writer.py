@@ -97,6 +97,10 @@ def test_bad_values_are_explained(tmp_path, argv, message):
         ),
         (['x', '--nproc', '0'], '--nproc must be 1 or more, got 0'),
         (['x', '--truth-out', 't.mp4'], '--truth-out needs --video-out'),
+        (
+            ['x', '--splits', 'dev'],
+            "--size small has no split ['dev'], only train, val",
+        ),
         ([], 'name an OUT_DIR for a set, or --video-out for a video'),
     ],
 )

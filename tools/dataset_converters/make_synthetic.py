@@ -48,14 +48,16 @@ def make_parser():
         default='small',
         help='small: made in seconds, for tests; demo: training set of the '
         'shipped checkpoint; association: easy to segment but full of twins, '
-        'to compare trackers; standard: made in minutes, larger frames '
+        'to compare trackers; bench: the same with ten times more videos to '
+        'train on, made in minutes; standard: made in minutes, larger frames '
         '(default: small)',
     )
     parser.add_argument(
         '--splits',
         nargs='+',
-        choices=('train', 'val'),
-        default=['train', 'val'],
+        choices=('train', 'val', 'dev'),
+        help='default: all of --size; association and bench also have dev, '
+        'to choose settings on',
     )
     parser.add_argument(
         '--formats', nargs='+', choices=FORMATS, default=list(FORMATS)
@@ -75,6 +77,7 @@ def make_parser():
     )
     own.add_argument('--num-train', type=int, help='number of train videos')
     own.add_argument('--num-val', type=int, help='number of val videos')
+    own.add_argument('--num-dev', type=int, help='number of dev videos')
     own.add_argument('--jpeg-quality', type=int, default=92)
     video = parser.add_argument_group('one held-out video')
     video.add_argument(
@@ -111,6 +114,14 @@ def parse_args(argv=None):
         )
     if args.nproc < 1:
         parser.error(f'--nproc must be 1 or more, got {args.nproc}')
+    splits = PRESETS[args.size].num_videos
+    args.splits = args.splits or list(splits)
+    missing = set(args.splits) - set(splits)
+    if missing:
+        parser.error(
+            f'--size {args.size} has no split {sorted(missing)}, only '
+            f'{", ".join(splits)}'
+        )
     return args
 
 

@@ -11,7 +11,7 @@ This module makes videos in memory. The module ``writer`` writes them to disk.
 ``tools/dataset_converters/make_synthetic.py`` is the command line.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,7 +39,9 @@ __all__ = [
     'make_video',
 ]
 
-SPLITS = ('train', 'val', 'demo')  # 'demo': single held-out videos
+# 'demo': single held-out videos; 'dev': videos to choose settings on. A video
+# depends on the position of its split, so new splits come last.
+SPLITS = ('train', 'val', 'demo', 'dev')
 _ATTEMPTS = 60
 
 
@@ -104,14 +106,18 @@ PRESETS = {
     'association': SyntheticSpec(
         96,
         160,
-        dict(train=400, val=24),
-        dict(train=(20, 28), val=(20, 28)),
+        dict(train=400, val=24, dev=48),
+        dict(train=(20, 28), val=(20, 28), dev=(20, 28)),
         association=True,
     ),
     'standard': SyntheticSpec(
         180, 320, dict(train=240, val=40), dict(train=(24, 40), val=(24, 40))
     ),
 }
+# The same videos, and ten times more of them to train on.
+PRESETS['bench'] = replace(
+    PRESETS['association'], num_videos=dict(train=4000, val=24, dev=48)
+)
 
 
 def make_video(

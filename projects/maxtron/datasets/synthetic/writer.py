@@ -272,7 +272,7 @@ class SyntheticWriter:
         """Begin or continue a split.
 
         Args:
-            split (str): 'train' or 'val'.
+            split (str): 'train', 'val' or 'dev'.
 
         Returns:
             list[str]: Formats that are still to be written; none if the
@@ -298,7 +298,7 @@ class SyntheticWriter:
         """List the jobs for ``write_video``, in order.
 
         Args:
-            split (str): 'train' or 'val'.
+            split (str): 'train', 'val' or 'dev'.
             formats (list[str]): From ``begin``.
 
         Returns:
@@ -321,7 +321,7 @@ class SyntheticWriter:
         """Write the annotation files of a split.
 
         Args:
-            split (str): 'train' or 'val'.
+            split (str): 'train', 'val' or 'dev'.
             formats (list[str]): As given to ``jobs``.
             records (list[dict]): Results of ``write_video``, in order.
         """
