@@ -4,6 +4,7 @@
 import json
 import runpy
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,22 +143,27 @@ def shrink(
     canvas = canvas or CANVAS['even' if '_tube-link_' in path else 'odd']
     if 'input_size' in cfg.model.get('data_preprocessor', {}):
         cfg.model.data_preprocessor.input_size = canvas[::-1]
-    dataset = cfg.train_dataloader.dataset
     if cfg.model.get('head', {}).get('tracker'):
         clip_len = min(cfg.model.head.test_cfg.clip_len, 3)
         cfg.model.head.test_cfg.clip_len = clip_len
-        dataset.clip_len = 2 * clip_len
-    _merge(cfg, _short_run(work_dir, num_iters))
-    cfg.train_cfg.pop('dynamic_intervals', None)
+        cfg.train_dataloader.dataset.clip_len = 2 * clip_len
+    run = _short_run(work_dir, num_iters)
+    if 'train_dataloader' not in cfg:  # only the settings of a test
+        del run['optim_wrapper'], run['train_cfg']
+    _merge(cfg, run)
+    cfg.get('train_cfg', {}).pop('dynamic_intervals', None)
     if 'kmax' in path:
         cfg.param_scheduler[0].warmup_iters = 0
     content = _resize(cfg.to_dict(), canvas, f'{data}/')
     for name in ('train', 'val', 'test'):
-        loader = content[f'{name}_dataloader']
+        loader = content.get(f'{name}_dataloader')
+        if loader is None:
+            continue
         loader.update(num_workers=0, persistent_workers=False)
         if loader['dataset']['type'] == 'VIPSegDataset':
             loader['dataset']['img_suffix'] = '.png'
-    content['train_dataloader']['batch_size'] = 2
+        if name == 'train':
+            loader['batch_size'] = 2
     return Config(content, filename=cfg.filename)
 
 
@@ -197,11 +203,14 @@ def _resize(node: Any, canvas: tuple, data: str, key: str = '') -> Any:
     return node
 
 
-def write_miniatures(root: Path) -> Path:
+def write_miniatures(
+    root: Path, truth: Sequence[str] = tiny_coco.TRUTH
+) -> Path:
     """Write a miniature of every dataset in the layout of the configs.
 
     Args:
         root (Path): Folder in place of ``data``.
+        truth (Sequence[str]): Annotated drawings of COCO.
 
     Returns:
         Path: The same.
@@ -229,5 +238,5 @@ def write_miniatures(root: Path) -> Path:
         shutil.copy(
             vipseg / 'train.json', vipseg / f'panoptic_gt_VIPSeg_{split}.json'
         )
-    tiny_coco.write_coco(root / 'coco')
+    tiny_coco.write_coco(root / 'coco', truth)
     return root

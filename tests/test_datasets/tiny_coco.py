@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""A tiny COCO panoptic dataset on disk, in the official format."""
+"""A tiny COCO dataset on disk, in the official formats."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mmdet.datasets import CocoPanopticDataset
+from pycocotools import mask as mask_utils
 
 # Ids of COCO's categories, in the order of the classes.
 IDS = [
@@ -22,6 +23,7 @@ IDS = [
     *range(184, 201),
 ]
 CLASSES = CocoPanopticDataset.METAINFO['classes']
+NUM_THINGS = 80
 # Classes and colours (BGR) of the letters of a drawing. c is a crowd, a dot is
 # void.
 LABELS = {
@@ -65,6 +67,11 @@ def letters(drawing: str) -> np.ndarray:
     return blocks.repeat(BLOCK, 0).repeat(BLOCK, 1)
 
 
+def _letters_of(drawing: str) -> list[str]:
+    """List the letters of the segments of a drawing."""
+    return sorted(set(drawing) - {'.', ' '})
+
+
 def _paint(drawing: str) -> np.ndarray:
     """Paint a picture in the colours of the letters, BGR."""
     image = letters(drawing)
@@ -77,7 +84,7 @@ def _paint(drawing: str) -> np.ndarray:
 def _segments(drawing: str) -> list:
     """Make ``segments_info`` of a drawing, with the ids of the colours."""
     image, infos = letters(drawing), []
-    for letter in sorted(set(image.flat) - {'.'}):
+    for letter in _letters_of(drawing):
         mask = image == letter
         rows, columns = np.nonzero(mask)
         x, y = int(columns.min()), int(rows.min())
@@ -137,6 +144,26 @@ def write_coco(root: Path, truth: Sequence[str] = TRUTH) -> None:
             maps = root / 'annotations' / f'panoptic_{split}'
             assert cv2.imwrite(str(root / split / f'{name}.jpg'), image, JPEG)
             assert cv2.imwrite(str(maps / f'{name}.png'), _paint(true))
-    for split in ('train2017', 'val2017'):
-        path = root / 'annotations' / f'panoptic_{split}.json'
-        path.write_text(json.dumps(content))
+    for kind, annotations in (
+        ('panoptic', content['annotations']),
+        ('instances', _instances(truth)),
+    ):
+        text = json.dumps(dict(content, annotations=annotations))
+        for split in ('train2017', 'val2017'):
+            path = root / 'annotations' / f'{kind}_{split}.json'
+            path.write_text(text)
+
+
+def _instances(truth: Sequence[str]) -> list:
+    """Make the annotations of the things, each with a mask."""
+    found = []
+    for i, drawing in enumerate(truth, 1):
+        for letter, info in zip(_letters_of(drawing), _segments(drawing)):
+            if LABELS[letter] >= NUM_THINGS:
+                continue
+            mask = np.asfortranarray(letters(drawing) == letter, np.uint8)
+            rle = mask_utils.encode(mask)
+            rle['counts'] = rle['counts'].decode()
+            number = len(found) + 1
+            found.append(dict(info, id=number, image_id=i, segmentation=rle))
+    return found

@@ -4,12 +4,12 @@
 import json
 from pathlib import Path
 
-from projects.maxtron.weights import find_weights
+from projects.maxtron.weights import find_weights, read_registry
 
 import pytest
 
 from tests.scripts import run_script
-from tools.misc.reproduce import format_table, make_row
+from tools.misc.reproduce import MEASURED, format_table, make_row
 
 SCRIPT = 'tools/misc/reproduce.py'
 NAME = 'maxtron-nearonline_video-kmax_tiny_synthetic-vps'
@@ -58,6 +58,19 @@ def test_split_without_public_annotations():
     values = {'youtube_vis/segm_mAP': 0.2834}
     row = make_row(entry, values, Path('file.pth'))
     assert row['metrics']['AP']['measured'] == 28.34
+
+
+def test_every_published_metric_is_measured():
+    names = {
+        name
+        for entry in read_registry()
+        if entry.config
+        for name in entry.metrics
+    }
+    assert names == MEASURED.keys() - {'STQ'}
+    entry = find_weights('mask2former_r50_coco')
+    row = make_row(entry, {'coco/segm_mAP': 0.429}, Path('file.pth'))
+    assert row['metrics']['mask AP'] == dict(published=42.9, measured=42.9)
 
 
 def test_backbone_has_no_value():
