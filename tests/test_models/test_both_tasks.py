@@ -79,7 +79,10 @@ def test_clips_have_the_length_of_the_training():
     head = kmax_of_instances('nearonline').head
     clips = list(head.split(range(5), 5))
     assert clips == [([0, 1], 2), ([2, 3], 2), ([4, 4], 1)]
-    cfg = kmax_cfg('nearonline')
+    head.overlap = 1
+    clips = list(head.split(range(4), 4))
+    assert clips == [([0, 1], 2), ([1, 2], 1), ([2, 3], 1)]
+    cfg = kmax_cfg('offline')
     cfg.head.test_cfg.overlap = 1
     with pytest.raises(ValueError, match='overlap is 1.*set it to 0'):
         build(cfg)

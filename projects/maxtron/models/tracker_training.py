@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
-from .association import check_finite
+from .association import ClipCues, check_finite
 from .heads import BaseMaXTronHead
 
 
@@ -20,13 +20,13 @@ class ClipOutputs(NamedTuple):
 
     Attributes:
         queries (Tensor): Shape (N, Q, D).
-        embeds (Tensor): Shape (N, Q, E).
+        cues (ClipCues): Cues of association, of N clips.
         mask_feats (Tensor): Shape (N, F, T, h, w).
         losses (dict[str, Tensor]): Losses of the segmenter; may be empty.
     """
 
     queries: Tensor
-    embeds: Tensor
+    cues: ClipCues
     mask_feats: Tensor
     losses: dict[str, Tensor]
 
@@ -135,7 +135,8 @@ def segment_clip(
     if head.clip_loss_weight:
         check_finite(pred.queries, index)
         losses = head.segmenter.loss_by_pred(pred, data_samples, x)
-    return ClipOutputs(pred.queries, pred.embeds, pred.mask_feats, losses)
+    cues = head.association.read(pred)
+    return ClipOutputs(pred.queries, cues, pred.mask_feats, losses)
 
 
 def segment_frozen(*clip) -> ClipOutputs:
@@ -193,7 +194,7 @@ def tracker_losses(
     """
     losses = head.video_loss(
         [clip.queries for clip in clips],
-        [clip.embeds for clip in clips],
+        [clip.cues for clip in clips],
         [clip.mask_feats for clip in clips],
         data_samples,
     )

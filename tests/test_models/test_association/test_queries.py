@@ -1,52 +1,15 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.models.association import (
+    QueryAssociation,
     align_queries,
-    iter_clips,
     match_queries,
-    split_video,
 )
+from projects.maxtron.structures import ClipPrediction
 
 import pytest
 import torch
 
 from tests.parity import load_case
-
-
-def test_split_video_equals_reference():
-    rows = load_case('f_video_split').info['rows']
-    assert len(rows) == 155
-    for row in rows:
-        ends = split_video(row['total'], row['tube_size'], row['overlap'])
-        assert ends == row['ends'], row
-
-
-@pytest.mark.parametrize(
-    'args, message',
-    [((0, 4), 'at least one frame'), ((9, 2, 2), 'must exceed overlap=2')],
-)
-def test_split_video_rejects(args, message):
-    with pytest.raises(ValueError, match=message):
-        split_video(*args)
-
-
-@pytest.mark.parametrize('overlap', [0, 1])
-def test_iter_clips_covers_the_stream(overlap):
-    for actual in (1, 3, 11):
-        for expected in (None, 11):  # the container may be wrong
-            seen, last = [], []
-            for clip, new in iter_clips(
-                iter(range(actual)), 4, expected, overlap
-            ):
-                shared = clip[: len(clip) - new]
-                assert shared == (last[-overlap:] if overlap else [])
-                assert new > 0 and len(clip) <= 4
-                seen, last = seen + clip[-new:], clip
-            assert seen == list(range(actual))
-    lengths = [len(clip) for clip, _ in iter_clips(range(11), 4, 11)]
-    assert lengths == [4, 4, 3]
-    # Without a known length the last clip has the remaining frames.
-    lengths = [len(clip) for clip, _ in iter_clips(range(9), 4)]
-    assert lengths == [4, 4, 1]
 
 
 def test_match_queries_equals_reference():
@@ -67,16 +30,6 @@ def test_match_queries_equals_reference_for_panoptic_segments():
         index = match_queries(aligned, embeds)
         assert index.equal(expected.long())
         aligned = embeds[index]
-
-
-def test_clips_of_one_length():
-    for num_frames in (1, 4, 11):
-        clips = list(iter_clips(range(num_frames), 4, pad_last_clip=True))
-        frames = [frame for clip, new in clips for frame in clip[:new]]
-        assert frames == list(range(num_frames))
-        assert all(len(clip) == 4 for clip, _ in clips)
-        clip, new = clips[-1]
-        assert clip[new:] == [num_frames - 1] * (-num_frames % 4)
 
 
 def golden_videos():
@@ -127,6 +80,134 @@ def test_queries_that_are_not_finite(bad):
             align_queries(*tensors)
 
 
-def test_video_without_frames():
-    with pytest.raises(ValueError, match='no frames'):
-        list(iter_clips(iter([]), 4))
+def make_clip(columns, labels, embeds, num_frames=2, step=0, width=12):
+    """Clip whose query q is a square in the columns from ``columns[q]``.
+
+    The squares move by ``step`` columns per frame. A label of -1 is "no
+    object".
+    """
+    masks = torch.full((1, len(columns), num_frames, 3, width), -5.0)
+    cls = torch.zeros(1, len(columns), 4)
+    for q, (start, label) in enumerate(zip(columns, labels)):
+        cls[0, q, label] = 9.0
+        for t in range(num_frames):
+            left = start + step * t
+            if label >= 0 and left < width:
+                masks[0, q, t, :, left : left + 3] = 5.0
+    embeds = torch.tensor(embeds)[None]
+    return ClipPrediction(cls, masks, embeds, embeds)
+
+
+def link(association, *clips, num_shared=0):
+    """Order of the queries of each clip after the first."""
+    association, orders = association.start_video(), []
+    for k, clip in enumerate(clips):
+        cues = association.read(clip, num_shared if k else 0)
+        orders.append(association.match(cues.select(0)).tolist())
+    return orders[1:]
+
+
+TWINS = [[1.0, 0.0], [0.9, 0.1]]
+
+
+@pytest.mark.parametrize('activation', ['sigmoid', 'softmax'])
+def test_masks_tell_twins_apart(activation):
+    clips = [
+        make_clip([0, 6], [1, 1], TWINS),
+        # Nearer to the other twin by its embedding.
+        make_clip([1, 7], [1, 1], TWINS[::-1]),
+    ]
+    cfg = dict(mask_activation=activation)
+    assert link(QueryAssociation(**cfg), *clips) == [[1, 0]]
+    robust = QueryAssociation(overlap_weight=1.0, **cfg)
+    assert link(robust, *clips) == [[0, 1]]
+
+
+def test_classes_separate_objects_that_look_alike():
+    clips = [
+        make_clip([0, 0], [1, 2], TWINS),
+        make_clip([0, 0], [1, 2], TWINS[::-1]),
+    ]
+    assert link(QueryAssociation(), *clips) == [[1, 0]]
+    assert link(QueryAssociation(class_weight=1.0), *clips) == [[0, 1]]
+    assert link(QueryAssociation(0.0, 1.0), *clips) == [[0, 1]]
+
+
+def test_masks_of_shared_frames_are_compared():
+    # The left square moves by 3 columns per frame; the other one rests where
+    # it is one frame later.
+    first = make_clip([0, 6], [1, 1], TWINS, num_frames=2, step=3)
+    same_end = make_clip([3, 9], [1, 1], TWINS[::-1], num_frames=2)
+    later = make_clip([9, 3], [1, 1], TWINS, num_frames=2)
+    shared = QueryAssociation(overlap_weight=1.0, overlap=1)
+    assert link(shared, first, same_end, num_shared=1) == [[0, 1]]
+    assert link(shared, first, later, num_shared=1) == [[1, 0]]
+    # The last clip of a video may share more frames, here both.
+    last = make_clip([6, 0], [1, 1], TWINS, num_frames=2, step=3)
+    assert link(shared, first, last, num_shared=2) == [[1, 0]]
+
+
+def test_motion_moves_masks_to_the_next_frame():
+    # Two twins pass each other, from 0 to 3 and from 9 to 6: each then stands
+    # where the other one was.
+    first = make_clip([0, 6], [1, 1], TWINS, step=3)
+    first.mask_logits[0, 1] = first.mask_logits[0, 1].flip(0)
+    second = make_clip([6, 3], [1, 1], TWINS)
+    rest, moving = (
+        QueryAssociation(0.0, overlap_weight=1.0, motion=motion)
+        for motion in (False, True)
+    )
+    assert link(rest, first, second) == [[1, 0]]
+    assert link(moving, first, second) == [[0, 1]]
+
+
+def test_an_object_that_returns_continues_its_track():
+    red, blue, none = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]
+    both = make_clip([0, 6, 0], [1, 1, -1], [red, blue, none])
+    alone = make_clip([0, 6, 0], [1, -1, -1], [red, none, none])
+    # Without memory, the queries that are empty meanwhile look alike.
+    returned = make_clip([0, 0, 6], [1, -1, 1], [red, none, blue])
+    memory = dict(max_clips=2, decay=0.9, min_similarity=0.3)
+    remembers = dict(class_weight=1.0, memory=memory)
+    clips = [both, alone, alone, returned]
+    assert link(QueryAssociation(**remembers), *clips)[-1] == [0, 2, 1]
+    assert link(QueryAssociation(class_weight=1.0), *clips)[-1] == [0, 1, 2]
+    # The track is forgotten after two clips, and free for a new object.
+    clips = [both, alone, alone, alone, returned]
+    assert link(QueryAssociation(**remembers), *clips)[-1] == [0, 1, 2]
+    # A new object does not continue a track that it does not resemble.
+    new = make_clip([0, 0, 6], [1, -1, 2], [red, none, none])
+    assert link(QueryAssociation(**remembers), both, alone, new)[-1] == [
+        0,
+        1,
+        2,
+    ]
+
+
+def test_cues_align_the_clips_of_a_video_in_training():
+    clips = [
+        make_clip([0, 6], [1, 1], TWINS),
+        make_clip([1, 7], [1, 1], TWINS[::-1]),
+    ]
+    association = QueryAssociation(overlap_weight=1.0)
+    queries = [torch.arange(2.0)[None, :, None].requires_grad_()] * 2
+    for settings, order in ((None, [1, 0]), (association, [0, 1])):
+        cues = [association.read(clip) for clip in clips]
+        aligned = align_queries(queries, cues, settings)
+        assert aligned[0, 1, :, 0].tolist() == order
+        assert aligned.requires_grad
+    # The settings have no state: the next batch begins anew.
+    assert link(association, clips[1], clips[0]) == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    'settings', [dict(embed_weight=0.0), dict(class_weight=-1.0)]
+)
+def test_bad_weights(settings):
+    with pytest.raises(ValueError, match='one must be above 0'):
+        QueryAssociation(**settings)
+
+
+def test_bad_memory():
+    with pytest.raises(ValueError, match='memory has max_clips=0'):
+        QueryAssociation(memory=dict(max_clips=0))

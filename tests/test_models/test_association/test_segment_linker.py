@@ -1,7 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from itertools import combinations, permutations
 
-from projects.maxtron.models.association import SegmentLinker
+from projects.maxtron.models.association import (
+    ClipCues,
+    QueryAssociation,
+    SegmentLinker,
+)
 from projects.maxtron.models.association.segment_linker import match_up_to
 
 import numpy as np
@@ -123,3 +127,33 @@ def test_all_pairs_of_a_clip_are_different_instances():
 def test_bad_input():
     with pytest.raises(ValueError, match='2 labels do not fit 1 embeddings'):
         SegmentLinker().update([1, 1], torch.zeros(1, 4))
+
+
+def test_masks_and_memory_of_segments():
+    x, y = torch.eye(2)
+    left, right = torch.eye(2, dtype=torch.bool).view(2, 1, 1, 2)
+
+    def cues(embeds, masks):
+        masks = torch.stack(masks)
+        return ClipCues(torch.stack(embeds), None, masks, masks)
+
+    association = QueryAssociation(overlap_weight=1.0)
+    # Twins are told apart by their masks, not by small differences.
+    for linker, expected in (
+        (SegmentLinker(), [1, 0]),
+        (SegmentLinker(0.5, association), [0, 1]),
+    ):
+        assert linker.update([3, 3], cues([x, x + y / 9], [left, right]))
+        twins = cues([x + y / 9, x], [left, right])
+        assert linker.update([3, 3], twins) == expected
+    # After an absence masks do not count, and the embedding links.
+    linker = SegmentLinker(0.5, association)
+    linker.update([3, 3], cues([x, y], [left, right]))
+    linker.update([], ClipCues(x[:0].view(0, 2), None, *[left[:0]] * 2))
+    assert linker.update([3, 3], cues([y, x], [left, right])) == [1, 0]
+    # A track is forgotten after max_clips; its index is not used again.
+    memory = dict(max_clips=1, decay=1.0)
+    linker = SegmentLinker(0.5, QueryAssociation(memory=memory))
+    absent = [linker.update([3], x[None])]
+    absent += [linker.update([], x[None][:0]) for _ in range(2)]
+    assert linker.update([3], x[None]) == [1]

@@ -213,6 +213,44 @@ def test_repeated_last_frame_counts_in_the_decision():
         assert (thing_id(5, 0) in maps[2].segment_ids) == is_found
 
 
+@pytest.mark.parametrize('whole_video', [True, False])
+def test_overlapping_clips_are_stitched(whole_video):
+    """The shared frame links twins; embeddings say the opposite."""
+    size, columns = (4, 8), [0, 2, 4]  # of the first twin in each frame
+    cls = torch.zeros(1, 3, 11)
+    cls[0, :2, 4] = cls[0, 2, 10] = 20
+    cfg = tiny_cfg().model.head
+    cfg.test_cfg.overlap = 1
+    base = Config.fromfile(
+        ROOT / 'configs/_base_/models/association_stitching.py'
+    )
+    maps = {}
+    for name in ('paper', 'stitching'):
+        if name == 'stitching':
+            cfg.association = base.association
+        head = build(cfg)
+        video, found = head.start_video(whole_video), []
+        for start, num_new in ((0, 2), (1, 1)):
+            masks = torch.full((1, 3, 2, *size), -20.0)
+            masks[0, 2] = 0.0
+            for t, left in enumerate(columns[start : start + 2]):
+                for q, column in enumerate([left, left + 2]):
+                    masks[0, q, t, :, column : column + 2] = 20.0
+            embeds = torch.eye(3)[None]
+            if start:
+                embeds = embeds[:, [1, 0, 2]]
+            clip = ClipPrediction(cls, masks, embeds, embeds)
+            found += video.update(clip, ClipShapes(size, size, size, num_new))
+        found += [m for part in video.finish() for m in part]
+        maps[name] = [m.decode() for m in found]
+        assert len(found) == 3
+    for frame, left in zip(maps['stitching'], columns):
+        first, second = frame[0, left], frame[0, left + 2]
+        assert (first, second) == (thing_id(4, 0), thing_id(4, 1))
+    swapped = maps['paper'][2][0, [6, 4]].tolist()
+    assert swapped == [thing_id(4, 0), thing_id(4, 1)]
+
+
 def test_old_names_of_the_modes():
     """Version 0.1 had 'video' and 'clip'."""
     for old, decision in (('video', 'per_video'), ('clip', 'per_clip')):

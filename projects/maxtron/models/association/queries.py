@@ -1,114 +1,24 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Division of a video into clips, and association of their queries."""
+"""Association of the queries of successive clips."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, count
+from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmdet.registry import TASK_UTILS
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ...errors import InputError
 from ...structures import ClipPrediction
+from ..layers import at_least_float32
+from .cues import ClipCues
+from .masks import mask_ious, sample_masks, shift_masks, velocities
+from .memory import TrackMemory
 
 
-def split_video(num_frames: int, clip_len: int, overlap: int = 0) -> list[int]:
-    """Cut a video into clips of nearly equal length (rule of Tube-Link).
-
-    Clip i covers the frames ``[ends[i - 1] - overlap, ends[i])``. If the
-    video is not a multiple of the clip length, the last clips lose one frame
-    each; if this does not suffice, only the last clip is shortened.
-
-    Args:
-        num_frames (int): Length of the video, at least 1.
-        clip_len (int): Frames of a clip, more than ``overlap``.
-        overlap (int): Frames that a clip shares with the previous clip.
-            Defaults to 0.
-
-    Returns:
-        list[int]: Ends of the clips; the last one is ``num_frames``.
-
-    Raises:
-        InputError: If the video has no frame or the clips do not advance.
-    """
-    if num_frames < 1:
-        raise InputError(
-            f'A video of {num_frames} frames cannot be cut into clips; give '
-            'at least one frame.'
-        )
-    if clip_len <= overlap or overlap < 0:
-        raise InputError(
-            f'clip_len={clip_len} must exceed overlap={overlap} >= 0, or the '
-            'clips would not advance through the video.'
-        )
-    if num_frames <= clip_len:
-        return [num_frames]
-    total, size = num_frames - overlap, clip_len - overlap
-    num_clips = -(-total // size)
-    ends = [size * (i + 1) for i in range(num_clips)]
-    surplus = ends[-1] - total
-    if surplus < num_clips:
-        for i in range(surplus):
-            ends[-1 - i] -= surplus - i
-    else:
-        ends[-1] = total
-    return [end + overlap for end in ends]
-
-
-def iter_clips(
-    frames: Iterable,
-    clip_len: int,
-    num_frames: int | None = None,
-    overlap: int = 0,
-    pad_last_clip: bool = False,
-) -> Iterator[tuple[list, int]]:
-    """Group a stream of frames into clips; hold one clip at a time.
-
-    Args:
-        frames (Iterable): The frames, of any type.
-        clip_len (int): Frames of a clip.
-        num_frames (int, optional): Length of the stream, if known. The clips
-            are then cut as by :func:`split_video`; otherwise all clips except
-            the last have ``clip_len`` frames. If the actual length differs,
-            all frames are still returned.
-        overlap (int): Frames shared by neighbouring clips. Defaults to 0.
-        pad_last_clip (bool): Whether to repeat the last frame of the video so
-            that all clips have one length (rule of Video-kMaX). Requires
-            ``overlap`` 0 and ignores ``num_frames``. Defaults to False.
-
-    Yields:
-        tuple[list, int]: Frames of a clip, and the number of new frames among
-        them. New frames are the last ones of the clip, or the first ones with
-        ``pad_last_clip``.
-
-    Raises:
-        InputError: If there is no frame at all.
-    """
-    ends = []
-    if num_frames and not pad_last_clip:
-        ends = split_video(num_frames, clip_len, overlap)
-    start = ends[-1] if ends else overlap
-    step = clip_len - overlap
-    clip, new, index = [], 0, 0
-    ends = chain(ends, count(start + step, step))
-    end = next(ends)
-    for index, frame in enumerate(frames, 1):
-        clip.append(frame)
-        new += 1
-        if index == end:
-            yield clip, new
-            clip, new = clip[len(clip) - overlap :], 0
-            end = next(ends)
-    if new:
-        missing = clip_len - len(clip) if pad_last_clip else 0
-        yield clip + clip[-1:] * missing, new
-    if index == 0:
-        raise InputError('The video has no frames: there is nothing to track.')
-
-
-@torch.no_grad()
 def match_queries(reference: Tensor, current: Tensor) -> Tensor:
     """Match the queries of a clip to those of the clip before.
 
@@ -123,13 +33,9 @@ def match_queries(reference: Tensor, current: Tensor) -> Tensor:
         Tensor: Permutation of shape (Q, ), int64: ``current[index[q]]`` is
         the continuation of ``reference[q]``.
     """
-    with torch.autocast(current.device.type, enabled=False):
-        similarity = (
-            F.normalize(reference.float(), dim=-1)
-            @ F.normalize(current.float(), dim=-1).T
-        )
-    _, columns = linear_sum_assignment((1 - similarity).cpu().numpy())
-    return torch.as_tensor(columns, device=current.device)
+    association = QueryAssociation()
+    association.match(ClipCues(reference))
+    return association.match(ClipCues(current))
 
 
 def check_finite(queries: Tensor, clip: int) -> None:
@@ -150,18 +56,216 @@ def check_finite(queries: Tensor, clip: int) -> None:
         )
 
 
+@TASK_UTILS.register_module()
+class QueryAssociation:
+    """Near-online association of queries from clip to clip.
+
+    The queries of each clip are permuted into the order of the previous clip
+    by Hungarian matching. The cost of a pair is the weighted sum of ``1 -
+    cosine similarity`` of the embeddings, ``1 - product of the class
+    probabilities`` and ``1 - IoU of the masks``. The masks are those of the
+    last frame of the previous clip and the first frame of this one, or, if
+    clips overlap, those of the shared frames (the video stitching of
+    `Video-kMaX <https://arxiv.org/abs/2304.04694>`_). The default, embeddings
+    alone, is the association of the paper. Only the cues of the last clip,
+    or of the last clip that shows an object, are kept.
+
+    Args:
+        embed_weight (float): Weight of the embeddings. Defaults to 1.
+        class_weight (float): Weight of the classes. Defaults to 0.
+        overlap_weight (float): Weight of the masks. Defaults to 0.
+        motion (bool): Whether masks are first shifted by their motion in the
+            last two frames of their clip. It has no effect on clips of one
+            frame and on shared frames. Defaults to False.
+        memory (dict, optional): Arguments of :class:`TrackMemory`, which
+            keeps tracks that are out of sight. Defaults to None: every track
+            is what the last clip shows.
+        max_pixels (int): Bound of the pixels of a frame whose masks are
+            compared. Defaults to 4096.
+        mask_activation (str): See :class:`ClipSegmenter`; set by the head.
+            Defaults to 'sigmoid'.
+        overlap (int): Frames shared by neighbouring clips; set by the head.
+            Defaults to 0.
+
+    Attributes:
+        cls_logits (Tensor): Mean of the class logits over the previous clips,
+            shape (Q, C + 1).
+
+    Raises:
+        InputError: If a weight is negative, or all are 0.
+    """
+
+    def __init__(
+        self,
+        embed_weight: float = 1.0,
+        class_weight: float = 0.0,
+        overlap_weight: float = 0.0,
+        motion: bool = False,
+        memory: dict | None = None,
+        max_pixels: int = 4096,
+        mask_activation: str = 'sigmoid',
+        overlap: int = 0,
+    ) -> None:
+        weights = (embed_weight, class_weight, overlap_weight)
+        if min(weights) < 0 or not any(weights):
+            raise InputError(
+                'embed_weight, class_weight and overlap_weight of '
+                f'model.head.association are {weights}; they must not be '
+                'negative, and one must be above 0.'
+            )
+        self.embed_weight, self.class_weight, self.overlap_weight = weights
+        self.motion = motion
+        self.memory = None if memory is None else TrackMemory(**memory)
+        self.max_pixels = max_pixels
+        self.mask_activation = mask_activation
+        self.overlap = overlap
+        self._tracks: ClipCues | None = None
+        self._num_clips = 0
+        self.cls_logits: Any = 0  # a tensor after the first clip
+
+    def start_video(self) -> 'QueryAssociation':
+        """Make an association of the same settings for a new video."""
+        return deepcopy(self)
+
+    @torch.no_grad()
+    def read(self, clips: ClipPrediction, num_shared: int = 0) -> ClipCues:
+        """Read the cues of clips.
+
+        Args:
+            clips (ClipPrediction): Prediction of B clips.
+            num_shared (int): Number of their first frames that the clip
+                before shows, too. Defaults to 0.
+
+        Returns:
+            ClipCues: The cues that are compared, without gradients.
+        """
+        class_probs = None
+        if self.class_weight or self.memory:
+            class_probs = clips.cls_logits.float().softmax(-1)[..., :-1]
+        cues = ClipCues(clips.embeds.detach(), class_probs)
+        if not self.overlap_weight:
+            return cues
+        num_frames, kept = clips.mask_logits.shape[2], max(self.overlap, 1)
+        first = range(max(num_shared - kept, 0), max(num_shared, kept))
+        last = range(num_frames)[-max(kept, 1 + self.motion) :]
+        masks = sample_masks(
+            clips.mask_logits[:, :, [*first, *last]],
+            self.mask_activation,
+            self.max_pixels,
+        )
+        last_masks = masks[:, :, len(first) :]
+        return cues._replace(
+            first_masks=masks[:, :, : len(first)],
+            last_masks=last_masks[:, :, -kept:],
+            motion=velocities(last_masks)
+            if self.motion and not self.overlap
+            else None,
+        )
+
+    def similarity(
+        self, tracks: ClipCues, current: ClipCues, recall: Tensor | float = 1.0
+    ) -> Tensor:
+        """Compute the weighted sum of the similarities of all pairs.
+
+        Args:
+            tracks (ClipCues): Cues of n tracks, without the axis of clips.
+            current (ClipCues): Cues of m queries of the next clip.
+            recall (Tensor | float): Factor of embeddings and classes of each
+                track, shape (n, 1). Defaults to 1.
+
+        Returns:
+            Tensor: Shape (n, m).
+        """
+        with torch.autocast(current.embeds.device.type, enabled=False):
+            similarity = self.embed_weight * (
+                F.normalize(at_least_float32(tracks.embeds), dim=-1)
+                @ F.normalize(at_least_float32(current.embeds), dim=-1).T
+            )
+            if self.class_weight:
+                similarity += self.class_weight * (
+                    tracks.class_probs @ current.class_probs.T
+                )
+            similarity *= recall
+            if self.overlap_weight:
+                masks = tracks.last_masks
+                if tracks.motion is not None:
+                    masks = shift_masks(masks, tracks.motion)
+                similarity += self.overlap_weight * mask_ious(
+                    masks, current.first_masks
+                )
+        return similarity
+
+    @torch.no_grad()
+    def match(self, current: ClipCues) -> Tensor:
+        """Match the queries of the next clip to the tracks.
+
+        Args:
+            current (ClipCues): Cues of one clip, without the axis of clips.
+
+        Returns:
+            Tensor: Permutation of shape (Q, ), int64: query ``index[q]``
+            continues track q.
+
+        Raises:
+            InputError: If the embeddings are not finite.
+        """
+        check_finite(current.embeds, self._num_clips)
+        self._num_clips += 1
+        index = torch.arange(len(current.embeds), device=current.embeds.device)
+        tracks = self._tracks
+        if tracks is not None:
+            if self.memory:
+                gains = self.memory.gains(
+                    self.similarity(tracks, current, self.memory.factors()),
+                    current,
+                )
+            else:
+                gains = self.similarity(tracks, current)
+            # With embeddings alone this is the paper's cost.
+            _, columns = linear_sum_assignment((1 - gains).cpu().numpy())
+            index = torch.as_tensor(columns, device=index.device)
+            current = current.select(index)
+        if self.memory:
+            current = self.memory.update(tracks, current)
+        self._tracks = current
+        return index
+
+    def update(
+        self, clip: ClipPrediction, num_shared: int = 0
+    ) -> ClipPrediction:
+        """Link the next clip of the video.
+
+        Args:
+            clip (ClipPrediction): Prediction of batch size 1.
+            num_shared (int): See :meth:`read`. Defaults to 0.
+
+        Returns:
+            ClipPrediction: The clip with its queries in order.
+        """
+        clip = clip.reorder(self.match(self.read(clip, num_shared).select(0)))
+        logits = clip.cls_logits[0].float()
+        self.cls_logits = (
+            self.cls_logits + (logits - self.cls_logits) / self._num_clips
+        )
+        return clip
+
+
 def align_queries(
-    queries: Sequence[Tensor], embeds: Sequence[Tensor]
+    queries: Sequence[Tensor],
+    cues: Sequence[ClipCues | Tensor],
+    association: QueryAssociation | None = None,
 ) -> Tensor:
     """Permute the queries of all clips into the order of the first clip.
 
-    Each clip is matched to the previous clip of its video, see
-    :func:`match_queries`.
+    Each clip is matched to the clips before it in its video, see
+    :class:`QueryAssociation`.
 
     Args:
         queries (Sequence[Tensor]): Per clip, shape (B, Q, D).
-        embeds (Sequence[Tensor]): Embeddings to compare, per clip, shape
-            (B, Q, E).
+        cues (Sequence[ClipCues | Tensor]): Cues to compare, per clip, or
+            embeddings alone, shape (B, Q, E).
+        association (QueryAssociation, optional): Settings. Defaults to None:
+            those of the paper.
 
     Returns:
         Tensor: Aligned queries with shape (B, K, Q, D), differentiable.
@@ -169,49 +273,19 @@ def align_queries(
     Raises:
         InputError: If queries or embeddings are not finite.
     """
-    for k, tensors in enumerate(zip(queries, embeds)):
-        for x in tensors:
-            check_finite(x, k)
-    aligned, reference = [queries[0]], embeds[0]
-    for clip, current in zip(queries[1:], embeds[1:]):
-        order = list(map(match_queries, reference, current))
-        reference = torch.stack([x[i] for x, i in zip(current, order)])
-        aligned.append(torch.stack([x[i] for x, i in zip(clip, order)]))
-    return torch.stack(aligned, 1)
-
-
-class QueryAssociation:
-    """Near-online association of queries from clip to clip.
-
-    The queries of each clip are permuted into the order of the previous clip.
-    Only the embeddings of the last clip are kept.
-
-    Attributes:
-        cls_logits (Tensor): Mean of the class logits over the previous clips,
-            shape (Q, C + 1).
-    """
-
-    def __init__(self) -> None:
-        self._embeds = None
-        self._num_clips = 0
-        self.cls_logits: Any = 0  # a tensor after the first clip
-
-    def update(self, clip: ClipPrediction) -> ClipPrediction:
-        """Link the next clip of the video.
-
-        Args:
-            clip (ClipPrediction): Prediction of batch size 1.
-
-        Returns:
-            ClipPrediction: The clip with its queries in order.
-        """
-        check_finite(clip.embeds, self._num_clips)
-        if self._embeds is not None:
-            clip = clip.reorder(match_queries(self._embeds, clip.embeds[0]))
-        self._embeds = clip.embeds[0]
-        self._num_clips += 1
-        logits = clip.cls_logits[0].float()
-        self.cls_logits = (
-            self.cls_logits + (logits - self.cls_logits) / self._num_clips
+    association = association or QueryAssociation()
+    videos = [association.start_video() for _ in queries[0]]
+    aligned = []
+    for k, (clip, compared) in enumerate(zip(queries, cues)):
+        check_finite(clip, k)
+        if isinstance(compared, Tensor):
+            compared = ClipCues(compared)
+        aligned.append(
+            torch.stack(
+                [
+                    x[video.match(compared.select(b))]
+                    for b, (x, video) in enumerate(zip(clip, videos))
+                ]
+            )
         )
-        return clip
+    return torch.stack(aligned, 1)

@@ -2,12 +2,15 @@
 """Association of the instances of independently merged clips."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
+
+from .cues import ClipCues
+from .queries import QueryAssociation
 
 
 def match_up_to(
@@ -35,27 +38,44 @@ def match_up_to(
 class SegmentLinker:
     """Assignment of consistent indices to the instances of consecutive clips.
 
-    The linker keeps the last embedding of every instance, class by class. It
-    assigns the instances of a clip to them at minimum cost ``(1 - cosine
-    similarity) / 2``. Instances without a match are new.
+    The linker keeps the last cues of every instance, class by class. It
+    assigns the instances of a clip to them at minimum cost. The cost is half
+    of the weighted sum of ``1 - cosine similarity`` and ``1 - product of the
+    class probabilities``, minus half of the weighted IoU of the masks, see
+    :class:`QueryAssociation`. Masks thus confirm a link between neighbouring
+    clips and do not prevent one after an absence. Instances without a match
+    are new.
 
     Args:
         cost_limit (float): Instances match only below this cost. Defaults to
-            0.5: the similarity must be above 0.
+            0.5: the similarity of the embeddings, if nothing else is
+            compared, must be above 0.
+        association (QueryAssociation, optional): Settings of the cues.
+            Without a memory, no instance is forgotten. Defaults to None:
+            embeddings alone.
     """
 
-    def __init__(self, cost_limit: float = 0.5) -> None:
+    def __init__(
+        self,
+        cost_limit: float = 0.5,
+        association: QueryAssociation | None = None,
+    ) -> None:
         self.cost_limit = cost_limit
-        self._memory: dict[int, Tensor] = {}
+        self.association = association or QueryAssociation()
+        self._known: dict[int, _Instances] = {}
+        self._num_clips = 0
 
     @torch.no_grad()
-    def update(self, labels: Sequence[int], embeds: Tensor) -> list[int]:
+    def update(
+        self, labels: Sequence[int], cues: ClipCues | Tensor
+    ) -> list[int]:
         """Link the next clip of the video.
 
         Args:
             labels (Sequence[int]): Class of each thing segment in the order
                 of the merge, length n.
-            embeds (Tensor): Mask embeddings of their queries, shape (n, E).
+            cues (ClipCues | Tensor): Cues of their queries, or mask
+                embeddings alone, shape (n, E).
 
         Returns:
             list[int]: Index of each segment within its class, from 0. An
@@ -65,26 +85,94 @@ class SegmentLinker:
             ValueError: If the numbers of labels and embeddings differ.
         """
         labels = np.asarray(labels, dtype=np.int64)
-        if len(labels) != len(embeds):
+        if isinstance(cues, Tensor):
+            cues = ClipCues(cues)
+        if len(labels) != len(cues.embeds):
             raise ValueError(
-                f'{len(labels)} labels do not fit {len(embeds)} embeddings.'
+                f'{len(labels)} labels do not fit {len(cues.embeds)} '
+                'embeddings.'
             )
-        embeds = F.normalize(embeds.double().cpu(), dim=-1)
+        cues = ClipCues(*(x if x is None else x.cpu() for x in cues))
+        cues = cues._replace(embeds=cues.embeds.double())
         indices = np.empty(len(labels), np.int64)
         for label in np.unique(labels).tolist():
             chosen = np.flatnonzero(labels == label)
-            indices[chosen] = self._link(label, embeds[chosen])
+            indices[chosen] = self._link(label, cues.select(chosen))
+        self._num_clips += 1
         return indices.tolist()
 
-    def _link(self, label: int, current: Tensor) -> np.ndarray:
+    def _link(self, label: int, current: ClipCues) -> np.ndarray:
         """Find the indices of the instances of one class, shape (n, )."""
-        memory = self._memory.get(label, current[:0])
-        cost = (1 - memory @ current.T) / 2
-        old, matched = match_up_to(cost.numpy(), self.cost_limit)
-        memory[old] = current[matched]
-        new = np.setdiff1d(np.arange(len(current)), matched)
-        indices = np.empty(len(current), np.int64)
-        indices[matched] = old
-        indices[new] = len(memory) + np.arange(len(new))
-        self._memory[label] = torch.cat((memory, current[new]))
+        known = self._recall(label, current)
+        old, matched = match_up_to(
+            self._costs(known, current).numpy(), self.cost_limit
+        )
+        new = np.setdiff1d(np.arange(len(current.embeds)), matched)
+        indices = np.empty(len(current.embeds), np.int64)
+        indices[matched] = known.indices[old]
+        indices[new] = known.total + np.arange(len(new))
+        rest = np.setdiff1d(np.arange(len(known.indices)), old)
+        self._known[label] = _Instances(
+            known.cues.select(rest).extend(current),
+            np.concatenate([known.indices[rest], indices]),
+            np.concatenate(
+                [known.seen[rest], np.full(len(indices), self._num_clips)]
+            ),
+            known.total + len(new),
+        ).ordered()
         return indices
+
+    def _recall(self, label: int, current: ClipCues) -> '_Instances':
+        """Return the known instances of a class that are not forgotten."""
+        none = np.empty(0, np.int64)
+        known = self._known.get(label)
+        if known is None:
+            return _Instances(current.select(slice(0)), none, none, 0)
+        if self.association.memory is None:
+            return known
+        absent = self._num_clips - known.seen - 1
+        return known.select(absent <= self.association.memory.max_clips)
+
+    def _costs(self, known: '_Instances', current: ClipCues) -> Tensor:
+        """Compute the costs of all links of a class, shape (n, m)."""
+        association = self.association
+        absent = torch.from_numpy(self._num_clips - known.seen - 1)
+        tracks, recall = known.cues, 1.0
+        if tracks.last_masks is not None:
+            tracks = tracks._replace(
+                last_masks=tracks.last_masks & (absent == 0).view(-1, 1, 1, 1)
+            )
+        if association.memory is not None:
+            recall = association.memory.decay ** absent[:, None]
+        highest = association.embed_weight + association.class_weight
+        similarity = association.similarity(tracks, current, recall)
+        return (highest - similarity) / 2
+
+
+class _Instances(NamedTuple):
+    """Known instances of one class.
+
+    Attributes:
+        cues (ClipCues): Cues of n instances in the clip that showed them last.
+        indices (np.ndarray): Their indices, shape (n, ), ascending.
+        seen (np.ndarray): Number of that clip, shape (n, ).
+        total (int): Number of indices that were given.
+    """
+
+    cues: ClipCues
+    indices: np.ndarray
+    seen: np.ndarray
+    total: int
+
+    def select(self, rows: np.ndarray) -> '_Instances':
+        """Choose rows by index or bool, of any order."""
+        return _Instances(
+            self.cues.select(torch.from_numpy(rows)),
+            self.indices[rows],
+            self.seen[rows],
+            self.total,
+        )
+
+    def ordered(self) -> '_Instances':
+        """Sort the rows by index."""
+        return self.select(self.indices.argsort())

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from mmdet.registry import MODELS
+from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures import TrackSampleList
 from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
 from mmengine.logging import print_log
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...errors import ConfigKeyError, InputError
 from ...structures import ClipPrediction, ClipShapes
-from ..association import align_queries, iter_clips
+from ..association import ClipCues, align_queries, iter_clips
 from ..cross_clip import FeatureCache
 from .modes import MODES, check_choice, check_clip_len, translate_mode
 from .video_state import VideoState
@@ -41,6 +41,8 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
               clip; 'offline' - models with a tracker - results come after the
               last clip. Defaults to 'offline' with a tracker, else to
               'near_online'.
+            - ``overlap`` (int): Frames shared by neighbouring clips in mode
+              'near_online'. Defaults to 0.
             - ``feature_cache`` (str): Where the pixel embeddings of a video
               are kept in mode 'offline': 'device' (default), 'cpu', 'cpu_fp16'
               (half precision) or 'none': they are computed a second time, so
@@ -50,6 +52,9 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         criterion (ConfigDict or dict, optional): Losses of the
             tracker's predictions, such as :class:`KMaXCriterion`. None: the
             losses of the segmenter. Defaults to None.
+        association (ConfigDict or dict, optional): Association of the queries
+            of successive clips. ``type`` may be left out. Defaults to None:
+            :class:`QueryAssociation` of the paper.
         clip_loss_weight (float): Weight of the segmenter's losses on its
             clips if it is trained together with a tracker. Defaults to 0.
         init_cfg (ConfigDict or dict or list, optional): Initialization
@@ -57,14 +62,17 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
 
     Raises:
         InputError: If ``clip_len`` is too small, ``mode`` or ``feature_cache``
-            is unknown, or a setting requires a tracker but there is none.
+            is unknown, a setting requires a tracker but there is none, or
+            offline clips overlap.
         ConfigKeyError: If ``test_cfg`` has an unknown key.
     """
 
     # Field of a frame's DetDataSample that holds its result.
     result_field: str
     # Keys of ``test_cfg`` and their default values; sub-classes add their own.
-    test_cfg_defaults: dict = dict(mode=None, feature_cache='device')
+    test_cfg_defaults: dict = dict(
+        mode=None, overlap=0, feature_cache='device'
+    )
 
     def __init__(
         self,
@@ -72,6 +80,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         test_cfg: ConfigType,
         tracker: OptConfigType = None,
         criterion: OptConfigType = None,
+        association: OptConfigType = None,
         clip_loss_weight: float = 0.0,
         init_cfg: OptMultiConfig = None,
     ) -> None:
@@ -98,6 +107,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         self.test_cfg = self._complete(test_cfg)
         self.clip_len = self.test_cfg['clip_len']
         self.mode = self.test_cfg['mode']
+        self.overlap = self.test_cfg['overlap']
         self.feature_cache = self.test_cfg['feature_cache']
         check_clip_len(
             self.clip_len,
@@ -114,6 +124,21 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
                 'cross-clip tracker: take an offline config (maxtron-offline_'
                 "*.py), or mode='near_online'."
             )
+        if self.mode == 'offline' and self.overlap:
+            raise InputError(
+                f'model.head.test_cfg.overlap is {self.overlap}, but the '
+                'clips of mode offline do not overlap; set it to 0.'
+            )
+        self.association = TASK_UTILS.build(
+            dict(
+                dict(
+                    type='QueryAssociation',
+                    mask_activation=self.segmenter.mask_activation,
+                    overlap=self.overlap,
+                ),
+                **(association or {}),
+            )
+        )
 
     def _complete(self, test_cfg: ConfigType) -> dict:
         """Add the defaults to ``test_cfg`` and translate old names."""
@@ -178,7 +203,22 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         Returns:
             Iterator[tuple[list, int]]: See :func:`iter_clips`.
         """
-        return iter_clips(frames, self.clip_len, pad_last_clip=True)
+        return iter_clips(
+            frames, self.clip_len, overlap=self.overlap, pad_last_clip=True
+        )
+
+    def num_shared(self, num_frames: int, shapes: ClipShapes) -> int:
+        """Count the first frames of a clip that the clip before shows, too.
+
+        Args:
+            num_frames (int): Frames of the clip.
+            shapes (ClipShapes): Sizes, and the number of new frames.
+
+        Returns:
+            int: 0 if clips do not overlap; new frames are then the first
+            ones, which padding may follow.
+        """
+        return num_frames - shapes.num_new if self.overlap else 0
 
     def forward(self, x: tuple[Tensor], num_frames: int) -> ClipPrediction:
         """Segment a batch of clips.
@@ -209,7 +249,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
     def video_loss(
         self,
         queries: Sequence[Tensor],
-        embeds: Sequence[Tensor],
+        cues: Sequence[ClipCues],
         mask_feats: Sequence[Tensor],
         data_samples: TrackSampleList,
     ) -> dict[str, Tensor]:
@@ -217,7 +257,8 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
 
         Args:
             queries (Sequence[Tensor]): Per clip, shape (B, Q, D).
-            embeds (Sequence[Tensor]): Per clip, shape (B, Q, E).
+            cues (Sequence[ClipCues]): Cues of association, per clip, of B
+                videos.
             mask_feats (Sequence[Tensor]): Per clip, shape (B, F, T, h, w).
             data_samples (list[TrackDataSample]): One per video, with
                 the frames of all clips.
@@ -225,7 +266,8 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         Returns:
             dict[str, Tensor]: Losses after each layer of the tracker.
         """
-        queries = align_queries(queries, embeds)  # (B, K, Q, D)
+        # (B, K, Q, D)
+        queries = align_queries(queries, cues, self.association)
         mask_feats = torch.stack(list(mask_feats), 1)  # (B, K, F, T, h, w)
         *aux, (cls_logits, mask_logits) = [
             self._predict_video(x, mask_feats) for x in self.tracker(queries)

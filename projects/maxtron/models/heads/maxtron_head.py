@@ -7,9 +7,8 @@ from mmdet.utils import ConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ...errors import InputError
 from ...structures import ClipPrediction, ClipShapes
-from ..association import QueryAssociation, iter_clips
+from ..association import iter_clips
 from ..postprocess import (
     FrameMasks,
     encode_frame,
@@ -45,43 +44,28 @@ class MaXTronHead(BaseMaXTronHead):
         test_cfg (ConfigDict or dict): Keys of
             :class:`BaseMaXTronHead`, and
 
-            - ``overlap`` (int): Frames shared by neighbouring clips in mode
-              'near_online'. Defaults to 0.
             - ``max_per_video`` (int): (query, class) pairs kept for a video.
               Defaults to 100.
             - ``max_per_frame`` (int): Instances kept in a frame. Defaults to
               30 as in the reference (whose comment says 10).
         kwargs: See :class:`BaseMaXTronHead`.
-
-    Raises:
-        InputError: If clips overlap although all must have one length.
     """
 
     result_field = 'pred_track_instances'
     test_cfg_defaults = dict(
-        BaseMaXTronHead.test_cfg_defaults,
-        overlap=0,
-        max_per_video=100,
-        max_per_frame=30,
+        BaseMaXTronHead.test_cfg_defaults, max_per_video=100, max_per_frame=30
     )
 
     def __init__(
         self, segmenter: ConfigType, test_cfg: ConfigType, **kwargs
     ) -> None:
         super().__init__(segmenter, test_cfg, **kwargs)
-        self.overlap = self.test_cfg['overlap']
         self.max_per_video = self.test_cfg['max_per_video']
         self.max_per_frame = self.test_cfg['max_per_frame']
-        if self.overlap and self.pad_last_clip:
-            raise InputError(
-                f'model.head.test_cfg.overlap is {self.overlap}, but this '
-                'segmenter, or mode offline, needs clips of one length, which '
-                'do not overlap; set it to 0.'
-            )
 
     @property
     def pad_last_clip(self) -> bool:
-        """bool: Whether the last clip is padded by its last frame."""
+        """bool: Whether all clips have one length, see :func:`iter_clips`."""
         return self.mode == 'offline' or self.segmenter.pad_last_clip
 
     def split(
@@ -119,10 +103,8 @@ class MaXTronHead(BaseMaXTronHead):
         Returns:
             list[FrameMasks]: One per new frame.
         """
-        # New frames are the first ones of a padded clip, and the last ones of
-        # an overlapping clip.
-        start = 0 if self.pad_last_clip else -shapes.num_new
-        masks = mask_logits[:, start:][:, : shapes.num_new]
+        start = self.num_shared(mask_logits.shape[1], shapes)
+        masks = mask_logits[:, start : start + shapes.num_new]
         return [
             encode_frame(
                 frame,
@@ -153,13 +135,14 @@ class Instances(VideoState):
 
     def __init__(self, head: MaXTronHead) -> None:
         self.head = head
-        self._association = QueryAssociation()
+        self._association = head.association.start_video()
 
     def update(
         self, clip: ClipPrediction, shapes: ClipShapes
     ) -> list[InstanceData]:
         """Track the instances into the next clip, see :class:`VideoState`."""
-        clip = self._association.update(clip)
+        num_shared = self.head.num_shared(clip.mask_logits.shape[2], shapes)
+        clip = self._association.update(clip, num_shared)
         probs = self._association.cls_logits.softmax(-1)[:, :-1]  # (Q, C)
         scores, labels = probs.max(-1)
         number = min(self.head.max_per_frame, len(scores))
@@ -188,14 +171,15 @@ class WholeVideoInstances(VideoState):
 
     def __init__(self, head: MaXTronHead) -> None:
         self.head = head
-        self._association = QueryAssociation()
+        self._association = head.association.start_video()
         self._frames: list[FrameMasks] = []
 
     def update(
         self, clip: ClipPrediction, shapes: ClipShapes
     ) -> list[InstanceData]:
         """Encode the masks of the next clip, see :class:`VideoState`."""
-        clip = self._association.update(clip)
+        num_shared = self.head.num_shared(clip.mask_logits.shape[2], shapes)
+        clip = self._association.update(clip, num_shared)
         masks = self.head.to_sigmoid(clip.mask_logits[0])
         self._frames += self.head.encode(masks, shapes)
         return []
@@ -214,7 +198,7 @@ class OfflineInstances(OfflineState):
     """
 
     def __init__(self, head: MaXTronHead) -> None:
-        super().__init__(head.refine, head.feature_cache)
+        super().__init__(head.refine, head.feature_cache, head.association)
         self.head = head
 
     def refine(self) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ...errors import ConfigKeyError, InputError
 from ...structures import ClipPrediction, ClipShapes, PanopticMap, thing_id
-from ..association import QueryAssociation, SegmentLinker
+from ..association import SegmentLinker
 from ..postprocess import (
     MaskFormerMerger,
     PanopticMerger,
@@ -165,7 +165,8 @@ class VideoSegments(VideoState):
     """
 
     def __init__(self, head: MaXTronPanopticHead) -> None:
-        self._association = QueryAssociation()
+        self.head = head
+        self._association = head.association.start_video()
         self._merger = head.make_merger()
         self._num_frames = 0
 
@@ -173,9 +174,11 @@ class VideoSegments(VideoState):
         self, clip: ClipPrediction, shapes: ClipShapes
     ) -> list[PanopticMap]:
         """Add the masks of the next clip, see :class:`VideoState`."""
-        clip = self._association.update(clip)
-        # As in the reference, repeated frames count in the decision.
-        _add_masks(self._merger, clip.mask_logits[0], shapes)
+        num_shared = self.head.num_shared(clip.mask_logits.shape[2], shapes)
+        clip = self._association.update(clip, num_shared)
+        # As in the reference, repeated frames of the last clip count in the
+        # decision.
+        _add_masks(self._merger, clip.mask_logits[0, :, num_shared:], shapes)
         self._num_frames += shapes.num_new
         return []
 
@@ -196,20 +199,23 @@ class ClipSegments(VideoState):
 
     def __init__(self, head: MaXTronPanopticHead) -> None:
         self.head = head
-        self._linker = SegmentLinker(head.link_cost)
+        self._association = head.association.start_video()
+        self._linker = SegmentLinker(head.link_cost, self._association)
 
     def update(
         self, clip: ClipPrediction, shapes: ClipShapes
     ) -> list[PanopticMap]:
         """Segment the next clip and link its things, see the base class."""
+        num_shared = self.head.num_shared(clip.mask_logits.shape[2], shapes)
         merger = self.head.make_merger()
         merger.set_classes(clip.cls_logits[0])
-        _add_masks(merger, clip.mask_logits[0], shapes)
+        _add_masks(merger, clip.mask_logits[0, :, num_shared:], shapes)
         maps, segments = merger.merge(clip.cls_logits[0])
         things = [s for s in segments if s.isthing]
+        cues = self._association.read(clip, num_shared)
         indices = self._linker.update(
             [s.label for s in things],
-            clip.embeds[0, [s.query for s in things]],  # (n, E)
+            cues.select((0, [s.query for s in things])),
         )
         ids = {
             s.id: thing_id(s.label, index) for s, index in zip(things, indices)
@@ -232,7 +238,7 @@ class OfflineSegments(OfflineState):
     """
 
     def __init__(self, head: MaXTronPanopticHead) -> None:
-        super().__init__(head.refine, head.feature_cache)
+        super().__init__(head.refine, head.feature_cache, head.association)
         self.head = head
         self._merger = head.make_merger()
 

@@ -3,7 +3,6 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -62,6 +61,7 @@ class OfflineState(VideoState):
             (Q, C + 1) of the video and the mask embeddings (K, Q, E), see
             :meth:`BaseMaXTronHead.refine`.
         feature_cache (str): Mode of the :class:`FeatureCache`, or 'none'.
+        association (QueryAssociation): Settings of association.
 
     Attributes:
         cache (FeatureCache, optional): Pixel embeddings of the clips.
@@ -71,12 +71,13 @@ class OfflineState(VideoState):
         self,
         refine: Callable[[Tensor], tuple[Tensor, Tensor]],
         feature_cache: str,
+        association: QueryAssociation,
     ) -> None:
         self._refine = refine
         self.cache = None
         if feature_cache != 'none':
             self.cache = FeatureCache(feature_cache)
-        self._association = QueryAssociation()
+        self._association = association.start_video()
         self._queries: list[Tensor] = []
         self._shapes: list[ClipShapes] = []
         self._embeds: list[Tensor] = []
@@ -89,11 +90,9 @@ class OfflineState(VideoState):
 
     def update(self, clip: ClipPrediction, shapes: ClipShapes) -> list:
         """Align the queries of the next clip and keep them."""
-        # Drop the masks; they are recomputed from the refined queries.
-        clip = replace(clip, mask_logits=clip.mask_logits[:, :, :0])
-        clip = self._association.update(clip)
         check_finite(clip.queries, len(self._queries))
-        self._queries.append(clip.queries)
+        order = self._association.match(self._association.read(clip).select(0))
+        self._queries.append(clip.queries[:, order])
         self._shapes.append(shapes)
         if self.cache is not None:
             self.cache.append(clip.mask_feats)

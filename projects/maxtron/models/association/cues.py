@@ -1,0 +1,65 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Cues that association compares."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class ClipCues(NamedTuple):
+    """Cues of the queries of one clip, or of a batch of clips.
+
+    B is the number of clips, Q of queries, E of channels, C of classes. A
+    batch has the axis B, one clip has not. Cues that are not compared are
+    None.
+
+    Attributes:
+        embeds (Tensor): Embeddings, ([B, ] Q, E).
+        class_probs (Tensor, optional): Probabilities of the classes without
+            "no object", ([B, ] Q, C).
+        first_masks (Tensor, optional): Masks in the frames that are compared
+            with the clip before, ([B, ] Q, k, h, w), bool.
+        last_masks (Tensor, optional): Masks in the last frames, which are
+            compared with the next clip, same shape and type.
+        motion (Tensor, optional): Motion of the masks in the last frames, in
+            pixels per frame, ([B, ] Q, 2), int64.
+    """
+
+    embeds: Tensor
+    class_probs: Tensor | None = None
+    first_masks: Tensor | None = None
+    last_masks: Tensor | None = None
+    motion: Tensor | None = None
+
+    def select(self, index) -> 'ClipCues':
+        """Index the first axis of all cues."""
+        return ClipCues(*(x if x is None else x[index] for x in self))
+
+    def extend(self, others: 'ClipCues') -> 'ClipCues':
+        """Append the queries of other cues."""
+        return ClipCues(
+            *(
+                x if x is None else torch.cat((x, y))
+                for x, y in zip(self, others)
+            )
+        )
+
+    def replace_rows(self, rows: Tensor, others: 'ClipCues') -> 'ClipCues':
+        """Take the chosen queries from other cues of as many queries.
+
+        Args:
+            rows (Tensor): Choice, shape (Q, ), bool.
+            others (ClipCues): The other cues.
+
+        Returns:
+            ClipCues: Cues of Q queries.
+        """
+        return ClipCues(
+            *(
+                x
+                if x is None
+                else y.where(rows.view(-1, *[1] * (x.dim() - 1)), x)
+                for x, y in zip(self, others)
+            )
+        )
