@@ -152,8 +152,8 @@ def writing(path: str | os.PathLike, any_file: bool = False) -> Iterator[None]:
 def atomic_path(path: str | os.PathLike) -> Iterator[str]:
     """Write a file to a temporary name; rename it when it is complete.
 
-    An older file is kept until then. If an error ends the block, the older
-    file is kept and the temporary file is removed.
+    The folder is created if needed. An older file is kept until the
+    block ends, and if an error ends it.
 
     Args:
         path (str | PathLike): Name of the file.
@@ -164,6 +164,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[str]:
     Raises:
         WriteError: If the file cannot be written.
     """
+    make_parent(path)
     part = part_path(path)
     try:
         with writing(path):
@@ -189,7 +190,7 @@ def make_parent(path: str | os.PathLike) -> None:
 
 
 def write_text(text: str, path: str | os.PathLike) -> None:
-    """Write a text file (UTF-8) atomically; create its folder if needed.
+    """Write a text file (UTF-8) as :func:`atomic_path` does.
 
     Args:
         text (str): Content.
@@ -198,7 +199,6 @@ def write_text(text: str, path: str | os.PathLike) -> None:
     Raises:
         WriteError: If the file cannot be written.
     """
-    os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
     with atomic_path(path) as part:
         Path(part).write_text(text, 'utf-8')
 
@@ -206,7 +206,7 @@ def write_text(text: str, path: str | os.PathLike) -> None:
 def dump_json(
     content: Any, path: str | os.PathLike, indent: int | None = None
 ) -> None:
-    """Write a JSON file atomically; create its folder if needed.
+    """Write a JSON file as :func:`atomic_path` does.
 
     Args:
         content (Any): Content.
@@ -223,14 +223,14 @@ def dump_json(
 def write_image(
     path: str | os.PathLike, image: np.ndarray, options: Sequence[int] = ()
 ) -> None:
-    """Write an image file atomically.
+    """Write an image file as :func:`atomic_path` does.
 
     ``cv2.imwrite`` reports success if the disk is full, and leaves an empty
     file, when the image is smaller than a buffer of the system.
 
     Args:
         path (str | PathLike): Name of the file; its suffix chooses the
-            format, and its folder exists.
+            format.
         image (np.ndarray): Grey or BGR, uint8 or uint16.
         options (Sequence[int]): See :func:`cv2.imencode`. Defaults to ().
 

@@ -171,7 +171,7 @@ def test_videos_to_test_on_are_drawn_as_they_are(root, tmp_path, config):
     assert undrawn.max() > 100  # the annotations
 
 
-def test_two_clips_never_have_one_file(tmp_path):
+def test_two_clips_never_have_one_file(tmp_path, capsys):
     classes = OVISDataset.METAINFO['classes']
     ann_file = tmp_path / 'annotations/ovis_valid.json'
     tiny_videos.write_dataset(
@@ -180,6 +180,7 @@ def test_two_clips_never_have_one_file(tmp_path):
     tiny_videos.move_frames_deeper(tmp_path / 'valid', ann_file)
     out = tmp_path / 'out'
     main([f'--output-dir={out}', *options(tmp_path, OVIS, 'val')])
+    assert f'Wrote 2 images to {out}' in capsys.readouterr().out
     assert sorted(str(p.relative_to(out)) for p in out.rglob('*.jpg')) == [
         'landscape/img1/00000.jpg',
         'portrait/img1/00000.jpg',

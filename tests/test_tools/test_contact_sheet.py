@@ -1,10 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from projects.maxtron.apis import ArraySource
+
 import cv2
 import numpy as np
 import pytest
 
 from tests.footage import write_frames
 from tests.scripts import run_script
+from tools.analysis_tools.contact_sheet import read_frames
 
 SCRIPT = 'tools/analysis_tools/contact_sheet.py'
 
@@ -33,6 +36,12 @@ def test_frames_are_of_the_same_times(tmp_path):
     assert sheet[31, 63::64, 0].tolist() == [10, 40, 70]
     assert sheet[63, 63::64, 0].tolist() == [110, 140, 170]
     assert sheet[0, 0].tolist() == sheet[32, 0].tolist() == [255] * 3  # label
+
+
+def test_a_container_with_a_wrong_number_of_frames():
+    frames = [np.full((1, 1, 3), t, np.uint8) for t in range(3)]
+    picked = read_frames(ArraySource(frames), [0, 1, 1, 4])
+    assert [frame[0, 0, 0] for frame in picked] == [0, 1, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,7 @@ def test_continues_after_an_interruption(raw, tmp_path, capsys):
     done = out / 'panomasksRGB/wide/00001.png'
     stamp = done.stat().st_mtime_ns
     half = out / 'panomasks/tall/00000.part.png'  # the power failed
+    half.parent.mkdir()
     half.write_bytes(content[:30])
     convert(argv)
     assert done.stat().st_mtime_ns == stamp

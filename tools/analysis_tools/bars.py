@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 
 from projects.maxtron.errors import InputError
-from projects.maxtron.utils import atomic_path, make_parent
+from projects.maxtron.utils import atomic_path
 
 SUFFIXES = ('.png', '.svg', '.pdf')
 
@@ -68,6 +68,5 @@ def draw_bars(
     axes.invert_yaxis()
     axes.margins(x=0.12)
     axes.legend(fontsize='small')
-    make_parent(path)
     with atomic_path(path) as part:
         figure.savefig(part, format=path.rsplit('.', 1)[1].lower())

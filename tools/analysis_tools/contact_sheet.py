@@ -9,10 +9,10 @@ Each row shows one video at the same times, spread over the shortest video.
 
 import argparse
 
-from projects.maxtron.apis import open_frame_source
+from projects.maxtron.apis import FrameSource, open_frame_source
 from projects.maxtron.engine.cli import positive_int, report_errors
 from projects.maxtron.errors import InputError
-from projects.maxtron.utils import make_parent, write_image
+from projects.maxtron.utils import write_image
 from projects.maxtron.visualization.label_drawing import draw_label
 
 import cv2
@@ -42,21 +42,30 @@ def pick_frames(videos: list[str], num_frames: int) -> list[list[np.ndarray]]:
     Raises:
         VideoError: If a video cannot be read.
     """
-    lengths = [sum(1 for _ in open_frame_source(video)) for video in videos]
-    length = min(lengths)
+    sources = [open_frame_source(video) for video in videos]
+    length = min(s.num_frames or sum(1 for _ in s) for s in sources)
     # the middle of each of num_frames equal parts
     times = (2 * np.arange(num_frames) + 1) * length // (2 * num_frames)
-    picked = []
-    for video in videos:
-        wanted = set(times.tolist())
-        frames = {}
-        for time, frame in enumerate(open_frame_source(video)):
-            if time in wanted:
-                frames[time] = frame
-            if len(frames) == len(wanted):
-                break
-        picked.append([frames[time] for time in times.tolist()])
-    return picked
+    return [read_frames(source, times.tolist()) for source in sources]
+
+
+def read_frames(source: FrameSource, times: list[int]) -> list[np.ndarray]:
+    """Read some frames of a video.
+
+    Args:
+        source (FrameSource): The video.
+        times (list[int]): Numbers of the frames, in order.
+
+    Returns:
+        list[np.ndarray]: Frames (H, W, 3), BGR, uint8. The last frame stands
+        for frames that the container announces, but does not have.
+    """
+    frames: list[np.ndarray] = []
+    for time, frame in enumerate(source):
+        frames += [frame] * times.count(time)
+        if len(frames) == len(times):
+            break
+    return frames + [frame] * (len(times) - len(frames))
 
 
 def draw_sheet(
@@ -115,7 +124,6 @@ def main() -> None:
         raise InputError(f'{args.out} must end in .png, .webp or .jpg')
     rows = pick_frames(list(videos), args.frames)
     sheet = draw_sheet(rows, list(labels), args.width)
-    make_parent(args.out)
     write_image(args.out, sheet)
     print(f'Wrote {args.out}')
 

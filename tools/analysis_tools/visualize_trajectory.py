@@ -16,8 +16,6 @@ combines any frames to a clip.
 """
 
 import argparse
-import os
-import os.path as osp
 from collections.abc import Sequence
 from itertools import islice
 
@@ -293,7 +291,6 @@ def main(argv: list[str] | None = None) -> None:
         args.config, args.checkpoint, args.device, args.cfg_options
     )
     picture = draw(inferencer, source, args)
-    os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
     write_image(args.out, picture[..., ::-1])
     print(f'Wrote {args.out}')
 

@@ -257,7 +257,6 @@ class Unpacker:
                 'versions? Name another --data-root, or replace it by '
                 '--overwrite.'
             )
-        target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(target) as part:
             write(part)
         self.num_written += 1

@@ -10,7 +10,6 @@ instead of a set.
 
 import argparse
 import os
-import os.path as osp
 from dataclasses import replace
 
 from projects.maxtron.apis import VideoWriter, check_video_path
@@ -29,6 +28,7 @@ from projects.maxtron.datasets.synthetic.writer import (
     write_video,
 )
 from projects.maxtron.engine.cli import report_errors
+from projects.maxtron.utils import make_parent
 from projects.maxtron.visualization.mask_drawing import draw_masks, id_colors
 
 import numpy as np
@@ -167,7 +167,7 @@ def make_set(args, spec):
 
 def write_frames(path, frames, fps):
     """Write BGR frames (T, H, W, 3) to a video file."""
-    os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
+    make_parent(path)
     with VideoWriter(path, fps, frames.shape[1:3]) as writer:
         for frame in frames:
             writer.write(frame)

@@ -2,7 +2,6 @@
 """Conversion of one raw video of VIPSeg to the 720P layout."""
 
 import json
-import os
 import os.path as osp
 from pathlib import Path
 from typing import NamedTuple
@@ -66,8 +65,6 @@ def convert_video(job: Job) -> dict:
         return json.loads(Path(job.record).read_text('utf-8'))
     cv2.setNumThreads(0)  # The processes share the cores.
     names = _annotated_frames(job)
-    for folder in ('images', 'panomasks', 'panomasksRGB'):
-        os.makedirs(osp.join(job.out, folder, job.name), exist_ok=True)
     width, height = _resize_frames(job, names)
     frames = [_read_segments(job, name)[1] for name in names]
     ids = _choose_ids(job, frames)
@@ -186,10 +183,8 @@ def _read_frame(job: Job, name: str) -> tuple[Image.Image, np.ndarray]:
 
 
 def _output(job: Job, folder: str, file_name: str) -> str:
-    """Name an output of a frame, and make its folder."""
-    path = osp.join(job.out, folder, job.name, file_name)
-    os.makedirs(osp.dirname(path), exist_ok=True)
-    return path
+    """Name an output of a frame."""
+    return osp.join(job.out, folder, job.name, file_name)
 
 
 def _read_segments(job: Job, name: str) -> tuple[np.ndarray, list[dict]]:

@@ -10,7 +10,6 @@ by class. Videos of a test set are drawn without augmentation.
 """
 
 import argparse
-import os
 import os.path as osp
 from collections.abc import Iterator
 
@@ -159,6 +158,9 @@ class SampleNames:
     def __init__(self) -> None:
         self._used: set[str] = set()
 
+    def __len__(self) -> int:
+        return len(self._used)
+
     def add(self, dataset: BaseDataset, sample: dict, suffix: str) -> str:
         """Name a clip, or a frame of it by its suffix.
 
@@ -274,12 +276,13 @@ def main(args: list[str] | None = None) -> None:
             name = names.add(dataset, sample, suffix)
             if args.output_dir is not None:
                 path = osp.join(args.output_dir, f'{name}.jpg')
-                os.makedirs(osp.dirname(path), exist_ok=True)
                 write_image(path, image[..., ::-1])
             if not args.not_show:
                 drawer.visualizer.show(
                     image, win_name=name, wait_time=args.show_interval
                 )
+    if args.output_dir is not None:
+        print(f'Wrote {len(names)} images to {args.output_dir}')
 
 
 if __name__ == '__main__':

@@ -97,8 +97,6 @@ def main(args: list[str] | None = None) -> None:
     dropped = {**loaded.dropped_entries, **loaded.dropped}
     for name, reason in dropped.items():
         print(f'dropped {name}: {reason}')
-    folder = os.path.dirname(os.path.abspath(args.dst))
-    os.makedirs(folder, exist_ok=True)
     with atomic_path(args.dst) as part:
         torch.save(dict(meta=loaded.meta, state_dict=loaded.state_dict), part)
     print(f'{len(loaded.state_dict)} tensors written to {args.dst}.')

@@ -1,8 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Predicted panoptic videos in the format of VIPSeg's tools."""
 
-import json
-import os
 import os.path as osp
 import zlib
 from collections.abc import Sequence
@@ -11,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..structures import SegmentColors, write_id_map
-from ..utils import atomic_path
+from ..utils import dump_json
 
 
 class SegmentWriter:
@@ -64,7 +62,6 @@ class SegmentWriter:
         index = lookup[pred_map]
         colors = np.array([0, *(self.ids[i] for i in labels)], np.uint32)
         path = osp.join(self.folder, file_name)
-        os.makedirs(osp.dirname(path), exist_ok=True)
         write_id_map(path, colors[index])
         areas = np.bincount(index.ravel(), minlength=len(colors))
         boxes = ndimage.find_objects(index, len(labels))
@@ -108,8 +105,6 @@ def write_pred_json(
         str: Path of the file.
     """
     path = osp.join(folder, 'pred.json')
-    os.makedirs(folder, exist_ok=True)
     content = dict(annotations=annotations, categories=list(categories))
-    with atomic_path(path) as part, open(part, 'w', encoding='utf-8') as file:
-        json.dump(content, file)
+    dump_json(content, path)
     return path

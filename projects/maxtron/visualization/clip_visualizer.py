@@ -1,8 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """MMDetection visualizer for tracked masks."""
 
-import os
-import os.path as osp
 from collections.abc import Iterable
 
 import numpy as np
@@ -249,7 +247,6 @@ class ClipLocalVisualizer(TrackLocalVisualizer):
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            os.makedirs(osp.dirname(osp.abspath(out_file)), exist_ok=True)
             write_image(out_file, drawn[..., ::-1])
         else:
             self.add_image(name, drawn, step)

@@ -1,7 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Instance ids of a video as PNG files."""
 
-import os
 import os.path as osp
 
 import numpy as np
@@ -62,6 +61,5 @@ class IdMapWriter:
         else:
             image = Image.fromarray(id_map)
         path = osp.join(self.path, f'{name}.png')
-        os.makedirs(osp.dirname(path), exist_ok=True)
         with atomic_path(path) as part:
             image.save(part)

@@ -355,7 +355,6 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         """
         json_file = f'{self.outfile_prefix}.json'
         zip_file = f'{self.outfile_prefix}.submission_file.zip'
-        mmengine.mkdir_or_exist(osp.dirname(osp.abspath(json_file)))
         with atomic_path(json_file) as part:
             mmengine.dump(pred_results, part)
         with (
