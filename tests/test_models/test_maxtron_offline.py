@@ -57,7 +57,12 @@ def test_second_stage_trains_the_tracker_alone(kind, num_clips):
     assert not any(
         model.get_submodule(name).training for name in model.frozen_parts
     )
+    model.head.tracker.separate_norm_statistics = num_clips > 1
     losses = losses_of(model, training_batch(kind, num_clips * CLIP_LEN[kind]))
+    if kind == 'vps':  # two layers, of which one or both count
+        norm = model.head.tracker_heads.predictor.mask_norm
+        assert norm.num_batches_tracked == (1 if num_clips > 1 else 2)
+        assert norm.running_var != 1
     names = {name for name in losses if '.' not in name}
     assert names >= {'loss_cls', 'loss_dice'}
     assert losses.keys() == names | {f'd0.{name}' for name in names}

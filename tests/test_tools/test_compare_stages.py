@@ -9,82 +9,74 @@ import pytest
 from mmengine.config import Config
 
 from tools.misc.compare_stages import (
-    METRICS,
-    ROOT,
-    ROWS,
     format_table,
     main,
     plan,
+    run_all,
     summarize,
 )
+from tools.misc.stage_tasks import ROOT, TASKS
 
 
-def write_run(training, values, step=None, cpu_seconds=('60.0',)):
-    """Write the files of a training with an evaluation half way."""
-    logs = training.folder / '20261122_213812' / 'vis_data'
-    logs.mkdir(parents=True)
-    half = training.num_iters // 2
-    lines = [
-        dict(lr=1e-3, loss=30.5, loss_cls=0.25, step=half),
-        dict({key: 1.0 for key in values}, data_time=0.002, step=half),
-        dict(lr=1e-6, loss=24.7, loss_cls=0.12, step=training.num_iters),
-        dict(values, data_time=0.002, step=step or training.num_iters),
-    ]
-    (logs / 'scalars.json').write_text(
-        ''.join(json.dumps(line) + '\n' for line in lines)
-    )
+def write_test(training, values, association='paper'):
+    """Write the results of a test."""
+    path = training.folder / f'test-{association}' / '20261122_230000'
+    path.mkdir(parents=True)
+    (path / '20261122_230000.json').write_text(json.dumps(values))
+
+
+def write_run(training, values, cpu_seconds=('60.0',)):
+    """Write the files of a finished training and its test."""
+    write_test(training, values)
     training.checkpoint.write_bytes(b'weights')
     (training.folder / 'cpu_seconds.txt').write_text('\n'.join(cpu_seconds))
 
 
 def results(task, value):
-    return {key: value + i for i, key in enumerate(METRICS[task].values())}
+    keys = TASKS[task].metrics.values()
+    return {key: value + i for i, key in enumerate(keys)}
 
 
-@pytest.mark.parametrize('task', ROWS)
+@pytest.mark.parametrize('task', TASKS)
 def test_plan(task, tmp_path):
     trainings = plan(task, [0, 1], tmp_path)
-    assert len({t.folder for t in trainings}) == 12
-    seen = set()
-    additional = {}
+    rows = len(TASKS[task].rows)
+    assert len({t.folder for t in trainings}) == len(trainings) == 2 * rows
+    seen, iters, starts = set(), {}, set()
     for training in trainings:
-        assert training.start is None or training.start in seen
+        start = training.start
+        assert start is None or (start in seen and start.seed == training.seed)
         seen.add(training)
-        start, total = training.start, 0
-        if start is not None:
-            assert start.seed == training.seed
-            total = additional[start] + training.num_iters
+        starts.add(start)
+        iters[training] = training.row.num_iters + iters.get(start, 0)
         if start is not None and training.seed == 0:
-            config = Config.fromfile(ROOT / 'configs' / training.row.config)
+            config = Config.fromfile(training.config)
             name = start.checkpoint.relative_to(tmp_path)
-            assert config.load_from == f'work_dirs/compare_stages/{name}'
-        additional[training] = total
-    # four rows, for the same number of additional iterations
-    totals = list(additional.values())
-    assert sorted(map(totals.count, set(totals))) == [2, 2, 8]
-    assert totals.count(max(totals)) == 8
+            expected = f'work_dirs/compare_stages/{name}'
+            assert training.row.options or config.load_from == expected
+            assert config.test_dataloader.dataset.data_root.startswith(
+                f'{TASKS[task].data}/'
+            )
+    # the final rows have equal numbers of iterations
+    final = [t for t in trainings if t not in starts]
+    assert len(final) == (10 if task == 'bench' else 8)
+    assert len({iters[t] for t in final}) == 1
 
 
-def test_only_the_last_evaluation_counts(tmp_path):
-    first, second, third = plan('panoptic', [0, 1, 2], tmp_path)[6:9]
+def test_results_of_a_run(tmp_path):
+    first, second = plan('panoptic', [0], tmp_path)[:2]
     assert first.metrics() is None and math.isnan(first.cpu_minutes())
     write_run(first, results('panoptic', 40.0), cpu_seconds=('60.0', '30.0'))
     assert first.metrics()['vps/VPQ'] == 40.0
+    assert first.metrics('other') is None
     assert first.cpu_minutes() == 1.5  # it was resumed once
-    write_run(second, results('panoptic', 40.0), step=1)
     assert second.metrics() is None
-    # stopped in the last evaluation, tested afterwards
-    path = second.folder / 'test' / '20261122_230000'
-    path.mkdir(parents=True)
-    (path / '20261122_230000.json').write_text('{"vps/VPQ": 41.0}')
-    assert second.metrics() == {'vps/VPQ': 41.0}
-    assert third.metrics() is None
 
 
 def test_finished_runs_are_not_repeated(tmp_path, capsys):
     training = plan('instance', [0], tmp_path)[0]
     write_run(training, results('instance', 0.25))
-    training.run(threads=1)
+    run_all([training], ['paper'], nproc=1)
     assert 'finished before' in capsys.readouterr().out
     assert not (training.folder / 'driver.log').exists()
 
@@ -96,31 +88,43 @@ def test_failure_is_told_with_its_log(tmp_path):
     baseline = trainings[1]
     assert baseline.start is trainings[0]
     with pytest.raises(RuntimeError, match='train.py ended with 1; see .*log'):
-        baseline.run(threads=1)
+        baseline.run(['paper'], threads=1)
     log = (baseline.folder / 'driver.log').read_text()
     assert 'iter_1000.pth cannot be read as a PyTorch checkpoint' in log
     assert baseline.metrics() is None
 
 
+def test_unknown_association(tmp_path):
+    argv = ['--work-dir', str(tmp_path), '--associations', 'guess']
+    with pytest.raises(SystemExit, match="no association 'guess'"):
+        main(argv)
+    assert not list(tmp_path.iterdir())
+
+
 def test_table(tmp_path, capsys):
     argv = ['--work-dir', str(tmp_path), '--table-only', '--seeds', '0', '1']
-    main(argv)  # nothing yet: two empty tables
+    argv += ['--tasks', 'panoptic', 'instance', '--associations']
+    main([*argv, 'paper'])  # nothing yet: two empty tables
     assert capsys.readouterr().out.count('CPU min |') == 2
     panoptic = plan('panoptic', [0, 1], tmp_path)
-    for training, value in zip(panoptic, (40.0, 43.0, 50.0, 50.0, 60.0)):
+    rows = panoptic[0], panoptic[6], panoptic[1], panoptic[7], panoptic[2]
+    for training, value in zip(rows, (40.0, 43.0, 50.0, 50.0, 60.0)):
         write_run(training, results('panoptic', value))
-    instance = plan('instance', [0], tmp_path)
+    write_test(panoptic[1], results('panoptic', 55.0), 'robust')
+    instance = plan('instance', [0, 1], tmp_path)
     write_run(instance[3], results('instance', 0.2))
     out = tmp_path / 'out.json'
-    main([*argv, '--out', str(out)])
+    main([*argv, 'paper', 'robust', '--out', str(out)])
     text = capsys.readouterr().out
     assert '| start: baseline | 41.5 ± 2.1 | 42.5 ± 2.1 |' in text
     assert '| baseline | 50.0 ± 0.0 |' in text
+    assert '| panoptic, association: robust |' in text
+    assert '| baseline | 55.0 | 56.0 |' in text
     assert '| near-online | 20.0 | 120.0 | 220.0 | 1 | 1.0 |' in text
     assert '| offline' not in text  # not run yet
     tables = json.loads(out.read_text())
-    entry = tables['panoptic']['near-online, stage 1']  # of one seed so far
-    assert entry['seeds'] == [0]
+    entry = tables['panoptic']['paper']['near-online, stage 1']
+    assert entry['seeds'] == [0]  # so far
     assert entry['metrics']['VPQ'] == dict(values=[60.0], mean=60.0, std=0.0)
     assert Path(ROOT / entry['config']).exists()
     assert format_table('panoptic', summarize('panoptic', panoptic)) in text

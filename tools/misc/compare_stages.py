@@ -2,17 +2,22 @@
 """Compare baseline, near-online, offline and end-to-end training.
 
     python tools/misc/compare_stages.py [--work-dir DIR]
-        [--tasks panoptic instance] [--seeds 0 1 2] [--nproc N]
-        [--table-only] [--out FILE.json]
+        [--tasks bench panoptic instance] [--seeds 0 1 2]
+        [--associations paper ...] [--nproc N] [--table-only]
+        [--out FILE.json]
 
-All trainings of a seed start from one training of the baseline and have the
-same number of additional iterations. The baseline is continued. Stage 1 trains
-near-online MaXTron. Stage 2 continues it, or trains offline MaXTron on it,
-with a frozen segmenter or end to end.
+The task "bench" follows the paper: models of images come first, then models of
+clips start from them, then the cross-clip tracker starts from the near-online
+model. The tasks "panoptic" and "instance" are short, and all their trainings
+start from one training of the baseline. The final rows of a task have equal
+numbers of iterations.
 
-The association benchmark is made if it is missing. Finished runs are skipped,
-and interrupted runs are resumed. The output is a table with mean and standard
-deviation over the seeds, and CPU minutes of a training with its evaluations.
+Missing data are made. Finished trainings and tests are skipped, and
+interrupted trainings are resumed, so the same command continues after an
+interruption. The output is a table for each association, with mean and
+standard deviation over the seeds, and CPU minutes of a training with its
+tests. An association is "paper" or the NAME of a file
+configs/_base_/models/association_NAME.py; all are tested on the same weights.
 """
 
 import argparse
@@ -23,114 +28,15 @@ import statistics
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from projects.maxtron.engine.cli import positive_int
 from projects.maxtron.utils import dump_json
 
 from mmengine.config import Config
 
-from tools.analysis_tools.training_logs import read_run
-
-ROOT = Path(__file__).resolve().parents[2]
-DATA = 'data/synthetic-association'
-METRICS = {
-    'panoptic': {
-        'VPQ': 'vps/VPQ',
-        'VPQ_Th': 'vps/VPQ_Th',
-        'VPQ_St': 'vps/VPQ_St',
-        'VPQ^1': 'vps/VPQ_1',
-        'VPQ^2': 'vps/VPQ_2',
-        'VPQ^4': 'vps/VPQ_4',
-        'VPQ^6': 'vps/VPQ_6',
-        'STQ': 'vps/STQ',
-    },
-    'instance': {
-        'AP': 'youtube_vis/segm_mAP',
-        'AP50': 'youtube_vis/segm_mAP_50',
-        'AP75': 'youtube_vis/segm_mAP_75',
-    },
-}
-
-
-class Row(NamedTuple):
-    """A row of the table.
-
-    Attributes:
-        name (str): Name of the row.
-        config (str): Path of the config below ``configs``.
-        start (str, optional): Name of the row whose checkpoint the training
-            starts from; None for random weights.
-    """
-
-    name: str
-    config: str
-    start: str | None = None
-
-
-def _rows(
-    baseline: str, model: str, data: str, schedules: list[str]
-) -> list[Row]:
-    """Make the rows of a task; a schedule consists of batch and length."""
-    near = 'maxtron/synthetic/maxtron-nearonline'
-    names = (
-        baseline,
-        baseline,
-        near,
-        near,
-        'maxtron/synthetic/maxtron-offline',
-        'maxtron/synthetic/maxtron-e2e',
-    )
-    configs = [
-        f'{name}_{model}_{schedule}_{data}.py'.replace('/_', '/')
-        for name, schedule in zip(names, schedules)
-    ]
-    start, first = 'start: baseline', 'near-online, stage 1'
-    return [
-        Row(start, configs[0]),
-        Row('baseline', configs[1], start),
-        Row(first, configs[2], start),
-        Row('near-online', configs[3], first),
-        Row('offline', configs[4], first),
-        Row('end-to-end', configs[5], first),
-    ]
-
-
-ROWS = {
-    'panoptic': _rows(
-        'video_kmax/synthetic/',
-        'video-kmax_tiny',
-        'synthetic-association-vps',
-        [
-            '1xb4-1k',
-            '1xb4-1k-650',
-            '1xb4-400',
-            '1xb4-400-250',
-            '1xb2-250',
-            '1xb3-250',
-        ],
-    ),
-    'instance': _rows(
-        'tube_link/synthetic/',
-        'tube-link_tiny',
-        'synthetic-association-vis',
-        [
-            '1xb3-1200',
-            '1xb3-1200-500',
-            '1xb3-300',
-            '1xb3-300-200',
-            '1xb2-200',
-            '1xb2-200',
-        ],
-    ),
-}
-
-
-@cache
-def _num_iters(config: str) -> int:
-    return Config.fromfile(ROOT / 'configs' / config).train_cfg.max_iters
+from tools.misc.stage_tasks import ROOT, TASKS, Row
 
 
 class Training:
@@ -148,71 +54,77 @@ class Training:
     ) -> None:
         self.row, self.start = row, start
         self.seed = seed
-        self.folder = work_dir / Path(row.config).stem / f'seed{seed}'
-        self.num_iters = _num_iters(row.config)
-        self.checkpoint = self.folder / f'iter_{self.num_iters}.pth'
+        self.folder = work_dir / row.folder / f'seed{seed}'
+        self.config = ROOT / 'configs' / row.config
+        self.checkpoint = self.folder / f'iter_{row.num_iters}.pth'
 
-    def metrics(self) -> dict[str, float] | None:
-        """Read the metrics of the last iteration, or of a test, if any."""
-        evaluations = read_run(self.folder).evaluations
-        if self.num_iters in evaluations:
-            return evaluations[self.num_iters]
-        for path in sorted(self.folder.glob('test/*/*.json')):
+    def metrics(self, association: str = 'paper') -> dict[str, float] | None:
+        """Read the metrics of a test, if any."""
+        for path in sorted(self.folder.glob(f'test-{association}/*/*.json')):
             return json.loads(path.read_text())
         return None
 
     def cpu_minutes(self) -> float:
-        """Sum the CPU time of the training and of its resumed runs."""
+        """Sum the CPU time of the training, its resumed runs and its tests."""
         path = self.folder / 'cpu_seconds.txt'
         if not path.exists():
             return float('nan')
         return sum(map(float, path.read_text().split())) / 60
 
-    def run(self, threads: int) -> None:
-        """Train and evaluate, unless both are done.
+    def run(self, associations: list[str], threads: int) -> None:
+        """Train and test, unless both are done.
 
         Args:
+            associations (list[str]): Associations to test.
             threads (int): CPU threads of the training.
 
         Raises:
             RuntimeError: If a tool fails.
         """
-        if self.checkpoint.exists() and self.metrics() is not None:
+        missing = [x for x in associations if self.metrics(x) is None]
+        if self.checkpoint.exists() and not missing:
             print(f'{self.folder}: finished before', flush=True)
             return
-        config = ROOT / 'configs' / self.row.config
-        if (
-            self.checkpoint.exists()
-        ):  # The run was interrupted during the evaluation.
-            command = [
-                'test.py',
-                config,
-                self.checkpoint,
-                '--work-dir',
-                self.folder / 'test',
-            ]
-        else:
-            command = [
-                'train.py',
-                config,
-                '--work-dir',
-                self.folder,
-                '--resume',
-                '--cfg-options',
-                f'randomness.seed={self.seed}',
-            ]
-            if self.start is not None:
-                command.append(f'load_from={self.start.checkpoint}')
-        self._call(command, threads)
-        if self.metrics() is None:
-            raise RuntimeError(
-                f'{self.folder} has no results after '
-                f'{command[0]}; see driver.log there.'
-            )
+        if not self.checkpoint.exists():
+            self._train(threads)
+        for association in missing:
+            self._test(association, threads)
         print(
             f'{self.folder}: done, {self.cpu_minutes():.1f} CPU minutes',
             flush=True,
         )
+
+    def _train(self, threads: int) -> None:
+        options = [
+            f'randomness.seed={self.seed}',
+            *self.row.model_options,
+            *self.row.options,
+        ]
+        if self.start is not None:
+            options.append(f'load_from={self.start.checkpoint}')
+        self._call(
+            ['train.py', self.config, '--work-dir', self.folder, '--resume']
+            + ['--cfg-options', *options],
+            threads,
+        )
+
+    def _test(self, association: str, threads: int) -> None:
+        folder = self.folder / f'test-{association}'
+        folder.mkdir(parents=True, exist_ok=True)
+        config = self.config
+        if association != 'paper':
+            config = folder / 'config.py'
+            cfg = Config.fromfile(self.config)
+            cfg.model.head.association = read_association(association)
+            cfg.dump(config)
+        command = ['test.py', config, self.checkpoint, '--work-dir', folder]
+        if self.row.model_options:
+            command += ['--cfg-options', *self.row.model_options]
+        self._call(command, threads)
+        if self.metrics(association) is None:
+            raise RuntimeError(
+                f'{folder} has no results; see driver.log in {self.folder}.'
+            )
 
     def _call(self, command: list, threads: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -241,21 +153,41 @@ class Training:
             )
 
 
+def read_association(name: str) -> dict:
+    """Read the ``association`` of a base config.
+
+    Args:
+        name (str): Name of the association.
+
+    Returns:
+        dict: Value for ``model.head.association``.
+
+    Raises:
+        RuntimeError: If there is no such file.
+    """
+    path = ROOT / f'configs/_base_/models/association_{name}.py'
+    if not path.exists():
+        raise RuntimeError(
+            f'There is no association {name!r}: {path} does not exist.'
+        )
+    cfg = Config.fromfile(path)
+    return cfg.get('association') or cfg.model.head.association
+
+
 def plan(task: str, seeds: list[int], work_dir: Path) -> list[Training]:
-    """List all trainings of a task, each after its initial training."""
-    by_row = []
-    runs: dict[tuple, Training] = {}
-    for row in ROWS[task]:
-        for seed in seeds:
-            training = Training(
-                row, seed, work_dir, runs.get((row.start, seed))
-            )
-            runs[row.name, seed] = training
-            by_row.append(training)
-    return by_row
+    """List the trainings seed by seed, each after its initial training."""
+    trainings = []
+    for seed in seeds:
+        runs: dict[str | None, Training] = {}
+        for row in TASKS[task].rows:
+            runs[row.name] = Training(row, seed, work_dir, runs.get(row.start))
+        trainings += runs.values()
+    return trainings
 
 
-def run_all(trainings: list[Training], nproc: int) -> None:
+def run_all(
+    trainings: list[Training], associations: list[str], nproc: int
+) -> None:
     """Run the trainings, ``nproc`` at a time.
 
     Raises:
@@ -263,12 +195,13 @@ def run_all(trainings: list[Training], nproc: int) -> None:
             that start from it.
     """
     threads = max(1, (os.cpu_count() or 1) // nproc)
+    threads = int(os.environ.get('OMP_NUM_THREADS', threads))
     jobs: dict[Training, Future] = {}
 
     def run(training):
         if training.start is not None:
             jobs[training.start].result()
-        training.run(threads)
+        training.run(associations, threads)
 
     with ThreadPoolExecutor(nproc) as pool:
         for training in trainings:
@@ -278,11 +211,29 @@ def run_all(trainings: list[Training], nproc: int) -> None:
         raise RuntimeError('\n'.join(sorted(failed)))
 
 
-def summarize(task: str, trainings: list[Training]) -> dict[str, dict]:
+def make_data(sizes: set[str], nproc: int) -> None:
+    """Make the missing data.
+
+    Raises:
+        subprocess.CalledProcessError: If the tool fails.
+    """
+    for size in sorted(sizes):
+        tool = ROOT / 'tools/dataset_converters/make_synthetic.py'
+        subprocess.run(
+            [sys.executable, tool, f'data/synthetic-{size}']
+            + ['--size', size, '--nproc', str(nproc)],
+            cwd=ROOT,
+            check=True,
+        )
+
+
+def summarize(
+    task: str, trainings: list[Training], association: str = 'paper'
+) -> dict[str, dict]:
     """Summarize by row: values of the seeds, mean and standard deviation."""
     table = {}
-    for row in ROWS[task]:
-        done = [(t, t.metrics()) for t in trainings if t.row is row]
+    for row in TASKS[task].rows:
+        done = [(t, t.metrics(association)) for t in trainings if t.row is row]
         done = [(t, values) for t, values in done if values is not None]
         if not done:
             continue
@@ -292,7 +243,7 @@ def summarize(task: str, trainings: list[Training]) -> dict[str, dict]:
             cpu_minutes=statistics.mean(t.cpu_minutes() for t, _ in done),
             metrics={},
         )
-        for name, key in METRICS[task].items():
+        for name, key in TASKS[task].metrics.items():
             values = [
                 100 * v[key] if re.search('segm|STQ', key) else v[key]
                 for _, v in done
@@ -306,11 +257,15 @@ def summarize(task: str, trainings: list[Training]) -> dict[str, dict]:
     return table
 
 
-def format_table(task: str, table: dict[str, dict]) -> str:
+def format_table(
+    task: str, table: dict[str, dict], association: str = 'paper'
+) -> str:
     """Format the results as a Markdown table."""
-    names = list(METRICS[task])
+    names = list(TASKS[task].metrics)
     lines = [
-        f'| {task} | ' + ' | '.join(names) + ' | seeds | CPU min |',
+        f'| {task}, association: {association} | '
+        + ' | '.join(names)
+        + ' | seeds | CPU min |',
         '| :-- |' + ' --: |' * (len(names) + 2),
     ]
     for row, entry in table.items():
@@ -333,21 +288,16 @@ def parse_args(argv=None):
         '--work-dir', type=Path, default=Path('work_dirs/compare_stages')
     )
     parser.add_argument(
-        '--tasks', nargs='+', choices=list(ROWS), default=list(ROWS)
+        '--tasks', nargs='+', choices=list(TASKS), default=['bench']
     )
     parser.add_argument(
-        '--seeds',
-        nargs='+',
-        type=int,
-        default=[0, 1, 2],
-        help='seeds of the panoptic task',
+        '--seeds', nargs='+', type=int, default=[0, 1, 2], help='all tasks'
     )
     parser.add_argument(
-        '--instance-seeds',
+        '--associations',
         nargs='+',
-        type=int,
-        default=[0],
-        help='seeds of the instance task',
+        default=['paper'],
+        help='associations to test with (default: paper)',
     )
     parser.add_argument(
         '--nproc', type=positive_int, default=2, help='trainings at a time'
@@ -364,33 +314,32 @@ def parse_args(argv=None):
 def main(argv=None) -> None:
     args = parse_args(argv)
     args.work_dir = args.work_dir.absolute()
-    seeds = dict(panoptic=args.seeds, instance=args.instance_seeds)
     trainings = {
-        task: plan(task, seeds[task], args.work_dir) for task in args.tasks
+        task: plan(task, args.seeds, args.work_dir) for task in args.tasks
     }
+    failure = None
     try:
         if not args.table_only:
-            subprocess.run(
-                [
-                    sys.executable,
-                    'tools/dataset_converters/make_synthetic.py',
-                    DATA,
-                    '--size',
-                    'association',
-                    '--nproc',
-                    str(args.nproc),
-                ],
-                cwd=ROOT,
-                check=True,
+            for name in set(args.associations) - {'paper'}:
+                read_association(name)
+            make_data({TASKS[task].size for task in args.tasks}, args.nproc)
+            run_all(
+                [t for of in trainings.values() for t in of],
+                args.associations,
+                args.nproc,
             )
-            run_all([t for of in trainings.values() for t in of], args.nproc)
     except (RuntimeError, subprocess.CalledProcessError) as error:
-        sys.exit(f'compare_stages: {error}')
-    tables = {task: summarize(task, of) for task, of in trainings.items()}
-    for task, table in tables.items():
-        print(f'\n{format_table(task, table)}')
+        failure = error
+    tables: dict = {}
+    for task, of in trainings.items():
+        tables[task] = {}
+        for name in args.associations:
+            table = tables[task][name] = summarize(task, of, name)
+            print(f'\n{format_table(task, table, name)}')
     if args.out:
         dump_json(tables, args.out, indent=1)
+    if failure is not None:
+        sys.exit(f'compare_stages: {failure}')
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 """Training of a cross-clip tracker on the clips of longer videos."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from ..errors import InputError
 from .association import ClipCues, check_finite
 from .heads import BaseMaXTronHead
+from .layers import keep_buffers
 
 
 class ClipOutputs(NamedTuple):
@@ -172,7 +173,7 @@ def segment_checkpointed(model: nn.Module, *clip) -> ClipOutputs:
         segment_clip,
         *clip,
         use_reentrant=False,
-        context_fn=lambda: (nullcontext(), _buffers_kept(model)),
+        context_fn=lambda: (nullcontext(), keep_buffers(model)),
     )
 
 
@@ -203,20 +204,3 @@ def tracker_losses(
         total = sum(clip.losses[name] for clip in clips)
         losses[f'clip.{name}'] = weight * total
     return losses
-
-
-@contextmanager
-def _buffers_kept(model: nn.Module) -> Iterator[None]:
-    """Restore buffers, so that a recomputed clip updates batch norms once."""
-    kept = [
-        (module, name, buffer)
-        for module in model.modules()
-        for name, buffer in module.named_buffers(recurse=False)
-    ]
-    for module, name, buffer in kept:
-        setattr(module, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for module, name, buffer in kept:
-            setattr(module, name, buffer)

@@ -109,6 +109,10 @@ class CrossClipTracker(BaseModule):
             weights of the layer that weighs the clips (its biases are zero).
             None: PyTorch's default. The reference uses 0.01 with Video-kMaX
             and None with Tube-Link. Defaults to 0.01.
+        separate_norm_statistics (bool): Whether the running statistics of the
+            batch norms of the heads, which all layers share, come from the
+            last layer only, the one that inference uses. Otherwise they mix
+            all layers, as in the reference. Defaults to False.
         init_cfg (ConfigDict or dict or list, optional): As for
             :class:`BaseModule`.
 
@@ -126,6 +130,7 @@ class CrossClipTracker(BaseModule):
         attn_drop: float = 0.0,
         aspp: dict | None = dict(rates=(1, 2, 3), kernel_sizes=(3, 3, 3)),
         cls_weight_std: float | None = 0.01,
+        separate_norm_statistics: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -136,6 +141,7 @@ class CrossClipTracker(BaseModule):
                 'model.head.tracker=None.'
             )
         self.embed_dims = embed_dims
+        self.separate_norm_statistics = separate_norm_statistics
         self.layers = nn.ModuleList(
             CrossClipLayer(embed_dims, num_heads, attention, attn_drop, aspp)
             for _ in range(num_layers)

@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from ...errors import ConfigKeyError, InputError
 from ...structures import ClipPrediction, ClipShapes
 from ..association import ClipCues, align_queries, iter_clips
 from ..cross_clip import FeatureCache
+from ..layers import keep_buffers
 from .modes import MODES, check_choice, check_clip_len, translate_mode
 from .video_state import VideoState
 
@@ -269,9 +271,11 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         # (B, K, Q, D)
         queries = align_queries(queries, cues, self.association)
         mask_feats = torch.stack(list(mask_feats), 1)  # (B, K, F, T, h, w)
-        *aux, (cls_logits, mask_logits) = [
-            self._predict_video(x, mask_feats) for x in self.tracker(queries)
-        ]
+        *inner, last = self.tracker(queries)
+        separate = self.tracker.separate_norm_statistics
+        with keep_buffers(self.query_heads) if separate else nullcontext():
+            aux = [self._predict_video(x, mask_feats) for x in inner]
+        cls_logits, mask_logits = self._predict_video(last, mask_feats)
         # Queries and embeddings exist per clip only, so the video-level
         # prediction has none.
         pred = ClipPrediction(

@@ -1,6 +1,18 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Layers and helpers that several parts of the model share."""
 
-from .common import EPS, LayerNorm2d, at_least_float32, truncated_normal_init
+from .common import (
+    EPS,
+    LayerNorm2d,
+    at_least_float32,
+    keep_buffers,
+    truncated_normal_init,
+)
 
-__all__ = ['EPS', 'LayerNorm2d', 'at_least_float32', 'truncated_normal_init']
+__all__ = [
+    'EPS',
+    'LayerNorm2d',
+    'at_least_float32',
+    'keep_buffers',
+    'truncated_normal_init',
+]

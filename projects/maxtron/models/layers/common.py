@@ -1,5 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Shared layers, initialisation and precision."""
+"""Shared layers, initialisation, precision and buffers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +38,30 @@ def truncated_normal_init(weight: Tensor, std: float) -> Tensor:
         Tensor: The tensor itself.
     """
     return nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
+@contextmanager
+def keep_buffers(module: nn.Module) -> Iterator[None]:
+    """Restore the buffers of a module, such as running statistics, at the end.
+
+    The buffers are replaced by copies and not changed back, because autograd
+    may have saved them.
+
+    Args:
+        module (nn.Module): The module.
+    """
+    kept = [
+        (part, name, buffer)
+        for part in module.modules()
+        for name, buffer in part.named_buffers(recurse=False)
+    ]
+    for part, name, buffer in kept:
+        setattr(part, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for part, name, buffer in kept:
+            setattr(part, name, buffer)
 
 
 class LayerNorm2d(nn.LayerNorm):

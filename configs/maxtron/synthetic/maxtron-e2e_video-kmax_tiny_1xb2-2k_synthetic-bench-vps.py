@@ -1,0 +1,29 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Second stage, which trains all weights, on two videos of 4 clips.
+_base_ = [
+    '../../_base_/models/maxtron-e2e_video-kmax_tiny.py',
+    '../../_base_/datasets/synthetic-bench_vps.py',
+    '../../_base_/schedules/schedule_kmax_second-stage_tiny.py',
+    '../../_base_/schedules/adamw_video-kmax_e2e_tiny.py',
+    '../../_base_/bench_runtime.py',
+]
+
+model = dict(
+    head=dict(tracker=dict(num_layers=4, separate_norm_statistics=True))
+)
+
+train_dataloader = dict(batch_size=2, dataset=dict(clip_len=8))
+train_cfg = dict(max_iters=2000, val_interval=500)
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys=dict(
+            tracker=dict(lr_mult=1.0), tracker_heads=dict(lr_mult=0.1)
+        )
+    )
+)
+auto_scale_lr = dict(base_batch_size=2)
+
+load_from = (
+    'work_dirs/compare_stages/maxtron-nearonline_video-kmax_tiny_1xb4-6k_'
+    'synthetic-bench-vps/seed0/iter_6000.pth'
+)
