@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Convert VIPSeg as released to VIPSeg_720P, which models train and test on.
+"""Convert the released VIPSeg to VIPSeg_720P, for training and tests.
 
     python tools/dataset_converters/vipseg_to_720p.py data/VIPSeg
 
@@ -43,7 +43,7 @@ class Converter:
 
     Raises:
         FileNotFoundError: If there is no folder of masks.
-        ValueError: If the folder has been begun with other settings.
+        ValueError: If the folder was begun with other settings.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Converter:
         for folder in ('imgs', 'panomasks'):
             if not osp.isdir(osp.join(self.root, folder)):
                 raise FileNotFoundError(
-                    f'{self.root} has no folder {folder}: is it that of '
-                    'VIPSeg as released?'
+                    f'{self.root} has no folder {folder}. Is it the folder '
+                    'of the released VIPSeg?'
                 )
         self._claim_folder()
 
     def _claim_folder(self) -> None:
-        """Check that all of a folder is made with the same settings."""
+        """Refuse a folder that other settings have begun."""
         path = osp.join(self.out, PROGRESS, 'settings.json')
         wanted = dict(self.settings, categories=self.categories)
         found = (
@@ -72,13 +72,13 @@ class Converter:
         other = [key for key in wanted if found.get(key) != wanted[key]]
         if other and not self.overwrite:
             raise ValueError(
-                f'{self.out} has been begun with another {other[0]}. Name '
-                'another folder by --out, or start over with --overwrite.'
+                f'{self.out} was begun with another {other[0]}. Choose '
+                'another folder with --out, or start over with --overwrite.'
             )
         if self.overwrite:
             shutil.rmtree(osp.join(self.out, PROGRESS), ignore_errors=True)
         for split in SPLITS if other else ():
-            # the annotations do not fit the new frames
+            # The annotations do not match the new frames.
             Path(self._target(split)).unlink(missing_ok=True)
         dump_json(wanted, path)
         dump_json(
@@ -179,7 +179,7 @@ def load_categories(path: Path | None) -> list[dict]:
     """
     if path is None:
         return VIPSEG_CATEGORIES
-    content = parse_json(str(path), remedy='Name it by --categories.')
+    content = parse_json(str(path), remedy='Give it with --categories.')
     top = content if isinstance(content, dict) else dict(categories=content)
     categories = read_categories(Entry(top, str(path)), needs_color=True)
     try:
@@ -202,7 +202,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         '--splits',
         nargs='+',
         choices=SPLITS,
-        help='what to convert (default: train and val, as far as there are '
+        help='splits to convert (default: train and val, if they have a '
         'ROOT/SPLIT.txt)',
     )
     parser.add_argument('--nproc', type=int, default=os.cpu_count())
@@ -241,7 +241,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     if missing:
         parser.error(
             f'No such file: {", ".join(missing)}. Is ROOT the folder '
-            'of VIPSeg as released?'
+            'of the released VIPSeg?'
         )
     args.splits = splits
     return args
