@@ -43,7 +43,7 @@ NAME := $(if $(VIDEO),$(subst ../,up/,$(patsubst /%,%,$(VIDEO))),held-out)
 DEMO_VIDEO = $(OUT)/$(NAME)_$(1).mp4
 SHEET = $(OUT)/$(NAME)_sheet.png
 
-.PHONY: help setup demo demo-instances demo-panoptic demo-model models test test-fast lint docs check clean-setup
+.PHONY: help setup demo demo-instances demo-panoptic demo-model models test test-fast lint docs docs-picture check clean-setup
 
 help:
 	@echo 'make demo             run both models on a held-out synthetic video, and'
@@ -58,6 +58,7 @@ help:
 	@echo 'make test-fast        run the tests without the slow ones (about a minute)'
 	@echo 'make lint             check style and types of the code'
 	@echo 'make docs             build the site build/site (needs requirements/docs.txt)'
+	@echo 'make docs-picture     draw the picture of README.md again, after the demo'
 	@echo 'make check            print versions, MMCV, device, and remedies'
 	@echo 'make setup            make the environment (the others do so when needed)'
 	@echo 'make clean-setup      remove the environment ($(VENV))'
@@ -91,15 +92,20 @@ define measure
 endef
 
 KINDS := $(if $(MODEL),$(MODEL),instances panoptic)
+SHEET_ROWS := 'input=$(INPUT)' $(if $(VIDEO),,'truth=$(TRUTH)') \
+    $(foreach kind,$(KINDS),'$(kind)=$(call DEMO_VIDEO,$(kind))')
 
 demo: $(if $(MODEL),demo-model,demo-instances demo-panoptic)
-	@$(RUN) tools/analysis_tools/contact_sheet.py '$(SHEET)' \
-	    'input=$(INPUT)' $(if $(VIDEO),,'truth=$(TRUTH)') \
-	    $(foreach kind,$(KINDS),'$(kind)=$(call DEMO_VIDEO,$(kind))')
+	@$(RUN) tools/analysis_tools/contact_sheet.py '$(SHEET)' $(SHEET_ROWS)
 	@echo
 	@echo 'Done. Look at'
 	@printf '    %s\n' '$(SHEET)' \
 	    $(foreach kind,$(KINDS),'$(call DEMO_VIDEO,$(kind))')
+
+# The picture of README.md, from the demo without VIDEO and MODEL.
+docs-picture: demo
+	@$(RUN) tools/analysis_tools/contact_sheet.py docs/images/demo.webp \
+	    $(SHEET_ROWS) --frames 4 --width 960
 
 demo-model: $(STAMP) $(if $(VIDEO),,$(HELD_OUT))
 	$(call track,with $(MODEL),$(MODEL),$(MODEL))

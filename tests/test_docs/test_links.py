@@ -14,8 +14,8 @@ from tests.models import ROOT
 PAGES = sorted(
     [
         *ROOT.glob('*.md'),
-        *ROOT.glob('docs/*.md'),
-        *ROOT.glob('configs/*/README.md'),
+        *ROOT.glob('docs/**/*.md'),
+        *ROOT.glob('configs/**/*.md'),
     ]
 )
 CODE = re.compile(r'^```.*?^```', re.DOTALL | re.MULTILINE)
