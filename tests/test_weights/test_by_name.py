@@ -13,6 +13,7 @@ import re
 from typing import NamedTuple
 
 from projects.maxtron.apis import MaXTronInferencer
+from projects.maxtron.engine.pretrained_parts import check_pretrained_parts
 from projects.maxtron.weights import (
     cache_folder,
     cached_path,
@@ -27,7 +28,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
-from tests.foreign_checkpoints import to_reference
+from tests.foreign_checkpoints import to_reference, write_pickle
 from tests.models import ROOT
 from tests.scripts import run_script
 from tests.shrinking import shrink, write_miniatures
@@ -210,3 +211,50 @@ def test_training_starts_from_a_file_of_the_reference(narrow, tmp_path):
     for key, value in state.items():
         if key.startswith(frozen):
             assert value.equal(trained['state_dict'][key]), key
+
+
+# Narrow model, and list of the reference's names; None: those of MMPretrain.
+RESNET = dict(type='ResNet', depth=50, base_channels=4, stem_channels=4)
+CONVNEXT = dict(
+    type='ConvNeXt', arch=dict(depths=[1] * 4, channels=[8, 16, 32, 64])
+)
+BACKBONES = {
+    'detectron2_r50': (RESNET, 'vps/keys/maxtron_wc_r50'),
+    'convnext_large_22k_224': (CONVNEXT, 'vps/keys/maxtron_wc_convnext_large'),
+    'convnext-large_in21k-pre-3rdparty_in1k-384px': (CONVNEXT, None),
+}
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+def test_name_of_a_backbone(name, server, tmp_path, monkeypatch):
+    init_default_scope('mmdet')
+    (cfg, keys), init_cfg = BACKBONES[name], dict(type='Pretrained')
+    torch.manual_seed(0)
+    state = MODELS.build(cfg).state_dict()
+    weights = {f'backbone.{key}': value for key, value in state.items()}
+    path = tmp_path / 'file'
+    if keys is None:
+        # The name has the check sum of the real file, so the URL is given.
+        place = 'random.pth'
+        init_cfg['checkpoint'] = f'{server.url}/files/{place}'
+        init_cfg['prefix'] = 'backbone.'
+        torch.save(dict(state_dict=weights), path)
+    else:
+        place = find_weights(name).url.removeprefix('https://')
+        init_cfg['checkpoint'] = name
+        monkeypatch.setenv('MAXTRON_MIRROR', f'{server.url}/files')
+        weights = {
+            key.removeprefix('backbone.'): value
+            for key, value in to_reference(weights, keys).items()
+        }
+        if place.endswith('.pkl'):
+            write_pickle(path, weights)
+        else:
+            torch.save(dict(model=weights), path)
+    server.files = {place: path.read_bytes()}
+    model = MODELS.build(dict(cfg, init_cfg=init_cfg))
+    check_pretrained_parts(model)
+    model.init_weights()
+    for key, value in model.state_dict().items():
+        assert value.equal(state[key]), key
+    assert len(server.requests) == 1
