@@ -124,7 +124,10 @@ def main() -> None:
         raise InputError(f'{args.out} must end in .png, .webp or .jpg')
     rows = pick_frames(list(videos), args.frames)
     sheet = draw_sheet(rows, list(labels), args.width)
-    write_image(args.out, sheet)
+    # OpenCV's default is a large file without loss.
+    is_webp = args.out.lower().endswith('.webp')
+    quality = [cv2.IMWRITE_WEBP_QUALITY, 85] if is_webp else []
+    write_image(args.out, sheet, quality)
     print(f'Wrote {args.out}')
 
 
