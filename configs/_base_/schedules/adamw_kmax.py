@@ -5,7 +5,12 @@ optim_wrapper = dict(
     type='AmpOptimWrapper',
     constructor='SeparateMultOptimWrapperConstructor',
     optimizer=dict(
-        type='AdamW', lr=5e-4, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8
+        type='AdamW',
+        lr=5e-4,
+        weight_decay=0.05,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        fused=True,
     ),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,

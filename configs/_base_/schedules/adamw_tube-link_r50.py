@@ -3,7 +3,12 @@
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
-        type='AdamW', lr=1e-4, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8
+        type='AdamW',
+        lr=1e-4,
+        weight_decay=0.05,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        fused=True,
     ),
     paramwise_cfg=dict(
         custom_keys=dict(

@@ -1,9 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, TrackDataSample
 from torch import Tensor
 
 from ..errors import InputError
@@ -43,6 +46,22 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
                 '(RandomClipSampler, ClipSampler), or set batch_size=1.'
             )
         return super().forward(data, training)
+
+    def cast_data(self, data: Any) -> Any:
+        """Move a batch to the device of the model.
+
+        MMDetection's :class:`TrackDataSample` would print all its tensors, as
+        whenever it is assigned frames that are not empty.
+        """
+        if not isinstance(data, TrackDataSample):
+            return super().cast_data(data)
+        sample = TrackDataSample(metainfo=data.metainfo)
+        sample.video_data_samples = [DetDataSample() for _ in data]
+        sample.video_data_samples[:] = [
+            super(ClipDataPreprocessor, self).cast_data(frame)
+            for frame in data
+        ]
+        return sample
 
     def img_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Compute the size of frames before padding."""

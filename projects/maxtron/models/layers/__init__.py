@@ -5,6 +5,7 @@ from .common import (
     EPS,
     LayerNorm2d,
     at_least_float32,
+    channels_last,
     keep_buffers,
     truncated_normal_init,
 )
@@ -13,6 +14,7 @@ __all__ = [
     'EPS',
     'LayerNorm2d',
     'at_least_float32',
+    'channels_last',
     'keep_buffers',
     'truncated_normal_init',
 ]

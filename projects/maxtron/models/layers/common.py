@@ -24,6 +24,23 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def channels_last(x: Tensor) -> Tensor:
+    """Order maps in memory as convolutions on a CPU prefer them.
+
+    Depthwise convolutions and pooling are 2 to 10 times faster with this
+    order, other convolutions up to twice.
+
+    Args:
+        x (Tensor): Maps with shape (N, C, h, w).
+
+    Returns:
+        Tensor: The same values, on a CPU in the order (N, h, w, C).
+    """
+    if x.is_cuda:
+        return x
+    return x.contiguous(memory_format=torch.channels_last)
+
+
 def truncated_normal_init(weight: Tensor, std: float) -> Tensor:
     """Fill a tensor like TensorFlow's truncated normal initializer.
 

@@ -11,7 +11,6 @@ import torch
 from mmcv.ops.multi_scale_deform_attn import (
     MultiScaleDeformableAttention,
     MultiScaleDeformableAttnFunction,
-    multi_scale_deformable_attn_pytorch,
 )
 from mmdet.models.layers import Mask2FormerTransformerEncoder
 from mmdet.models.layers.transformer.deformable_detr_layers import (
@@ -22,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ...errors import InputError
 from .axial_trajectory_encoder import AxialTrajectoryEncoder
+from .deformable_sampling import sample_levels
 
 
 class TemporalMixin:
@@ -190,9 +190,7 @@ class AxialTrajectoryDeformableAttention(
                 weights,
                 self.im2col_step,
             )
-        return multi_scale_deformable_attn_pytorch(
-            value, spatial_shapes, locations, weights
-        )
+        return sample_levels(value, spatial_shapes, locations, weights)
 
 
 class _CheckpointedLayer:

@@ -4,9 +4,9 @@
 import warnings
 
 from mmcv.cnn import ConvModule, build_norm_layer
-from torch import nn
+from torch import Tensor, nn
 
-from ...layers import truncated_normal_init
+from ...layers import channels_last, truncated_normal_init
 
 # Batch norm of all kMaX models. Several GPUs synchronise it with the
 # `sync_bn='torch'` of MMEngine's runner.
@@ -116,6 +116,12 @@ class ConvNormAct(ConvModule):
                 norm_cfg=_norm_cfg_of(norm_cfg, dims),
                 act_cfg=act_cfg,
             )
+
+    def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
+        """Forward function, see MMCV's :class:`ConvModule`."""
+        if self.conv.groups > 1 and x.dim() == 4:
+            x = channels_last(x)
+        return super().forward(x, *args, **kwargs)
 
     def init_weights(self) -> None:
         """Initialize weights."""

@@ -5,9 +5,9 @@ A clip has about 1e5 pixels and 1e2 queries, so a tensor of all mask
 probabilities takes hundreds of MB, and autograd would keep several of them for
 each output of the network. Since each pixel belongs to at most one tube,
 losses and matching need only the probability of the tube's query, and sums of
-probabilities over pixels. These are computed frame by frame, and again in the
-backward pass. Mask logits of lower resolution than the maps are resized frame
-by frame.
+probabilities over pixels. These are computed frame by frame (for small frames,
+for several clips at once), and again in the backward pass. Mask logits of lower
+resolution than the maps are resized frame by frame.
 """
 
 from collections.abc import Iterator
@@ -21,21 +21,35 @@ from torch.autograd.function import once_differentiable
 from ...layers import at_least_float32
 from .resampling import resize_frames
 
-# Size of the pieces in which a CPU processes logits. They fit its cache.
+# Size of the pieces in which logits are processed. They fit a CPU's cache.
 _PIECE = 2**18
 
 
-def _resized_frame(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize the logits (N, h, w) of a frame to (N, H, W)."""
-    return resize_frames(at_least_float32(logits)[None], size)[0]
+def _parts(
+    logits: Tensor, size: tuple[int, int]
+) -> Iterator[tuple[slice, int]]:
+    """Split logits (B, N, T, h, w) into the same frame of a few clips.
+
+    Frames of small clips are processed together, since a call of an operator
+    costs more than its work on one of them.
+    """
+    at_once = max(1, _PIECE // (logits.shape[1] * size[0] * size[1]))
+    starts = range(0, len(logits), at_once)
+    for t, start in product(range(logits.shape[2]), starts):
+        yield slice(start, start + at_once), t
 
 
-def _pieces(frame: Tensor) -> Iterator[slice]:
-    """Split the rows of a frame (N, H, W) into pieces."""
-    num_queries, height, width = frame.shape
+def _resize(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize the logits (b, N, h, w) of frames to (b, N, H, W)."""
+    return resize_frames(at_least_float32(logits), size)
+
+
+def _pieces(frames: Tensor) -> Iterator[slice]:
+    """Split the rows of frames (b, N, H, W) into pieces."""
+    height = frames.shape[2]
     step = height
-    if not frame.is_cuda:
-        step = max(1, _PIECE // (num_queries * width))
+    if not frames.is_cuda:
+        step = max(1, _PIECE // frames[:, :, 0].numel())
     for start in range(0, height, step):
         yield slice(start, start + step)
 
@@ -58,12 +72,13 @@ def tube_overlaps(logits: Tensor, tube_map: Tensor, num_tubes: int) -> Tensor:
     overlaps = at_least_float32(
         logits.new_zeros((*logits.shape[:2], num_tubes + 1))
     )
-    for b, t in _frames(logits):
-        frame = _resized_frame(logits[b, :, t], tube_map.shape[2:])
-        for rows in _pieces(frame):
-            probs = frame[:, rows].flatten(1).softmax(0)  # (N, P)
-            one_hot = tube_map[b, t, rows].reshape(-1, 1) == tubes
-            overlaps[b].addmm_(probs, one_hot.to(probs.dtype))
+    size = tube_map.shape[2:]
+    for clips, t in _parts(logits, size):
+        frames = _resize(logits[clips, :, t], size)
+        for rows in _pieces(frames):
+            probs = frames[:, :, rows].flatten(2).softmax(1)  # (b, N, P)
+            one_hot = tube_map[clips, t, rows].flatten(1)[..., None] == tubes
+            overlaps[clips].baddbmm_(probs, one_hot.to(probs.dtype))
     return overlaps
 
 
@@ -83,15 +98,17 @@ class _TubeSoftmax(Function):
         ctx.save_for_backward(logits, query_map, covered, counted)
         log_probs = torch.empty_like(counted)
         prob_sums = counted.new_zeros(logits.shape[:2])
-        for b, t in _frames(logits):
-            frame = _resized_frame(logits[b, :, t], query_map.shape[2:])
-            for rows in _pieces(frame):
-                piece = frame[:, rows].flatten(1).log_softmax(0)  # (N, P)
-                index = query_map[b, t, rows]
-                log_probs[b, t, rows] = piece.gather(
-                    0, index.reshape(1, -1)
+        size = query_map.shape[2:]
+        for clips, t in _parts(logits, size):
+            frames = _resize(logits[clips, :, t], size)
+            for rows in _pieces(frames):
+                piece = frames[:, :, rows].flatten(2).log_softmax(1)
+                index = query_map[clips, t, rows]  # (b, rows, W)
+                log_probs[clips, t, rows] = piece.gather(
+                    1, index.flatten(1)[:, None]
                 ).view_as(index)
-                prob_sums[b] += piece.exp_() @ counted[b, t, rows].flatten()
+                weights = counted[clips, t, rows].flatten(1)[..., None]
+                prob_sums[clips] += (piece.exp_() @ weights)[..., 0]
         return log_probs.masked_fill_(~covered, 0), prob_sums
 
     @staticmethod
@@ -102,55 +119,57 @@ class _TubeSoftmax(Function):
         logits, query_map, covered, counted = ctx.saved_tensors
         grad_log_probs = grad_log_probs * covered
         grad = torch.empty_like(logits)
-        for b, t in _frames(logits):
-            source, target = logits[b, :, t], grad[b, :, t]
-            maps = (query_map[b, t], counted[b, t], grad_log_probs[b, t])
-            if source.shape[1:] == maps[0].shape:
-                _write_gradient(source, *maps, grad_sums[b], target)
+        size = query_map.shape[2:]
+        for clips, t in _parts(logits, size):
+            source, target = logits[clips, :, t], grad[clips, :, t]
+            maps = [x[clips, t] for x in (query_map, counted, grad_log_probs)]
+            if source.shape[2:] == size:
+                _write_gradient(source, *maps, grad_sums[clips], target)
                 continue
             with torch.enable_grad():
                 source = source.detach().requires_grad_()
-                frame = _resized_frame(source, maps[0].shape)
-            grad_frame = torch.empty_like(frame)
-            _write_gradient(frame.detach(), *maps, grad_sums[b], grad_frame)
-            target.copy_(torch.autograd.grad(frame, source, grad_frame)[0])
+                frames = _resize(source, size)
+            grad_frames = torch.empty_like(frames)
+            _write_gradient(
+                frames.detach(), *maps, grad_sums[clips], grad_frames
+            )
+            target.copy_(torch.autograd.grad(frames, source, grad_frames)[0])
         return grad, None, None
 
 
 def _write_gradient(
-    frame: Tensor,
+    frames: Tensor,
     query_map: Tensor,
     counted: Tensor,
     grad_log_probs: Tensor,
     grad_sums: Tensor,
     out: Tensor,
 ) -> None:
-    """Write the gradient of the logits of a frame.
+    """Write the gradient of the logits of one frame of b clips.
 
     Args:
-        frame (Tensor): Logits, shape (N, H, W).
-        query_map (Tensor): Query of each pixel, shape (H, W). The value at
+        frames (Tensor): Logits, shape (b, N, H, W).
+        query_map (Tensor): Query of each pixel, shape (b, H, W). The value at
             pixels without a query has no effect.
-        counted (Tensor): 1 for pixels in the sums, else 0, shape (H, W).
+        counted (Tensor): 1 for pixels in the sums, else 0, shape (b, H, W).
         grad_log_probs (Tensor): Gradient of the log-probabilities, 0 for
-            pixels without a query, shape (H, W).
-        grad_sums (Tensor): Gradient of the sums, shape (N, ).
-        out (Tensor): Tensor to write to, shape (N, H, W).
+            pixels without a query, shape (b, H, W).
+        grad_sums (Tensor): Gradient of the sums, shape (b, N).
+        out (Tensor): Tensor to write to, shape (b, N, H, W).
     """
-    for rows in _pieces(frame):
-        own = grad_log_probs[rows].reshape(1, -1)
-        grad = at_least_float32(frame[:, rows]).flatten(1).softmax(0)
-        grad *= counted[rows].flatten()
+    grad_sums = grad_sums[..., None]
+    for rows in _pieces(frames):
+        index, weights, own = (
+            x[:, None, rows].flatten(2)
+            for x in (query_map, counted, grad_log_probs)
+        )  # (b, 1, P)
+        grad = at_least_float32(frames[:, :, rows]).flatten(2).softmax(1)
+        grad *= weights
         # term of the gradient that all queries of a pixel share
-        common = grad_sums @ grad + own
-        grad *= grad_sums[:, None] - common
-        grad.scatter_add_(0, query_map[rows].reshape(1, -1), own)
-        out[:, rows] = grad.view_as(out[:, rows])
-
-
-def _frames(logits: Tensor) -> Iterator[tuple[int, int]]:
-    """List the indices (clip, frame) of logits (B, N, T, h, w)."""
-    return product(range(logits.shape[0]), range(logits.shape[2]))
+        common = grad_sums.mT @ grad + own
+        grad *= grad_sums - common
+        grad.scatter_add_(1, index, own)
+        out[:, :, rows] = grad.view_as(out[:, :, rows])
 
 
 def tube_softmax(

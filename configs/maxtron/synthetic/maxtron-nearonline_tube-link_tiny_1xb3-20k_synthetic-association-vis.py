@@ -1,0 +1,38 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Trains from scratch on a CPU core; demo/maxtron_tiny.pth is made with it, from
+# 1,200 videos: make_synthetic.py ... --num-train 1200
+_base_ = [
+    '../../_base_/models/maxtron-nearonline_tube-link_tiny.py',
+    '../../_base_/datasets/synthetic-association_vis.py',
+    '../../_base_/schedules/schedule_15k.py',
+    '../../_base_/schedules/adamw_maxtron_tiny.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(segmenter=dict(num_classes=6)))
+
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=201, by_epoch=False),
+    dict(
+        type='CosineAnnealingLR',
+        begin=200,
+        end=20000,
+        eta_min=1e-5,
+        by_epoch=False,
+    ),
+]
+train_cfg = dict(max_iters=20000, val_interval=20000)
+auto_scale_lr = dict(base_batch_size=3)
+
+default_hooks = dict(checkpoint=dict(interval=500))
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(
+        type='EMAHook',
+        ema_type='ExpMomentumEMA',
+        momentum=0.004,
+        gamma=250,
+        interval=4,
+        update_buffers=True,
+    ),
+]

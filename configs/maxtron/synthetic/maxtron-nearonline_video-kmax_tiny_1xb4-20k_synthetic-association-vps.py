@@ -1,0 +1,32 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Trains from scratch on a CPU core; demo/maxtron_tiny_panoptic.pth is made with
+# it, from 1,200 videos: make_synthetic.py ... --num-train 1200
+_base_ = [
+    '../../_base_/models/maxtron-nearonline_video-kmax_tiny.py',
+    '../../_base_/datasets/synthetic-association_vps.py',
+    '../../_base_/schedules/schedule_kmax_tiny.py',
+    '../../_base_/schedules/adamw_video-kmax_tiny.py',
+    '../../_base_/default_runtime.py',
+]
+
+train_cfg = dict(max_iters=20000, val_interval=20000)
+param_scheduler = [dict(type='WarmupPolyLR', warmup_iters=200, by_epoch=False)]
+optim_wrapper = dict(
+    optimizer=dict(lr=1.5e-3),
+    # The post-norm layers of the neck diverge at the rate of the other layers.
+    paramwise_cfg=dict(custom_keys=dict(neck=dict(lr_mult=0.25))),
+)
+auto_scale_lr = dict(base_batch_size=4)
+
+default_hooks = dict(checkpoint=dict(interval=500))
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(
+        type='EMAHook',
+        ema_type='ExpMomentumEMA',
+        momentum=0.004,
+        gamma=250,
+        interval=4,
+        update_buffers=True,
+    ),
+]
