@@ -94,8 +94,7 @@ def test_parameters_are_counted(name, build_meta):
     trained = {p: n for n, p in model.named_parameters() if p.requires_grad}
     lr, backbone = wrapper.optimizer.lr, name.rpartition('_')[2]
     expected, actual = Counter(), Counter()
-    for group in groups:
-        (param,) = group['params']
+    for group, param in ((g, p) for g in groups for p in g['params']):
         if param not in trained:
             continue
         key = trained.pop(param)

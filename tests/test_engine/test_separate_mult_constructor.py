@@ -31,8 +31,9 @@ def rules(custom_keys, freeze=False, **paramwise_cfg):
     )
     names = {param: name for name, param in model.named_parameters()}
     return {
-        names[group['params'][0]]: (group['lr'], group['weight_decay'])
+        names[param]: (group['lr'], group['weight_decay'])
         for group in optimizer.optimizer.param_groups
+        for param in group['params']
     }
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Trains from scratch on a CPU core; demo/maxtron_tiny_panoptic.pth is made with
-# it, from 1,200 videos: make_synthetic.py ... --num-train 1200
+# Trains demo/maxtron_tiny_panoptic.pth from scratch on a CPU core, on 1,200
+# videos (make_synthetic.py --num-train 1200).
 _base_ = [
     '../../_base_/models/maxtron-nearonline_video-kmax_tiny.py',
     '../../_base_/datasets/synthetic-association_vps.py',

@@ -19,7 +19,11 @@ class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     disables ``norm_decay_mult`` and ``bias_decay_mult`` in the backbone. This
     constructor takes each multiplier from the longest matching key that has
     it. If there is none, the other rules of ``paramwise_cfg`` apply. A ``*``
-    in a key matches any text. All other behaviour is that of MMEngine.
+    in a key matches any text.
+
+    MMEngine makes a group of each parameter, which an optimizer updates one by
+    one. Here parameters with the same settings share a group. All other
+    behaviour is that of MMEngine.
     """
 
     def add_params(
@@ -65,3 +69,16 @@ class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                         logger='current',
                         level=logging.INFO,
                     )
+        params[start:] = _merge(params[start:])
+
+
+def _merge(groups: list[dict]) -> list[dict]:
+    """Join parameter groups whose settings are equal."""
+    merged: dict[tuple, dict] = {}
+    for group in groups:
+        settings = {k: v for k, v in group.items() if k != 'params'}
+        key = tuple(sorted(settings.items()))
+        merged.setdefault(key, dict(settings, params=[]))['params'].extend(
+            group['params']
+        )
+    return list(merged.values())

@@ -8,10 +8,6 @@ connects the frames of the coarse levels.
 from collections.abc import Callable, Sequence
 
 import torch
-from mmcv.ops.multi_scale_deform_attn import (
-    MultiScaleDeformableAttention,
-    MultiScaleDeformableAttnFunction,
-)
 from mmdet.models.layers import Mask2FormerTransformerEncoder
 from mmdet.models.layers.transformer.deformable_detr_layers import (
     DeformableDetrTransformerEncoderLayer,
@@ -21,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ...errors import InputError
 from .axial_trajectory_encoder import AxialTrajectoryEncoder
-from .deformable_sampling import sample_levels
+from .deformable_attention import DeformableAttention
 
 
 class TemporalMixin:
@@ -89,108 +85,20 @@ class TemporalMixin:
         return torch.cat([*tracked, rest], dim=1)
 
 
-class AxialTrajectoryDeformableAttention(
-    TemporalMixin, MultiScaleDeformableAttention
-):
+class AxialTrajectoryDeformableAttention(TemporalMixin, DeformableAttention):
     """Deformable attention with axial-trajectory layers inside.
 
     The layers follow the sampling and precede the output projection, as in
-    the reference. Initialisation, parameters and the CUDA kernel are those of
-    MMCV's :class:`MultiScaleDeformableAttention`.
+    the reference.
 
     Args:
         temporal_cfg (dict): Arguments of :meth:`TemporalMixin.init_temporal`.
-        **kwargs: Arguments of :class:`MultiScaleDeformableAttention`.
+        **kwargs: Arguments of :class:`DeformableAttention`.
     """
 
     def __init__(self, temporal_cfg: dict, **kwargs) -> None:
         super().__init__(**kwargs)
         self.init_temporal(num_heads=self.num_heads, **temporal_cfg)
-
-    def forward(
-        self,
-        query: Tensor,
-        value: Tensor,
-        query_pos: Tensor,
-        reference_points: Tensor,
-        spatial_shapes: Tensor,
-        level_start_index: Tensor,
-        key_padding_mask: Tensor | None = None,
-        temporal_pos: Sequence[Tensor] = (),
-        **kwargs,
-    ) -> Tensor:
-        """Sample inside each frame, track through the frames, project.
-
-        Args:
-            query (Tensor): Tokens of all L levels from low to high
-                resolution, shape (B * T, N, C) with N the sum of h * w.
-            value (Tensor): Tokens to sample from, shape (B * T, N, C).
-            query_pos (Tensor): Positional encoding of the query, broadcasts
-                to (B * T, N, C).
-            reference_points (Tensor): Centres of the tokens as (x, y) between
-                0 and 1, shape (B * T, N, L, 2).
-            spatial_shapes (Tensor): Height and width of each level, (L, 2).
-            level_start_index (Tensor): First token of each level, (L, ).
-            key_padding_mask (Tensor, optional): True at tokens that must not
-                be sampled, shape (B * T, N). Defaults to None.
-            temporal_pos (Sequence[Tensor]): See :meth:`TemporalMixin.track`.
-            **kwargs: Arguments of MMDetection's encoder layers without effect
-                on deformable attention, such as ``key`` and ``key_pos``.
-
-        Returns:
-            Tensor: Output with the shape of the query.
-        """
-        sampled = self._sample(
-            query + query_pos,
-            value,
-            reference_points,
-            spatial_shapes,
-            level_start_index,
-            key_padding_mask,
-        )  # (B * T, N, C)
-        tracked = self.track(sampled, temporal_pos)
-        return query + self.dropout(self.output_proj(tracked))
-
-    def _sample(
-        self,
-        query: Tensor,
-        value: Tensor,
-        reference_points: Tensor,
-        spatial_shapes: Tensor,
-        level_start_index: Tensor,
-        key_padding_mask: Tensor | None,
-    ) -> Tensor:
-        """Multi-scale deformable attention without its output projection.
-
-        The computation is that of MMCV's class, whose ``forward`` does not
-        separate the sampling from the projection.
-
-        Returns:
-            Tensor: Sampled values with shape (B * T, N, C).
-        """
-        value = self.value_proj(value)
-        if key_padding_mask is not None:
-            value = value.masked_fill(key_padding_mask[..., None], 0.0)
-        value = value.unflatten(-1, (self.num_heads, -1))  # (B * T, N, h, d)
-        points = (self.num_heads, self.num_levels, self.num_points)
-        offsets = self.sampling_offsets(query).unflatten(-1, (*points, 2))
-        weights = self.attention_weights(query)
-        weights = weights.unflatten(-1, (self.num_heads, -1)).softmax(-1)
-        weights = weights.unflatten(-1, points[1:])  # (B * T, N, h, L, P)
-        widths_heights = spatial_shapes.flip(-1)[:, None]  # (L, 1, 2)
-        locations = (
-            reference_points[:, :, None, :, None] + offsets / widths_heights
-        )  # (B * T, N, h, L, P, 2)
-        if value.is_cuda:
-            return MultiScaleDeformableAttnFunction.apply(
-                value,
-                spatial_shapes,
-                level_start_index,
-                locations,
-                weights,
-                self.im2col_step,
-            )
-        return sample_levels(value, spatial_shapes, locations, weights)
 
 
 class _CheckpointedLayer:
@@ -247,10 +155,12 @@ class AxialTrajectoryDeformableEncoderLayer(
             self.init_temporal(
                 num_heads=self.self_attn.num_heads, **self.temporal_cfg
             )
-        elif self.position == 'inside':
+        if self.position == 'inside':
             self.self_attn = AxialTrajectoryDeformableAttention(
                 self.temporal_cfg, **self.self_attn_cfg
             )
+        else:
+            self.self_attn = DeformableAttention(**self.self_attn_cfg)
 
     def _forward(
         self,

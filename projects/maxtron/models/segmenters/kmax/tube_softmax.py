@@ -5,9 +5,9 @@ A clip has about 1e5 pixels and 1e2 queries, so a tensor of all mask
 probabilities takes hundreds of MB, and autograd would keep several of them for
 each output of the network. Since each pixel belongs to at most one tube,
 losses and matching need only the probability of the tube's query, and sums of
-probabilities over pixels. These are computed frame by frame (for small frames,
-for several clips at once), and again in the backward pass. Mask logits of lower
-resolution than the maps are resized frame by frame.
+probabilities over pixels. These are computed frame by frame, if frames are
+small for several clips at once, and again in the backward pass. Mask logits of
+lower resolution than the maps are resized frame by frame.
 """
 
 from collections.abc import Iterator
