@@ -30,6 +30,11 @@ def rules(custom_keys, freeze=False, **paramwise_cfg):
         ),
     )
     names = {param: name for name, param in model.named_parameters()}
+    settings = [
+        (group['lr'], group['weight_decay'])
+        for group in optimizer.optimizer.param_groups
+    ]
+    assert len(settings) == len(set(settings))
     return {
         names[param]: (group['lr'], group['weight_decay'])
         for group in optimizer.optimizer.param_groups

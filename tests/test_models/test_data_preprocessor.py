@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.structures import DetDataSample, TrackDataSample
-from mmengine.structures import PixelData
+from mmengine.structures import BaseDataElement, PixelData
 
 
 def build(input_size):
@@ -67,14 +67,23 @@ def sample(valid):
     return track
 
 
-def test_padding_of_training_clips_is_zero_after_normalisation():
+def test_padding_of_training_clips_is_zero_after_normalisation(monkeypatch):
     clip = torch.full((2, 3, 4, 6), 200, dtype=torch.uint8)
     valid = torch.ones(2, 4, 6, dtype=torch.bool)
     valid[0, :, 5] = False
     valid[1, 3:] = False
-    data = build((4, 6))(
-        dict(inputs=[clip], data_samples=[sample(valid)]), training=True
-    )
+    samples = [sample(valid)]
+    samples[0].set_metainfo(dict(video=1))
+
+    def print_nothing(element):
+        assert not element.keys()  # Printing tensors takes longest.
+        return ''
+
+    monkeypatch.setattr(BaseDataElement, '__repr__', print_nothing)
+    data = build((4, 6))(dict(inputs=[clip], data_samples=samples), True)
+    (moved,) = data['data_samples']
+    assert len(moved) == 2 and moved.video == 1
+    assert moved[1].valid_pixels.sem_seg.equal(valid[1:])
     expected = (200 - 127.5) / 127.5 * valid[None, :, None].float()
     torch.testing.assert_close(data['inputs'], expected.expand(1, 2, 3, 4, 6))
 

@@ -3,13 +3,16 @@
 # videos (make_synthetic.py --num-train 1200).
 _base_ = [
     '../../_base_/models/maxtron-nearonline_tube-link_tiny.py',
+    '../../_base_/models/association_robust.py',
     '../../_base_/datasets/synthetic-association_vis.py',
     '../../_base_/schedules/schedule_15k.py',
     '../../_base_/schedules/adamw_maxtron_tiny.py',
     '../../_base_/default_runtime.py',
 ]
 
-model = dict(head=dict(segmenter=dict(num_classes=6)))
+model = dict(
+    head=dict(segmenter=dict(num_classes=6), association=_base_.association)
+)
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=201, by_epoch=False),

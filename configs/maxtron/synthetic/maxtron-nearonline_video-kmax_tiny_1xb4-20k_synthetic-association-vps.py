@@ -3,11 +3,14 @@
 # videos (make_synthetic.py --num-train 1200).
 _base_ = [
     '../../_base_/models/maxtron-nearonline_video-kmax_tiny.py',
+    '../../_base_/models/association_robust.py',
     '../../_base_/datasets/synthetic-association_vps.py',
     '../../_base_/schedules/schedule_kmax_tiny.py',
     '../../_base_/schedules/adamw_video-kmax_tiny.py',
     '../../_base_/default_runtime.py',
 ]
+
+model = dict(head=dict(association=_base_.association))
 
 train_cfg = dict(max_iters=20000, val_interval=20000)
 param_scheduler = [dict(type='WarmupPolyLR', warmup_iters=200, by_epoch=False)]
