@@ -37,13 +37,13 @@ def sample_levels(
     grids = (2 * locations - 1).permute(3, 0, 2, 4, 1, 5)
     grids = grids.flatten(1, 2)  # (L, B * h, P, Q, 2)
     weights = weights.permute(3, 0, 2, 4, 1).flatten(1, 2)  # (L, B * h, P, Q)
-    out = None
+    sums = []
     for shape, level, grid, weight in zip(shapes, levels, grids, weights):
         samples = F.grid_sample(
             level.unflatten(2, shape), grid, align_corners=False
         )  # (B * h, d, P, Q)
-        summed = (samples * weight[:, None]).sum(2)
-        out = summed if out is None else out + summed
+        sums.append((samples * weight[:, None]).sum(2))
+    out = sum(sums[1:], sums[0])  # (B * h, d, Q)
     return out.view(len(value), -1, out.shape[2]).transpose(1, 2)
 
 

@@ -122,7 +122,11 @@ class _TubeSoftmax(Function):
         size = query_map.shape[2:]
         for clips, t in _parts(logits, size):
             source, target = logits[clips, :, t], grad[clips, :, t]
-            maps = [x[clips, t] for x in (query_map, counted, grad_log_probs)]
+            maps = (
+                query_map[clips, t],
+                counted[clips, t],
+                grad_log_probs[clips, t],
+            )
             if source.shape[2:] == size:
                 _write_gradient(source, *maps, grad_sums[clips], target)
                 continue
