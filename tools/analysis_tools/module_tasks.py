@@ -39,14 +39,11 @@ from tools.analysis_tools.tracking_tasks import (
 
 BATCH_SIZE = 16
 NUM_TESTED = 512  # samples
-# Type of attention, and whether a convolution precedes it
 ATTENTIONS = {
-    'axial-trajectory': ('axial_trajectory', False),
-    'trajectory': ('trajectory', False),
-    'self-attention': ('self_attention', False),
-    'none': (None, False),
-    '3 x 3 convolution, axial-trajectory': ('axial_trajectory', True),
-    '3 x 3 convolution, none': (None, True),
+    'axial-trajectory': 'axial_trajectory',
+    'trajectory': 'trajectory',
+    'self-attention': 'self_attention',
+    'none': None,
 }
 
 
@@ -70,12 +67,12 @@ class Job(NamedTuple):
 def correspondence_jobs(args: argparse.Namespace) -> Iterator[Job]:
     """Yield the rows of the task "correspondence"."""
     for num_layers in args.layers or [1]:
-        for name, (attn_type, mixes) in ATTENTIONS.items():
+        for name, attn_type in ATTENTIONS.items():
             yield Job(
                 (name, str(num_layers)),
                 Correspondence(args.frames),
                 CorrespondenceModel,
-                (attn_type, num_layers, mixes),
+                (attn_type, num_layers),
             )
 
 

@@ -138,9 +138,6 @@ class CorrespondenceModel(nn.Module):
         attn_type (str, optional): See ``AxialTrajectoryLayer``; None: the
             layers consist of their feed-forward networks.
         num_layers (int): Number of layers.
-        mixes (bool): Whether a convolution of 3 x 3 tokens precedes the
-            layers, in the place of the neck's spatial layers. Defaults to
-            False.
         embed_dims (int): Number of channels C. Defaults to 48.
     """
 
@@ -149,17 +146,11 @@ class CorrespondenceModel(nn.Module):
         task: Correspondence,
         attn_type: str | None,
         num_layers: int,
-        mixes: bool = False,
         embed_dims: int = 48,
     ) -> None:
         super().__init__()
         self.shape = task.num_frames, task.size, task.size
         self.embed = nn.Linear(task.input_dims, embed_dims)
-        self.mix = (
-            nn.Conv3d(embed_dims, embed_dims, (1, 3, 3), padding=(0, 1, 1))
-            if mixes
-            else None
-        )
         self.position = SinePositionalEncoding3D(
             embed_dims // 2, normalize=True
         )
@@ -183,10 +174,7 @@ class CorrespondenceModel(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Tokens (B, T, H, W, D) -> logits (B, H, W, T - 1, L)."""
         position = self.position(inputs.new_zeros(1, *self.shape))
-        x = self.embed(inputs)
-        if self.mix is not None:
-            x = x + self.mix(x.movedim(-1, 1)).movedim(1, -1)
-        x = self.layers(x, position.permute(0, 1, 3, 4, 2))
+        x = self.layers(self.embed(inputs), position.permute(0, 1, 3, 4, 2))
         logits = self.read_out(x[:, 0])
         return logits.unflatten(-1, (self.shape[0] - 1, -1))
 
