@@ -175,7 +175,12 @@ def check_kmax_schedule(cfg, facts, coco):
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
     assert 'clip_grad' not in cfg.optim_wrapper
     assert cfg.optim_wrapper.optimizer == dict(
-        type='AdamW', lr=lr, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8
+        type='AdamW',
+        lr=lr,
+        weight_decay=0.05,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        fused=True,
     )
     w, n = facts.warmup, facts.iters
     check_schedule(
@@ -265,7 +270,12 @@ def check_tube_link_schedule(cfg, facts, name):
     assert wrapper.type == 'OptimWrapper'
     assert wrapper.clip_grad == dict(max_norm=0.01, norm_type=2)
     assert wrapper.optimizer == dict(
-        type='AdamW', lr=1e-4, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8
+        type='AdamW',
+        lr=1e-4,
+        weight_decay=0.05,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        fused=True,
     )
 
     def factor(t):

@@ -312,4 +312,4 @@ def test_masks_are_written_as_they_are_read(tmp_path):
     write_id_map(path, ids[:, ::-1])
     np.testing.assert_array_equal(read_id_map(path, ''), ids[:, ::-1])
     with pytest.raises(OSError):
-        write_id_map(str(tmp_path / 'absent/ids.png'), ids)
+        write_id_map(f'{path}/ids.png', ids)  # the folder is a file
