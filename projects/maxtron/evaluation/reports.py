@@ -6,7 +6,7 @@ from typing import Any
 
 from terminaltables import AsciiTable
 
-from .functional import STQStats
+from .functional import EVENT_KINDS, STQStats
 
 
 def vpq_report(
@@ -69,6 +69,22 @@ def stq_report(
         [[name, iou] for name, iou in zip(names, summary['per_class'])],
         5,
     )
+
+
+def stable_id_report(summary: dict[str, Any]) -> str:
+    """Make a table of the stability of ids.
+
+    Args:
+        summary (dict): Result of :func:`summarize_stable_ids`.
+
+    Returns:
+        str: The table, in percent.
+    """
+    rows = [['all things', summary['kept'], None]] + [
+        [kind, summary[kind], summary[f'num {kind}']] for kind in EVENT_KINDS
+    ]
+    table = _table(['', 'ids kept', 'events'], rows, 1)
+    return f'{table}\n{summary["switches"]} id switches'
 
 
 def stq_crowd_warning(stats: Sequence[STQStats], remedy: str) -> str | None:

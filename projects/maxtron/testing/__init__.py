@@ -5,8 +5,10 @@ from .batches import frame_size, make_batch, make_sample
 from .naive_attention import naive_trajectory_attention
 from .naive_merge import find_ties, naive_merge, resize_logits
 from .naive_vpq import naive_window
+from .true_association import TrueAssociation
 
 __all__ = [
+    'TrueAssociation',
     'find_ties',
     'frame_size',
     'make_batch',

@@ -13,12 +13,12 @@ from pycocotools import mask as coco
 
 def random_masks(*shape, share=0.4, seed=0):
     generator = torch.manual_seed(seed)
-    return torch.rand(shape, generator=generator) < share
+    return (torch.rand(shape, generator=generator) < share).float()
 
 
 def test_ious_equal_cocos():
     masks, others = random_masks(5, 1, 9, 7), random_masks(4, 1, 9, 7, seed=1)
-    masks[2] = others[3] = False
+    masks[2] = others[3] = 0.0
     rles = [
         coco.encode(x[:, 0].permute(1, 2, 0).byte().numpy().copy(order='F'))
         for x in (masks, others)
@@ -30,22 +30,31 @@ def test_ious_equal_cocos():
 @pytest.mark.parametrize('activation', ['sigmoid', 'softmax'])
 def test_sampled_masks(activation):
     logits = torch.randn(1, 3, 2, 8, 12, generator=torch.manual_seed(0))
-    full = sample_masks(logits, activation, 96)
+    every = torch.arange(3)[None]
+    full = sample_masks(logits, every, activation, 96)
     if activation == 'softmax':
         assert (full.sum(1) == 1).all()
-        assert full.float().argmax(1).equal(logits.argmax(1))
+        assert full.argmax(1).equal(logits.argmax(1))
     else:
-        assert full.equal(logits.sigmoid() > 0.5)
-    assert sample_masks(logits, activation, 24).equal(full[..., ::2, ::2])
+        assert full.equal((logits.sigmoid() > 0.5).float())
+    half = sample_masks(logits, every, activation, 48)
+    assert half.equal(full[..., ::2, :])
+    # Other queries have no masks, and take no pixels.
+    some = sample_masks(logits, torch.tensor([[2, 0]]), activation, 96)
+    assert not some[:, 1].any()
+    if activation == 'softmax':
+        assert (some.sum(1) == 1).all()
     # A bound between two strides leads to the larger one.
-    assert sample_masks(logits, activation, 90).shape[-2:] == (4, 6)
+    few = sample_masks(logits, every, activation, 12)
+    assert few.equal(full[..., 1::4, ::2])
+    assert sample_masks(logits, every, activation, 13).equal(few)
 
 
 def test_motion_and_shift():
-    masks = torch.zeros(3, 2, 6, 8, dtype=torch.bool)
-    masks[0, 0, 1:3, 1:4] = masks[0, 1, 2:4, 4:7] = True  # down, right
-    masks[1, 0, 4:6, 6:8] = masks[1, 1, 1:3, 5:7] = True  # up, left
-    masks[2, 0, 2, 2] = True  # disappears
+    masks = torch.zeros(3, 2, 6, 8)
+    masks[0, 0, 1:3, 1:4] = masks[0, 1, 2:4, 4:7] = 1.0  # down, right
+    masks[1, 0, 4:6, 6:8] = masks[1, 1, 1:3, 5:7] = 1.0  # up, left
+    masks[2, 0, 2, 2] = 1.0  # disappears
     motion = velocities(masks)
     assert motion.tolist() == [[1, 3], [-3, -1], [0, 0]]
     assert velocities(masks[:, :1]).tolist() == [[0, 0]] * 3

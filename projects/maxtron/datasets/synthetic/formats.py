@@ -8,6 +8,7 @@ A *record* holds the annotations of one video: ``name``, ``scenario``,
 """
 
 import os.path as osp
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -108,9 +109,8 @@ def encode_segments(
         every raw value; id = R + 256 G + 65536 B.
     """
     raw_ids = np.setdiff1d(video.ids, [0]).tolist()
-    colors = SegmentColors(vipseg_categories(), raw_ids)
     labels = dict(zip(raw_ids, raw_labels(np.array(raw_ids)).tolist()))
-    ids = {raw: colors.next_id(label) for raw, label in labels.items()}
+    ids = segment_ids(raw_ids)
     frames = []
     for frame in video.ids:
         values, areas = np.unique(frame, return_counts=True)
@@ -129,6 +129,21 @@ def encode_segments(
     return frames, {
         raw: (i & 255, i >> 8 & 255, i >> 16) for raw, i in ids.items()
     }
+
+
+def segment_ids(raw_ids: Iterable[int]) -> dict[int, int]:
+    """Choose the ids of the segments of a video in the RGB masks.
+
+    Args:
+        raw_ids (Iterable[int]): Raw values of all segments of the video.
+
+    Returns:
+        dict[int, int]: Id of each raw value.
+    """
+    ordered = sorted(raw_ids)
+    colors = SegmentColors(vipseg_categories(), ordered)
+    labels = raw_labels(np.array(ordered)).tolist()
+    return {raw: colors.next_id(label) for raw, label in zip(ordered, labels)}
 
 
 def _file_names(record: dict) -> list[str]:

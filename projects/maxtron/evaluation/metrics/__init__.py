@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from .stable_id_metric import StableIdMetric
 from .stq_metric import STQMetric
 from .vpq_metric import VPQMetric
 from .youtube_vis_metric import ClipYouTubeVISMetric
 
-__all__ = ['ClipYouTubeVISMetric', 'STQMetric', 'VPQMetric']
+__all__ = ['ClipYouTubeVISMetric', 'STQMetric', 'StableIdMetric', 'VPQMetric']

@@ -19,9 +19,9 @@ class ClipCues(NamedTuple):
         class_probs (Tensor, optional): Probabilities of the classes without
             "no object", ([B, ] Q, C).
         first_masks (Tensor, optional): Masks in the frames that are compared
-            with the clip before, ([B, ] Q, k, h, w), bool.
+            with the clip before, of 0 and 1, ([B, ] Q, k, h, w).
         last_masks (Tensor, optional): Masks in the last frames, which are
-            compared with the next clip, same shape and type.
+            compared with the next clip, same shape.
         motion (Tensor, optional): Motion of the masks in the last frames, in
             pixels per frame, ([B, ] Q, 2), int64.
     """
@@ -41,25 +41,6 @@ class ClipCues(NamedTuple):
         return ClipCues(
             *(
                 x if x is None else torch.cat((x, y))
-                for x, y in zip(self, others)
-            )
-        )
-
-    def replace_rows(self, rows: Tensor, others: 'ClipCues') -> 'ClipCues':
-        """Take the chosen queries from other cues of as many queries.
-
-        Args:
-            rows (Tensor): Choice, shape (Q, ), bool.
-            others (ClipCues): The other cues.
-
-        Returns:
-            ClipCues: Cues of Q queries.
-        """
-        return ClipCues(
-            *(
-                x
-                if x is None
-                else y.where(rows.view(-1, *[1] * (x.dim() - 1)), x)
                 for x, y in zip(self, others)
             )
         )

@@ -91,12 +91,22 @@ class TrackMemory:
             older = self._ages + 1
             kept = ~visible & (older <= self.max_clips)
             ages = torch.where(kept, older, ages)
-            current = current.replace_rows(kept, tracks)
+            current = current._replace(
+                embeds=_replace_rows(current.embeds, kept, tracks.embeds),
+                class_probs=_replace_rows(
+                    current.class_probs, kept, tracks.class_probs
+                ),
+            )
             if current.last_masks is not None:  # where it is now is unknown
-                current.last_masks.mul_(~kept[:, None, None, None])
+                current.last_masks[kept] = 0.0
         self._ages = ages
         return current
 
     def _shows_object(self, cues: ClipCues) -> Tensor:
         """Return whether each query shows an object, (Q, ) bool."""
         return cues.class_probs.amax(-1) >= self.min_score
+
+
+def _replace_rows(x: Tensor, rows: Tensor, others: Tensor) -> Tensor:
+    """Take the chosen rows from another tensor of the same shape."""
+    return torch.where(rows[:, None], others, x)

@@ -80,8 +80,10 @@ class QueryAssociation:
         memory (dict, optional): Arguments of :class:`TrackMemory`, which
             keeps tracks that are out of sight. Defaults to None: every track
             is what the last clip shows.
+        max_masks (int): Number of queries whose masks are compared: those
+            with the highest class probabilities. Defaults to 50.
         max_pixels (int): Bound of the pixels of a frame whose masks are
-            compared. Defaults to 4096.
+            compared. Defaults to 2048.
         mask_activation (str): See :class:`ClipSegmenter`; set by the head.
             Defaults to 'sigmoid'.
         overlap (int): Frames shared by neighbouring clips; set by the head.
@@ -102,7 +104,8 @@ class QueryAssociation:
         overlap_weight: float = 0.0,
         motion: bool = False,
         memory: dict | None = None,
-        max_pixels: int = 4096,
+        max_masks: int = 50,
+        max_pixels: int = 2048,
         mask_activation: str = 'sigmoid',
         overlap: int = 0,
     ) -> None:
@@ -116,6 +119,7 @@ class QueryAssociation:
         self.embed_weight, self.class_weight, self.overlap_weight = weights
         self.motion = motion
         self.memory = None if memory is None else TrackMemory(**memory)
+        self.max_masks = max_masks
         self.max_pixels = max_pixels
         self.mask_activation = mask_activation
         self.overlap = overlap
@@ -139,23 +143,30 @@ class QueryAssociation:
         Returns:
             ClipCues: The cues that are compared, without gradients.
         """
-        class_probs = None
-        if self.class_weight or self.memory:
-            class_probs = clips.cls_logits.float().softmax(-1)[..., :-1]
-        cues = ClipCues(clips.embeds.detach(), class_probs)
+        cues = ClipCues(clips.embeds.detach())
+        if not (self.class_weight or self.overlap_weight or self.memory):
+            return cues
+        probs = clips.cls_logits.float().softmax(-1)[..., :-1]
+        cues = cues._replace(class_probs=probs)
         if not self.overlap_weight:
             return cues
+        number = min(self.max_masks, probs.shape[1])
+        queries = probs.amax(-1).topk(number).indices  # (B, n)
         num_frames, kept = clips.mask_logits.shape[2], max(self.overlap, 1)
-        first = range(max(num_shared - kept, 0), max(num_shared, kept))
-        last = range(num_frames)[-max(kept, 1 + self.motion) :]
-        masks = sample_masks(
-            clips.mask_logits[:, :, [*first, *last]],
-            self.mask_activation,
-            self.max_pixels,
+        # Clips without shared frames are compared in neighbouring frames.
+        first = slice(max(num_shared - kept, 0), max(num_shared, kept))
+        last = slice(-min(max(kept, 1 + self.motion), num_frames), None)
+        first_masks, last_masks = (
+            sample_masks(
+                clips.mask_logits[:, :, span],
+                queries,
+                self.mask_activation,
+                self.max_pixels,
+            )
+            for span in (first, last)
         )
-        last_masks = masks[:, :, len(first) :]
         return cues._replace(
-            first_masks=masks[:, :, : len(first)],
+            first_masks=first_masks,
             last_masks=last_masks[:, :, -kept:],
             motion=velocities(last_masks)
             if self.motion and not self.overlap
@@ -224,7 +235,8 @@ class QueryAssociation:
             # With embeddings alone this is the paper's cost.
             _, columns = linear_sum_assignment((1 - gains).cpu().numpy())
             index = torch.as_tensor(columns, device=index.device)
-            current = current.select(index)
+            # Only the last masks are compared with the next clip.
+            current = current._replace(first_masks=None).select(index)
         if self.memory:
             current = self.memory.update(tracks, current)
         self._tracks = current

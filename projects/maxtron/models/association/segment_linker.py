@@ -140,7 +140,7 @@ class SegmentLinker:
         tracks, recall = known.cues, 1.0
         if tracks.last_masks is not None:
             tracks = tracks._replace(
-                last_masks=tracks.last_masks & (absent == 0).view(-1, 1, 1, 1)
+                last_masks=tracks.last_masks * (absent == 0).view(-1, 1, 1, 1)
             )
         if association.memory is not None:
             recall = association.memory.decay ** absent[:, None]

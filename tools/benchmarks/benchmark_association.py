@@ -1,0 +1,139 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Time that linking a clip to the clips before it takes.
+
+    python tools/benchmarks/benchmark_association.py [--num-queries 128]
+
+The time includes reading the cues and matching, but not permuting the
+prediction. Each row also has the time of the paper's association, from
+embeddings alone, of the same run. The masks are smooth random masks at stride
+4 of 769 x 1345 frames.
+"""
+
+import argparse
+from functools import partial
+from typing import NamedTuple
+
+from projects.maxtron.engine.cli import positive_int
+from projects.maxtron.models.association import QueryAssociation
+from projects.maxtron.structures import ClipPrediction
+
+import torch
+import torch.nn.functional as F
+
+from tools.benchmarks.cli import (
+    Column,
+    Table,
+    make_parser,
+    print_rows,
+    write_json,
+)
+from tools.benchmarks.measuring import median_times
+
+MASK_SIZE = (193, 337)
+
+
+class Case(NamedTuple):
+    """A case of the benchmark.
+
+    Attributes:
+        name (str): Name of the row.
+        mask_activation (str): See :class:`ClipSegmenter`.
+        settings (dict): Arguments of :class:`QueryAssociation`.
+    """
+
+    name: str
+    mask_activation: str
+    settings: dict
+
+
+_ROBUST = dict(class_weight=1.0, overlap_weight=1.0)
+CASES = [
+    Case(f'{name}, {activation}', activation, settings)
+    for activation in ('softmax', 'sigmoid')
+    for name, settings in (
+        ('class', dict(class_weight=1.0)),
+        ('class, overlap', _ROBUST),
+        ('class, overlap, memory', dict(_ROBUST, memory={})),
+        ('class, overlap, motion', dict(_ROBUST, motion=True)),
+    )
+]
+
+
+def make_clips(num_queries: int, device: str) -> list[ClipPrediction]:
+    """Make two clips of two frames with random predictions."""
+    generator = torch.manual_seed(0)
+    clips = []
+    for _ in range(2):
+        coarse = torch.randn(2, num_queries, 7, 12, generator=generator)
+        masks = F.interpolate(coarse, MASK_SIZE, mode='bicubic') - 1.0
+        embeds = torch.randn(1, num_queries, 256, generator=generator)
+        cls_logits = 4 * torch.randn(1, num_queries, 125, generator=generator)
+        clips.append(
+            ClipPrediction(
+                *(
+                    x.to(device)
+                    for x in (
+                        cls_logits,
+                        masks.transpose(0, 1)[None].contiguous(),
+                        embeds,
+                        embeds,
+                    )
+                )
+            )
+        )
+    return clips
+
+
+@torch.no_grad()
+def benchmark_case(
+    args: argparse.Namespace, clips: list[ClipPrediction], case: Case
+) -> dict:
+    """Measure one case and the paper's association."""
+    functions = []
+    for settings in (case.settings, {}):
+        association = QueryAssociation(
+            mask_activation=case.mask_activation, **settings
+        )
+        functions.append(partial(_link, association, clips))
+    # Each call links both clips to those before.
+    ours, paper = (
+        time / len(clips)
+        for time in median_times(functions, args.seconds, args.device != 'cpu')
+    )
+    return dict(
+        case=case.name, paper_ms=paper, ours_ms=ours, ratio=ours / paper
+    )
+
+
+def _link(association: QueryAssociation, clips: list[ClipPrediction]) -> None:
+    for clip in clips:
+        association.match(association.read(clip).select(0))
+
+
+TABLE = Table(
+    [
+        Column('cues beside embeddings', 'case', 's'),
+        Column('embeddings alone ms', 'paper_ms', '.2f'),
+        Column('with cues ms', 'ours_ms', '.2f'),
+        Column('ratio', 'ratio', '.1f'),
+    ],
+    dict(case=32),
+)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run and print all measurements."""
+    parser = make_parser(__doc__, threads=1)
+    parser.add_argument('--num-queries', type=positive_int, default=128)
+    parser.add_argument(
+        '--seconds', type=float, default=1.0, help='time per measurement'
+    )
+    parsed = parser.parse_args(args)
+    torch.set_num_threads(parsed.threads)
+    clips = make_clips(parsed.num_queries, parsed.device)
+    rows = [partial(benchmark_case, parsed, clips, case) for case in CASES]
+    write_json(parsed, rows=print_rows(TABLE, rows))
+
+
+if __name__ == '__main__':
+    main()
