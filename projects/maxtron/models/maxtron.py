@@ -13,7 +13,6 @@ from ..errors import InputError
 from ..structures import ClipPrediction
 from .clip_reader import ClipReader
 from .heads import check_clip_len
-from .layers import channels_last
 from .tracker_training import (
     ClipOutputs,
     cut_videos,
@@ -139,7 +138,7 @@ class MaXTron(BaseMOTModel):
         Raises:
             InputError: If ``in_channels`` do not fit the features.
         """
-        x = self.backbone(channels_last(inputs.flatten(0, 1)))
+        x = self.backbone(inputs.flatten(0, 1))
         if self.neck is not None:
             self._check_in_channels('model.neck.in_channels', x)
             x = self.neck(x, inputs.shape[1])
