@@ -4,7 +4,6 @@
 from itertools import chain
 
 from projects.maxtron.engine import load_checkpoint_checked
-from projects.maxtron.models.layers import channels_last
 
 import numpy as np
 import pytest
@@ -47,10 +46,6 @@ def build_both(ours, theirs, folder, full_size=False):
         torch.manual_seed(0)
         models.append(MODELS.build(cfg.model).eval())
     model, expected = models
-    # Convolutions round differently if the order in memory is different.
-    expected.backbone.register_forward_pre_hook(
-        lambda _, inputs: (channels_last(*inputs),)
-    )
     head = getattr(expected, 'panoptic_head', None) or expected.track_head
     make_confident(head)
     if 'panoptic' in ours:
