@@ -69,15 +69,17 @@ class StableIdMetric(PanopticVideoMetric):
         if self.scenarios is None:
             events = find_gaps(video, self.is_thing, self.clip_len)
         else:
-            events = self._read_events(video)
+            events = self._read_events(video, self.scenarios)
         return count_stable_ids(video, self.is_thing, events)
 
-    def _read_events(self, video: VideoCounts) -> list[IdEvent]:
+    def _read_events(
+        self, video: VideoCounts, scenarios: str
+    ) -> list[IdEvent]:
         """Read the events of a video of the synthetic benchmark."""
         labels = np.unique(video.gt.labels).tolist()
         stuff = [label for label in labels if not self.is_thing[label]]
         events = []
-        for event in list_events(self.scenarios, video.name, stuff):
+        for event in list_events(scenarios, video.name, stuff):
             kind = _KINDS.get(event.cause) or gap_kind(
                 event.stop - event.start, self.clip_len
             )

@@ -27,7 +27,7 @@ class ClipCues(NamedTuple):
     """
 
     embeds: Tensor
-    class_probs: Tensor | None = None
+    class_probs: Tensor = None  # type: ignore[assignment]
     first_masks: Tensor | None = None
     last_masks: Tensor | None = None
     motion: Tensor | None = None
