@@ -29,7 +29,7 @@ KINDS = {
         'vipseg/VIPSeg_720P/',
         'maxtron_tiny_panoptic.pth',
         'vps/VPQ',
-        23.4639,
+        21.0006,
     ),
 }
 

@@ -5,7 +5,6 @@ import numpy as np
 from mmdet.registry import METRICS
 from mmengine.logging import MMLogger
 
-from ...datasets.synthetic.events import list_events
 from ...errors import InputError
 from ..functional import (
     CROSSING,
@@ -76,6 +75,9 @@ class StableIdMetric(PanopticVideoMetric):
         self, video: VideoCounts, scenarios: str
     ) -> list[IdEvent]:
         """Read the events of a video of the synthetic benchmark."""
+        # Not loaded with the metric: others do not need the benchmark.
+        from ...datasets.synthetic.events import list_events
+
         labels = np.unique(video.gt.labels).tolist()
         stuff = [label for label in labels if not self.is_thing[label]]
         events = []
