@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Training, resuming and evaluation of three configs in two processes.
 
-One of them runs by the shell scripts and ``torchrun``. The number of evaluated
+One of them runs by a shell script and ``torchrun``. The number of evaluated
 videos or images is odd, so that one process has none in the last step.
 """
 
@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from tests.models import ROOT
-from tests.scripts import command, run, run_ranks, run_script
+from tests.scripts import command, run_ranks, run_script
 from tests.shrinking import shrink
 from tests.test_datasets.tiny_coco import TRUTH, write_coco
 
@@ -37,8 +37,8 @@ class Setting(NamedTuple):
     num_iters: int
     metrics: str  # none of them is 0 after these
     options: list[str]
-    # is started by the scripts, killed and resumed; or resumes from a
-    # checkpoint of another run
+    # is started by a script, killed and resumed; or resumes from a checkpoint
+    # of another run
     is_killed: bool = False
 
 
@@ -233,21 +233,8 @@ def kill_one_process(arguments, file):
 def test_measures_as_one_process_does(setting, whole, tmp_path):
     checkpoint = whole / f'iter_{setting.num_iters}.pth'
     one, two = tmp_path / 'one', tmp_path / 'two'
-    if setting.is_killed:
-        result = run(
-            'tools/dist_test.sh',
-            tmp_path,
-            setting.config,
-            checkpoint,
-            2,
-            '--work-dir',
-            two,
-            *setting.options,
-        )
-        assert result.returncode == 0, result.stderr[-3000:]
     test = ('tools/test.py', setting.config, checkpoint, '--work-dir')
-    if not setting.is_killed:
-        run_ranks(*test, two, *setting.options)
+    run_ranks(*test, two, *setting.options)
     run_script(*test, one, *setting.options)
     assert scores(one) == scores(two) == scores(whole)
     assert all(scores(one)[name] > 0 for name in setting.metrics.split())

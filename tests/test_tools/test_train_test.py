@@ -242,35 +242,45 @@ def test_scripts_tell_their_usage(tmp_path, script):
     assert result.stderr.startswith(f'Usage: tools/{script} ')
 
 
-def test_slurm_script_passes_everything_on(tmp_path):
-    srun = tmp_path / 'srun'
-    srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    srun.chmod(0o755)
-    environment = dict(
-        os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='4'
-    )
+@pytest.mark.parametrize(
+    'command, expected',
+    [
+        (
+            ('slurm_train.sh', 'gpu', 'a job', 'a config.py', 'out', '--amp'),
+            '-p gpu --job-name=a_job --ntasks=4 tools/train.py a_config.py '
+            '--work-dir out --amp --launcher slurm',
+        ),
+        (
+            ('slurm_test.sh', 'gpu', 'a job', 'a config.py', 'a.pth', '--tta'),
+            '-p gpu --job-name=a_job --ntasks=4 tools/test.py a_config.py '
+            'a.pth --tta --launcher slurm',
+        ),
+        (
+            ('dist_test.sh', 'a config.py', 'a.pth', '4', '--tta'),
+            '-m torch.distributed.run --nproc_per_node=4 tools/test.py '
+            'a_config.py a.pth --tta --launcher pytorch',
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else '',
+)
+def test_scripts_pass_everything_on(tmp_path, command, expected):
+    """The launchers are programs that print their arguments."""
+    for name in ('srun', 'python'):
+        (tmp_path / name).write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        (tmp_path / name).chmod(0o755)
     result = subprocess.run(
-        [
-            'bash',
-            ROOT / 'tools/slurm_train.sh',
-            'gpu',
-            'job',
-            'a config.py',
-            'out',
-            '--amp',
-        ],
-        env=environment,
+        ['bash', ROOT / 'tools' / command[0], *command[1:]],
+        env=dict(
+            os.environ,
+            PATH=f'{tmp_path}:{os.environ["PATH"]}',
+            PYTHON=str(tmp_path / 'python'),
+            GPUS='4',
+        ),
         capture_output=True,
         text=True,
     )
-    words = result.stdout.splitlines()
-    assert words[:3] == ['-p', 'gpu', '--job-name=job']
-    assert '--ntasks=4' in words
-    assert words[-6:] == [
-        'a config.py',
-        '--work-dir',
-        'out',
-        '--amp',
-        '--launcher',
-        'slurm',
-    ]
+    words = result.stdout.replace(f'{ROOT}/', '').replace(' ', '_').split('\n')
+    positions = [words.index(word) for word in expected.split()]
+    assert positions == sorted(positions)
+    tail = expected.split(' tools/')[1].split()
+    assert words[-len(tail) - 1 : -1] == [f'tools/{tail[0]}', *tail[1:]]
