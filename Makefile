@@ -55,7 +55,7 @@ help:
 	@echo 'make demo-instances   run only the instance model (also with VIDEO=path)'
 	@echo 'make demo-panoptic    run only the panoptic model (also with VIDEO=path)'
 	@echo 'make test             run the test suite'
-	@echo 'make test-fast        run the tests without the slow ones (about a minute)'
+	@echo 'make test-fast        run the tests without the slow ones (90 seconds)'
 	@echo 'make lint             check style and types of the code'
 	@echo 'make docs             build the site build/site (needs requirements/docs.txt)'
 	@echo 'make docs-picture     draw the picture of README.md again, after the demo'

@@ -87,6 +87,7 @@ def write_together(rank, folder):
     assert not list(folder.glob('*.part*'))
 
 
+@pytest.mark.slow
 def test_two_processes_write_one_file_at_a_time(tmp_path):
     """As for a video that a sampler repeats."""
     run_ranks(write_together, tmp_path)

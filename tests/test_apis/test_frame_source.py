@@ -41,6 +41,7 @@ def announce(path, count):
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 def test_video_file():
     path = footage('bikes.mp4')
     source = open_frame_source(path)

@@ -111,6 +111,7 @@ def assert_same_maps(samples, expected):
         )
 
 
+@pytest.mark.slow
 def test_panoptic_same_as_testing_on_the_dataset(panoptic, frames, tmp_path):
     assert panoptic.is_panoptic
     folder = write_frames(tmp_path / 'clip', frames)

@@ -87,6 +87,7 @@ def content(samples):
     return found
 
 
+@pytest.mark.slow
 @KINDS
 def test_same_as_testing_on_the_dataset(make, kind, frames, folder):
     inferencer = make(kind, feature_cache='none')
@@ -123,6 +124,7 @@ def test_same_as_testing_on_the_dataset(make, kind, frames, folder):
         assert content(inferencer(iter(frames))) == expected
 
 
+@pytest.mark.slow
 @KINDS
 def test_near_online_modes_of_an_offline_model(make, kind, frames):
     near_online = make(
@@ -150,6 +152,7 @@ def test_near_online_modes_of_an_offline_model(make, kind, frames):
         assert not near_online.results_at_end
 
 
+@pytest.mark.slow
 @KINDS
 def test_old_names_of_the_modes(make, kind, frames):
     """Version 0.1 had 'video' and 'clip', both near-online."""

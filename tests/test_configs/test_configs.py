@@ -63,6 +63,7 @@ def walk(node, where=''):
             yield from walk(value, f'{where}.{i}')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', FILES)
 def test_file_loads_and_names_no_absolute_path(path):
     for where, value in walk(load(path)._cfg_dict):
@@ -92,6 +93,7 @@ def known_keys(kind):
     return {'type', *argument_names(classes[0])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', OURS)
 def test_no_key_is_ignored(path):
     """Every typed dict has only keys that its class takes."""
@@ -116,6 +118,7 @@ def test_dump_and_reload(path, tmp_path):
     assert Config.fromfile(tmp_path / 'dumped.py')._cfg_dict == cfg._cfg_dict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', OURS)
 def test_parts_agree(path, build_meta, monkeypatch):
     """Model, data and evaluation have the same classes and clips."""
@@ -231,6 +234,7 @@ def check_kmax_parts(cfg, model):
         assert segmenter.criterion.masking_void_pixel == stuff
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', ZOO)
 def test_name_tells_the_truth(path):
     cfg = load(path)

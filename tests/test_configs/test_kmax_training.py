@@ -72,6 +72,7 @@ def param_rules(model, optim_wrapper):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stage, backbone', TRAINED)
 def test_optimizer_is_that_of_the_reference(stage, backbone, build_meta):
     """Compare all trained parameters by their converted names."""
@@ -104,6 +105,7 @@ def test_optimizer_of_images_and_of_swin(build_meta):
         assert decay == (0 if plain else 0.05), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stage, backbone', TRAINED)
 def test_learning_rate_of_every_iteration(stage, backbone):
     """Compare with the formula and the reference's scheduler."""
@@ -158,6 +160,7 @@ def test_wrong_warm_up():
         WarmupPolyLR(optimizer, end=5, warmup_iters=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'config, name',
     [

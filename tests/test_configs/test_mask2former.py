@@ -19,6 +19,7 @@ DISTINCT = [
 NORMALISATION = ('mean', 'std', 'bgr_to_rgb', 'pad_size_divisor')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', DISTINCT)
 def test_equals_the_config_of_the_weights(path, build_meta):
     cfg, expected = load(path), config_of_weights(path)

@@ -53,6 +53,7 @@ def first_stage(cfg):
     return load(FIRST[name]), int(re.fullmatch(r'iter_(\d+)\.pth', file)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', SECOND, ids=lambda path: path.stem)
 def test_first_stage_leaves_the_checkpoint(path):
     """The iteration is saved and not deleted before the end."""
@@ -73,6 +74,7 @@ def test_first_stage_leaves_the_checkpoint(path):
     assert first.model.head.get('tracker') is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name',
     [

@@ -24,6 +24,7 @@ def build(loader, data, **kwargs):
     return DATASETS.build({**cfg, **kwargs})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', OWN_DATASETS)
 def test_training(path, data):
     cfg = load(path)

@@ -160,6 +160,7 @@ def steps_of(pipeline, kind):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', KMAX)
 def test_kmax(name):
     cfg, facts = load(name), KMAX[name]

@@ -54,6 +54,7 @@ def expected_rule(name, module, swin, maxtron):
     return 1e-4, 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', [R50, SWIN_L, R50_MAXTRON, SWIN_L_MAXTRON])
 def test_optimizer(path, build_meta):
     cfg = load(path)
@@ -137,6 +138,7 @@ def coco_checkpoint(tmp_path_factory):
     return file, {mapped(k): v for k, v in state.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', [R50, R50_MAXTRON])
 def test_coco_checkpoint_fills_all_but_new_modules(
     path, coco_checkpoint, caplog

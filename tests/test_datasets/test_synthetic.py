@@ -71,6 +71,7 @@ def read_raw_ids(small, name):
     )
 
 
+@pytest.mark.slow
 def test_same_bytes_for_any_number_of_processes(small, tmp_path):
     main([str(tmp_path / 'one'), '--nproc', '1'])
     expected = digest(small)
@@ -261,6 +262,7 @@ def test_dataset_class_reads_it(small):
         )
 
 
+@pytest.mark.slow
 def test_association_benchmark(tmp_path):
     """Hues identify classes, most things are twins, videos are repeatable."""
     spec = replace(

@@ -73,6 +73,7 @@ def list_indices(video_root, rank: int, folder) -> None:
     (folder / f'{rank}.json').write_text(json.dumps(indices))
 
 
+@pytest.mark.slow
 def test_processes_share_the_samples(video_root, tmp_path):
     run_ranks(partial(list_indices, video_root), tmp_path)
     (train_0, test_0), (train_1, test_1) = (

@@ -49,6 +49,7 @@ def demo():
     return runpy.run_path(DEMO, run_name='demo')
 
 
+@pytest.mark.slow
 @KINDS
 def test_interrupted(demo, models, kind, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'argv', sys.argv)
@@ -59,6 +60,7 @@ def test_interrupted(demo, models, kind, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_interrupted_before_the_first_result(
     demo, models, tmp_path, monkeypatch
 ):

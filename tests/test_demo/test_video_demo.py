@@ -82,6 +82,7 @@ def run(monkeypatch, *args):
         return error.code
 
 
+@pytest.mark.slow
 @ALL_KINDS
 def test_folder_of_frames(models, kind, tmp_path, monkeypatch, capsys):
     frames = read_frames(footage('carphone_pristine.mp4'), 11)
@@ -163,6 +164,7 @@ def test_panoptic_json_needs_masks(models, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_panoptic_words(models, tmp_path, monkeypatch, capsys):
     args = [footage('carphone_pristine.mp4'), *models['panoptic']]
     png = ['--max-frames', '3', '--out-png', tmp_path / 'ids']
@@ -177,6 +179,7 @@ def test_panoptic_words(models, tmp_path, monkeypatch, capsys):
     assert '--score-thr' not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @KINDS
 def test_broken_frame_in_the_middle(models, kind, tmp_path, monkeypatch):
     frames = read_frames(footage('carphone_pristine.mp4'), 16)
@@ -195,6 +198,7 @@ def test_broken_frame_in_the_middle(models, kind, tmp_path, monkeypatch):
     assert not (folder / 'out.json').exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'args, message',
     [

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import projects.maxtron  # noqa: F401
 from projects.maxtron.engine import BroadcastBuffersHook
 
+import pytest
 import torch
 from torch import nn
 
@@ -21,6 +22,7 @@ def validate(rank, folder):
     torch.save(model.state_dict(), f'{folder}/{rank}.pth')
 
 
+@pytest.mark.slow
 def test_buffers_are_those_of_the_first_process(tmp_path):
     run_ranks(validate, tmp_path)
     states = [torch.load(tmp_path / f'{rank}.pth') for rank in range(2)]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from projects.maxtron.engine import MasterLoggerHook
 
+import pytest
 from mmengine.hooks import LoggerHook
 
 from tests.processes import run_ranks
@@ -30,6 +31,7 @@ def end_test(rank, folder):
         hook.after_test_epoch(runner)
 
 
+@pytest.mark.slow
 def test_results_are_written_once(tmp_path):
     run_ranks(end_test, tmp_path)
     names = {path.name for path in tmp_path.glob('*.json')}

@@ -56,6 +56,7 @@ def data(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_vpq_tool_gives_the_golden_numbers(data):
     """The tool runs in a process of its own, outside of the checkout."""
     result = run_fork(

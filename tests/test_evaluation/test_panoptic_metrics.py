@@ -351,6 +351,7 @@ def evaluate_on_rank(rank, folder):
     (folder / f'{rank}.json').write_text(json.dumps(reports))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_numbers(tmp_path):
     run_ranks(evaluate_on_rank, tmp_path)
     alone = evaluate(

@@ -182,6 +182,7 @@ def evaluate_on_rank(rank: int, folder: Path) -> None:
     (folder / f'{rank}.json').write_text(json.dumps(reports))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_numbers(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # mmdet gathers through a folder in here
     run_ranks(evaluate_on_rank, tmp_path)

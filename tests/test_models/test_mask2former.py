@@ -111,6 +111,7 @@ def segments_of(ids):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'backbone, full_size', [('r50', True), ('r50', False), ('swin-t', False)]
 )

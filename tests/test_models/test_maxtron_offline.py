@@ -44,6 +44,7 @@ def losses_of(model, batch):
     return model(**batch, mode='loss')
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize('num_clips', [1, 3])
 def test_second_stage_trains_the_tracker_alone(kind, num_clips):
@@ -105,6 +106,7 @@ def refined(model, video, feature_cache='device'):
     return cls_logits, torch.cat(masks, 1)
 
 
+@pytest.mark.slow
 def test_results_are_those_of_the_refined_queries(model):
     """Results are from the last layer of the tracker, on aligned queries."""
     head, video = model.head, make_video(model.kind, 3 * CLIP_LEN[model.kind])
@@ -163,6 +165,7 @@ def test_video_that_changes_between_two_readings(model):
         list(model.predict_stream(longer, ORI_SHAPE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', KINDS)
 def test_autocast_keeps_no_weights_of_the_frozen_clips(kind, monkeypatch):
     """They would get no gradient: seen with PyTorch 2.4 on a GPU."""
@@ -179,6 +182,7 @@ def test_autocast_keeps_no_weights_of_the_frozen_clips(kind, monkeypatch):
         assert cleared == [True, True]  # after each clip, out of no_grad
 
 
+@pytest.mark.slow
 def test_last_clip_is_filled_up_with_the_last_frame(model):
     """It may be the only clip; results of repeated frames are dropped."""
     clip_len = CLIP_LEN[model.kind]
@@ -195,6 +199,7 @@ def test_last_clip_is_filled_up_with_the_last_frame(model):
         assert len(frames) == num_frames
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_cache(model):
     video = make_video(model.kind, 2 * CLIP_LEN[model.kind] + 1)
     cls_logits, masks = refined(model, video)
@@ -236,6 +241,7 @@ def test_masks_of_queries_without_a_class_are_not_kept(models, monkeypatch):
             assert is_kept == [threshold == 0] * num_mergers
 
 
+@pytest.mark.slow
 def test_stream_gives_what_the_whole_video_gives(model):
     video = make_video(model.kind, 2 * CLIP_LEN[model.kind] + 1)
     (expected,) = predict(model, video)
@@ -253,6 +259,7 @@ def test_two_passes_over_what_can_be_read_once(model):
         list(model.predict_stream(iter(video), ORI_SHAPE))
 
 
+@pytest.mark.slow
 def test_videos_of_a_batch_are_independent(model):
     clip_len = CLIP_LEN[model.kind]
     videos = [
@@ -281,6 +288,7 @@ def test_training_video_that_is_no_whole_number_of_clips(model):
         losses_of(model, batch)
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize('stage', ['offline', 'e2e'])
 def test_clip_that_is_not_finite_is_named(kind, stage):
@@ -323,6 +331,7 @@ def test_bad_settings(kind):
         build(cfg)
 
 
+@pytest.mark.slow
 @BOTH
 def test_near_online_mode_of_an_offline_model(kind):
     """Is that of a model without a tracker."""

@@ -92,6 +92,7 @@ def gradient_norms(model, case):
     return squares.sqrt()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'case, name, rtol, gradient_rtol, num_gradients',
     [

@@ -151,6 +151,7 @@ def start(folder=None):
     )
 
 
+@pytest.mark.slow
 def test_this_environment_is_well():
     result = start()
     assert result.returncode == 0, result.stdout + result.stderr
@@ -158,6 +159,7 @@ def test_this_environment_is_well():
     assert 'torch ' in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not list(metadata.Distribution.discover(name='onedl-mmengine')),
     reason="this is OpenMMLab's stack",

@@ -152,6 +152,7 @@ def has_torchvision():
     sys.exit('torchvision' in sys.modules)
 
 
+@pytest.mark.slow
 def test_torchvision_is_not_imported():
     """A fork of the server has imported the package and MMDetection."""
     assert exit_code(has_torchvision) == 0

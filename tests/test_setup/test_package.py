@@ -50,6 +50,7 @@ def run(*command, **kwargs):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_installed_package_works_from_another_folder(tmp_path):
     pytest.importorskip('setuptools')
     source, target = tmp_path / 'source', tmp_path / 'target'

@@ -189,6 +189,7 @@ def project_classes():
                 yield thing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('missing', (missing_imports, missing_arguments))
 def test_files_use_what_openmmlab_has(missing):
     found = [
@@ -199,6 +200,7 @@ def test_files_use_what_openmmlab_has(missing):
     assert not found
 
 
+@pytest.mark.slow
 def test_classes_inherit_what_openmmlab_has():
     classes = list(project_classes())
     assert len(classes) > 50

@@ -113,6 +113,7 @@ def only_data(root):
     cfg.dump(root / 'tiny.py')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'tool, spoil, message',
     [

@@ -125,6 +125,7 @@ def test_panoptic_targets_lie_where_the_segments_are(root):
     assert len(set(colors.values())) == len(colors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'config, size, num_frames',
     [(OVIS, (384, 640), 4), (VIPSEG, (769, 1345), 2)],

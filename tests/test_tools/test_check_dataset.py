@@ -248,6 +248,7 @@ def test_annotations_are_counted(root, capsys):
     assert (val['annotations in the file'], val['left out']) == ('0', '0')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'changes, message, left_out',
     [
@@ -305,6 +306,7 @@ def test_only_some_frames_are_decoded(root, capsys):
         assert read_tables(output)[0]['errors'] == str(found)
 
 
+@pytest.mark.slow
 def test_as_a_script_with_processes(root):
     (root / 'annotations/panoptic_train2017/000000000001.png').unlink()
     args = command('coco', root)

@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
 
+import pytest
+
 from tests.models import ROOT
 from tests.scripts import run_script
 
@@ -9,6 +11,7 @@ from tests.scripts import run_script
 )
 
 
+@pytest.mark.slow
 def test_table_of_associations(synthetic, tmp_path):
     out = run_script(
         'tools/analysis_tools/compare_association.py',

@@ -37,6 +37,7 @@ def results(task, value):
     return {key: value + i for i, key in enumerate(keys)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_plan(task, tmp_path):
     trainings = plan(task, [0, 1], tmp_path)
@@ -81,6 +82,7 @@ def test_finished_runs_are_not_repeated(tmp_path, capsys):
     assert not (training.folder / 'driver.log').exists()
 
 
+@pytest.mark.slow
 def test_failure_is_told_with_its_log(tmp_path):
     """The checkpoint to start from is damaged."""
     trainings = plan('panoptic', [0], tmp_path)

@@ -75,6 +75,7 @@ def reference_state(name):
     return {key: torch.zeros(shape, device='meta') for key, shape, _ in keys}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', REAL)
 def test_key_lists_are_those_of_the_real_models(name):
     init_default_scope('mmdet')

@@ -113,6 +113,7 @@ def test_convolutions_as_mmdetection_counts_them():
     assert count == analyzer.by_operator()['conv']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stage', CONFIGS)
 def test_parts_add_up(stage):
     """The parts, one after the other, are the model, on real tensors."""
@@ -186,6 +187,7 @@ def test_padding_and_length(capsys):
     assert 'Input shape: 5 x (96, 128)' in out
 
 
+@pytest.mark.slow
 def test_image_model(capsys):
     """An image is a clip of one frame; --shape sets the canvas."""
     out = run(

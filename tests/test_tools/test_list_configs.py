@@ -12,6 +12,7 @@ from tests.models import ROOT
 from tools.misc import list_configs
 
 
+@pytest.mark.slow
 def test_matrix_has_no_hole(capsys):
     text = list_configs.format_matrix(list_configs.read_rows())
     *lines, legend = text.splitlines()
@@ -74,6 +75,7 @@ def test_settings_are_marked():
             assert not published
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'filters, count',
     [
@@ -92,6 +94,7 @@ def test_filters(filters, count):
     assert text.count('\n') == count + 1
 
 
+@pytest.mark.slow
 def test_pages_are_up_to_date(tmp_path, monkeypatch):
     """--update-docs changes no current page and updates a stale one."""
     for pattern in ('docs/*.md', 'configs/*/*.md'):

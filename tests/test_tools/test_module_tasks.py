@@ -61,6 +61,7 @@ def test_targets_of_re_association_follow_the_objects():
     assert 0.05 < groups['elsewhere'].float().mean() < 0.25
 
 
+@pytest.mark.slow
 def test_trajectory_attention_learns_correspondence():
     """The chance is 25 %."""
     task = Correspondence(num_frames=2, size=4)

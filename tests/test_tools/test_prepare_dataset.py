@@ -43,6 +43,7 @@ def build(config, split, root):
 
 
 # config of a training; its sample, and frames of the first test video
+@pytest.mark.slow
 @pytest.mark.parametrize('name, config, train_shape, num_test', [
     ('youtube_vis_2019', 'maxtron/ytvis19/maxtron-nearonline_tube-link_r50_'
      '8xb1-15k_youtube-vis-2019.py', (5, 3), 7),

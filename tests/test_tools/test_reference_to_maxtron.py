@@ -185,6 +185,7 @@ def test_a_file_is_converted_and_what_is_dropped_is_listed(
     assert len(list((tmp_path / 'new').iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_strict_check_against_a_config(checkpoint, tmp_path):
     out = tmp_path / 'out.pth'
     arguments = [str(checkpoint), str(out), '--config', str(ROOT / CONFIG)]

@@ -15,6 +15,7 @@ SCRIPT = 'tools/misc/reproduce.py'
 NAME = 'maxtron-nearonline_video-kmax_tiny_synthetic-vps'
 
 
+@pytest.mark.slow
 def test_row_of_a_test(synthetic, tmp_path):
     data_root = synthetic / 'vipseg/VIPSeg_720P/'
     options = f'test_dataloader.dataset.data_root={data_root}/'

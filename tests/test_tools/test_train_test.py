@@ -33,6 +33,7 @@ def trained(tmp_path_factory):
     return folder, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_train_says_batch_size_and_learning_rate(trained):
     folder, output = trained
     assert (folder / 'work_dirs/toy_config/iter_6.pth').is_file()
@@ -41,6 +42,7 @@ def test_train_says_batch_size_and_learning_rate(trained):
     assert 'pass --auto-scale-lr' in output
 
 
+@pytest.mark.slow
 def test_resume_and_options(trained, tmp_path):
     folder, output = trained
     work_dir = folder / 'work_dirs/toy_config'
@@ -60,6 +62,7 @@ def test_resume_and_options(trained, tmp_path):
     assert (tmp_path / 'out/iter_6.pth').is_file()
 
 
+@pytest.mark.slow
 def test_resume_with_nothing_to_resume_starts_from_load_from(
     trained, tmp_path
 ):
@@ -83,6 +86,7 @@ def test_resume_with_nothing_to_resume_starts_from_load_from(
     assert 'resumed epoch: 0, iter: 6' in output
 
 
+@pytest.mark.slow
 def test_test_measures_and_dumps(trained, tmp_path):
     folder, _ = trained
     checkpoint = folder / 'work_dirs/toy_config/iter_6.pth'
@@ -232,6 +236,7 @@ def test_damaged_checkpoint_is_refused(
     assert not (tmp_path / 'out.pth').exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'script',
     ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh', 'slurm_test.sh'],
@@ -242,6 +247,7 @@ def test_scripts_tell_their_usage(tmp_path, script):
     assert result.stderr.startswith(f'Usage: tools/{script} ')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'command, expected',
     [

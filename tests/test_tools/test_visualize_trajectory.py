@@ -73,6 +73,7 @@ def dots(picture):
     return sorted(set(np.flatnonzero(red.any(0)) // 164))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('segmenter', MODELS)
 def test_clip_of_the_model(segmenter, video, tmp_path, capsys):
     _, layer, size, clip_len = MODELS[segmenter]

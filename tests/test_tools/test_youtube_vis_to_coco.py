@@ -80,6 +80,7 @@ def test_layouts(run, tmp_path, version, train, valid, output):
         assert written == GOLDEN[split]
 
 
+@pytest.mark.slow
 def test_ground_truth_of_valid(run, tmp_path):
     """OVIS publishes the file under another name."""
     write(tmp_path / 'validGT.json', TRAIN)

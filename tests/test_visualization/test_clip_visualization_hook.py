@@ -43,6 +43,7 @@ def run_show_dir(cfg, tmp_path, show=False):
     return tmp_path / 'work' / runner.timestamp / 'shown'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('below', ['', 'img1'])
 def test_show_dir_of_a_test_run(tmp_path, below):
     write_dataset(tmp_path)
@@ -75,6 +76,7 @@ def test_show_dir_of_a_test_run(tmp_path, below):
             assert (drawn[:, width:] != cv2.imread(str(frame))).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('ann_file', ['train.json', 'train.txt'])
 def test_show_dir_of_a_panoptic_test_run(tmp_path, ann_file, monkeypatch):
     """Frames are shown in windows, too."""

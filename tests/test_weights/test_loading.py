@@ -80,6 +80,7 @@ def log():
     logger.removeHandler(handler)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', MODELS_OF_REFERENCE)
 def test_models_of_the_reference(tmp_path, log, name):
     kind, stage, keys = MODELS_OF_REFERENCE[name]

@@ -83,6 +83,7 @@ def check_layers(layers, out):
         assert_parity(masks[:, ::4], out[f'aux{i}_pred_masks'])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', VPS_CASES)
 def test_panoptic_equals_reference(name):
     case = load_case(name, 'vps')

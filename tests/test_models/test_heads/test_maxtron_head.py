@@ -55,6 +55,7 @@ def track(head, clips):
     return association.cls_logits, torch.cat(masks, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'case, name, lengths',
     [
@@ -95,6 +96,7 @@ def check_order(embeds, indices):
     assert aligned[0, 1:, :, 0].equal(indices)
 
 
+@pytest.mark.slow
 def test_offline_head_equals_reference():
     case = load_case('e_offline')
     settings, out = case.settings, case.outputs

@@ -89,6 +89,7 @@ def predict(model, case, segment_decision):
     return stack_ids(frame.pred_panoptic_map for frame in sample)
 
 
+@pytest.mark.slow
 def test_video_wise_inference_equals_reference(model):
     case = load_case('near_online_video_wise_7frames', 'vps')
     expected = case.outputs['panoptic'].numpy()[:7]  # the 8th is repeated
@@ -112,6 +113,7 @@ def link(clips, case):
     return association.cls_logits, torch.cat(masks, 1)
 
 
+@pytest.mark.slow
 def test_queries_are_linked_as_in_the_reference(model):
     case = load_case('near_online_video_wise_7frames', 'vps')
     cls_logits, masks = link(read_clips(model, *video_of(case)), case)
@@ -119,6 +121,7 @@ def test_queries_are_linked_as_in_the_reference(model):
     assert_norm_parity(masks, case.outputs['aligned_masks'])
 
 
+@pytest.mark.slow
 def test_clip_wise_inference_equals_reference(model):
     case = load_case('near_online_clip_wise_7frames', 'vps')
     expected = case.outputs['linked_panoptic'].numpy()
@@ -131,6 +134,7 @@ def test_clip_wise_inference_equals_reference(model):
     np.testing.assert_array_equal(streamed, expected)
 
 
+@pytest.mark.slow
 def test_offline_inference_equals_reference():
     case = load_case('offline_7frames', 'vps')
     out = case.outputs

@@ -144,6 +144,7 @@ THRESHOLDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('device', DEVICES)
 @pytest.mark.parametrize(
     'compete, shapes, thresholds', product([True, False], SHAPES, THRESHOLDS)

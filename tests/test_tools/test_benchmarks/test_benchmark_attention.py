@@ -7,6 +7,7 @@ from tests.scripts import run_fork
 from tools.benchmarks.benchmark_attention import CASES, TABLE, main, naive_size
 
 
+@pytest.mark.slow
 def test_table_and_json(tmp_path):
     path = tmp_path / 'times.json'
     result = run_fork(

@@ -30,6 +30,7 @@ def measure(path, *args):
     return json.loads(path.read_text())['rows'], result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name, modes',
     [
@@ -74,6 +75,7 @@ def test_tables_and_json(name, modes, tmp_path):
         assert sum(map(float, share[4:10])) == pytest.approx(100, abs=0.4)
 
 
+@pytest.mark.slow
 def test_memory_is_flat_without_a_feature_cache(tmp_path):
     rows, _ = measure(
         tmp_path / 'memory.json',

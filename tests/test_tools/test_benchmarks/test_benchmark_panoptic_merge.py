@@ -12,6 +12,7 @@ from tools.benchmarks.benchmark_panoptic_merge import (
 )
 
 
+@pytest.mark.slow
 def test_table_and_json(tmp_path):
     path = tmp_path / 'times.json'
     result = run_fork(

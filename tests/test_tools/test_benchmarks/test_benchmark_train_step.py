@@ -11,6 +11,7 @@ from tests.scripts import run_fork
 )
 
 
+@pytest.mark.slow
 def test_step_of_the_tiny_config(tmp_path):
     path = tmp_path / 'step.json'
     result = run_fork(

@@ -9,6 +9,7 @@ from tests.scripts import run_fork
 SCRIPT = 'tools/benchmarks/benchmark_video_training.py'
 
 
+@pytest.mark.slow
 def test_both_ways_compute_the_same(tmp_path):
     path = tmp_path / 'result.json'
     result = run_fork(SCRIPT, tmp_path, '--clips', 1, 4, '--json', path)
@@ -30,6 +31,7 @@ def test_both_ways_compute_the_same(tmp_path):
     assert '4 clips: plain autograd takes' in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'config, message',
     [

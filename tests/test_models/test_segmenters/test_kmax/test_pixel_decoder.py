@@ -38,6 +38,7 @@ def features(height, width, num_images=2):
     ]
 
 
+@pytest.mark.slow
 def test_golden_pixel_decoder():
     case = load_case('kmax_pixel_decoder', 'vps')
     s = case.settings

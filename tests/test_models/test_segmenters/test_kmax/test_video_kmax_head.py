@@ -94,6 +94,7 @@ def check_last(pred, out, step, check):
     check(pred.mask_feats[:, ::step], out['pixel_feature'])
 
 
+@pytest.mark.slow
 def test_decoder_equals_reference():
     case, modules, mask_feature, memories, _ = golden(
         'transformer_decoder', torch.float32
@@ -108,6 +109,7 @@ def test_decoder_equals_reference():
     check_aux(layers, case.outputs, 4, assert_parity)
 
 
+@pytest.mark.slow
 def test_decoder_trains_as_the_reference():
     case, modules, mask_feature, memories, semantic = golden(
         'transformer_decoder_train', torch.float64
@@ -140,6 +142,7 @@ def test_decoder_trains_as_the_reference():
     assert num_norms == 6
 
 
+@pytest.mark.slow
 def test_whole_model_equals_reference():
     case = load_case('maxtron_wc_r50_clip', 'vps')
     cfg = Config.fromfile(

@@ -26,6 +26,7 @@ def build_head(name, case, **kwargs):
     return build(cfg.head.segmenter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', REAL)
 def test_clip_equals_reference(name):
     case = load_case(name)
