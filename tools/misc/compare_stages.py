@@ -170,8 +170,7 @@ def read_association(name: str) -> dict:
         raise RuntimeError(
             f'There is no association {name!r}: {path} does not exist.'
         )
-    cfg = Config.fromfile(path)
-    return cfg.get('association') or cfg.model.head.association
+    return Config.fromfile(path).association
 
 
 def plan(task: str, seeds: list[int], work_dir: Path) -> list[Training]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...errors import InputError
-from ..layers import LayerNorm2d
+from ..layers import LayerNorm2d, channels_last
 
 # Expansion of the channels in a block.
 _MLP_RATIO = 4
@@ -271,8 +271,7 @@ class ConvNeXt(BaseModule):
             channels, ceil(H / stride), ceil(W / stride)). Sizes are rounded
             down without ``extra_padding``.
         """
-        if x.device.type == 'cpu':  # a fifth faster there
-            x = x.contiguous(memory_format=torch.channels_last)
+        x = channels_last(x)
         outputs = []
         for i, (down, stage) in enumerate(
             zip(self.downsample_layers, self.stages)

@@ -89,6 +89,7 @@ class _TubeSoftmax(Function):
     def forward(
         ctx, logits: Tensor, query_map: Tensor, with_void: bool
     ) -> tuple[Tensor, Tensor]:
+        """Compute log-probabilities and sums of probabilities."""
         num_queries = logits.shape[1]
         covered = query_map < num_queries
         query_map = query_map.clamp(max=num_queries - 1)
