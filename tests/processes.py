@@ -24,7 +24,9 @@ CONTEXT.set_forkserver_preload(['tests.preloaded'])
 def process_group(**kwargs) -> Iterator[None]:
     """Open a gloo process group, and always close it.
 
-    Gloo's threads abort some processes that end with an open group.
+    Gloo's threads abort some processes that end with an open group. All
+    processes wait for each other first: a process that connects more slowly
+    than another one closes its group sees its connection fail.
 
     Args:
         kwargs: Arguments of ``init_process_group``. By default it reads the
@@ -32,6 +34,7 @@ def process_group(**kwargs) -> Iterator[None]:
     """
     dist.init_process_group('gloo', **kwargs)
     try:
+        dist.barrier()
         yield
     finally:
         dist.destroy_process_group()
