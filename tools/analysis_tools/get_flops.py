@@ -126,8 +126,7 @@ def count_parts(
         return result
 
     # The backbone runs on shapes only, as large backbones take minutes to
-    # compute. The neck and the head need values: deformable attention reads
-    # the shapes of its levels from a tensor.
+    # compute. The head needs values: autocast does not know the device 'meta'.
     backbone = model.backbone.to('meta')
     feats = count(
         'backbone', backbone, backbone, inputs.flatten(0, 1).to('meta')

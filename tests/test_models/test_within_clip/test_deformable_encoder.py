@@ -5,6 +5,7 @@ from projects.maxtron.models.within_clip import (
     AxialTrajectoryDeformableEncoder,
     AxialTrajectoryDeformableEncoderLayer,
 )
+from projects.maxtron.models.within_clip.token_grid import make_token_grid
 
 import pytest
 import torch
@@ -26,32 +27,33 @@ def layer_cfg(embed_dims=32, ffn_channels=96):
 
 def encoder_inputs(sizes, batch_size, num_frames, embed_dims=32):
     """Inputs of the encoder of a pixel decoder, and temporal positions."""
-    points = []
-    for h, w in sizes:
-        y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing='ij')
-        points.append(
-            torch.stack(((x + 0.5) / w, (y + 0.5) / h), -1).flatten(0, 1)
-        )
-    shapes = torch.tensor(sizes)
-    areas = shapes.prod(1)
-    num_images, length = batch_size * num_frames, int(areas.sum())
+    grid = make_token_grid(sizes, torch.device('cpu'))
+    num_images, length = batch_size * num_frames, len(grid.reference_points)
     inputs = dict(
         query=torch.randn(num_images, length, embed_dims),
         query_pos=torch.randn(1, length, embed_dims),
-        key_padding_mask=torch.zeros(num_images, length, dtype=torch.bool),
-        spatial_shapes=shapes,
-        level_start_index=torch.cat(
-            (areas.new_zeros(1), areas.cumsum(0)[:-1])
-        ),
-        valid_ratios=torch.ones(num_images, len(sizes), 2),
-        reference_points=torch.cat(points)[None, :, None].expand(
-            num_images, -1, len(sizes), -1
-        ),
+        grid=grid,
     )
     temporal_pos = [
         torch.randn(1, num_frames, h, w, embed_dims) for h, w in sizes[:2]
     ]
     return inputs, temporal_pos
+
+
+def mmdet_inputs(query, query_pos, grid):
+    """The same inputs for MMDetection's layer."""
+    shapes = torch.tensor(grid.spatial_shapes)
+    areas = shapes.prod(1)
+    return dict(
+        query=query,
+        query_pos=query_pos,
+        key_padding_mask=None,
+        spatial_shapes=shapes,
+        level_start_index=areas.cumsum(0) - areas,
+        reference_points=grid.reference_points[None, :, None].expand(
+            len(query), -1, len(shapes), -1
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,25 +68,22 @@ def test_golden_encoder_layer(name):
         case.inputs[f'query_pos3d_{i}']
         for i in range(s['num_temporal_levels'])
     ]
+    temporal_cfg = None
     if temporal_pos:
-        layer = AxialTrajectoryDeformableEncoderLayer(
-            dict(
-                num_layers=s['num_temporal_layers'],
-                feedforward_channels=s['num_temporal_dim'],
-                skip_connect=s['skip_connect'],
-                drop=s['attn_drop'],
-            ),
-            **cfg,
+        temporal_cfg = dict(
+            num_layers=s['num_temporal_layers'],
+            feedforward_channels=s['num_temporal_dim'],
+            skip_connect=s['skip_connect'],
+            drop=s['attn_drop'],
         )
-    else:
-        layer = DeformableDetrTransformerEncoderLayer(**cfg)
+    layer = AxialTrajectoryDeformableEncoderLayer(temporal_cfg, **cfg)
     layer.eval().load_state_dict(case.state)
     inputs, _ = encoder_inputs(s['sizes'], s['batch'], s['frames'])
     inputs.update(
-        query=case.inputs['query'], query_pos=case.inputs['query_pos']
+        query=case.inputs['query'],
+        query_pos=case.inputs['query_pos'],
+        temporal_pos=temporal_pos,
     )
-    if temporal_pos:
-        inputs.update(temporal_pos=temporal_pos)
     seen = []
     layer.self_attn.register_forward_hook(
         lambda _, args, out: seen.append(out)
@@ -103,7 +102,7 @@ def test_golden_vps_layer():
     layer.load_state_dict(case.state)
     inputs, _ = encoder_inputs(s['levels'], 1, len(arrays['src']), 64)
     torch.testing.assert_close(
-        inputs['reference_points'], arrays['reference_points']
+        mmdet_inputs(**inputs)['reference_points'], arrays['reference_points']
     )
     inputs.update(query=arrays['src'], query_pos=arrays['pos'])
     assert_parity(layer(**inputs), arrays['out'])
@@ -128,7 +127,7 @@ def test_after_the_layer_equals_its_composition(skip_connect):
     inputs, temporal_pos = encoder_inputs(SIZES, 2, 3)
     out = layer(**inputs, temporal_pos=temporal_pos)
 
-    expected = plain(**inputs)
+    expected = plain(**mmdet_inputs(**inputs))
     start = 0
     for pos, (h, w) in zip(temporal_pos, SIZES):
         level = slice(start, start + h * w)
@@ -162,12 +161,14 @@ def test_small_gamma_leaves_an_image_model_undisturbed():
     inputs, temporal_pos = encoder_inputs(SIZES, 1, 2)
     torch.testing.assert_close(
         layer(**inputs, temporal_pos=temporal_pos),
-        plain(**inputs),
+        plain(**mmdet_inputs(**inputs)),
         rtol=1e-4,
         atol=1e-4,
     )
     # and without any temporal level it is the image model
-    torch.testing.assert_close(layer(**inputs), plain(**inputs))
+    torch.testing.assert_close(
+        layer(**inputs), plain(**mmdet_inputs(**inputs))
+    )
 
 
 def test_frames_of_a_clip_are_connected_on_temporal_levels_only():

@@ -35,21 +35,6 @@ def features(num_images):
     ]
 
 
-def test_golden_positions():
-    """Both sine encodings, which MMDetection brings."""
-    case = load_case('sine_positions', 'vps')
-    neck = build_neck(feat_channels=2 * case.settings['num_pos_feats'])
-    for name, encoding in (
-        ('pos_2d', neck.postional_encoding),
-        ('pos_3d', neck.positional_encoding_3d),
-    ):
-        expected = case.outputs[name]
-        no_padding = torch.zeros(
-            (*expected.shape[:-3], *expected.shape[-2:]), dtype=torch.bool
-        )
-        assert_parity(encoding(no_padding), expected)
-
-
 @pytest.mark.parametrize(
     'name',
     [

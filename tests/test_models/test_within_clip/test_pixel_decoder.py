@@ -1,4 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from copy import deepcopy
+
 from projects.maxtron.models.within_clip import (
     AxialTrajectoryPixelDecoder,
     TrajectoryAttention,
@@ -80,19 +82,6 @@ def test_golden_pixel_decoder(name):
         assert_parity(memory, case.outputs[f'memory_{i}'])
 
 
-def test_golden_positions():
-    """Sine encoding of the temporal levels, without the level's own."""
-    case = load_case('a_pos3d')
-    s = case.settings
-    decoder = build(temporal_cfg=dict(num_levels=1))
-    decoder.positional_encoding_3d.num_feats = s['num_feats']
-    decoder.level_3d_encoding = torch.nn.Embedding(1, 2 * s['num_feats'])
-    torch.nn.init.zeros_(decoder.level_3d_encoding.weight)
-    feat = torch.zeros(1, 1, s['height'], s['width'])
-    (pos,) = decoder._temporal_positions([feat], s['frames'])
-    assert_parity(pos.permute(0, 1, 4, 2, 3), case.outputs['pos'])
-
-
 @pytest.mark.parametrize('temporal_cfg', [None, dict(num_levels=0)])
 def test_without_temporal_levels_it_is_mmdets_decoder(temporal_cfg):
     decoder = build(temporal_cfg=temporal_cfg)
@@ -126,14 +115,16 @@ def test_clips_of_a_batch_are_independent(position):
 
 def test_any_clip_length_and_no_state_between_calls():
     decoder = build(temporal_cfg=dict(gamma_init=1.0))
+    names = set(decoder.state_dict())
     feats = features(4, 32, 64)
     before = flatten(decoder(feats, 4))
     decoder(features(1, 96, 64), 1)
     with pytest.raises(ValueError, match='4 frames .* num_frames=3'):
         decoder(feats, 3)
-    after = flatten(decoder(feats, 4))
+    after = flatten(deepcopy(decoder)(feats, 4))
     for first, second in zip(before, after):
         assert torch.equal(first, second)
+    assert set(decoder.state_dict()) == names
 
 
 @pytest.mark.parametrize('position', ['inside', 'after'])

@@ -9,12 +9,16 @@ from .common import (
     keep_buffers,
     truncated_normal_init,
 )
+from .sine_positions import sine_positions
+from .size_cache import SizeCache
 
 __all__ = [
     'EPS',
     'LayerNorm2d',
+    'SizeCache',
     'at_least_float32',
     'channels_last',
     'keep_buffers',
+    'sine_positions',
     'truncated_normal_init',
 ]

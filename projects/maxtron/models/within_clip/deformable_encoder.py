@@ -16,73 +16,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...errors import InputError
-from .axial_trajectory_encoder import AxialTrajectoryEncoder
 from .deformable_attention import DeformableAttention
-
-
-class TemporalMixin:
-    """Axial-trajectory layers over the first levels of a token sequence.
-
-    A mix-in, unlike a sub-module, preserves the parameter names of the
-    reference.
-    """
-
-    embed_dims: int
-
-    def init_temporal(
-        self,
-        num_layers: int = 1,
-        skip_connect: bool = True,
-        gamma_init: float = 1e-6,
-        **layer_cfg,
-    ) -> None:
-        """Create the layers, shared by all temporal levels.
-
-        Args:
-            num_layers (int): Number of axial-trajectory layers. Defaults
-                to 1.
-            skip_connect (bool): Whether to add the output of the layers,
-                scaled by a learnt ``gamma`` per channel, to their input
-                instead of replacing it. Defaults to True.
-            gamma_init (float): Initial ``gamma``. A small value preserves the
-                features of a pre-trained image model. Defaults to 1e-6.
-            **layer_cfg: Arguments of :class:`AxialTrajectoryLayer`.
-        """
-        self.temporal_layers = AxialTrajectoryEncoder(
-            num_layers, embed_dims=self.embed_dims, **layer_cfg
-        )
-        self.gamma = None
-        if skip_connect:
-            self.gamma = nn.Parameter(
-                torch.full((self.embed_dims,), gamma_init)
-            )
-
-    def track(self, tokens: Tensor, temporal_pos: Sequence[Tensor]) -> Tensor:
-        """Exchange information between the frames of a clip.
-
-        Args:
-            tokens (Tensor): Tokens of all levels, from low to high
-                resolution, shape (B * T, sum of h * w, C).
-            temporal_pos (Sequence[Tensor]): Positional encoding of each of
-                the first levels, shape (1, T, h, w, C). Further levels are not
-                changed.
-
-        Returns:
-            Tensor: Tokens with the same shape.
-        """
-        if len(temporal_pos) == 0:
-            return tokens
-        sizes = [pos.shape[2] * pos.shape[3] for pos in temporal_pos]
-        rest = tokens.shape[1] - sum(sizes)
-        *levels, rest = tokens.split([*sizes, rest], dim=1)
-        tracked = []
-        for level, pos in zip(levels, temporal_pos):
-            maps = level.reshape(-1, *pos.shape[1:])  # (B, T, h, w, C)
-            out = self.temporal_layers(maps, pos).view(level.shape)
-            tracked.append(
-                out if self.gamma is None else level + self.gamma * out
-            )
-        return torch.cat([*tracked, rest], dim=1)
+from .temporal_mixin import TemporalMixin
+from .token_grid import TokenGrid
 
 
 class AxialTrajectoryDeformableAttention(TemporalMixin, DeformableAttention):
@@ -166,9 +102,8 @@ class AxialTrajectoryDeformableEncoderLayer(
         self,
         query: Tensor,
         query_pos: Tensor,
-        key_padding_mask: Tensor | None = None,
+        grid: TokenGrid,
         temporal_pos: Sequence[Tensor] = (),
-        **geometry: Tensor,
     ) -> Tensor:
         """Deformable attention, norm, FFN, norm; tracking inside or after.
 
@@ -176,24 +111,14 @@ class AxialTrajectoryDeformableEncoderLayer(
             query (Tensor): Tokens of all levels, shape (B * T, N, C).
             query_pos (Tensor): Their positional encoding, broadcasts to
                 (B * T, N, C).
-            key_padding_mask (Tensor, optional): True at padding, shape
-                (B * T, N). Defaults to None.
+            grid (TokenGrid): Places of the tokens.
             temporal_pos (Sequence[Tensor]): See :meth:`TemporalMixin.track`.
-            **geometry (Tensor): ``reference_points``, ``spatial_shapes`` and
-                ``level_start_index`` of the deformable attention.
 
         Returns:
             Tensor: Tokens with shape (B * T, N, C).
         """
-        if self.position == 'inside':
-            geometry['temporal_pos'] = temporal_pos
-        query = self.self_attn(
-            query=query,
-            value=query,
-            query_pos=query_pos,
-            key_padding_mask=key_padding_mask,
-            **geometry,
-        )
+        inside = temporal_pos if self.position == 'inside' else ()
+        query = self.self_attn(query, query_pos, grid, inside)
         query = self.norms[0](query)
         query = self.norms[1](self.ffn(query))
         if self.position == 'after':
@@ -221,14 +146,19 @@ class TemporalEncoderLayer(_CheckpointedLayer, TemporalMixin, nn.Module):
         self.init_temporal(num_heads=num_heads, **temporal_cfg)
 
     def _forward(
-        self, query: Tensor, temporal_pos: Sequence[Tensor], **kwargs
+        self,
+        query: Tensor,
+        query_pos: Tensor,
+        grid: TokenGrid,
+        temporal_pos: Sequence[Tensor] = (),
     ) -> Tensor:
         """Track the tokens.
 
         Args:
             query (Tensor): Tokens of all levels, shape (B * T, N, C).
+            query_pos (Tensor): Not used.
+            grid (TokenGrid): Not used.
             temporal_pos (Sequence[Tensor]): See :meth:`TemporalMixin.track`.
-            **kwargs: Arguments of the other encoder layers, not used.
 
         Returns:
             Tensor: Tokens with shape (B * T, N, C).
@@ -241,9 +171,8 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
 
     The encoder consists of ``num_layers`` blocks. A block has
     ``num_spatial_layers`` layers of deformable attention, and its last layer
-    also tracks. The parent's ``forward`` calls the layers in order and passes
-    additional keywords (``temporal_pos``) on to them. ``num_cp`` blocks are
-    checkpointed by PyTorch (the parent class needs fairscale for it).
+    also tracks. ``num_cp`` blocks are checkpointed by PyTorch (the parent
+    class needs fairscale for it).
 
     Args:
         temporal_cfg (dict, optional): See
@@ -296,3 +225,27 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
             attn_cfg.embed_dims,
             attn_cfg.get('num_heads', 8),
         )
+
+    def forward(
+        self,
+        query: Tensor,
+        query_pos: Tensor,
+        grid: TokenGrid,
+        temporal_pos: Sequence[Tensor] = (),
+    ) -> Tensor:
+        """Call the layers in order.
+
+        Args:
+            query (Tensor): Tokens of all levels, from low to high resolution,
+                shape (B * T, N, C).
+            query_pos (Tensor): Their positional encoding, broadcasts to
+                (B * T, N, C).
+            grid (TokenGrid): Places of the tokens.
+            temporal_pos (Sequence[Tensor]): See :meth:`TemporalMixin.track`.
+
+        Returns:
+            Tensor: Tokens with shape (B * T, N, C).
+        """
+        for layer in self.layers:
+            query = layer(query, query_pos, grid, temporal_pos)
+        return query

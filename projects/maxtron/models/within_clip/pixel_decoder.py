@@ -2,6 +2,7 @@
 """Pixel decoder of Tube-Link with within-clip tracking."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,26 @@ from mmengine.model import normal_init
 from torch import Tensor, nn
 
 from ...errors import InputError
+from ..layers import SizeCache, sine_positions
 from .deformable_encoder import AxialTrajectoryDeformableEncoder
+from .token_grid import TokenGrid, make_token_grid
 from .trajectory_attention import SelfAttention, TrajectoryAttention
+
+
+class _Positions(NamedTuple):
+    """Positions of the tokens of a clip, without the parameters of levels.
+
+    Attributes:
+        grid (TokenGrid): Places of the tokens in their frame.
+        spatial (list[Tensor]): 2D sine encoding of each encoder level, shape
+            (h * w, C).
+        temporal (list[Tensor]): 3D sine encoding of each temporal level,
+            shape (1, T, h, w, C).
+    """
+
+    grid: TokenGrid
+    spatial: list[Tensor]
+    temporal: list[Tensor]
 
 
 @MODELS.register_module()
@@ -69,6 +88,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
         self.encoder = AxialTrajectoryDeformableEncoder(
             temporal_cfg if num_levels > 0 else None, **encoder
         )
+        self.level_3d_encoding = None
         if num_levels > 0:
             self.positional_encoding_3d = SinePositionalEncoding3D(
                 **positional_encoding
@@ -76,6 +96,7 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
             self.level_3d_encoding = nn.Embedding(
                 num_levels, self.encoder.embed_dims
             )
+        self._positions = SizeCache(self._make_positions)
 
     @property
     def tracks_within_clip(self) -> bool:
@@ -133,74 +154,57 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
                 f'of num_frames={num_frames}.'
             )
         levels = feats[::-1]  # from low to high resolution
+        encoded = levels[: self.num_encoder_levels]
+        positions: _Positions = self._positions(
+            tuple((x.shape[2], x.shape[3]) for x in encoded),
+            num_frames,
+            feats[0].device,
+        )
+        tokens = [
+            project(x).flatten(2).transpose(1, 2)
+            for project, x in zip(self.input_convs, encoded)
+        ]
         memory = self.encoder(
-            **self._encoder_inputs(levels),
-            temporal_pos=self._temporal_positions(levels, num_frames),
+            torch.cat(tokens, 1),
+            torch.cat(_add_each(positions.spatial, self.level_encoding)),
+            positions.grid,
+            _add_each(positions.temporal, self.level_3d_encoding),
         )  # (B * T, N, C)
         return self._fuse(memory, levels)
 
-    def _encoder_inputs(self, levels: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Make the tokens of the encoder levels and their positions.
+    def _make_positions(
+        self,
+        spatial_shapes: Sequence[tuple[int, int]],
+        num_frames: int,
+        device: torch.device,
+    ) -> _Positions:
+        """Compute the positions in clips of one size.
 
         Args:
-            levels (Sequence[Tensor]): Feature maps from low to high
-                resolution, each with shape (B * T, c, h, w).
+            spatial_shapes (Sequence[tuple[int, int]]): Height and width of
+                each encoder level, from low to high resolution.
+            num_frames (int): T.
+            device (torch.device): Device of the tensors.
 
         Returns:
-            dict[str, Tensor]: Arguments of the encoder, with N the sum of
-            h * w over its L levels: ``query`` (B * T, N, C), ``query_pos``
-            (1, N, C), ``reference_points`` (B * T, N, L, 2) as (x, y) between
-            0 and 1, ``spatial_shapes`` (L, 2) and ``level_start_index``
-            (L, ).
+            _Positions: The positions.
         """
-        tokens, positions, points, shapes = [], [], [], []
-        for i, project in enumerate(self.input_convs):
-            feat = levels[i]
-            height, width = feat.shape[-2:]
-            no_padding = feat.new_zeros((1, height, width), dtype=torch.bool)
-            # MMDetection misspells the name of this module.
-            position = self.postional_encoding(no_padding)  # (1, C, h, w)
-            position = position + self.level_encoding.weight[i][:, None, None]
-            index = self.num_input_levels - 1 - i
-            centers = self.point_generator.single_level_grid_priors(
-                (height, width), index, device=feat.device
-            )  # (h * w, 2), in pixels of the input
-            size = torch.tensor((width, height), device=feat.device)
-            points.append(centers / (size * self.strides[index]))
-            tokens.append(project(feat).flatten(2).transpose(1, 2))
-            positions.append(position.flatten(2).transpose(1, 2))
-            shapes.append((height, width))
-        query = torch.cat(tokens, 1)
-        spatial_shapes = torch.tensor(shapes, device=query.device)
-        ends = spatial_shapes.prod(1).cumsum(0)
-        return dict(
-            query=query,
-            query_pos=torch.cat(positions, 1),
-            reference_points=torch.cat(points)[None, :, None].expand(
-                len(query), -1, len(shapes), -1
-            ),
-            spatial_shapes=spatial_shapes,
-            level_start_index=F.pad(ends[:-1], (1, 0)),
-            key_padding_mask=None,
-            valid_ratios=None,
+        return _Positions(
+            make_token_grid(spatial_shapes, device),
+            [
+                # MMDetection misspells the name of this module.
+                sine_positions(self.postional_encoding, shape, device).flatten(
+                    0, 1
+                )
+                for shape in spatial_shapes
+            ],
+            [
+                sine_positions(
+                    self.positional_encoding_3d, (num_frames, *shape), device
+                )[None]
+                for shape in spatial_shapes[: self.num_temporal_levels]
+            ],
         )
-
-    def _temporal_positions(
-        self, levels: Sequence[Tensor], num_frames: int
-    ) -> list[Tensor]:
-        """Encode positions and temporal levels, each (1, T, h, w, C)."""
-        positions = []
-        for i in range(self.num_temporal_levels):
-            no_padding = torch.zeros(
-                (1, num_frames, *levels[i].shape[-2:]),
-                dtype=torch.bool,
-                device=levels[i].device,
-            )
-            sine = self.positional_encoding_3d(no_padding)  # (1, T, C, h, w)
-            positions.append(
-                sine.permute(0, 1, 3, 4, 2) + self.level_3d_encoding.weight[i]
-            )
-        return positions
 
     def _fuse(
         self, memory: Tensor, levels: Sequence[Tensor]
@@ -209,7 +213,8 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
 
         Args:
             memory (Tensor): Output of the encoder, shape (B * T, N, C).
-            levels (Sequence[Tensor]): See :meth:`_encoder_inputs`.
+            levels (Sequence[Tensor]): Feature maps from low to high
+                resolution, each with shape (B * T, c, h, w).
 
         Returns:
             tuple: See :meth:`forward`.
@@ -232,3 +237,12 @@ class AxialTrajectoryPixelDecoder(MSDeformAttnPixelDecoder):
             )
             outs.append(output(skip + upsampled))
         return self.mask_feature(outs[-1]), outs[: self.num_outs]
+
+
+def _add_each(
+    sines: list[Tensor], levels: nn.Embedding | None
+) -> list[Tensor]:
+    """Add the parameters of each level to its sine encoding."""
+    if levels is None:
+        return []
+    return [sine + level for sine, level in zip(sines, levels.weight)]

@@ -243,11 +243,14 @@ class TrajectoryAttention(_FusedProjectionAttention):
         Returns:
             Tensor: Attended values with shape (B, T * P, C).
         """
-        batch_size, num_queries = len(q), len(frames)
+        batch_size, num_queries = q.shape[0], frames.shape[0]
         points_per_query = k.shape[1] * self.embed_dims
         with_grad = torch.is_grad_enabled() and q.requires_grad
         size = batch_size * num_queries * points_per_query
-        if size <= (MAX_KEPT_SIZE if with_grad else CHUNK_SIZE):
+        # An export for any number of frames does not know the size.
+        if isinstance(size, torch.SymInt) or size <= (
+            MAX_KEPT_SIZE if with_grad else CHUNK_SIZE
+        ):
             return self._attend(q, k, v, frames)
 
         least = MIN_CHUNK_QUERIES if with_grad else MIN_CHUNK_QUERIES_AT_TEST
@@ -318,7 +321,7 @@ class TrajectoryAttention(_FusedProjectionAttention):
             dropout_p=self._dropout,
         )  # (B * T, h, n, d)
         points = points.transpose(1, 2).reshape(
-            batch_size, num_frames, len(frames), self.embed_dims
+            batch_size, num_frames, frames.shape[0], self.embed_dims
         )
         return self._follow(points, frames)
 
@@ -350,7 +353,8 @@ class TrajectoryAttention(_FusedProjectionAttention):
         queries = torch.arange(num_queries, device=points.device)
         own = points[:, frames, queries]  # (B, n, C)
         q2 = (self.proj_q(own) * self.head_dims**-0.5).unflatten(-1, heads)
-        if num_frames < FOLD_MIN_FRAMES:
+        is_known = not isinstance(num_frames, torch.SymInt)
+        if is_known and num_frames < FOLD_MIN_FRAMES:
             ahead = torch.arange(1, num_frames, device=points.device)
             others = (frames + ahead[:, None]) % num_frames  # (T - 1, n)
             steps = points[:, others, queries] - own[:, None]

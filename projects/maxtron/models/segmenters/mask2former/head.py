@@ -1,11 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from dataclasses import replace
 
+import torch
 from mmdet.models.layers import SinePositionalEncoding3D
 from mmdet.registry import MODELS
 from torch import Tensor
 
 from ....structures import ClipPrediction
+from ...layers import sine_positions
 from ..tube_link import TubeLinkHead
 
 
@@ -26,13 +28,16 @@ class Mask2FormerClipHead(TubeLinkHead):
             positions in each frame, or 'SinePositionalEncoding3D'.
     """
 
-    def _encode_positions(self, no_padding: Tensor) -> Tensor:
+    def _encode_positions(
+        self, shape: tuple[int, int, int], device: torch.device
+    ) -> Tensor:
         """Encode the positions in each frame, or in the clip."""
         encoding = self.decoder_positional_encoding
         if isinstance(encoding, SinePositionalEncoding3D):
-            return super()._encode_positions(no_padding)
-        positions = encoding(no_padding.flatten(0, 1))  # (B * T, C, h, w)
-        return positions.unflatten(0, no_padding.shape[:2])
+            return super()._encode_positions(shape, device)
+        num_frames, *size = shape
+        positions = sine_positions(encoding, size, device)  # (h, w, C)
+        return positions.expand(num_frames, -1, -1, -1)
 
     def forward(self, x: tuple[Tensor], num_frames: int) -> ClipPrediction:
         """Predict the tubes of a batch of clips, see :class:`TubeLinkHead`."""

@@ -3,6 +3,7 @@ from inspect import signature
 
 import torch
 import torch.nn.functional as F
+from mmdet.models.layers import SinePositionalEncoding
 from mmdet.models.tracking_heads import Mask2FormerTrackHead
 from mmdet.registry import MODELS
 from mmdet.structures import TrackSampleList
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ....errors import ConfigKeyError, InputError
 from ....structures import ClipPrediction
+from ...layers import SizeCache, sine_positions
 from ...within_clip import AxialTrajectoryPixelDecoder
 from ..base import ClipSegmenter
 from ..targets import mask_targets
@@ -49,7 +51,8 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
 
     Raises:
         ConfigKeyError: If an argument or a key of ``train_cfg`` is unknown.
-        InputError: If ``loss_cls.class_weight`` does not fit the classes.
+        InputError: If ``loss_cls.class_weight`` does not fit the classes, or
+            the positional encoding has no sines.
     """
 
     shared_with_tracker = ('cls_embed', 'mask_embed')
@@ -85,6 +88,16 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
             point_loss=point_loss,
             **kwargs,
         )
+        if not isinstance(
+            self.decoder_positional_encoding, SinePositionalEncoding
+        ):
+            raise InputError(
+                'model.head.segmenter.positional_encoding must be a '
+                'SinePositionalEncoding or a SinePositionalEncoding3D, not a '
+                f'{type(self.decoder_positional_encoding).__name__}.'
+            )
+        # 4 sizes of clips, each with up to 3 levels
+        self._positions = SizeCache(self._encode_positions, max_entries=12)
         if len(self.class_weight) != self.num_classes + 1:
             raise InputError(
                 f'model.head.segmenter.loss_cls.class_weight has '
@@ -103,8 +116,9 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
             batch_size (int): B.
 
         Returns:
-            tuple[list[Tensor], list[Tensor]]: Tokens and positional encodings
-            of each level, shape (B, T * h * w, C), frame-major.
+            tuple[list[Tensor], list[Tensor]]: Tokens of each level, shape
+            (B, T * h * w, C), frame-major, and their positional encodings,
+            shape (1, T * h * w, C).
         """
         tokens, positions = [], []
         for project, memory, level in zip(
@@ -112,24 +126,19 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
         ):
             memory = project(memory) + level[:, None, None]
             memory = memory.unflatten(0, (batch_size, -1))  # (B, T, C, h, w)
-            position = self._encode_positions(
-                memory.new_zeros(memory[:, :, 0].shape, dtype=torch.bool)
-            )
-            for outs, x in ((tokens, memory), (positions, position)):
-                # (B, T, C, h, w) -> (B, T * h * w, C)
-                outs.append(x.flatten(3).transpose(2, 3).flatten(1, 2))
+            tokens.append(memory.flatten(3).transpose(2, 3).flatten(1, 2))
+            _, num_frames, _, height, width = memory.shape
+            position = self._positions(
+                (num_frames, height, width), memory.device
+            )  # (T, h, w, C)
+            positions.append(position.flatten(0, 2)[None])
         return tokens, positions
 
-    def _encode_positions(self, no_padding: Tensor) -> Tensor:
-        """Encode the positions in clips.
-
-        Args:
-            no_padding (Tensor): All False, shape (B, T, h, w).
-
-        Returns:
-            Tensor: Shape (B, T, C, h, w).
-        """
-        return self.decoder_positional_encoding(no_padding)
+    def _encode_positions(
+        self, shape: tuple[int, int, int], device: torch.device
+    ) -> Tensor:
+        """Encode the positions in clips of a shape, (T, h, w, C)."""
+        return sine_positions(self.decoder_positional_encoding, shape, device)
 
     def _predict_layer(
         self,
