@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 
 from projects.maxtron.engine import (
     check_start_checkpoints,
+    explain_other_optimizer,
     explain_unknown_arguments,
     report_frozen_parameters,
 )
@@ -131,7 +132,7 @@ def train(cfg: Config, auto_resume: bool) -> None:
         cfg (Config): Config of the run.
         auto_resume (bool): Whether to resume if there is a checkpoint.
     """
-    with explain_unknown_arguments(cfg):
+    with explain_unknown_arguments(cfg), explain_other_optimizer(cfg):
         runner: Runner = build_runner(cfg)
         runner.logger.info(batch_facts(cfg, runner.world_size))
         report_frozen_parameters(runner.model, runner.logger)

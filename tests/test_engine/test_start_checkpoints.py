@@ -2,7 +2,11 @@
 """Checkpoints that a training starts from are read before it is built."""
 
 import projects.maxtron  # noqa: F401
-from projects.maxtron.engine import CheckpointError, check_start_checkpoints
+from projects.maxtron.engine import (
+    CheckpointError,
+    check_start_checkpoints,
+    explain_other_optimizer,
+)
 
 import pytest
 import torch
@@ -75,6 +79,28 @@ def test_resume(tmp_path):
         check(load_from=str(path), resume=True)
     write_training(path)
     check(load_from=str(path), resume=True)
+
+
+@pytest.mark.parametrize('sizes', [(1, 2), (3,)])
+def test_resume_with_other_parameter_groups(sizes):
+    saved, other = (
+        torch.optim.SGD(
+            [
+                dict(params=[torch.zeros(1) for _ in range(number)])
+                for number in numbers
+            ]
+        )
+        for numbers in ((2, 1), sizes)
+    )
+    cfg = Config(dict(resume=True, load_from='iter_3.pth'))
+    with (
+        pytest.raises(CheckpointError, match='optimizer of iter_3.pth groups'),
+        explain_other_optimizer(cfg),
+    ):
+        other.load_state_dict(saved.state_dict())
+    with pytest.raises(ValueError, match='^another'):
+        with explain_other_optimizer(cfg):
+            raise ValueError('another error')
 
 
 @pytest.mark.parametrize('prefix', ['iter', 'epoch'])

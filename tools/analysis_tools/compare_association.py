@@ -209,6 +209,7 @@ def compare(
     for name in [*associations, TRUTH]:
         metrics = copy.deepcopy(cfg.test_evaluator)
         metrics = metrics if isinstance(metrics, list) else [metrics]
+        metrics = [x for x in metrics if x['type'] != 'StableIdMetric']
         for metric in metrics:
             if metric['type'] == 'VPQMetric':
                 metric['windows'] = (1, 2, 4, 6, 12, 20)

@@ -10,7 +10,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PIP=("$VENV/bin/python" -m pip install)
 MMCV_LITE=mmcv-lite==2.2.0
-PANOPTICAPI=panopticapi-lite==0.2.0 # asks for NumPy 1, so without dependencies
+# Both ask for other versions of NumPy, without need, so without dependencies.
+PANOPTICAPI=panopticapi-lite==0.2.0
+TRACKEVAL=(trackeval==1.3.0 tabulate==0.10.0)
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -109,7 +111,7 @@ say 'MMEngine and MMDetection'
 if [ "$MMCV" = full ]; then install_full; else install_lite; fi
 say 'This project, and what its tests need'
 "${PIP[@]}" -r requirements/runtime.txt -r requirements/tests.txt 'setuptools>=64'
-"${PIP[@]}" --no-deps "$PANOPTICAPI"
+"${PIP[@]}" --no-deps "$PANOPTICAPI" "${TRACKEVAL[@]}"
 "${PIP[@]}" -q --no-build-isolation --no-deps -e .
 mend_opencv
 say 'Checking the environment'

@@ -158,6 +158,7 @@ TASKS = {
             **VPQ,
             **{f'VPQ_Th^{k}': f'vps/VPQ_{k}_Th' for k in (1, 6, 12, 20)},
             'STQ': 'vps/STQ',
+            'ids kept': 'vps/ids_kept',
         },
     ),
     'panoptic': Task(

@@ -18,4 +18,10 @@ val_evaluator = [
     dict(type='VPQMetric', windows=(1, 2, 4, 6, 12, 20)),
     dict(type='STQMetric'),
 ]
-test_evaluator = val_evaluator
+test_evaluator = [
+    *val_evaluator,
+    dict(
+        type='StableIdMetric',
+        scenarios='data/synthetic-bench/scenarios_val.json',
+    ),
+]

@@ -17,7 +17,7 @@ from .launch import prepare_cpu_launch
 from .optimizers import SeparateMultOptimWrapperConstructor
 from .option_action import OptionAction
 from .schedulers import WarmupPolyLR
-from .start_checkpoints import check_start_checkpoints
+from .start_checkpoints import check_start_checkpoints, explain_other_optimizer
 from .unknown_arguments import explain_unknown_arguments
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     'WarmupPolyLR',
     'check_sections',
     'check_start_checkpoints',
+    'explain_other_optimizer',
     'explain_unknown_arguments',
     'get_weights',
     'load_checkpoint_checked',

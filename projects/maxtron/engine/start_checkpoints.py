@@ -3,6 +3,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
@@ -80,6 +82,32 @@ def check_load_from(path: str) -> None:
         raise CheckpointError(
             f'load_from of the config is {path}, {loaded.description}.'
         )
+
+
+@contextmanager
+def explain_other_optimizer(cfg: Config) -> Iterator[None]:
+    """Explain that a training cannot resume with another optimizer.
+
+    Args:
+        cfg (Config): Config of the training that runs in the context.
+
+    Raises:
+        CheckpointError: If the groups of parameters in the checkpoint differ
+            from those of the optimizer.
+    """
+    try:
+        yield
+    except ValueError as error:
+        # PyTorch's words for other groups, and for groups of another size.
+        if 'parameter group' not in str(error) or not cfg.get('resume'):
+            raise
+        path = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
+        raise CheckpointError(
+            f'Cannot resume: the optimizer of {path} groups the parameters '
+            'differently. Resume with the config and the version of the '
+            'code that saved it; to start from its weights, use --cfg-options '
+            f'load_from={path} instead.'
+        ) from error
 
 
 def _check_weights(key: str, path: str) -> None:

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Tables of VPQ and STQ."""
+"""Tables of the metrics."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -85,6 +85,29 @@ def stable_id_report(summary: dict[str, Any]) -> str:
     ]
     table = _table(['', 'ids kept', 'events'], rows, 1)
     return f'{table}\n{summary["switches"]} id switches'
+
+
+def tracking_report(
+    summary: dict[str, Any], names: Sequence[str] | None = None
+) -> str:
+    """Make a table of tracking metrics.
+
+    Args:
+        summary (dict): Result of :func:`summarize_tracks`.
+        names (Sequence[str], optional): Names of the classes, for a row of
+            each class that has tracks. Defaults to None.
+
+    Returns:
+        str: The table, in percent, and the number of identity switches.
+    """
+    keys = [key for key in summary if key != 'per_class']
+    rows = [['All', *(summary[key] for key in keys)]]
+    if names is not None:
+        rows += [
+            [names[label], *(values[key] for key in keys)]
+            for label, values in summary['per_class'].items()
+        ]
+    return _table(['', *keys], rows, 2)
 
 
 def stq_crowd_warning(stats: Sequence[STQStats], remedy: str) -> str | None:

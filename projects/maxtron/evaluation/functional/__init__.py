@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Metrics of video panoptic segmentation in plain numpy."""
 
+from .segment_matches import SegmentIoUs, match_segments, segment_ious
 from .stable_ids import (
     CROSSING,
     EVENT_KINDS,
@@ -14,7 +15,13 @@ from .stable_ids import (
     summarize_stable_ids,
 )
 from .stq import STQStats, count_associations, summarize_stq
-from .video_counts import FramePairs, VideoCounter, VideoCounts, count_pairs
+from .video_counts import (
+    FramePairs,
+    Segments,
+    VideoCounter,
+    VideoCounts,
+    count_pairs,
+)
 from .vpq import WINDOWS, TubeStats, count_tubes, summarize_vpq
 
 __all__ = [
@@ -26,6 +33,8 @@ __all__ = [
     'IdEvent',
     'IdStats',
     'STQStats',
+    'Segments',
+    'SegmentIoUs',
     'TubeStats',
     'VideoCounter',
     'VideoCounts',
@@ -36,6 +45,8 @@ __all__ = [
     'find_gaps',
     'find_things',
     'gap_kind',
+    'match_segments',
+    'segment_ious',
     'summarize_stable_ids',
     'summarize_stq',
     'summarize_vpq',

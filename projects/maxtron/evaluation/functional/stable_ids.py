@@ -1,10 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Stability of the ids of things.
 
-A thing is found in a frame if a predicted segment has an IoU above 0.5 with
-it; pixels without annotation do not count. Such a segment is unique, because
-segments do not overlap. Its id is compared from frame to frame, and before and
-after events in which trackers lose things.
+A thing is found in a frame if a predicted segment matches it, see
+:func:`match_segments`. The id of this segment is compared from frame to frame,
+and before and after events in which trackers lose things.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .segment_matches import match_segments
 from .video_counts import VideoCounts
 
 CROSSING, RETURN = 'crossing', 'return'
@@ -113,20 +113,9 @@ def find_things(
         dict[int, np.ndarray]: By id of the ground truth, for each frame the
         predicted id, 0 if it is not found, or -1 if it is absent, shape (T, ).
     """
-    both = (video.gt_rows >= 0) & (video.pred_rows >= 0)
-    labelled = video.gt_rows >= 0
-    # Every segment has pixels, which are counted in pairs.
-    gt_areas = np.bincount(
-        video.gt_rows[labelled], video.counts[labelled], len(video.gt.ids)
-    )
-    pred_areas = np.bincount(
-        video.pred_rows[both], video.counts[both], len(video.pred.ids)
-    )
-    rows, others = video.gt_rows[both], video.pred_rows[both]
-    shared = video.counts[both]
-    good = 2 * shared > gt_areas[rows] + pred_areas[others] - shared
-    found = np.zeros(len(video.gt.ids), np.int64)
-    found[rows[good]] = video.pred.ids[others[good]]
+    matches = match_segments(video)
+    # The index -1 (not found) reads the appended id.
+    found = np.append(video.pred.ids, 0)[matches]
     things = {}
     for thing in np.unique(video.gt.ids).tolist():
         chosen = (video.gt.ids == thing) & (video.gt.is_crowd == 0)
