@@ -11,6 +11,7 @@ default_hooks = dict(
         type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=3
     ),
     visualization=dict(type='ClipVisualizationHook'),
+    video_stats=dict(type='VideoStatsHook'),
 )
 custom_hooks = [
     dict(type='RNGStateHook'),

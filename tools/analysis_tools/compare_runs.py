@@ -2,7 +2,7 @@
 """Compare the results, cost and settings of runs, given their work folders.
 
     python tools/analysis_tools/compare_runs.py WORK_DIR WORK_DIR [...]
-        [--keys METRIC ...] [--plot FILE.png]
+        [--keys METRIC ...] [--plot FILE.png] [--bootstrap [N]]
 
 The output is two Markdown tables. The first has a row for
 
@@ -13,7 +13,9 @@ The output is two Markdown tables. The first has a row for
   without the first line of the log), the GPU memory and the seed.
 
 The second table has the settings that differ. --plot draws the metrics of the
-last evaluations as bars.
+last evaluations as bars. --bootstrap adds a table for each further run: how
+much its last test differs from that of the first run, with 95 % intervals over
+resampled videos.
 """
 
 import argparse
@@ -27,13 +29,14 @@ from typing import Any, NamedTuple
 
 import projects.maxtron  # noqa: F401, before MMDetection
 from projects.maxtron.engine import load_config
-from projects.maxtron.engine.cli import report_errors
+from projects.maxtron.engine.cli import positive_int, report_errors
 from projects.maxtron.errors import InputError
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from tools.analysis_tools.bars import check_plot_path, draw_bars
+from tools.analysis_tools.paired_bootstrap import compare
 from tools.analysis_tools.training_logs import TrainingLog, read_run
 
 MISSING = '-'
@@ -270,6 +273,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--plot', help='also draw the metrics to this file (.png, .svg, .pdf)'
     )
+    parser.add_argument(
+        '--bootstrap',
+        nargs='?',
+        type=positive_int,
+        const=1000,
+        metavar='N',
+        help='also compare the last tests by a paired bootstrap over videos '
+        'with N resamples (default of N: %(const)s)',
+    )
     args = parser.parse_args(argv)
     if args.plot:
         check_plot_path(args.plot)
@@ -289,6 +301,12 @@ def main(argv: list[str] | None = None) -> None:
         print('\n' + format_table(['setting', *names], rows))
     else:
         print('\nNo setting differs.')
+    for name in names[1:] if args.bootstrap else []:
+        header = ['bootstrap', names[0], name, 'difference', '95 %', 'better']
+        print(
+            '\n'
+            + format_table(header, compare(names[0], name, args.bootstrap))
+        )
     if args.plot:
         plot(runs, args.keys, args.plot)
 

@@ -12,6 +12,7 @@ from .hooks import (
     MasterLoggerHook,
     RNGStateHook,
     ThingLabelsHook,
+    VideoStatsHook,
 )
 from .launch import prepare_cpu_launch
 from .optimizers import SeparateMultOptimWrapperConstructor
@@ -29,6 +30,7 @@ __all__ = [
     'RNGStateHook',
     'SeparateMultOptimWrapperConstructor',
     'ThingLabelsHook',
+    'VideoStatsHook',
     'WarmupPolyLR',
     'check_sections',
     'check_start_checkpoints',

@@ -7,6 +7,7 @@ from .initial_weights_hook import InitialWeightsHook
 from .master_logger_hook import MasterLoggerHook
 from .rng_state_hook import RNGStateHook
 from .thing_labels_hook import ThingLabelsHook
+from .video_stats_hook import VideoStatsHook
 
 __all__ = [
     'BroadcastBuffersHook',
@@ -15,4 +16,5 @@ __all__ = [
     'MasterLoggerHook',
     'RNGStateHook',
     'ThingLabelsHook',
+    'VideoStatsHook',
 ]

@@ -92,6 +92,8 @@ class PanopticVideoMetric(BaseMetric):
     default_prefix = 'vps'
     # All metrics share the evaluator, so that a video is read once.
     evaluator = PanopticVideoEvaluator()
+    # Statistics of each video of the last evaluation, see VideoStatsHook.
+    video_stats: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -244,7 +246,30 @@ class PanopticVideoMetric(BaseMetric):
                 f'{len(results)} videos have no ground truth and were not '
                 'evaluated. Set outfile_prefix to write a submission.'
             )
+        exported = {
+            video.name: self.export(video.stats)
+            for video in results
+            if video.stats is not None
+        }
+        self.video_stats = None
+        if exported and None not in exported.values():
+            self.video_stats = dict(
+                metric=type(self).__name__,
+                is_thing=self.is_thing,
+                videos=exported,
+            )
         return self.report(stats) if stats else dict()
+
+    def export(self, stats: Any) -> Any:
+        """Convert the stats of a video to JSON, for a bootstrap.
+
+        Args:
+            stats (Any): Result of :meth:`measure`.
+
+        Returns:
+            Any: The content; None if the metric does not support it.
+        """
+        return None
 
     @abstractmethod
     def measure(self, video: VideoCounts) -> Any:

@@ -74,6 +74,21 @@ class STQMetric(PanopticVideoMetric):
             video, self.is_thing, self.applies_crowd_rule
         )
 
+    def export(self, stats: STQStats) -> dict:
+        """See :meth:`PanopticVideoMetric.export`.
+
+        Args:
+            stats (STQStats): Stats of a video.
+
+        Returns:
+            dict: Item of the input of :func:`resample_stq`.
+        """
+        return dict(
+            association=stats.association,
+            num_tubes=stats.num_tubes,
+            pixels=stats.pixels.tolist(),
+        )
+
     def report(self, stats: list[STQStats]) -> dict[str, float]:
         """Summarize and log.
 

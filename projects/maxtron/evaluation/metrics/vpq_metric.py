@@ -58,6 +58,20 @@ class VPQMetric(PanopticVideoMetric):
         num_classes = len(self.dataset_meta['classes'])
         return {k: count_tubes(video, k, num_classes) for k in self.windows}
 
+    def export(self, stats: dict[int, TubeStats]) -> list:
+        """See :meth:`PanopticVideoMetric.export`.
+
+        Args:
+            stats (dict[int, TubeStats]): Stats of a video.
+
+        Returns:
+            list: Shape (W, C, 4), see :func:`resample_vpq`.
+        """
+        return [
+            list(zip(*(x.tolist() for x in (s.iou, s.tp, s.fp, s.fn))))
+            for s in stats.values()
+        ]
+
     def report(self, stats: list[dict[int, TubeStats]]) -> dict[str, float]:
         """Summarize and log.
 

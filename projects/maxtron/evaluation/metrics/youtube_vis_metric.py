@@ -20,7 +20,11 @@ from ...structures import category_ids
 from ...utils import atomic_path
 from ..sample_fields import META_KEYS, require_fields
 from .video_groups import VideoGroup, VideoList
-from .video_tracks import collect_ground_truth, collect_predictions
+from .video_tracks import (
+    collect_ground_truth,
+    collect_predictions,
+    export_videos,
+)
 
 
 @METRICS.register_module()
@@ -119,6 +123,8 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             **kwargs,
         )
         self.classwise = classwise
+        # Statistics of each video, see VideoStatsHook.
+        self.video_stats: dict | None = None
         self.listed_as = 'long' if long_videos is not None else 'short'
         listed = long_videos if short_videos is None else short_videos
         self.listed_videos: VideoGroup | None = None
@@ -264,6 +270,9 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
         """Evaluate all videos and, on request, the long and short ones."""
         report = OrderedDict()
         evaluator = self._evaluate(gt_api, pred_api, videos, 'all videos')
+        self.video_stats = dict(
+            metric=type(self).__name__, videos=export_videos(evaluator, videos)
+        )
         for item in self.metric_items:
             report[f'segm_{item}'] = self._stat(evaluator, item)
         if self.classwise:
