@@ -122,7 +122,8 @@ def _resample_class(
     videos: Sequence[Mapping[str, Any] | None], counts: np.ndarray
 ) -> np.ndarray:
     """Compute the AP of a class at each threshold, (R, 10)."""
-    num_gts = counts @ np.array([v['num_gts'] if v else 0 for v in videos])
+    own_gts = np.array([v['num_gts'] if v else 0 for v in videos])
+    num_gts: np.ndarray = counts @ own_gts
     own = [n for n, v in enumerate(videos) if v and v['scores']]
     result = np.where(num_gts[:, None] > 0, 0.0, np.nan).repeat(10, 1)
     if not own:
