@@ -123,7 +123,7 @@ def _resample_class(
 ) -> np.ndarray:
     """Compute the AP of a class at each threshold, (R, 10)."""
     own_gts = np.array([v['num_gts'] if v else 0 for v in videos])
-    num_gts: np.ndarray = counts @ own_gts
+    num_gts = counts @ own_gts
     own = [n for n, v in enumerate(videos) if v and v['scores']]
     result = np.where(num_gts[:, None] > 0, 0.0, np.nan).repeat(10, 1)
     if not own:
@@ -148,7 +148,7 @@ def _resample_class(
         recall = true / num_gts[rows, None, None]
         for r, row in enumerate(rows):
             for t in range(len(right)):
-                index = np.searchsorted(recall[r, t], _RECALLS)
+                index = recall[r, t].searchsorted(_RECALLS)
                 reached = index < len(source)
                 values = precision[r, t, index[reached]]
                 result[row, t] = values.sum() / len(_RECALLS)
