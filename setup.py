@@ -76,6 +76,13 @@ setup(
     install_requires=requirements('runtime'),
     extras_require={
         name: requirements(name)
-        for name in ('mminstall', 'optional', 'weights', 'tests', 'docs')
+        for name in (
+            'mminstall',
+            'optional',
+            'weights',
+            'transformers',
+            'tests',
+            'docs',
+        )
     },
 )

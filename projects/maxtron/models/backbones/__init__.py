@@ -2,5 +2,7 @@
 """Backbones that MMDetection does not have."""
 
 from .convnext import ConvNeXt
+from .simple_feature_pyramid import SimpleFeaturePyramid
+from .transformers_backbone import TransformersBackbone
 
-__all__ = ['ConvNeXt']
+__all__ = ['ConvNeXt', 'SimpleFeaturePyramid', 'TransformersBackbone']
