@@ -11,7 +11,7 @@ instance or a panoptic model. The video is read, processed and
 written clip by clip, in memory that does not grow with its length. Ctrl-C ends
 the run and keeps the results so far. Modes that read the whole video first
 (--mode offline, --segment-decision per_video) produce results afterwards;
---feature-cache none then keeps the memory constant.
+--feature-cache disk or none then keeps the memory constant.
 """
 
 import argparse
@@ -36,18 +36,21 @@ from projects.maxtron.apis import (
     open_frame_source,
     open_results,
 )
+from projects.maxtron.engine import add_inference_options, chosen_options
 from projects.maxtron.engine.cli import (
     add_cfg_options,
     peak_memory,
     report_errors,
 )
 from projects.maxtron.errors import InputError
+from projects.maxtron.pipeline import map_ahead
 from projects.maxtron.utils import make_parent, part_path
 
 import cv2
 
 DEFAULT_FPS = 10.0
 DEFAULT_SCORE_THR = 0.3
+DRAWING_THREADS = 4
 PANOPTIC_SCORE_THR = (
     'note: --score-thr has no effect on a panoptic model, which gives every '
     'pixel to at most one segment. What becomes a segment is decided by '
@@ -144,10 +147,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--feature-cache',
-        choices=['device', 'cpu', 'cpu_fp16', 'none'],
+        choices=['device', 'cpu', 'cpu_fp16', 'disk', 'none'],
         help='place of the pixel embeddings in mode offline until the end of '
-        'the video; none computes them a second time instead, in flat memory',
+        'the video; disk is a temporary file, and none computes them a second '
+        'time instead; both keep the memory flat',
     )
+    add_inference_options(parser)
 
 
 def parse_args() -> argparse.Namespace:
@@ -273,17 +278,25 @@ class Outputs:
     def __enter__(self) -> 'Outputs':
         return self
 
-    def write(self, frame, sample) -> bool:
-        """Write a frame; return False if the user closed the window."""
-        self.results.write(sample, self.source.frame_name(self.num_frames))
-        go_on = True
+    def prepare(self, result: tuple) -> tuple:
+        """Draw and encode a frame; runs in several threads."""
+        frame, sample = result
+        drawn = None
         if self.video or self.args.show:
             drawn = self.inferencer.draw(frame, sample, self.score_thr)
-            if self.video:
-                times = self.source.frame_times(self.num_frames)
-                self.video.write(drawn, None if self.args.fps else times)
-            if self.args.show:
-                go_on = show(drawn, self.args.wait_time)
+        return sample, self.results.prepare(sample), drawn
+
+    def write(self, sample, prepared, drawn) -> bool:
+        """Write the next frame; return False if the user closed the window.
+
+        The arguments are the result of :meth:`prepare`.
+        """
+        name = self.source.frame_name(self.num_frames)
+        self.results.write_frame(sample, prepared, name)
+        if self.video:
+            times = self.source.frame_times(self.num_frames)
+            self.video.write(drawn, None if self.args.fps else times)
+        go_on = not self.args.show or show(drawn, self.args.wait_time)
         self.num_frames += 1
         return go_on
 
@@ -318,11 +331,13 @@ def process(
     """Process the video and write the outputs."""
     bars = VideoProgress(source, inferencer, args.max_frames)
     results = inferencer.stream(source, args.max_frames, bars.read)
+    frames = map_ahead(outputs.prepare, results, DRAWING_THREADS)
     stop = StopOnInterrupt(inferencer.results_at_end)
-    with outputs, stop, closing(results), bars:
-        for frame, sample in results:
+    # The outputs are completed before the clips in work are waited for.
+    with closing(results), closing(frames), outputs, stop, bars:
+        for frame in frames:
             stop.reading = False
-            go_on = outputs.write(frame, sample)
+            go_on = outputs.write(*frame)
             bars.result()
             if not go_on or stop.requested:
                 break
@@ -343,6 +358,7 @@ def build(args: argparse.Namespace) -> MaXTronInferencer:
             mode=args.mode,
             feature_cache=args.feature_cache,
             segment_decision=args.segment_decision,
+            **chosen_options(args),
         )
     except InputError:
         raise

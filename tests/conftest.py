@@ -6,6 +6,8 @@ import os
 
 # Set before PyTorch reads it: tests run side by side and start processes.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+# Tests measure memory.
+os.environ.setdefault('MAXTRON_MALLOC', '0')
 
 import projects.maxtron  # noqa: E402, F401, lets MMDetection load on mmcv-lite
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from projects.maxtron import engine
+from projects.maxtron.allocator import keep_freed_memory
 from projects.maxtron.engine import cli, prepare_cpu_launch
 
 from mmdet.registry import RUNNERS
@@ -97,7 +98,7 @@ def check_sections(cfg: Config, split: str) -> None:
 
 
 def run_test(
-    cfg: Config, checkpoint: str, out: str | None = None
+    cfg: Config, checkpoint: str, out: str | None = None, **options: bool
 ) -> dict[str, float]:
     """Test a checkpoint on the test split of a config.
 
@@ -105,10 +106,12 @@ def run_test(
         cfg (Config): The config of :func:`read_config`, changed in place.
         checkpoint (str): File, URL or name of the weights.
         out (str, optional): File for the predictions (.pkl).
+        **options (bool): See :func:`optimize_inference`.
 
     Returns:
         dict[str, float]: Results of all metrics.
     """
+    keep_freed_memory()
     cfg.load_from, cfg.resume = None, False  # loaded and checked below
     with engine.explain_unknown_arguments(cfg):
         runner = build_runner(cfg)
@@ -116,6 +119,11 @@ def run_test(
             runner.model, checkpoint, config=cfg.filename
         )
         runner.logger.info(f'Testing {checkpoint}')
+        if any(options.values()):
+            model = runner.model
+            engine.optimize_inference(
+                getattr(model, 'module', model), **options
+            )
         if out:
             runner.test_evaluator.metrics.append(DumpResults(out))
         return runner.test()

@@ -3,6 +3,7 @@
 
 from argparse import ArgumentParser, Namespace
 
+from projects.maxtron.engine import add_inference_options, chosen_options
 from projects.maxtron.engine.cli import report_errors
 
 from mmdet.engine.hooks.utils import trigger_visualization_hook
@@ -31,6 +32,7 @@ def parse_args(parser: ArgumentParser) -> Namespace:
         default=2,
         help='seconds that --show waits between frames',
     )
+    add_inference_options(parser)
     args = parser.parse_args()
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error(f'--out must end in .pkl or .pickle, not "{args.out}"')
@@ -46,7 +48,7 @@ def main() -> None:
     check_sections(cfg, 'test')
     if args.show or args.show_dir:
         cfg = trigger_visualization_hook(cfg, args)
-    run_test(cfg, args.checkpoint, args.out)
+    run_test(cfg, args.checkpoint, args.out, **chosen_options(args))
 
 
 if __name__ == '__main__':

@@ -191,7 +191,7 @@ def test_frames_that_cannot_be_read_as_wanted(make, frames):
             dict(mode='clip'),
             "mode is 'clip'; choose 'near_online' or",
         ),
-        ('panoptic', dict(feature_cache='disk'), "feature_cache is 'disk'"),
+        ('panoptic', dict(feature_cache='tape'), "feature_cache is 'tape'"),
         (
             'panoptic',
             dict(mode='near_online', feature_cache='cpu'),

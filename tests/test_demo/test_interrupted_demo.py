@@ -54,7 +54,7 @@ def demo():
 def test_interrupted(demo, models, kind, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, 'argv', sys.argv)
     count = run_interrupted(demo, models[kind], tmp_path, [20])
-    assert 10 <= count <= 20  # and the end of an endless video
+    assert 1 <= count <= 20  # and the end of an endless video
     check_outputs(
         kind, tmp_path, count, (144, 176), [f'{i:06d}' for i in range(count)]
     )

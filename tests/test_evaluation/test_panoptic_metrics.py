@@ -320,8 +320,11 @@ def change_segment(**changes):
 def test_bad_input(spoil, message):
     sample = make_sample(VIDEOS[0])
     spoil(sample.video_data_samples)
+    metric = build('VPQ')
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        build('VPQ').process({}, [sample.to_dict()])
+        metric.process({}, [sample.to_dict()])
+        metric.evaluate()
+    assert metric.results == []
 
 
 def test_samples_of_another_kind():
@@ -329,8 +332,10 @@ def test_samples_of_another_kind():
     with pytest.raises(ValueError, match="has no 'video_data_samples'"):
         build('VPQ').process({}, [sample.video_data_samples[0].to_dict()])
     meta = dict(META, thing_classes=None)
+    metric = build('VPQ', meta)
+    metric.process({}, [sample.to_dict()])
     with pytest.raises(ValueError, match='dataset has no thing_classes'):
-        build('VPQ', meta).process({}, [sample.to_dict()])
+        metric.process({}, [make_sample(VIDEOS[1]).to_dict()])
 
 
 def evaluate_on_rank(rank, folder):

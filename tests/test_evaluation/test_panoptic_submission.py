@@ -114,8 +114,10 @@ def test_submission_only(tmp_path):
     with pytest.raises(ValueError, match='needs outfile_prefix'):
         build('STQ', format_only=True)
     metric.dataset_meta = dict(META, palette=None)
+    metric.process({}, [make_sample(VIDEOS[0]).to_dict()])
     with pytest.raises(ValueError, match='colour for every class'):
-        metric.process({}, [make_sample(VIDEOS[0]).to_dict()])
+        metric.evaluate()
     metric.dataset_meta = dict(META, palette=[(1, 2, 3)] * 6)
+    metric.process({}, [make_sample(VIDEOS[0]).to_dict()])
     with pytest.raises(ValueError, match='colour .* of "sky" is that of "flo'):
-        metric.process({}, [make_sample(VIDEOS[0]).to_dict()])
+        metric.evaluate()

@@ -104,8 +104,8 @@ def test_stream_is_lazy_and_causal(model):
     stream = model.predict_stream(camera(99), ORI_SHAPE)
     first = next(stream)
     assert [frame.frame_id for frame in first] == [0, 1, 2]
-    # one clip is worked on, one is read ahead
-    assert len(taken) <= 2 * model.head.clip_len
+    # the first clip, and one in each of post-processing, network and reading
+    assert len(taken) <= 4 * model.head.clip_len
     stream.close()
 
     short = [
@@ -123,7 +123,7 @@ def test_stream_is_lazy_and_causal(model):
         assert set(ids) <= set(range(1, 21))
 
 
-def test_holds_one_clip_at_a_time(model, monkeypatch):
+def test_holds_two_clips_at_a_time(model, monkeypatch):
     alive = []
 
     def forward(*args):
@@ -136,8 +136,8 @@ def test_holds_one_clip_at_a_time(model, monkeypatch):
     video = [Frames(18)[t] for t in range(18)]
     list(model.predict_stream(video, ORI_SHAPE))
     model.test_step(dict(inputs=[Frames(18)], data_samples=[sample(18)]))
-    # when a clip enters the network, the clip before is gone
-    assert alive == [0] * 12
+    # When a clip enters the network, one is post-processed and one may wait.
+    assert len(alive) == 12 and max(alive) <= 2
 
 
 def test_frames_of_different_sizes(model):

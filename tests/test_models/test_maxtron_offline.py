@@ -22,7 +22,7 @@ from tests.offline import (
 )
 
 BOTH = pytest.mark.parametrize('kind', KINDS)
-ALL_CACHES = ('device', 'cpu', 'cpu_fp16', 'none')
+ALL_CACHES = ('device', 'cpu', 'cpu_fp16', 'disk', 'none')
 
 
 @pytest.fixture(scope='module')

@@ -11,10 +11,16 @@ segments. Predictions are therefore overwritten by --segments segments that
 move smoothly, which is not timed; --segments 0 keeps the predictions of the
 model.
 
-The output is two tables: seconds with memory, and shares of the CPU seconds of
-all threads. CPU seconds are more reliable if other processes run. The part
-'reading' is waiting for frames, normalising and padding. 'post-processing' is
-the rest of the head besides segmenter and tracker: linking, merging, encoding.
+The output is three tables: seconds with memory, shares of the CPU seconds of
+all threads, and frames per second. CPU seconds are more reliable if other
+processes run. The part 'reading' is waiting for preprocessed frames.
+'post-processing' is the rest of the head besides segmenter and tracker:
+linking, merging, encoding. In the first two tables the parts run one after the
+other.
+
+Frames per second are those of the network only (backbone, neck, segmenter,
+tracker), which most papers print; and, from a video file to results on the
+host, with all parts in sequence, and end to end with overlapping stages.
 """
 
 import argparse
@@ -23,7 +29,14 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from projects.maxtron.engine import load_checkpoint_checked, load_config
+from projects.maxtron.allocator import keep_freed_memory
+from projects.maxtron.engine import (
+    add_inference_options,
+    chosen_options,
+    load_checkpoint_checked,
+    load_config,
+    optimize_inference,
+)
 from projects.maxtron.engine.cli import positive_int, report_errors
 from projects.maxtron.testing import frame_size
 
@@ -36,6 +49,11 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from tools.benchmarks.cli import make_parser, write_json
+from tools.benchmarks.end_to_end import (
+    RepeatedPredictions,
+    measure_end_to_end,
+    report_speeds,
+)
 from tools.benchmarks.measuring import (
     highest_memory,
     in_new_process,
@@ -52,8 +70,9 @@ PARTS = (
     'tracker',
     'post-processing',
 )
+NETWORK = ('backbone', 'neck', 'segmenter', 'tracker')
 MODES = ('near_online', 'offline', 'video', 'clip')
-CACHES = ('device', 'cpu', 'cpu_fp16', 'none')
+CACHES = ('device', 'cpu', 'cpu_fp16', 'disk', 'none')
 
 
 class Setting(NamedTuple):
@@ -121,9 +140,11 @@ def instrument(model, timer: PartTimer) -> None:
     head.start_video = start_timed_video
 
 
-def replace_predictions(model, timer: PartTimer, num_segments: int) -> None:
+def replace_predictions(
+    model, timer: PartTimer, synthetic: SyntheticPredictions
+) -> None:
     """Replace the predictions of a model, without timing it."""
-    head, synthetic = model.head, SyntheticPredictions(num_segments)
+    head = model.head
     is_offline = head.mode == 'offline'
 
     def after(owner, method: str, overwrite: Callable) -> None:
@@ -150,6 +171,8 @@ def replace_predictions(model, timer: PartTimer, num_segments: int) -> None:
 
 def build_model(cfg: Config, args: argparse.Namespace, setting: Setting):
     """Build the model for a setting."""
+    keep_freed_memory()
+    torch.set_num_threads(args.threads)
     MMLogger.get_instance('benchmark', log_level='WARNING')
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     torch.manual_seed(0)
@@ -162,7 +185,9 @@ def build_model(cfg: Config, args: argparse.Namespace, setting: Setting):
         model.init_weights()
     else:
         load_checkpoint_checked(model, args.checkpoint)
-    return model.to(args.device).eval()
+    model = model.to(args.device).eval()
+    optimize_inference(model, **chosen_options(args))
+    return model
 
 
 def run_video(model, frames: RandomFrames, size: tuple[int, int]) -> int:
@@ -182,15 +207,15 @@ def measure(args: argparse.Namespace, setting: Setting) -> dict:
         dict: The settings used, seconds and CPU seconds per frame of the
         parts, the peak memory in MiB, and the memory that the video added.
     """
-    torch.set_num_threads(args.threads)
     is_cuda = args.device.startswith('cuda')
     cfg = load_config(args.config, {})
     size = tuple(args.size or frame_size(cfg))
     model = build_model(cfg, args, setting)
+    model.overlap_stages = False
     timer = PartTimer(PARTS, is_cuda)
     instrument(model, timer)
     if args.segments:
-        replace_predictions(model, timer, args.segments)
+        replace_predictions(model, timer, SyntheticPredictions(args.segments))
     if is_cuda:  # The first run loads and chooses kernels.
         run_video(model, RandomFrames(2 * model.head.clip_len, size), size)
     timer.reset()
@@ -221,6 +246,21 @@ def measure(args: argparse.Namespace, setting: Setting) -> dict:
     )
 
 
+def measure_speed(args: argparse.Namespace, setting: Setting) -> dict:
+    """Measure frames per second of one setting; must run in a new process.
+
+    Returns:
+        dict: See :func:`measure_end_to_end`.
+    """
+    cfg = load_config(args.config, {})
+    model = build_model(cfg, args, setting)
+    if args.segments:
+        synthetic = RepeatedPredictions(args.segments)
+        replace_predictions(model, PartTimer(PARTS, False), synthetic)
+    size = tuple(args.size or frame_size(cfg))
+    return measure_end_to_end(model, setting.num_frames, size)
+
+
 def settings(args: argparse.Namespace) -> list[Setting]:
     """List all combinations; only mode 'offline' has feature caches."""
     caches = args.feature_cache or [None]
@@ -245,7 +285,7 @@ def format_line(
 
 
 def report(rows: list[dict]) -> str:
-    """Format both tables."""
+    """Format all tables."""
     lines = []
     first = ('Mode', 'Feature cache', 'Frames', *PARTS)
     for title, more in (
@@ -277,6 +317,8 @@ def report(rows: list[dict]) -> str:
                 }
                 digits, cells = 1, (f'{total:.3f}',)
             lines.append(format_line(row, values, digits, cells))
+    if 'speeds' in rows[0]:
+        lines += report_speeds(rows)
     return '\n'.join(lines)
 
 
@@ -313,6 +355,12 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         default=15,
         help='number of segments that overwrite the predictions',
     )
+    parser.add_argument(
+        '--no-speed',
+        action='store_true',
+        help='leave out the table of frames per second',
+    )
+    add_inference_options(parser)
     return parser.parse_args(args)
 
 
@@ -322,8 +370,14 @@ def main(args: list[str] | None = None) -> None:
     args = parse_args(args)
     rows = []
     for setting in settings(args):
-        rows.append(in_new_process(measure, args, setting, device=args.device))
-        row = rows[-1]
+        row = in_new_process(measure, args, setting, device=args.device)
+        if not args.no_speed:
+            speeds = in_new_process(
+                measure_speed, args, setting, device=args.device
+            )
+            network = sum(row['seconds'][part] for part in NETWORK)
+            row['speeds'] = dict(speeds, network_only=1 / network)
+        rows.append(row)
         print(
             f'{row["mode"]}, {row["feature_cache"]}, {row["frames"]} frames:'
             f' {sum(row["seconds"].values()):.2f} s a frame, peak '

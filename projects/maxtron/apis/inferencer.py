@@ -14,7 +14,12 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from ..engine import explain_unknown_arguments, merge_cfg_options
+from ..allocator import keep_freed_memory
+from ..engine import (
+    explain_unknown_arguments,
+    merge_cfg_options,
+    optimize_inference,
+)
 from ..errors import InputError
 from ..visualization import ClipLocalVisualizer
 from ..weights import list_weights
@@ -53,11 +58,18 @@ class MaXTronInferencer:
             names: 'clip' and 'video' for 'near_online' with the decision per
             clip or per video. Defaults to that of the config.
         feature_cache (str, optional): Place of the pixel embeddings in mode
-            'offline': 'device', 'cpu', 'cpu_fp16' or 'none'; 'none' computes
-            them a second time, so that memory does not grow with the video.
-            Defaults to that of the config.
+            'offline': 'device', 'cpu', 'cpu_fp16', 'disk' (a temporary file)
+            or 'none'; 'none' computes them a second time. With the last two,
+            memory does not grow with the video. Defaults to that of the
+            config.
         segment_decision (str, optional): 'per_clip' or 'per_video' for
             panoptic models in mode 'near_online'. Defaults to 'per_clip'.
+        amp (bool): Whether the network computes in half precision. Defaults
+            to False.
+        channels_last (bool): See :func:`optimize_inference`. Defaults to
+            False.
+        fuse_conv_bn (bool): Whether batch norms are folded into convolutions.
+            Defaults to False.
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
@@ -84,7 +96,11 @@ class MaXTronInferencer:
         mode: str | None = None,
         feature_cache: str | None = None,
         segment_decision: str | None = None,
+        amp: bool = False,
+        channels_last: bool = False,
+        fuse_conv_bn: bool = False,
     ) -> None:
+        keep_freed_memory()
         if not isinstance(config, Config):
             config, checkpoint = find_model(config, checkpoint, cfg_options)
         elif cfg_options:
@@ -103,6 +119,7 @@ class MaXTronInferencer:
         with explain_unknown_arguments(config):
             self.model = build_model(config, checkpoint, device)
             self.transforms = build_frame_transforms(config)
+        optimize_inference(self.model, amp, channels_last, fuse_conv_bn)
         _check_options(self.model.head.mode, feature_cache, segment_decision)
         # By default results come as early as possible, independently of the
         # evaluation in the config.
@@ -231,7 +248,7 @@ class MaXTronInferencer:
             raise VideoError(
                 f"feature_cache='none' reads a video twice, but {source.name} "
                 'can be read only once: give a file, a folder or an array, or '
-                "take the feature cache 'cpu' or 'cpu_fp16'."
+                "take the feature cache 'cpu', 'cpu_fp16' or 'disk'."
             )
 
     def _stream(

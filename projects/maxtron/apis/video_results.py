@@ -3,7 +3,7 @@
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, ExitStack
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mmdet.structures import DetDataSample
 from rich.progress import (
@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from ..errors import InputError
+from ..evaluation.submission import IndexedFrame
 from ..structures import INSTANCE_OFFSET
 from .frame_source import FrameSource
 from .inferencer import MaXTronInferencer
@@ -51,12 +52,35 @@ class VideoResults(ABC):
         """Open a writer and close it at the end."""
         return self._writers.enter_context(writer)
 
-    @abstractmethod
     def write(self, sample: DetDataSample, name: str) -> None:
-        """Write a frame.
+        """Write the next frame.
 
         Args:
             sample (DetDataSample): Result of the frame.
+            name (str): Name of its PNG file, without suffix.
+        """
+        self.write_frame(sample, self.prepare(sample), name)
+
+    @abstractmethod
+    def prepare(self, sample: DetDataSample) -> Any:
+        """Compute the files of a frame; may be called in several threads.
+
+        Args:
+            sample (DetDataSample): Result of the frame.
+
+        Returns:
+            Any: Argument of :meth:`write_frame`.
+        """
+
+    @abstractmethod
+    def write_frame(
+        self, sample: DetDataSample, prepared: Any, name: str
+    ) -> None:
+        """Write the next frame after :meth:`prepare`.
+
+        Args:
+            sample (DetDataSample): Result of the frame.
+            prepared (Any): Result of :meth:`prepare`.
             name (str): Name of its PNG file, without suffix.
         """
 
@@ -92,15 +116,23 @@ class InstanceResults(VideoResults):
             self._open(YouTubeVISWriter(json, dataset_meta)) if json else None
         )
 
-    def write(self, sample: DetDataSample, name: str) -> None:
-        """Write a frame, see the base class."""
+    def prepare(self, sample: DetDataSample) -> bytes | None:
+        """Encode the PNG file of a frame, see the base class."""
+        if self._png is None:
+            return None
+        return self._png.prepare(sample.pred_track_instances, sample.ori_shape)
+
+    def write_frame(
+        self, sample: DetDataSample, prepared: bytes | None, name: str
+    ) -> None:
+        """Write the next frame, see the base class."""
         instances = sample.pred_track_instances
         seen = instances.scores >= self.score_thr
         self.track_ids.update(instances.instances_id[seen].tolist())
         if self._json:
             self._json.write(instances)
-        if self._png:
-            self._png.write(instances, sample.ori_shape, name)
+        if self._png and prepared is not None:
+            self._png.write_frame(prepared, name)
 
     @property
     def tracks(self) -> str:
@@ -132,14 +164,23 @@ class PanopticResults(VideoResults):
             else None
         )
 
-    def write(self, sample: DetDataSample, name: str) -> None:
-        """Write a frame, see the base class."""
-        panoptic_map = sample.pred_panoptic_map
+    def prepare(self, sample: DetDataSample) -> IndexedFrame | None:
+        """Find the segments of a frame, see the base class."""
+        if self._writer is None:
+            return None
+        return self._writer.prepare(sample.pred_panoptic_map)
+
+    def write_frame(
+        self, sample: DetDataSample, prepared: IndexedFrame | None, name: str
+    ) -> None:
+        """Write the next frame, see the base class."""
         self.track_ids.update(
-            i for i in panoptic_map.segment_ids if i >= INSTANCE_OFFSET
+            i
+            for i in sample.pred_panoptic_map.segment_ids
+            if i >= INSTANCE_OFFSET
         )
-        if self._writer:
-            self._writer.write(panoptic_map, name)
+        if self._writer and prepared is not None:
+            self._writer.write_frame(prepared, name)
 
     @property
     def tracks(self) -> str:

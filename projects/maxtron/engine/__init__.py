@@ -14,6 +14,11 @@ from .hooks import (
     ThingLabelsHook,
     VideoStatsHook,
 )
+from .inference import (
+    add_inference_options,
+    chosen_options,
+    optimize_inference,
+)
 from .launch import prepare_cpu_launch
 from .optimizers import SeparateMultOptimWrapperConstructor
 from .option_action import OptionAction
@@ -32,14 +37,17 @@ __all__ = [
     'ThingLabelsHook',
     'VideoStatsHook',
     'WarmupPolyLR',
+    'add_inference_options',
     'check_sections',
     'check_start_checkpoints',
+    'chosen_options',
     'explain_other_optimizer',
     'explain_unknown_arguments',
     'get_weights',
     'load_checkpoint_checked',
     'load_config',
     'merge_cfg_options',
+    'optimize_inference',
     'prepare_cpu_launch',
     'read_checkpoint',
     'report_frozen_parameters',

@@ -3,6 +3,7 @@
 
 import os.path as osp
 from collections.abc import Callable, Hashable, Sequence
+from threading import Lock
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -39,13 +40,15 @@ class PanopticVideoEvaluator:
     """Reader of predicted videos that decodes each video once for all metrics.
 
     A result is cached for the lifetime of the first predicted frame of its
-    video, so that the next metric of the same runner finds it.
+    video, so that the next metric of the same runner finds it. Metrics of
+    several threads wait for each other.
     """
 
     def __init__(self) -> None:
         self._results: WeakKeyDictionary[
             DetDataSample, dict[Hashable, Any]
         ] = WeakKeyDictionary()
+        self._lock = Lock()
 
     def read(
         self,
@@ -63,15 +66,16 @@ class PanopticVideoEvaluator:
             dict[Hashable, Any]: Results by key, including those of earlier
             calls for the video.
         """
-        results = self._results.setdefault(video.frames[0], {})
-        new = {k: make() for k, make in consumers.items() if k not in results}
-        if new:
-            for frame, name in zip(video.frames, video.frame_names):
-                pred_map = frame.pred_panoptic_map.decode()
-                for consumer in new.values():
-                    consumer.add(frame, name, pred_map)
-        results.update({k: consumer.result() for k, consumer in new.items()})
-        return results
+        with self._lock:
+            results = self._results.setdefault(video.frames[0], {})
+            new = {k: f() for k, f in consumers.items() if k not in results}
+            if new:
+                for frame, name in zip(video.frames, video.frame_names):
+                    pred_map = frame.pred_panoptic_map.decode()
+                    for consumer in new.values():
+                        consumer.add(frame, name, pred_map)
+            results.update({k: c.result() for k, c in new.items()})
+            return results
 
 
 class GroundTruthCounter:

@@ -4,12 +4,52 @@
 import os.path as osp
 import zlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
 from ..structures import SegmentColors, write_id_map
 from ..utils import dump_json
+
+
+class IndexedFrame(NamedTuple):
+    """Segments of a frame, independent of their ids in the files.
+
+    Attributes:
+        labels (dict[int, int]): Label of every id of the predicted map.
+        positions (np.ndarray): Position of the id in ``labels``, from 1, of
+            each pixel; 0 is void. Shape (H, W), int32.
+        areas (np.ndarray): Pixels of void and of each segment.
+        boxes (list[tuple[slice, slice]]): Rows and columns of each segment.
+    """
+
+    labels: dict[int, int]
+    positions: np.ndarray
+    areas: np.ndarray
+    boxes: list[tuple[slice, slice]]
+
+    @classmethod
+    def read(
+        cls, pred_map: np.ndarray, labels: dict[int, int]
+    ) -> 'IndexedFrame':
+        """Find the segments of a frame.
+
+        Args:
+            pred_map (np.ndarray): Ids that are constant over the video,
+                (H, W), integers from 0.
+            labels (dict[int, int]): Label of every id in the map; other ids
+                are void.
+
+        Returns:
+            IndexedFrame: The segments.
+        """
+        lookup = np.zeros(pred_map.max() + 1, np.int32)
+        lookup[list(labels)] = np.arange(1, len(labels) + 1)
+        index = lookup[pred_map]
+        areas = np.bincount(index.ravel(), minlength=len(labels) + 1)
+        boxes = ndimage.find_objects(index, len(labels))
+        return cls(labels, index, areas, boxes)
 
 
 class SegmentWriter:
@@ -46,25 +86,35 @@ class SegmentWriter:
             file_name (str): Path of the mask below the folder.
 
         Returns:
+            dict: See :meth:`add_frame`.
+
+        Raises:
+            OSError: If the mask cannot be written.
+        """
+        return self.add_frame(IndexedFrame.read(pred_map, labels), file_name)
+
+    def add_frame(self, frame: IndexedFrame, file_name: str) -> dict:
+        """Write the mask of the next frame, whose segments are known.
+
+        Args:
+            frame (IndexedFrame): The segments.
+            file_name (str): Path of the mask below the folder.
+
+        Returns:
             dict: The entry of the frame in pred.json: ``file_name`` and
             ``segments_info`` with the category ids of the user's files.
 
         Raises:
             OSError: If the mask cannot be written.
         """
+        labels, index, areas, boxes = frame
         category_ids = [self.categories[i]['id'] for i in labels.values()]
         for segment_id, category_id in zip(labels, category_ids):
             if segment_id not in self.ids:
                 self.ids[segment_id] = self.colors.next_id(category_id)
-        # small indices instead of ids, 0 for void
-        lookup = np.zeros(pred_map.max() + 1, np.int32)
-        lookup[list(labels)] = np.arange(1, len(labels) + 1)
-        index = lookup[pred_map]
         colors = np.array([0, *(self.ids[i] for i in labels)], np.uint32)
         path = osp.join(self.folder, file_name)
         write_id_map(path, colors[index])
-        areas = np.bincount(index.ravel(), minlength=len(colors))
-        boxes = ndimage.find_objects(index, len(labels))
         return dict(
             file_name=file_name,
             segments_info=[

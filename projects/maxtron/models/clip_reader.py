@@ -2,12 +2,13 @@
 """Clips of a video as inputs of the model, read one clip ahead."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..pipeline import run_ahead
 from ..structures import ClipShapes
 from .data_preprocessor import ClipDataPreprocessor
 
@@ -29,8 +30,7 @@ class ClipInputs(NamedTuple):
 class ClipReader:
     """Reader of a video, clip by clip, with one clip read ahead.
 
-    A thread reads the next clip. The reader holds one clip and the frames of
-    the next one.
+    A thread reads and preprocesses the next clip. The reader holds that clip.
 
     Args:
         frames (Tensor | Iterable[Tensor]): Preprocessed frames, shape
@@ -71,11 +71,7 @@ class ClipReader:
         if not hasattr(frames, '__iter__'):  # a sequence such as VideoFrames
             frames = map(frames.__getitem__, range(len(frames)))
         clips = self.split(frames, self.num_frames)
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            pending = reader.submit(next, clips, None)
-            while (clip := pending.result()) is not None:
-                pending = reader.submit(next, clips, None)
-                yield self._prepare(*clip)
+        yield from run_ahead(starmap(self._prepare, clips))
 
     def _prepare(self, images: list[Tensor], num_new: int) -> ClipInputs:
         """Preprocess a clip with ``num_new`` new frames."""

@@ -87,8 +87,12 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
                 'frames of (height, width) '
                 f'{" and ".join(map(str, sizes))}; resize the video first.'
             )
-        data = dict(inputs=[torch.stack(frames)], data_samples=None)
-        return super().forward(data)['inputs']
+        clip = torch.stack(frames)
+        if self.device.type == 'cuda':  # The copy does not stop the network.
+            clip = clip.pin_memory().to(self.device, non_blocking=True)
+        return super().forward(dict(inputs=[clip], data_samples=None))[
+            'inputs'
+        ]
 
 
 @MODELS.register_module()

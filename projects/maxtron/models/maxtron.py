@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, count
+from typing import TypeVar
 
 import torch
 from mmdet.models.mot import BaseMOTModel
@@ -10,8 +12,9 @@ from mmdet.utils import ConfigType, OptConfigType, OptMultiConfig
 from torch import Tensor
 
 from ..errors import InputError
-from ..structures import ClipPrediction
-from .clip_reader import ClipReader
+from ..pipeline import run_ahead
+from ..structures import ClipPrediction, ClipShapes
+from .clip_reader import ClipInputs, ClipReader
 from .heads import check_clip_len
 from .tracker_training import (
     ClipOutputs,
@@ -21,6 +24,8 @@ from .tracker_training import (
     segment_frozen,
     tracker_losses,
 )
+
+Item = TypeVar('Item')
 
 
 @MODELS.register_module()
@@ -50,10 +55,20 @@ class MaXTron(BaseMOTModel):
         init_cfg (ConfigDict or dict or list, optional): Initialization
             config. Defaults to None.
 
+    Attributes:
+        overlap_stages (bool): Whether the stages of inference work at the
+            same time, each in a thread: while a clip is post-processed, the
+            next one is in the network. False makes times of parts measurable.
+        amp (bool): Whether the network of inference computes in half
+            precision: float16, on the CPU bfloat16.
+
     Raises:
         InputError: If clips are too short for the neck, and see
             :func:`prepare_training`.
     """
+
+    overlap_stages = True
+    amp = False
 
     def __init__(
         self,
@@ -204,8 +219,10 @@ class MaXTron(BaseMOTModel):
         Returns:
             ClipPrediction: Prediction of the segmenter.
         """
-        x = self.extract_feat(inputs)
-        return self.head.segmenter(x, inputs.shape[1])
+        with self._precision(inputs.device.type):
+            x = self.extract_feat(inputs)
+            clip = self.head.segmenter(x, inputs.shape[1])
+        return clip.float() if self.amp else clip
 
     def mask_features(self, inputs: Tensor) -> Tensor:
         """Compute only the pixel embeddings of a batch of clips.
@@ -216,9 +233,18 @@ class MaXTron(BaseMOTModel):
         Returns:
             Tensor: Shape (N, E, T, h, w).
         """
-        return self.head.segmenter.mask_features(
-            self.extract_feat(inputs), inputs.shape[1]
-        )
+        with self._precision(inputs.device.type):
+            return self.head.segmenter.mask_features(
+                self.extract_feat(inputs), inputs.shape[1]
+            )
+
+    def _precision(self, device: str) -> AbstractContextManager:
+        """Make the context of the network, see ``amp``."""
+        if not self.amp:
+            return nullcontext()
+        # float16 is nearer to float32, but few CPUs compute in it.
+        dtype = torch.bfloat16 if device == 'cpu' else torch.float16
+        return torch.autocast(device, dtype)
 
     def read_clips(
         self,
@@ -263,7 +289,9 @@ class MaXTron(BaseMOTModel):
                 len(video),
                 sample[0].get('img_shape'),
             )
-            results = chain.from_iterable(self._track(clips, whole_video=True))
+            results = chain.from_iterable(
+                self._ahead(self._track(clips, whole_video=True))
+            )
             for frame, result in zip(sample, results, strict=True):
                 frame.set_field(result, self.head.result_field)
         return data_samples
@@ -295,7 +323,7 @@ class MaXTron(BaseMOTModel):
         """
         clips = self.read_clips(frames, ori_shape, num_frames)
         frame_ids = count()
-        for results in self._track(clips, whole_video):
+        for results in self._ahead(self._track(clips, whole_video)):
             samples = []
             for result in results:
                 metainfo = dict(frame_id=next(frame_ids), ori_shape=ori_shape)
@@ -323,12 +351,34 @@ class MaXTron(BaseMOTModel):
             raise InputError(
                 "feature_cache='none' reads the video twice, but these frames "
                 'can be read only once. Give a file, a folder or a list of '
-                "frames, or set feature_cache to 'cpu' or 'cpu_fp16'."
+                "frames, or set feature_cache to 'cpu', 'cpu_fp16' or 'disk'."
             )
-        for inputs, shapes in clips:
-            yield video.update(self.forward_clips(inputs), shapes)
+        for clip, shapes in self._ahead(self._segment(clips)):
+            results = video.update(clip, shapes)
+            del clip  # before the wait for the next one
+            yield results
         if video.reads_twice:
             video.refine()
-            for inputs, shapes in clips:
-                yield video.segment(self.mask_features(inputs), shapes)
+            for feats, shapes in self._ahead(self._mask_features(clips)):
+                results = video.segment(feats, shapes)
+                del feats
+                yield results
         yield from video.finish()
+
+    def _segment(
+        self, clips: Iterable[ClipInputs]
+    ) -> Iterator[tuple[ClipPrediction, ClipShapes]]:
+        """Run the network on the clips of a video."""
+        for inputs, shapes in clips:
+            yield self.forward_clips(inputs), shapes
+
+    def _mask_features(
+        self, clips: Iterable[ClipInputs]
+    ) -> Iterator[tuple[Tensor, ClipShapes]]:
+        """Compute the pixel embeddings of the clips of a video."""
+        for inputs, shapes in clips:
+            yield self.mask_features(inputs), shapes
+
+    def _ahead(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Let a stage work ahead of the next one."""
+        return run_ahead(items) if self.overlap_stages else items

@@ -35,6 +35,22 @@ class ClipPrediction:
     mask_feats: Tensor | None = None
     aux: list[tuple[Tensor, ...]] = field(default_factory=list)
 
+    def float(self) -> 'ClipPrediction':
+        """Convert the prediction of a network in half precision.
+
+        Returns:
+            ClipPrediction: Prediction in float32, without ``aux``;
+            ``mask_feats`` stay in half precision.
+        """
+        return replace(
+            self,
+            cls_logits=self.cls_logits.float(),
+            mask_logits=self.mask_logits.float(),
+            queries=self.queries.float(),
+            embeds=self.embeds.float(),
+            aux=[],
+        )
+
     def reorder(self, index: Tensor) -> 'ClipPrediction':
         """Apply one permutation to the queries of all clips.
 

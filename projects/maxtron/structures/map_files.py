@@ -122,7 +122,7 @@ def write_id_map(path: str, id_map: np.ndarray) -> None:
     """
     rgba = np.ascontiguousarray(id_map, '<u4').view(np.uint8)
     image = cv2.cvtColor(rgba.reshape(*id_map.shape, 4), cv2.COLOR_RGBA2BGR)
-    write_image(path, image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    write_image(path, image)
 
 
 class SegmentColors:

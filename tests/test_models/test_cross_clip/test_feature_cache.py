@@ -1,6 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import resource
+import tempfile
 import weakref
 
+from projects.maxtron.errors import InputError
 from projects.maxtron.models.cross_clip import FeatureCache
 
 import pytest
@@ -29,7 +32,8 @@ def test_gives_back_what_it_got_and_forgets_it(mode, dtype):
 def test_half_precision_takes_half_the_memory():
     cache = FeatureCache('cpu_fp16')
     cache.append(torch.randn(4))
-    ((kept, *_),) = cache._clips
+    (restore,) = cache._clips
+    kept = restore.func.__self__
     assert kept.dtype == torch.float16
 
 
@@ -45,5 +49,19 @@ def test_cpu_modes_take_tensors_off_their_device():
 
 
 def test_unknown_mode():
-    with pytest.raises(ValueError, match="no feature cache 'disk', only 'dev"):
-        FeatureCache('disk')
+    with pytest.raises(ValueError, match="no feature cache 'tape', only 'dev"):
+        FeatureCache('tape')
+
+
+def test_file_has_no_name_and_may_not_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    cache, size = FeatureCache('disk'), 2**16
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        cache.append(torch.zeros(size // 4))
+        with pytest.raises(InputError, match='after 0 MiB: File too large'):
+            cache.append(torch.zeros(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []

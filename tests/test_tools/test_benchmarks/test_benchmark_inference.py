@@ -9,6 +9,7 @@ import torch
 from tests.models import ROOT
 from tests.scripts import run_fork
 from tools.benchmarks.benchmark_inference import PARTS
+from tools.benchmarks.end_to_end import SPEEDS
 from tools.benchmarks.part_timer import PartTimer
 from tools.benchmarks.synthetic_predictions import SyntheticPredictions
 
@@ -44,7 +45,6 @@ def test_tables_and_json(name, modes, tmp_path):
         config(f'offline_{name}'),
         '--frames',
         5,
-        7,
         '--mode',
         *modes,
         '--feature-cache',
@@ -54,7 +54,7 @@ def test_tables_and_json(name, modes, tmp_path):
         96,
     )
     assert [(row['mode'], row['frames']) for row in rows] == [
-        (mode, frames) for mode in modes for frames in (5, 7)
+        (mode, 5) for mode in modes
     ]
     for row in rows:
         is_offline = row['mode'] == 'offline'
@@ -68,8 +68,16 @@ def test_tables_and_json(name, modes, tmp_path):
     tables = [
         line.split('|') for line in out.splitlines() if line.startswith('|')
     ]
-    times, shares = tables[2 : 2 + len(rows)], tables[4 + len(rows) :]
-    for row, line, share in zip(rows, times, shares, strict=True):
+    times, shares, speeds = (
+        tables[start : start + len(rows)]
+        for start in range(2, len(tables), 2 + len(rows))
+    )
+    for row, line, share, speed in zip(
+        rows, times, shares, speeds, strict=True
+    ):
+        assert list(map(float, speed[4:7])) == pytest.approx(
+            [row['speeds'][name] for name in SPEEDS], rel=0.01
+        )
         total = sum(row['seconds'].values())
         assert float(line[10]) == pytest.approx(total, abs=1e-3)
         assert sum(map(float, share[4:10])) == pytest.approx(100, abs=0.4)
@@ -86,6 +94,7 @@ def test_memory_is_flat_without_a_feature_cache(tmp_path):
         '--feature-cache',
         'none',
         'device',
+        '--no-speed',
     )
     few, many, few_kept, many_kept = rows
     growth = many['added_mib'] - few['added_mib']

@@ -2,6 +2,8 @@
 """Instance ids of a video as PNG files."""
 
 import os.path as osp
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from mmengine.structures import InstanceData
@@ -49,6 +51,18 @@ class IdMapWriter:
         Raises:
             WriteError: If the disk is full.
         """
+        self.write_frame(self.prepare(instances, size), name)
+
+    def prepare(self, instances: InstanceData, size: tuple[int, int]) -> bytes:
+        """Encode a frame; frames may come in any order.
+
+        Args:
+            instances (InstanceData): ``pred_track_instances`` of the frame.
+            size (tuple[int, int]): Height and width of the frame.
+
+        Returns:
+            bytes: Content of the file.
+        """
         ids = instances.instances_id.tolist()
         scores = instances.scores.tolist()
         id_map = np.zeros(size, dtype=np.uint16)
@@ -60,6 +74,19 @@ class IdMapWriter:
             image.putpalette(self._palette)
         else:
             image = Image.fromarray(id_map)
-        path = osp.join(self.path, f'{name}.png')
-        with atomic_path(path) as part:
-            image.save(part)
+        content = BytesIO()
+        image.save(content, 'PNG', compress_level=3)  # a third of the time
+        return content.getvalue()
+
+    def write_frame(self, content: bytes, name: str) -> None:
+        """Write a frame after :meth:`prepare`.
+
+        Args:
+            content (bytes): Result of :meth:`prepare`.
+            name (str): Name of the file, see :meth:`write`.
+
+        Raises:
+            WriteError: If the disk is full.
+        """
+        with atomic_path(osp.join(self.path, f'{name}.png')) as part:
+            Path(part).write_bytes(content)

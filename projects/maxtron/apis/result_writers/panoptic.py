@@ -5,7 +5,7 @@ import json
 import os.path as osp
 from typing import TextIO
 
-from ...evaluation.submission import SegmentWriter
+from ...evaluation.submission import IndexedFrame, SegmentWriter
 from ...structures import INSTANCE_OFFSET, PanopticMap, metainfo_categories
 from ...utils import finishing, make_empty_folder, part_path, writing
 
@@ -70,11 +70,29 @@ class PanopticWriter:
             panoptic_map (PanopticMap): The segments.
             name (str): Name of the file, without suffix.
         """
-        entry = self._masks.add(
-            panoptic_map.decode(),
-            {i: i % INSTANCE_OFFSET for i in panoptic_map.segment_ids},
-            f'{name}.png',
-        )
+        self.write_frame(self.prepare(panoptic_map), name)
+
+    @staticmethod
+    def prepare(panoptic_map: PanopticMap) -> IndexedFrame:
+        """Find the segments of a frame; frames may come in any order.
+
+        Args:
+            panoptic_map (PanopticMap): The segments.
+
+        Returns:
+            IndexedFrame: Argument of :meth:`write_frame`.
+        """
+        labels = {i: i % INSTANCE_OFFSET for i in panoptic_map.segment_ids}
+        return IndexedFrame.read(panoptic_map.decode(), labels)
+
+    def write_frame(self, frame: IndexedFrame, name: str) -> None:
+        """Write the next frame after :meth:`prepare`.
+
+        Args:
+            frame (IndexedFrame): Result of :meth:`prepare`.
+            name (str): Name of the file, without suffix.
+        """
+        entry = self._masks.add_frame(frame, f'{name}.png')
         if self._file is not None and self.json_path is not None:
             with writing(self.json_path):
                 self._file.write(self._separator + json.dumps(entry))

@@ -3,6 +3,7 @@
 
 from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from ...errors import InputError
+from ...pipeline import run_in_thread
 from ...structures import (
     check_distinct_frames,
     metainfo_categories,
@@ -66,7 +68,8 @@ class PanopticVideoMetric(BaseMetric):
     ``seg_map_path`` and ``segments_info`` (``id``, ``category``, which is the
     label, and optionally ``iscrowd``; areas are counted). If
     ``segments_info`` is None, the mask is a raw one of VIPSeg (one channel).
-    A mask is read and a prediction decoded once for all metrics.
+    A mask is read and a prediction decoded once for all metrics. A video is
+    measured in another thread while the model predicts the next one.
 
     Args:
         classwise (bool): Whether to log a table of the classes. Defaults to
@@ -120,9 +123,10 @@ class PanopticVideoMetric(BaseMetric):
         self.format_only = format_only
         self.outfile_prefix = outfile_prefix
         self.backend_args = backend_args
+        self._last: Future[VideoResult] | None = None
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Count the pixels of videos, and write their masks.
+        """Start to count the pixels of videos, and to write their masks.
 
         Args:
             data_batch (Any): Not used.
@@ -130,10 +134,9 @@ class PanopticVideoMetric(BaseMetric):
                 its frames.
 
         Raises:
-            FileNotFoundError: If a mask of the ground truth does not exist.
-            InputError: If frames are missing or repeated, masks, segments and
-                predictions are inconsistent, or another video of the same name
-                was processed before.
+            InputError: If frames are missing or repeated, or another video of
+                the same name was processed before.
+            Exception: Errors of the previous video, see :meth:`finish_last`.
         """
         for sample in data_samples:
             require_fields(
@@ -146,7 +149,21 @@ class PanopticVideoMetric(BaseMetric):
             result = VideoResult(video.name, video.source)
             # Check before masks of the other video are overwritten.
             _drop_repeated([*self.results, result])
-            self.results.append(self._read(video))
+            self.finish_last()
+            self.results.append(result)
+            self._last = run_in_thread(self._read, video)
+
+    def finish_last(self) -> None:
+        """Wait for the results of the last video.
+
+        Raises:
+            FileNotFoundError: If a mask of the ground truth does not exist.
+            InputError: If masks, segments and predictions are inconsistent.
+        """
+        last, self._last = self._last, None
+        if last is not None:
+            self.results.pop()  # its place
+            self.results.append(last.result())
 
     def _read(self, video: PredictedVideo) -> VideoResult:
         """Measure a video and write its submission."""
@@ -198,7 +215,9 @@ class PanopticVideoMetric(BaseMetric):
         Raises:
             InputError: If different videos have the same name, or frames of
                 two videos have the same output.
+            Exception: Errors of the last video, see :meth:`finish_last`.
         """
+        self.finish_last()
         # Run in all processes, so that an error ends all of them.
         videos = _drop_repeated(chain(*all_gather_object(self.results)))
         check_distinct_frames(

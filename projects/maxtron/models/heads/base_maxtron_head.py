@@ -47,8 +47,9 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
               'near_online'. Defaults to 0.
             - ``feature_cache`` (str): Where the pixel embeddings of a video
               are kept in mode 'offline': 'device' (default), 'cpu', 'cpu_fp16'
-              (half precision) or 'none': they are computed a second time, so
-              that memory does not grow with the video.
+              (half precision), 'disk' (a temporary file), or 'none': they are
+              computed a second time. With the last two, memory does not grow
+              with the video.
         tracker (ConfigDict or dict, optional):
             :class:`CrossClipTracker`. Defaults to None.
         criterion (ConfigDict or dict, optional): Losses of the
@@ -356,7 +357,7 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         Returns:
             Tensor: Mask logits with shape (Q, num_new, h, w).
         """
-        new = mask_feats[:, :, : shapes.num_new]
+        new = mask_feats[:, :, : shapes.num_new].to(embeds.dtype)
         return self.query_heads.segment(embeds[None], new)[0]
 
     @abstractmethod
