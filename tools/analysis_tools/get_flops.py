@@ -49,7 +49,12 @@ def _sdpa_flops(query, key, value, *args, **kwargs):
     return sdpa_flop_count(query, key, value)
 
 
+def _bag_flops(rows, indices, *args, **kwargs):
+    return 2 * indices.numel() * rows[1]
+
+
 FORMULAS = {
+    aten._embedding_bag_forward_only: _bag_flops,
     aten._scaled_dot_product_flash_attention_for_cpu: _sdpa_flops,
     aten.grid_sampler_2d: lambda *args, out_shape, **kwargs: (
         2 * 4 * out_shape.numel()

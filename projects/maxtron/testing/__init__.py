@@ -3,6 +3,7 @@
 
 from .batches import frame_size, make_batch, make_sample
 from .naive_attention import naive_trajectory_attention
+from .naive_deformable_attention import naive_deformable_attention
 from .naive_merge import find_ties, naive_merge, resize_logits
 from .naive_vpq import naive_window
 from .true_association import TrueAssociation
@@ -13,6 +14,7 @@ __all__ = [
     'frame_size',
     'make_batch',
     'make_sample',
+    'naive_deformable_attention',
     'naive_merge',
     'naive_trajectory_attention',
     'naive_window',

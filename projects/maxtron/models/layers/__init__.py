@@ -9,6 +9,7 @@ from .common import (
     keep_buffers,
     truncated_normal_init,
 )
+from .ms_deform_attn import multi_scale_deformable_attention
 from .sine_positions import sine_positions
 from .size_cache import SizeCache
 
@@ -19,6 +20,7 @@ __all__ = [
     'at_least_float32',
     'channels_last',
     'keep_buffers',
+    'multi_scale_deformable_attention',
     'sine_positions',
     'truncated_normal_init',
 ]

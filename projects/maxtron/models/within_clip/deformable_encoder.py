@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...errors import InputError
+from ..layers.ms_deform_attn import check_implementation
 from .deformable_attention import DeformableAttention
 from .temporal_mixin import TemporalMixin
 from .token_grid import TokenGrid
@@ -179,14 +180,24 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
             :class:`AxialTrajectoryDeformableEncoderLayer`.
         num_spatial_layers (int): Layers of deformable attention in a block.
             With 0 a block only tracks. Defaults to 1.
+        implementation (str, optional): Implementation of the deformable
+            attention: 'auto', 'triton', 'torch' or 'mmcv', see
+            :func:`~projects.maxtron.models.layers.ms_deform_attn.choice.choose_implementation`.
+            Defaults to None: that of the environment variable
+            ``MAXTRON_MSDA``, or else 'auto'.
         **kwargs: Arguments of :class:`Mask2FormerTransformerEncoder`.
 
     Raises:
-        InputError: If a block has no layer.
+        InputError: If a block has no layer, or the implementation is unknown
+            or not installed.
     """
 
     def __init__(
-        self, temporal_cfg: dict | None, num_spatial_layers: int = 1, **kwargs
+        self,
+        temporal_cfg: dict | None,
+        num_spatial_layers: int = 1,
+        implementation: str | None = None,
+        **kwargs,
     ) -> None:
         if num_spatial_layers < 0 or (
             num_spatial_layers == 0 and temporal_cfg is None
@@ -197,6 +208,7 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
             )
         self.temporal_cfg = temporal_cfg
         self.num_spatial_layers = num_spatial_layers
+        self.implementation = check_implementation(implementation)
         super().__init__(**kwargs)
 
     def _init_layers(self) -> None:
@@ -211,6 +223,9 @@ class AxialTrajectoryDeformableEncoder(Mask2FormerTransformerEncoder):
         block_size = max(self.num_spatial_layers, 1)
         for layer in self.layers[: max(self.num_cp, 0) * block_size]:
             layer.with_cp = True
+        for module in self.layers.modules():
+            if isinstance(module, DeformableAttention):
+                module.implementation = self.implementation
         self.embed_dims = self.layers[0].embed_dims
 
     def _last_of_block(self) -> nn.Module:

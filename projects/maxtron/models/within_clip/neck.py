@@ -46,6 +46,8 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
             MSDeformAttn layers. Defaults to 1024.
         with_cp (bool): Whether to save memory in training by computing the
             layers a second time in the backward pass. Defaults to False.
+        implementation (str, optional): Implementation of MSDeformAttn, see
+            :class:`AxialTrajectoryDeformableEncoder`. Defaults to None.
         strides (Sequence[int]): Stride of each level. Defaults to
             (4, 8, 16, 32).
         norm_cfg (dict): Config of the norms after the projections. Defaults
@@ -69,6 +71,7 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
         num_points: int = 4,
         feedforward_channels: int = 1024,
         with_cp: bool = False,
+        implementation: str | None = None,
         strides: Sequence[int] = (4, 8, 16, 32),
         norm_cfg: dict = dict(type='GN', num_groups=32),
         init_cfg: dict | None = None,
@@ -86,6 +89,7 @@ class AxialTrajectoryNeck(AxialTrajectoryPixelDecoder):
                 num_layers=num_blocks,
                 num_spatial_layers=num_spatial_layers,
                 num_cp=num_blocks if with_cp else -1,
+                implementation=implementation,
                 layer_cfg=dict(
                     self_attn_cfg=dict(
                         embed_dims=feat_channels,

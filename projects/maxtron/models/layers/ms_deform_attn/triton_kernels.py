@@ -1,0 +1,233 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Triton kernels of multi-scale deformable attention.
+
+A program computes a block of queries of one head of one image. A sample is a
+sum over the four cells around its point, whose bilinear weights are the hat
+function (1 - |y - row|) (1 - |x - column|). Cells outside the map are zero.
+
+All tensors are contiguous: value (B, N, h, d), points (B, Q, h, L, P, 2),
+weights (B, Q, h, L, P), output (B, Q, h * d).
+"""
+
+import triton
+import triton.language as tl
+
+from .choice import MAX_TRITON_LEVELS
+
+# Sizes of the levels are single arguments: a tensor would have to be copied to
+# the device, and a constant would compile the kernel for every image size.
+_VARYING = [
+    'num_queries',
+    'num_tokens',
+    *(f'{side}{i}' for i in range(MAX_TRITON_LEVELS) for side in 'hw'),
+]
+
+
+@triton.jit
+def _level_size(LEVEL: tl.constexpr, h0, w0, h1, w1, h2, w2, h3, w3):
+    """Return height and width of a level."""
+    if LEVEL == 0:
+        height, width = h0, w0
+    elif LEVEL == 1:
+        height, width = h1, w1
+    elif LEVEL == 2:
+        height, width = h2, w2
+    else:
+        height, width = h3, w3
+    return height, width
+
+
+@triton.jit
+def _locate(
+    num_queries,
+    num_tokens,
+    NUM_HEADS: tl.constexpr,
+    HEAD_DIMS: tl.constexpr,
+    BLOCK_QUERIES: tl.constexpr,
+):
+    """Find the queries of this program.
+
+    Returns:
+        Position of the queries in (B, Q, h), whether they exist, and offset of
+        their image and head in the value.
+    """
+    num_blocks = tl.cdiv(num_queries, BLOCK_QUERIES)
+    pair = tl.program_id(0) // num_blocks
+    block = tl.program_id(0) % num_blocks
+    image = (pair // NUM_HEADS).to(tl.int64)
+    head = pair % NUM_HEADS
+    query = block * BLOCK_QUERIES + tl.arange(0, BLOCK_QUERIES)
+    position = (image * num_queries + query) * NUM_HEADS + head
+    plane = (image * num_tokens * NUM_HEADS + head) * HEAD_DIMS
+    return position, query < num_queries, plane
+
+
+@triton.jit
+def _load_point(points, point, is_query, height, width, ACC: tl.constexpr):
+    """Load points and convert them to cells, the centre of the first being 0.
+
+    Points are moved to at most two cells outside the map, where their samples
+    are zero as well, so that infinity yields no NaN.
+    """
+    x = tl.load(points + 2 * point, mask=is_query, other=0).to(ACC)
+    y = tl.load(points + 2 * point + 1, mask=is_query, other=0).to(ACC)
+    x = tl.minimum(tl.maximum(x * width - 0.5, -2.0), width + 1.0)
+    y = tl.minimum(tl.maximum(y * height - 0.5, -2.0), height + 1.0)
+    return x, y
+
+
+@triton.jit
+def _find_cell(row, column, height, width, is_query):
+    """Return the token of a cell within its level, and whether it exists."""
+    exists = is_query & (row >= 0) & (row < height)
+    exists = exists & (column >= 0) & (column < width)
+    row = tl.where(exists, row, 0).to(tl.int32)
+    column = tl.where(exists, column, 0).to(tl.int32)
+    return row * width + column, exists
+
+
+@triton.jit(do_not_specialize=_VARYING)
+def forward_kernel(
+    value,
+    points,
+    weights,
+    out,
+    num_queries,
+    num_tokens,
+    h0,
+    w0,
+    h1,
+    w1,
+    h2,
+    w2,
+    h3,
+    w3,
+    NUM_HEADS: tl.constexpr,
+    HEAD_DIMS: tl.constexpr,
+    NUM_LEVELS: tl.constexpr,
+    NUM_POINTS: tl.constexpr,
+    BLOCK_QUERIES: tl.constexpr,
+    BLOCK_DIMS: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """Compute the output of a block of queries."""
+    position, is_query, plane = _locate(
+        num_queries, num_tokens, NUM_HEADS, HEAD_DIMS, BLOCK_QUERIES
+    )
+    channel = tl.arange(0, BLOCK_DIMS)[None, :]
+    is_channel = channel < HEAD_DIMS
+    total = tl.zeros((BLOCK_QUERIES, BLOCK_DIMS), dtype=ACC)
+    start = 0
+    for level in tl.static_range(NUM_LEVELS):
+        height, width = _level_size(level, h0, w0, h1, w1, h2, w2, h3, w3)
+        for p in range(NUM_POINTS):
+            point = (position * NUM_LEVELS + level) * NUM_POINTS + p
+            weight = tl.load(weights + point, mask=is_query, other=0).to(ACC)
+            x, y = _load_point(points, point, is_query, height, width, ACC)
+            left, top = tl.floor(x), tl.floor(y)
+            for i in tl.static_range(2):
+                row_share = weight * (1 - tl.abs(y - (top + i)))
+                for j in tl.static_range(2):
+                    share = row_share * (1 - tl.abs(x - (left + j)))
+                    cell, exists = _find_cell(
+                        top + i, left + j, height, width, is_query
+                    )
+                    offset = (start + cell) * (NUM_HEADS * HEAD_DIMS)
+                    row = tl.load(
+                        value + plane + offset[:, None] + channel,
+                        mask=exists[:, None] & is_channel,
+                        other=0,
+                    ).to(ACC)  # (queries, d)
+                    total += share[:, None] * row
+        start += height * width
+    tl.store(
+        out + position[:, None] * HEAD_DIMS + channel,
+        total.to(out.dtype.element_ty),
+        mask=is_query[:, None] & is_channel,
+    )
+
+
+@triton.jit(do_not_specialize=_VARYING)
+def backward_kernel(
+    value,
+    points,
+    weights,
+    grad,
+    grad_value,
+    grad_points,
+    grad_weights,
+    num_queries,
+    num_tokens,
+    h0,
+    w0,
+    h1,
+    w1,
+    h2,
+    w2,
+    h3,
+    w3,
+    NUM_HEADS: tl.constexpr,
+    HEAD_DIMS: tl.constexpr,
+    NUM_LEVELS: tl.constexpr,
+    NUM_POINTS: tl.constexpr,
+    BLOCK_QUERIES: tl.constexpr,
+    BLOCK_DIMS: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """Compute the gradients of a block of queries.
+
+    The gradient of the value is added to ``grad_value``, which must be zero
+    before and have the type ACC.
+    """
+    position, is_query, plane = _locate(
+        num_queries, num_tokens, NUM_HEADS, HEAD_DIMS, BLOCK_QUERIES
+    )
+    channel = tl.arange(0, BLOCK_DIMS)[None, :]
+    is_channel = channel < HEAD_DIMS
+    out_grad = tl.load(
+        grad + position[:, None] * HEAD_DIMS + channel,
+        mask=is_query[:, None] & is_channel,
+        other=0,
+    ).to(ACC)  # (queries, d)
+    start = 0
+    for level in tl.static_range(NUM_LEVELS):
+        height, width = _level_size(level, h0, w0, h1, w1, h2, w2, h3, w3)
+        for p in range(NUM_POINTS):
+            point = (position * NUM_LEVELS + level) * NUM_POINTS + p
+            weight = tl.load(weights + point, mask=is_query, other=0).to(ACC)
+            x, y = _load_point(points, point, is_query, height, width, ACC)
+            left, top = tl.floor(x), tl.floor(y)
+            x_grad = tl.zeros((BLOCK_QUERIES,), dtype=ACC)
+            y_grad = tl.zeros((BLOCK_QUERIES,), dtype=ACC)
+            weight_grad = tl.zeros((BLOCK_QUERIES,), dtype=ACC)
+            for i in tl.static_range(2):
+                row_share = 1 - tl.abs(y - (top + i))
+                for j in tl.static_range(2):
+                    column_share = 1 - tl.abs(x - (left + j))
+                    share = row_share * column_share
+                    cell, exists = _find_cell(
+                        top + i, left + j, height, width, is_query
+                    )
+                    offset = (start + cell) * (NUM_HEADS * HEAD_DIMS)
+                    offset = plane + offset[:, None] + channel
+                    mask = exists[:, None] & is_channel
+                    row = tl.load(value + offset, mask=mask, other=0).to(ACC)
+                    product = tl.sum(out_grad * row, axis=1)  # (queries, )
+                    weight_grad += share * product
+                    # A share grows towards its cell.
+                    x_grad += (2 * j - 1) * row_share * product
+                    y_grad += (2 * i - 1) * column_share * product
+                    tl.atomic_add(
+                        grad_value + offset,
+                        (weight * share)[:, None] * out_grad,
+                        mask=mask,
+                        sem='relaxed',
+                    )
+            kind = grad_points.dtype.element_ty
+            x_grad = (x_grad * weight * width).to(kind)
+            y_grad = (y_grad * weight * height).to(kind)
+            tl.store(grad_points + 2 * point, x_grad, mask=is_query)
+            tl.store(grad_points + 2 * point + 1, y_grad, mask=is_query)
+            weight_grad = weight_grad.to(grad_weights.dtype.element_ty)
+            tl.store(grad_weights + point, weight_grad, mask=is_query)
+        start += height * width
