@@ -111,7 +111,8 @@ def compare(
         row[f'naive_{unit}'] = times[1]
         row['naive_mib'] = run('memory of naive')
         row['time_ratio'] = times[1] / times[0]
-        row['memory_ratio'] = row['naive_mib'] / row['ours_mib']
+        if row['ours_mib'] > 0:  # small forms fit into memory that is there
+            row['memory_ratio'] = row['naive_mib'] / row['ours_mib']
         row.update(run('difference'))
     return row
 

@@ -13,6 +13,7 @@ MMCV_LITE=mmcv-lite==2.2.0
 # Both ask for other versions of NumPy, without need, so without dependencies.
 PANOPTICAPI=panopticapi-lite==0.2.0
 TRACKEVAL=(trackeval==1.3.0 tabulate==0.10.0)
+TRITON=triton==3.6.0 # 188 MB; its interpreter runs the GPU kernels in a test
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -91,6 +92,16 @@ install_full() {
     "${PIP[@]}" --no-build-isolation "$wanted"
 }
 
+# In a folder of its own, which only the test uses: PyTorch imports Triton if it
+# finds it, which takes a third of a second in each process.
+install_triton() {
+    if [ "$(uname -s)" != Linux ] || [ -n "$HAS_CUDA" ]; then return; fi
+    if [ -d "$VENV/triton/${TRITON/==/-}.dist-info" ]; then return; fi
+    rm -rf "$VENV/triton"
+    say "$TRITON for the tests (188 MB)"
+    "${PIP[@]}" -q --no-deps --target "$VENV/triton" "$TRITON"
+}
+
 # MMDetection's dependencies bring an OpenCV with windows, which does not load
 # on a server without graphics libraries; the other one does.
 mend_opencv() {
@@ -112,6 +123,7 @@ if [ "$MMCV" = full ]; then install_full; else install_lite; fi
 say 'This project, and what its tests need'
 "${PIP[@]}" -r requirements/runtime.txt -r requirements/tests.txt 'setuptools>=64'
 "${PIP[@]}" --no-deps "$PANOPTICAPI" "${TRACKEVAL[@]}"
+install_triton
 "${PIP[@]}" -q --no-build-isolation --no-deps -e .
 mend_opencv
 say 'Checking the environment'

@@ -5,23 +5,24 @@ import pytest
 
 from tools.benchmarks.benchmark_deformable_attention import (
     CASES,
-    TABLE,
     Workload,
-    benchmark_case,
     forms_on,
     main,
+    measure,
 )
 
 
-def test_difference_and_row():
+@pytest.mark.parametrize('with_grad', [False, True])
+def test_tasks_of_a_row(with_grad):
     assert forms_on('cpu') == ['torch']
-    args = argparse.Namespace(seconds=0.01, threads=1, device='cpu')
-    row = benchmark_case(args, CASES[-1], 'torch', with_grad=False)
-    assert 0 < row['difference'] < 1e-5
-    assert TABLE.row(row).startswith('tiny 2x97x161 torch   forward ')
-    workload = Workload(CASES[-1], 'torch', True, 'cpu')
-    assert len(workload.ours()) == 4
-    assert 0 < workload.difference()['difference'] < 1e-4
+    args = argparse.Namespace(seconds=0, threads=1, device='cpu')
+    arguments = args, CASES[-1], 'torch', with_grad
+    difference = measure('difference', *arguments)['difference']
+    assert 0 < difference < (1e-4 if with_grad else 1e-5)
+    assert len(measure('time', *arguments)) == 2
+    assert len(Workload(*arguments[1:], 'cpu').ours()) == (
+        4 if with_grad else 1
+    )
 
 
 def test_unknown_case():

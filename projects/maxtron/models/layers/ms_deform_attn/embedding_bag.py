@@ -1,4 +1,3 @@
-# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Deformable attention by embedding_bag: inference on CPUs.
 
 A query of a head is a weighted sum of rows of the value, four rows for each
@@ -14,6 +13,8 @@ from torch import Tensor
 
 # Queries (of one head) whose rows and factors stay in the CPU's cache.
 CHUNK_SIZE = 2**12
+# Cells of zeros around each map. Points outside need no other treatment.
+MARGIN = 2
 
 
 def suits_embedding_bag(*tensors: Tensor) -> bool:
@@ -48,96 +49,142 @@ def attend_by_embedding_bag(
     Returns:
         Tensor: Shape (B, Q, h * d).
     """
-    batch_size, num_tokens, num_heads, _ = value.shape
-    num_queries = locations.shape[1]
+    batch_size, _, num_heads, _ = value.shape
+    num_queries, num_points = locations.shape[1], locations.shape[4]
     dtype = torch.promote_types(value.dtype, torch.float32)
-    rows = value.to(dtype).flatten(0, 2)  # (B * N * h, d)
+    rows = _add_margins(value.to(dtype), spatial_shapes)  # (B, M, h, d)
+    levels = _Levels(spatial_shapes, num_points, num_heads, dtype)
+    planes = torch.arange(batch_size)[:, None, None] * rows[0, :, :, 0].numel()
+    planes = planes + torch.arange(num_heads)  # first rows, (B, 1, h)
+    planes = planes.expand(-1, num_queries, -1).flatten().int()  # (n, )
     points = locations.to(dtype).flatten(3, 4).flatten(0, 2)  # (n, L * P, 2)
     weights = weights.to(dtype).flatten(3, 4).flatten(0, 2)  # (n, L * P)
-    first_rows = _first_rows(batch_size, num_tokens, num_heads, num_queries)
+    rows = rows.flatten(0, 2)
     sums = []
-    for chunk in zip(
+    for point, weight, plane in zip(
         points.split(CHUNK_SIZE),
         weights.split(CHUNK_SIZE),
-        first_rows.split(CHUNK_SIZE),
+        planes.split(CHUNK_SIZE),
     ):
-        indices, factors = _rows_of_points(*chunk, spatial_shapes, num_heads)
+        cells, shares = levels.cells_of(point)
+        indices = (cells + plane[:, None])[:, None] + levels.corners
+        factors = _corner_factors(shares, weight)
         sums.append(
             F.embedding_bag(
-                indices, rows, mode='sum', per_sample_weights=factors
+                indices.flatten(1),
+                rows,
+                mode='sum',
+                per_sample_weights=factors.flatten(1),
             )
         )
     out = torch.cat(sums).view(batch_size, num_queries, -1)
     return out.to(value.dtype)
 
 
-def _first_rows(
-    batch_size: int, num_tokens: int, num_heads: int, num_queries: int
+def _add_margins(
+    value: Tensor, spatial_shapes: Sequence[tuple[int, int]]
 ) -> Tensor:
-    """Find the first row of each query's image and head, (B * Q * h, )."""
-    images = torch.arange(batch_size, dtype=torch.int32)[:, None, None]
-    heads = torch.arange(num_heads, dtype=torch.int32)
-    rows = images * (num_tokens * num_heads) + heads
-    return rows.expand(-1, num_queries, -1).flatten()
-
-
-def _rows_of_points(
-    points: Tensor,
-    weights: Tensor,
-    first_rows: Tensor,
-    spatial_shapes: Sequence[tuple[int, int]],
-    num_heads: int,
-) -> tuple[Tensor, Tensor]:
-    """Find the rows of the value that a query sums, and their factors.
+    """Surround each map with zeros.
 
     Args:
-        points (Tensor): Points (x, y) of n queries, shape (n, L * P, 2).
-        weights (Tensor): Weights of the points, shape (n, L * P).
-        first_rows (Tensor): First row of each query, shape (n, ).
+        value (Tensor): Tokens of all levels, shape (B, N, h, d).
         spatial_shapes (Sequence[tuple[int, int]]): Sizes of the levels.
-        num_heads (int): Number of heads h. The rows of one head are h apart.
 
     Returns:
-        tuple[Tensor, Tensor]: Rows and factors, shape (n, 4 * L * P).
+        Tensor: Tokens and zeros, shape (B, M, h, d).
     """
-    num_levels = len(spatial_shapes)
-    # With the queries last, the operations below run over contiguous memory.
-    levels = points.permute(2, 1, 0).contiguous().chunk(num_levels, 1)
-    weights = weights.t().contiguous().chunk(num_levels)
-    indices, factors, start = [], [], 0
-    for (x, y), weight, (height, width) in zip(
-        levels, weights, spatial_shapes
+    areas = [height * width for height, width in spatial_shapes]
+    shapes = [
+        (height + 2 * MARGIN, width + 2 * MARGIN)
+        for height, width in spatial_shapes
+    ]
+    padded_areas = [height * width for height, width in shapes]
+    padded = value.new_zeros((len(value), sum(padded_areas), *value.shape[2:]))
+    for target, source, padded_shape, shape in zip(
+        padded.split(padded_areas, 1),
+        value.split(areas, 1),
+        shapes,
+        spatial_shapes,
     ):
-        columns, column_shares = _neighbours(x, width)
-        lines, line_shares = _neighbours(y, height)
-        cells = lines[:, None] * (width * num_heads) + columns * num_heads
-        indices.append(cells + (first_rows + start * num_heads))
-        factors.append((line_shares * weight)[:, None] * column_shares)
-        start += height * width
-    return tuple(
-        torch.stack(parts).flatten(0, 3).t().contiguous()
-        for parts in (indices, factors)
-    )
+        inside = target.unflatten(1, padded_shape)[
+            :, MARGIN:-MARGIN, MARGIN:-MARGIN
+        ]
+        inside.copy_(source.unflatten(1, shape))
+    return padded
 
 
-def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Find the two cells of an axis around each position, and their shares.
+class _Levels:
+    """Places of the padded maps among the rows of a head.
 
     Args:
-        position (Tensor): Positions, between 0 and 1 inside the map, shape
-            (P, n).
-        size (int): Number of cells.
+        spatial_shapes (Sequence[tuple[int, int]]): Sizes of the levels,
+            without margins.
+        num_points (int): Number of points P of a level.
+        num_heads (int): Number of heads h. The rows of one head are h apart.
+        dtype (torch.dtype): Type of the points.
+    """
+
+    def __init__(
+        self,
+        spatial_shapes: Sequence[tuple[int, int]],
+        num_points: int,
+        num_heads: int,
+        dtype: torch.dtype,
+    ) -> None:
+        sizes, steps, starts, start = [], [], [], 0
+        for height, width in spatial_shapes:
+            padded_width = width + 2 * MARGIN
+            sizes.append((width, height))
+            steps.append((num_heads, padded_width * num_heads))
+            starts.append((start + MARGIN * (padded_width + 1)) * num_heads)
+            start += (height + 2 * MARGIN) * padded_width
+        limits, steps, starts = (
+            torch.tensor(x, dtype=torch.int32).repeat_interleave(num_points, 0)
+            for x in (sizes, steps, starts)
+        )  # (L * P, 2), (L * P, 2), (L * P, )
+        self.limits, self.steps, self.starts = limits, steps, starts
+        self.sizes = limits.to(dtype)
+        right, below = steps.unbind(-1)
+        # from the cell above and left of a point to the four around it
+        self.corners = torch.stack((0 * right, right, below, right + below))
+        self.first_cell = torch.tensor(-MARGIN, dtype=torch.int32)
+        self.half = torch.tensor(-0.5, dtype=dtype)
+
+    def cells_of(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Find the cells above and left of points.
+
+        Args:
+            points (Tensor): Points (x, y) of n queries, between 0 and 1 inside
+                the map, shape (n, L * P, 2).
+
+        Returns:
+            tuple[Tensor, Tensor]: Rows of the cells, (n, L * P), and the
+            distance of the point to them, (n, L * P, 2).
+        """
+        position = torch.addcmul(self.half, points, self.sizes)
+        low = position.floor()
+        # The conversion of infinity and NaN yields any integer.
+        cells = low.int().clamp_(self.first_cell, self.limits)
+        columns, lines = cells.mul_(self.steps).unbind(-1)
+        return (columns + lines).add_(self.starts), position.sub_(low)
+
+
+def _corner_factors(shares: Tensor, weights: Tensor) -> Tensor:
+    """Compute the factors of the four cells around each point.
+
+    Args:
+        shares (Tensor): Shares (x, y) of the right and lower cells, shape
+            (n, L * P, 2).
+        weights (Tensor): Weights of the points, shape (n, L * P).
 
     Returns:
-        tuple[Tensor, Tensor]: Cells (int32) and linear weights, which are zero
-        outside the map, both with shape (2, P, n).
+        Tensor: Bilinear weights times the weights of the points, in the order
+        of :attr:`_Levels.corners`, shape (n, 4, L * P).
     """
-    position = position * size - 0.5
-    low = position.floor()
-    share = position - low
-    low = low.int()
-    cells = torch.stack((low, low + 1))
-    shares = torch.stack((1 - share, share))
-    # "Outside" includes the integers that infinity and NaN convert to.
-    shares.masked_fill_((cells < 0) | (cells >= size), 0)
-    return cells.clamp_(0, size - 1), shares
+    right, lower = shares.unbind(-1)
+    lower = weights * lower
+    upper = weights - lower
+    lower_right, upper_right = lower * right, upper * right
+    return torch.stack(
+        (upper - upper_right, upper_right, lower - lower_right, lower_right), 1
+    )
