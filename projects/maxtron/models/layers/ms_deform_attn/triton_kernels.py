@@ -66,13 +66,15 @@ def _locate(
 def _load_point(points, point, is_query, height, width, ACC: tl.constexpr):
     """Load points and convert them to cells, the centre of the first being 0.
 
-    Points are moved to at most two cells outside the map, where their samples
-    are zero as well, so that infinity yields no NaN.
+    Points far outside, infinite ones and NaN are moved to two cells above or
+    left of the map, where samples and gradients are zero as well.
     """
     x = tl.load(points + 2 * point, mask=is_query, other=0).to(ACC)
     y = tl.load(points + 2 * point + 1, mask=is_query, other=0).to(ACC)
-    x = tl.minimum(tl.maximum(x * width - 0.5, -2.0), width + 1.0)
-    y = tl.minimum(tl.maximum(y * height - 0.5, -2.0), height + 1.0)
+    x = x * width - 0.5
+    y = y * height - 0.5
+    x = tl.where((x > -2) & (x < width + 1), x, -2.0)
+    y = tl.where((y > -2) & (y < height + 1), y, -2.0)
     return x, y
 
 
