@@ -29,21 +29,23 @@ def naive_deformable_attention(
     Returns:
         Tensor: Shape (B, Q, h * d).
     """
-    total, start = 0, 0
+    outputs, start = [], 0
     for level, (height, width) in enumerate(spatial_shapes):
         x, y = locations[:, :, :, level].unbind(-1)  # (B, Q, h, P)
         bilinear = torch.einsum(
             'bqhpi,bqhpj->bqhpij', _hats(y, height), _hats(x, width)
         )
         maps = value[:, start : start + height * width]
-        total = total + torch.einsum(
-            'bqhp,bqhpn,bnhd->bqhd',
-            weights[:, :, :, level],
-            bilinear.flatten(-2),
-            maps,
+        outputs.append(
+            torch.einsum(
+                'bqhp,bqhpn,bnhd->bqhd',
+                weights[:, :, :, level],
+                bilinear.flatten(-2),
+                maps,
+            )
         )
         start += height * width
-    return total.flatten(2)
+    return torch.stack(outputs).sum(0).flatten(2)
 
 
 def _hats(position: Tensor, size: int) -> Tensor:
