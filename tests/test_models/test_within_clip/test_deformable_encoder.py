@@ -219,3 +219,19 @@ def test_wrong_settings():
         build_layer(position='before')
     with pytest.raises(TypeError, match='num_layer'):
         build_layer(num_layer=1)
+    with pytest.raises(ValueError, match="implementation='cuda'.*torch"):
+        AxialTrajectoryDeformableEncoder(None, implementation='cuda')
+
+
+def test_implementation_reaches_all_attentions():
+    for name, expected in ((None, 'auto'), ('torch', 'torch')):
+        encoder = AxialTrajectoryDeformableEncoder(
+            dict(feedforward_channels=48),
+            num_spatial_layers=2,
+            implementation=name,
+            num_layers=1,
+            layer_cfg=layer_cfg(),
+        )
+        assert [
+            layer.self_attn.implementation for layer in encoder.layers
+        ] == [expected, expected]
