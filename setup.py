@@ -79,6 +79,7 @@ setup(
         for name in (
             'mminstall',
             'optional',
+            'onnx',
             'weights',
             'transformers',
             'tests',

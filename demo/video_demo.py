@@ -153,6 +153,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         'time instead; both keep the memory flat',
     )
     add_inference_options(parser)
+    parser.add_argument(
+        '--onnx',
+        metavar='FILE',
+        help='run the network of this file of export_onnx.py instead',
+    )
+    parser.add_argument(
+        '--provider',
+        choices=['cpu', 'cuda', 'tensorrt'],
+        help='provider of ONNX Runtime (default: that of the device)',
+    )
 
 
 def parse_args() -> argparse.Namespace:
@@ -359,6 +369,8 @@ def build(args: argparse.Namespace) -> MaXTronInferencer:
             feature_cache=args.feature_cache,
             segment_decision=args.segment_decision,
             **chosen_options(args),
+            onnx=args.onnx,
+            provider=args.provider,
         )
     except InputError:
         raise

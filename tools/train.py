@@ -10,6 +10,7 @@ from projects.maxtron.engine import (
     report_frozen_parameters,
 )
 from projects.maxtron.engine.cli import report_errors
+from projects.maxtron.models.compilation import compile_parts
 
 import torch
 from mmengine.config import Config
@@ -27,6 +28,11 @@ def parse_args(parser: ArgumentParser) -> Namespace:
     """Add the arguments of this tool and parse the command line."""
     parser.add_argument(
         '--amp', action='store_true', help='train with mixed precision'
+    )
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='compile the network by torch.compile (docs/deployment.md)',
     )
     parser.add_argument(
         '--auto-scale-lr',
@@ -122,15 +128,16 @@ def main() -> None:
     check_sections(cfg, 'train')
     apply_args(parser, args, cfg)
     check_start_checkpoints(cfg)
-    train(cfg, args.resume == 'auto')
+    train(cfg, args.resume == 'auto', args.compile)
 
 
-def train(cfg: Config, auto_resume: bool) -> None:
+def train(cfg: Config, auto_resume: bool, compile: bool = False) -> None:
     """Build the runner and train.
 
     Args:
         cfg (Config): Config of the run.
         auto_resume (bool): Whether to resume if there is a checkpoint.
+        compile (bool): Whether to compile the network. Defaults to False.
     """
     with explain_unknown_arguments(cfg), explain_other_optimizer(cfg):
         runner: Runner = build_runner(cfg)
@@ -140,6 +147,12 @@ def train(cfg: Config, auto_resume: bool) -> None:
             runner.logger.info(
                 f'Nothing to resume in {cfg.work_dir}: the run starts anew, '
                 f'from {cfg.get("load_from") or "random weights"}.'
+            )
+        if compile:
+            model = getattr(runner.model, 'module', runner.model)
+            runner.logger.info(
+                f'{", ".join(compile_parts(model))}: compiled when they '
+                'first see a size of frames, which takes minutes.'
             )
         runner.train()
 

@@ -20,7 +20,7 @@ FLOORS = [
     {'models.heads'},
     {'models', 'datasets'},
     {'evaluation', 'visualization', 'weights'},
-    {'engine'},
+    {'engine', 'deployment'},
     {'apis', 'testing'},
 ]
 

@@ -97,6 +97,7 @@ def test_requirements_leave_the_stack_to_the_user():
         'mminstall',
         'openmmlab',
         'optional',
+        'onnx',
         'transformers',
         'weights',
         'tests',

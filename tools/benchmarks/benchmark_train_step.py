@@ -2,7 +2,8 @@
 """Measure time and peak memory of one training step of a panoptic config.
 
     python tools/benchmarks/benchmark_train_step.py CONFIG [--batch-size N]
-        [--frames T] [--device D] [--amp] [--steps S] [--json FILE]
+        [--frames T] [--device D] [--amp] [--compile] [--steps S]
+        [--json FILE]
 
 The clips are random, on the canvas of the config, with --segments tubes each,
 so no dataset is needed. The output is a table. CPU seconds cover all threads.
@@ -14,6 +15,7 @@ import time
 
 from projects.maxtron.engine import load_config
 from projects.maxtron.engine.cli import report_errors
+from projects.maxtron.models.compilation import compile_parts
 from projects.maxtron.testing import make_batch
 
 import torch
@@ -61,38 +63,56 @@ class Stopwatch:
         return time.perf_counter(), time.process_time()
 
 
-def run(cfg: Config, args: argparse.Namespace) -> dict:
+class Trainer:
+    """Model and optimizer of a config, with a random batch.
+
+    Args:
+        cfg (Config): The config.
+        args (Namespace): The command line.
+    """
+
+    def __init__(self, cfg: Config, args: argparse.Namespace) -> None:
+        # MMEngine would print a line for each parameter of the optimizer.
+        MMLogger.get_instance('benchmark', log_level='WARNING')
+        init_default_scope(cfg.get('default_scope', 'mmdet'))
+        torch.manual_seed(0)
+        cfg.model.backbone.init_cfg = None  # Download nothing.
+        self.model = MODELS.build(cfg.model)
+        self.model.init_weights()
+        self.model.to(args.device).train()
+        cfg.optim_wrapper.type = (
+            'AmpOptimWrapper' if args.amp else 'OptimWrapper'
+        )
+        self.optim = build_optim_wrapper(self.model, cfg.optim_wrapper)
+        self.memory_of_model = highest_memory(args.device.startswith('cuda'))
+        self.batch = make_batch(cfg, args)
+
+    def step(self, watch: Stopwatch) -> dict[str, Tensor]:
+        """Make a step and return its losses."""
+        watch.start()
+        data = self.model.data_preprocessor(dict(self.batch), training=True)
+        with self.optim.optim_context(self.model):
+            losses = self.model(**data, mode='loss')
+            loss, values = self.model.parse_losses(losses)
+        watch.lap('forward and losses')
+        self.optim.backward(loss)
+        watch.lap('backward')
+        self.optim.step()
+        self.optim.zero_grad()
+        watch.lap('optimizer')
+        return values
+
+
+def run(trainer: Trainer, args: argparse.Namespace) -> dict:
     """Run the steps.
 
     Returns:
         dict: Seconds and CPU seconds of the parts (best of the steps), peak
         memory in MiB and the losses of the last step.
     """
-    # MMEngine would print a line for each parameter of the optimizer.
-    MMLogger.get_instance('benchmark', log_level='WARNING')
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
-    torch.manual_seed(0)
-    cfg.model.backbone.init_cfg = None  # Download nothing.
-    model = MODELS.build(cfg.model)
-    model.init_weights()
-    model.to(args.device).train()
-    cfg.optim_wrapper.type = 'AmpOptimWrapper' if args.amp else 'OptimWrapper'
-    optim = build_optim_wrapper(model, cfg.optim_wrapper)
-    before = highest_memory(args.device.startswith('cuda'))
-    batch = make_batch(cfg, args)
     watch = Stopwatch(args.device)
     for _ in range(args.steps):
-        watch.start()
-        data = model.data_preprocessor(dict(batch), training=True)
-        with optim.optim_context(model):
-            losses = model(**data, mode='loss')
-            loss, values = model.parse_losses(losses)
-        watch.lap('forward and losses')
-        optim.backward(loss)
-        watch.lap('backward')
-        optim.step()
-        optim.zero_grad()
-        watch.lap('optimizer')
+        values = trainer.step(watch)
     if not all(value.isfinite() for value in values.values()):
         raise RuntimeError(
             f'The step has losses that are not finite: {values}.'
@@ -101,7 +121,7 @@ def run(cfg: Config, args: argparse.Namespace) -> dict:
     return dict(
         seconds={name: times[0] for name, times in best.items()},
         cpu_seconds={name: times[1] for name, times in best.items()},
-        memory_of_model=before,
+        memory_of_model=trainer.memory_of_model,
         peak_memory=highest_memory(args.device.startswith('cuda')),
         losses={
             name: value.detach().item()
@@ -111,11 +131,11 @@ def run(cfg: Config, args: argparse.Namespace) -> dict:
     )
 
 
-def report(result: dict, args: argparse.Namespace) -> None:
+def report(result: dict, args: argparse.Namespace, kind: str = '') -> None:
     """Print the table."""
     print(
         f'{args.config}: {args.batch_size} clip(s) of {args.frames} frames, '
-        f'{args.device}, {"fp16 AMP" if args.amp else "fp32"}, '
+        f'{args.device}, {"fp16 AMP" if args.amp else "fp32"}{kind}, '
         f'{torch.get_num_threads()} CPU threads, best of {args.steps}'
     )
     seconds, cpu_seconds = result['seconds'], result['cpu_seconds']
@@ -123,11 +143,11 @@ def report(result: dict, args: argparse.Namespace) -> None:
     print(f'| :{"-" * 21} | {"-" * 7}: | {"-" * 7}: |')
     for name in seconds:
         print(
-            f'| {name:<22} | {seconds[name]:8.2f} | {cpu_seconds[name]:8.2f} |'
+            f'| {name:<22} | {seconds[name]:8.3f} | {cpu_seconds[name]:8.3f} |'
         )
     print(
-        f'| {"whole step":<22} | {sum(seconds.values()):8.2f} | '
-        f'{sum(cpu_seconds.values()):8.2f} |'
+        f'| {"whole step":<22} | {sum(seconds.values()):8.3f} | '
+        f'{sum(cpu_seconds.values()):8.3f} |'
     )
     print(
         f'Peak memory {result["peak_memory"]:.0f} MiB, '
@@ -137,6 +157,28 @@ def report(result: dict, args: argparse.Namespace) -> None:
         f'Loss {result["losses"]["loss"]:.4f}, all of the '
         f'{len(result["losses"]) - 1} losses are finite.'
     )
+
+
+def run_compiled(
+    trainer: Trainer, eager: dict, args: argparse.Namespace
+) -> dict:
+    """Compile the model, run the steps again and print the ratio.
+
+    Returns:
+        dict: See :func:`run`, and ``compile_seconds``, the first step.
+    """
+    compile_parts(trainer.model)
+    start = time.perf_counter()
+    trainer.step(Stopwatch(args.device))
+    seconds = time.perf_counter() - start
+    result = run(trainer, args)
+    report(result, args, ', compiled')
+    ratio = sum(eager['seconds'].values()) / sum(result['seconds'].values())
+    print(
+        f'A compiled step is {ratio:.2f} times as fast. Its first step took '
+        f'{seconds:.0f} s.'
+    )
+    return dict(result, compile_seconds=seconds)
 
 
 @report_errors()
@@ -155,12 +197,20 @@ def main() -> None:
     parser.add_argument(
         '--amp', action='store_true', help='mixed precision, on a GPU'
     )
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='run the steps a second time, compiled',
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.amp and not args.device.startswith('cuda'):
         parser.error('--amp needs --device cuda.')
-    result = run(load_config(args.config), args)
+    trainer = Trainer(load_config(args.config), args)
+    result = run(trainer, args)
     report(result, args)
+    if args.compile:
+        result['compiled'] = run_compiled(trainer, result, args)
     write_json(args, **result)
 
 

@@ -35,7 +35,10 @@ def is_panoptic_config(config: Config) -> bool:
 
 
 def build_model(
-    config: Config, checkpoint: str | os.PathLike | None, device: str
+    config: Config,
+    checkpoint: str | os.PathLike | None,
+    device: str,
+    has_network: bool = False,
 ) -> nn.Module:
     """Build a model for inference.
 
@@ -44,14 +47,16 @@ def build_model(
         checkpoint (str | PathLike, optional): File, URL or name of weights;
             None: random weights.
         device (str): Device of the model.
+        has_network (bool): Whether another runtime computes the network, so
+            that near-online inference needs no weights. Defaults to False.
 
     Returns:
         nn.Module: A :class:`MaXTron` with ``dataset_meta``.
 
     Raises:
         FileNotFoundError: If the checkpoint does not exist.
-        InputError: If the config does not describe a MaXTron model, or the
-            checkpoint does not fit it.
+        InputError: If the config does not describe a MaXTron model, the
+            checkpoint does not fit it, or offline inference has no weights.
     """
     check_sections(
         config,
@@ -66,7 +71,13 @@ def build_model(
             'track a video clip by clip. Use one of a MaXTron.'
         )
     meta: dict = {}
-    if checkpoint is None:
+    if checkpoint is None and has_network:
+        if model.head.mode == 'offline':
+            raise InputError(
+                'Mode offline needs the checkpoint besides the ONNX file: the '
+                'masks of refined queries are made in PyTorch.'
+            )
+    elif checkpoint is None:
         warnings.warn(
             'No checkpoint is given: the weights are random and '
             'the masks mean nothing.'

@@ -70,6 +70,14 @@ class MaXTronInferencer:
             False.
         fuse_conv_bn (bool): Whether batch norms are folded into convolutions.
             Defaults to False.
+        compile (bool): Whether to compile the network by
+            ``torch.compile``, see :func:`compile_parts`. Defaults to False.
+        onnx (str | PathLike, optional): File of
+            ``tools/deployment/export_onnx.py``, which replaces the network.
+            The checkpoint is then needed only in mode 'offline'. Defaults to
+            None.
+        provider (str, optional): Execution provider of ONNX Runtime:
+            'cpu', 'cuda' or 'tensorrt'. Defaults to that of the device.
 
     Raises:
         FileNotFoundError: If the config or the checkpoint does not exist.
@@ -99,6 +107,9 @@ class MaXTronInferencer:
         amp: bool = False,
         channels_last: bool = False,
         fuse_conv_bn: bool = False,
+        compile: bool = False,
+        onnx: str | os.PathLike | None = None,
+        provider: str | None = None,
     ) -> None:
         keep_freed_memory()
         if not isinstance(config, Config):
@@ -116,10 +127,28 @@ class MaXTronInferencer:
         if device is None:
             device = 'cuda:0' if torch.cuda.is_available() else 'cpu'
         self.cfg = config
+        network = None
+        if onnx is not None:
+            from ..deployment import OnnxNetwork  # imports the exporter
+
+            provider = provider or torch.device(device).type
+            network = OnnxNetwork(onnx, provider)
+            network.adapt_config(config)
         with explain_unknown_arguments(config):
-            self.model = build_model(config, checkpoint, device)
+            self.model = build_model(
+                config, checkpoint, device, has_network=network is not None
+            )
             self.transforms = build_frame_transforms(config)
-        optimize_inference(self.model, amp, channels_last, fuse_conv_bn)
+        options = (amp, channels_last, fuse_conv_bn, compile)
+        if network is None:
+            optimize_inference(self.model, *options)
+        elif any(options):
+            raise InputError(
+                'onnx replaces the network of PyTorch: leave amp, '
+                'channels_last, fuse_conv_bn and compile out.'
+            )
+        else:
+            network.attach(self.model)
         _check_options(self.model.head.mode, feature_cache, segment_decision)
         # By default results come as early as possible, independently of the
         # evaluation in the config.

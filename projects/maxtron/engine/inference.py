@@ -8,17 +8,20 @@ from mmcv.cnn import fuse_conv_bn as fold_batch_norms
 from torch import nn
 
 from ..errors import InputError
+from ..models.compilation import compile_parts
 
 OPTIONS = dict(
     amp='compute the network in half precision: float16 on GPUs, bfloat16 '
     'on the CPU',
     channels_last='order the maps of convolutions pixel by pixel',
     fuse_conv_bn='fold batch norms into the convolutions before them',
+    compile='compile the network by torch.compile, which takes minutes for '
+    'each size of frames',
 )
 
 
 def add_inference_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--amp``, ``--channels-last`` and ``--fuse-conv-bn``."""
+    """Add the options of :data:`OPTIONS`, such as ``--amp``."""
     group = parser.add_argument_group(
         'faster inference', 'Results change a little, see docs/inference.md.'
     )
@@ -38,6 +41,7 @@ def optimize_inference(
     amp: bool = False,
     channels_last: bool = False,
     fuse_conv_bn: bool = False,
+    compile: bool = False,
 ) -> None:
     """Change a model for faster inference, in place.
 
@@ -50,9 +54,12 @@ def optimize_inference(
         fuse_conv_bn (bool): Whether batch norms are folded into convolutions.
             The model cannot be trained or saved afterwards. Defaults to
             False.
+        compile (bool): Whether to compile the network, see
+            :func:`compile_parts`. Defaults to False.
 
     Raises:
-        InputError: If another model than a MaXTron shall use half precision.
+        InputError: If another model than a MaXTron would use half precision,
+            or a compiler is missing.
     """
     if amp and not hasattr(model, 'amp'):
         raise InputError(
@@ -66,3 +73,5 @@ def optimize_inference(
             fold_batch_norms(model.eval())
     if channels_last:
         model.to(memory_format=torch.channels_last)
+    if compile:
+        compile_parts(model, cuda_graphs=True)

@@ -69,6 +69,8 @@ class MaXTron(BaseMOTModel):
 
     overlap_stages = True
     amp = False
+    # Set by compile_parts.
+    uses_cuda_graphs = False
 
     def __init__(
         self,
@@ -153,6 +155,8 @@ class MaXTron(BaseMOTModel):
         Raises:
             InputError: If ``in_channels`` do not fit the features.
         """
+        if self.uses_cuda_graphs:
+            torch.compiler.cudagraph_mark_step_begin()
         x = self.backbone(inputs.flatten(0, 1))
         if self.neck is not None:
             self._check_in_channels('model.neck.in_channels', x)
@@ -222,6 +226,9 @@ class MaXTron(BaseMOTModel):
         with self._precision(inputs.device.type):
             x = self.extract_feat(inputs)
             clip = self.head.segmenter(x, inputs.shape[1])
+        if self.uses_cuda_graphs:
+            # The next call overwrites the outputs of a CUDA graph.
+            clip = clip.clone()
         return clip.float() if self.amp else clip
 
     def mask_features(self, inputs: Tensor) -> Tensor:

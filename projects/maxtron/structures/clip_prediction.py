@@ -51,6 +51,20 @@ class ClipPrediction:
             aux=[],
         )
 
+    def clone(self) -> 'ClipPrediction':
+        """Copy the prediction, without ``aux``, to memory of its own."""
+        return replace(
+            self,
+            cls_logits=self.cls_logits.clone(),
+            mask_logits=self.mask_logits.clone(),
+            queries=self.queries.clone(),
+            embeds=self.embeds.clone(),
+            mask_feats=None
+            if self.mask_feats is None
+            else self.mask_feats.clone(),
+            aux=[],
+        )
+
     def reorder(self, index: Tensor) -> 'ClipPrediction':
         """Apply one permutation to the queries of all clips.
 
