@@ -16,6 +16,8 @@ def test_options():
     parser = ArgumentParser()
     add_inference_options(parser)
     options = chosen_options(parser.parse_args(['--amp', '--fuse-conv-bn']))
-    assert options == dict(amp=True, channels_last=False, fuse_conv_bn=True)
+    assert options == dict(
+        amp=True, channels_last=False, fuse_conv_bn=True, compile=False
+    )
     with pytest.raises(InputError, match='--amp is for MaXTron models'):
         optimize_inference(nn.Conv2d(1, 1, 1), **options)

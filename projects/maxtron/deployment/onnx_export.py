@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Export of the networks of a model to ONNX files."""
 
+import logging
 import os
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -47,6 +48,9 @@ def export_onnx(
         )
     import onnx
 
+    for name in ('onnx_ir', 'onnxscript', 'torch.onnx'):
+        # They warn of optional packages and of operators they leave alone.
+        logging.getLogger(name).setLevel(logging.ERROR)
     program = torch.onnx.export(
         export_graph(graph, *args),
         input_names=list(graph.input_names),

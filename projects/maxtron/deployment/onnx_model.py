@@ -91,13 +91,13 @@ class OnnxNetwork:
         # All clips have the length of the graph.
         model.head.segmenter.pad_last_clip = True
         # in place of the methods of the class
-        vars(model).update(
+        model.__dict__.update(
             forward_clips=self,
             mask_features=lambda inputs: self(inputs).mask_feats,
         )
         path = tracker_path(self.path)
         if model.head.mode == 'offline' and path.exists():
             tracker = OnnxSession(path, self.provider)
-            vars(model.head)['refine'] = lambda queries: tuple(
+            model.head.__dict__['refine'] = lambda queries: tuple(
                 tracker(queries)
             )
