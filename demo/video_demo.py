@@ -11,7 +11,7 @@ instance or a panoptic model. The video is read, processed and
 written clip by clip, in memory that does not grow with its length. Ctrl-C ends
 the run and keeps the results so far. Modes that read the whole video first
 (--mode offline, --segment-decision per_video) produce results afterwards;
---feature-cache disk or none then keeps the memory constant.
+--feature-cache none then keeps the memory constant.
 """
 
 import argparse
@@ -150,7 +150,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         choices=['device', 'cpu', 'cpu_fp16', 'disk', 'none'],
         help='place of the pixel embeddings in mode offline until the end of '
         'the video; disk is a temporary file, and none computes them a second '
-        'time instead; both keep the memory flat',
+        'time instead, in flat memory',
     )
     add_inference_options(parser)
     parser.add_argument(

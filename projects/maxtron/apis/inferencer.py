@@ -59,9 +59,8 @@ class MaXTronInferencer:
             clip or per video. Defaults to that of the config.
         feature_cache (str, optional): Place of the pixel embeddings in mode
             'offline': 'device', 'cpu', 'cpu_fp16', 'disk' (a temporary file)
-            or 'none'; 'none' computes them a second time. With the last two,
-            memory does not grow with the video. Defaults to that of the
-            config.
+            or 'none'; 'none' computes them a second time, so that memory does
+            not grow with the video. Defaults to that of the config.
         segment_decision (str, optional): 'per_clip' or 'per_video' for
             panoptic models in mode 'near_online'. Defaults to 'per_clip'.
         amp (bool): Whether the network computes in half precision. Defaults

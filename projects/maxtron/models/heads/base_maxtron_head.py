@@ -48,8 +48,8 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
             - ``feature_cache`` (str): Where the pixel embeddings of a video
               are kept in mode 'offline': 'device' (default), 'cpu', 'cpu_fp16'
               (half precision), 'disk' (a temporary file), or 'none': they are
-              computed a second time. With the last two, memory does not grow
-              with the video.
+              computed a second time, so that memory does not grow with the
+              video.
         tracker (ConfigDict or dict, optional):
             :class:`CrossClipTracker`. Defaults to None.
         criterion (ConfigDict or dict, optional): Losses of the
