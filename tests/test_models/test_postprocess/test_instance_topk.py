@@ -1,6 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.models.postprocess import (
-    encode_frame,
+    encode_clip,
     frame_instances,
     softmax_to_sigmoid_logits,
     top_pairs,
@@ -21,18 +21,12 @@ def test_frames_equal_reference(tmp_path):
     num_classes = case.settings['num_classes']
     scores, queries, labels = top_pairs(case.outputs['cls'], 100)
     ids = queries * num_classes + labels + 1
+    masks = encode_clip(case.outputs['mask'].float().transpose(0, 1), *shapes)
     frames = [
         InstanceData(
-            **frame_instances(
-                encode_frame(mask.float(), *shapes),
-                scores,
-                queries,
-                labels,
-                ids,
-                30,
-            )
+            **frame_instances(frame, scores, queries, labels, ids, 30)
         )
-        for mask in case.outputs['mask']
+        for frame in masks
     ]
     # Same logits, but two interpolations: a pixel at 0 may flip.
     compare_frames(frames, case, num_classes, pixels=1, atol=1e-5)
@@ -42,10 +36,12 @@ def test_frames_equal_reference(tmp_path):
 
 
 def test_chunks_and_empty_masks():
-    logits = torch.randn(7, 6, 8, generator=torch.manual_seed(0))
+    logits = torch.randn(7, 1, 6, 8, generator=torch.manual_seed(0))
     logits[3] = -1  # a query that is nowhere
     args = ((12, 16), (11, 15), (22, 30))
-    whole, parts = (encode_frame(logits, *args, chunk_size=n) for n in (7, 2))
+    (whole,), (parts,) = (
+        encode_clip(logits, *args, chunk_size=n) for n in (7, 2)
+    )
     assert whole.rles == parts.rles
     assert whole.scores[3] == 0 and not whole.bboxes[3].any()
     np.testing.assert_allclose(whole.scores, parts.scores, rtol=1e-6)
@@ -74,8 +70,8 @@ def test_masks_that_compete_as_single_ones():
 
 
 def test_corners_are_aligned_on_request():
-    logits = torch.tensor([[[-3.0, 1]]])  # 0 at 3/4 of the way
+    logits = torch.tensor([[[[-3.0, 1]]]])  # 0 at 3/4 of the way
     args = ((1, 9), (1, 9), (1, 9))
     for align_corners, left in ((True, 7), (False, 6)):
-        (rle,) = encode_frame(logits, *args, align_corners).rles
+        (((rle,), *_),) = encode_clip(logits, *args, align_corners)
         assert mask_utils.area(rle) == 9 - left

@@ -11,8 +11,8 @@ from projects.maxtron.models.postprocess import (
 from projects.maxtron.models.postprocess.mask_candidates import (
     CandidateFinder,
     parallel_map,
-    resize_spans,
 )
+from projects.maxtron.models.postprocess.resize_spans import resize_spans
 from projects.maxtron.structures import INSTANCE_OFFSET, thing_id
 from projects.maxtron.testing import find_ties, resize_logits
 from projects.maxtron.testing.naive_merge import naive_merge
@@ -313,7 +313,7 @@ def test_half_precision_logits_and_fast_matmul(device):
 
 
 class MatmulSpy(TorchFunctionMode):
-    """Records the settings that every matrix product is computed with."""
+    """Records the types of matrix products, and whether autocast is on."""
 
     def __init__(self):
         super().__init__()
@@ -321,8 +321,9 @@ class MatmulSpy(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         if function in (torch.Tensor.matmul, torch.Tensor.__matmul__):
-            precision = torch.get_float32_matmul_precision()
-            self.settings.add((precision, torch.is_autocast_enabled('cpu')))
+            self.settings.add(
+                (args[0].dtype, torch.is_autocast_enabled('cpu'))
+            )
         return function(*args, **(kwargs or {}))
 
 
@@ -330,14 +331,14 @@ def test_products_are_exact_where_the_cpu_could_round_them():
     """No CPU without bfloat16 products shows it in the result."""
     shapes = ((6, 8), (24, 32), (24, 32), (48, 64))
     finder = CandidateFinder(5, *shapes, 0.3, torch.device('cpu'))
-    logits = torch.randn(5, 6, 8, generator=torch.manual_seed(0))
+    logits = torch.randn(5, 1, 6, 8, generator=torch.manual_seed(0))
     torch.set_float32_matmul_precision('medium')
     try:
         with torch.autocast('cpu', torch.bfloat16), MatmulSpy() as spy:
             finder.find(logits)
     finally:
         torch.set_float32_matmul_precision('highest')
-    assert spy.settings == {('highest', False)}
+    assert spy.settings == {(torch.float64, False)}
 
 
 def test_tiles_are_searched_side_by_side():
@@ -349,7 +350,11 @@ def test_tiles_are_searched_side_by_side():
             # Neither call returns before both have begun.
             calls = map_tiles(lambda _: barrier.wait(timeout=60), range(2))
             assert sorted(calls) == [0, 1]
-            assert torch.get_num_threads() == 1
+            assert [*map_tiles(lambda _: torch.get_num_threads(), 'ab')] == [
+                1,
+                1,
+            ]
+            assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(num_threads)
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ...structures import copy_to_cpu
+
 
 class ClipCues(NamedTuple):
     """Cues of the queries of one clip, or of a batch of clips.
@@ -35,6 +37,11 @@ class ClipCues(NamedTuple):
     def select(self, index) -> 'ClipCues':
         """Index the first axis of all cues."""
         return ClipCues(*(x if x is None else x[index] for x in self))
+
+    def cpu(self) -> 'ClipCues':
+        """Copy all cues to the CPU by one transfer."""
+        copies = iter(copy_to_cpu(*(x for x in self if x is not None)))
+        return ClipCues(*(x if x is None else next(copies) for x in self))
 
     def extend(self, others: 'ClipCues') -> 'ClipCues':
         """Append the queries of other cues."""

@@ -220,11 +220,11 @@ class QueryAssociation:
         Raises:
             InputError: If the embeddings are not finite.
         """
-        check_finite(current.embeds, self._num_clips)
-        self._num_clips += 1
         index = torch.arange(len(current.embeds), device=current.embeds.device)
         tracks = self._tracks
-        if tracks is not None:
+        if tracks is None:
+            check_finite(current.embeds, self._num_clips)
+        else:
             if self.memory:
                 gains = self.memory.gains(
                     self.similarity(tracks, current, self.memory.factors()),
@@ -233,13 +233,17 @@ class QueryAssociation:
             else:
                 gains = self.similarity(tracks, current)
             # With embeddings alone this is the paper's cost.
-            _, columns = linear_sum_assignment((1 - gains).cpu().numpy())
+            cost = (1 - gains).cpu()
+            # It is finite if the embeddings are, and need not be waited for.
+            check_finite(cost, self._num_clips)
+            _, columns = linear_sum_assignment(cost.numpy())
             index = torch.as_tensor(columns, device=index.device)
             # Only the last masks are compared with the next clip.
             current = current._replace(first_masks=None).select(index)
         if self.memory:
             current = self.memory.update(tracks, current)
         self._tracks = current
+        self._num_clips += 1
         return index
 
     def update(

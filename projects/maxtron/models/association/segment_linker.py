@@ -92,7 +92,7 @@ class SegmentLinker:
                 f'{len(labels)} labels do not fit {len(cues.embeds)} '
                 'embeddings.'
             )
-        cues = ClipCues(*(x if x is None else x.cpu() for x in cues))
+        cues = cues.cpu()
         cues = cues._replace(embeds=cues.embeds.double())
         indices = np.empty(len(labels), np.int64)
         for label in np.unique(labels).tolist():

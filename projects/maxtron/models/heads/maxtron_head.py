@@ -7,11 +7,11 @@ from mmdet.utils import ConfigType
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ...structures import ClipPrediction, ClipShapes
+from ...structures import ClipPrediction, ClipShapes, copy_to_cpu
 from ..association import iter_clips
 from ..postprocess import (
     FrameMasks,
-    encode_frame,
+    encode_clip,
     select_instances,
     softmax_to_sigmoid_logits,
     top_pairs,
@@ -104,17 +104,13 @@ class MaXTronHead(BaseMaXTronHead):
             list[FrameMasks]: One per new frame.
         """
         start = self.num_shared(mask_logits.shape[1], shapes)
-        masks = mask_logits[:, start : start + shapes.num_new]
-        return [
-            encode_frame(
-                frame,
-                shapes.input_shape,
-                shapes.img_shape,
-                shapes.ori_shape,
-                self.segmenter.align_corners,
-            )
-            for frame in masks.unbind(1)
-        ]
+        return encode_clip(
+            mask_logits[:, start : start + shapes.num_new],
+            shapes.input_shape,
+            shapes.img_shape,
+            shapes.ori_shape,
+            self.segmenter.align_corners,
+        )
 
     def to_sigmoid(self, mask_logits: Tensor) -> Tensor:
         """Convert mask logits (Q, ...) to logits of a sigmoid."""
@@ -149,8 +145,8 @@ class Instances(VideoState):
         scores, queries = scores.topk(number)
         masks = self.head.to_sigmoid(clip.mask_logits[0])[queries]
         frames = self.head.encode(masks, shapes)
-        scores, labels = scores.cpu(), labels[queries].cpu()
-        rows, ids = torch.arange(number), queries.cpu() + 1
+        scores, labels, ids = copy_to_cpu(scores, labels[queries], queries + 1)
+        rows = torch.arange(number)
         return select_instances(frames, scores, rows, labels, ids, number)
 
     def finish(self) -> Iterator[list[InstanceData]]:
@@ -236,7 +232,7 @@ def _top_pairs(
     Returns:
         tuple[Tensor, Tensor, Tensor, Tensor]: Each of shape (n, ), on the CPU.
     """
-    scores, queries, labels = (
-        x.cpu() for x in top_pairs(cls_logits, head.max_per_video)
+    scores, queries, labels = copy_to_cpu(
+        *top_pairs(cls_logits, head.max_per_video)
     )
     return scores, queries, labels, queries * head.num_classes + labels + 1

@@ -3,13 +3,13 @@
 
 from .instance_topk import (
     FrameMasks,
-    encode_frame,
+    encode_clip,
     frame_instances,
-    resize_mask_logits,
     select_instances,
     softmax_to_sigmoid_logits,
     top_pairs,
 )
+from .mask_resizing import resize_mask_logits
 from .maskformer_merge import MaskFormerMerger
 from .panoptic_merge import PanopticMerger, PanopticResult, PanopticSegment
 from .sigmoid_merge import SigmoidPanopticMerger
@@ -22,7 +22,7 @@ __all__ = [
     'PanopticSegment',
     'SigmoidPanopticMerger',
     'softmax_to_sigmoid_logits',
-    'encode_frame',
+    'encode_clip',
     'frame_instances',
     'resize_mask_logits',
     'select_instances',

@@ -1,18 +1,22 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Conversion of mask logits and class logits to instances, frame by frame."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
 from torch import Tensor
 
-# Number of queries that are processed at full size at a time.
-_CHUNK_SIZE = 16
+from ...structures import copy_to_cpu
+from .mask_resizing import (
+    chunk_length,
+    interpolation_bound,
+    resize_mask_logits,
+)
+from .run_lengths import encode_edges, find_edges
 
 
 class FrameMasks(NamedTuple):
@@ -76,117 +80,71 @@ def softmax_to_sigmoid_logits(logits: Tensor) -> Tensor:
     return odds.scatter(0, index, best - others).clamp(-1e4, 1e4)
 
 
-def resize_mask_logits(
-    logits: Tensor,
-    input_shape: tuple[int, int],
-    img_shape: tuple[int, int],
-    ori_shape: tuple[int, int],
-    align_corners: bool = False,
-) -> Tensor:
-    """Resize mask logits to the size of the original image.
-
-    As in the references, logits are resized to the padded input, the padding
-    is cropped, and the rest is resized to the original image.
-
-    Args:
-        logits (Tensor): Mask logits of one frame, shape (Q, h, w).
-        input_shape (tuple[int, int]): Height and width of the padded input.
-        img_shape (tuple[int, int]): Height and width before padding.
-        ori_shape (tuple[int, int]): Height and width of the original image.
-        align_corners (bool): As for :func:`torch.nn.functional.interpolate`.
-            Defaults to False.
-
-    Returns:
-        Tensor: Logits with shape (Q, *ori_shape).
-    """
-    logits = logits[None]
-    cfg: dict[str, Any] = dict(mode='bilinear', align_corners=align_corners)
-    if logits.shape[-2:] != tuple(input_shape):
-        logits = F.interpolate(logits, input_shape, **cfg)
-    logits = logits[..., : img_shape[0], : img_shape[1]]
-    if logits.shape[-2:] != tuple(ori_shape):
-        logits = F.interpolate(logits, ori_shape, **cfg)
-    return logits[0]
-
-
-def resize_in_chunks(
-    logits: Tensor,
-    queries: np.ndarray,
-    input_shape: tuple[int, int],
-    img_shape: tuple[int, int],
-    ori_shape: tuple[int, int],
-    align_corners: bool,
-) -> Iterator[tuple[np.ndarray, Tensor]]:
-    """Resize the mask logits of some queries, a few at a time.
-
-    Args:
-        logits (Tensor): Mask logits of one frame, shape (N, h, w).
-        queries (np.ndarray): Numbers of the queries.
-        input_shape (tuple[int, int]): See :func:`resize_mask_logits`.
-        img_shape (tuple[int, int]): See :func:`resize_mask_logits`.
-        ori_shape (tuple[int, int]): See :func:`resize_mask_logits`.
-        align_corners (bool): See :func:`resize_mask_logits`.
-
-    Yields:
-        tuple[np.ndarray, Tensor]: The queries of a chunk, shape (q, ), and
-        their logits, shape (q, *ori_shape), float32.
-    """
-    for first in range(0, len(queries), _CHUNK_SIZE):
-        chosen = queries[first : first + _CHUNK_SIZE]
-        yield (
-            chosen,
-            resize_mask_logits(
-                logits[chosen].float(),
-                input_shape,
-                img_shape,
-                ori_shape,
-                align_corners,
-            ),
-        )
-
-
-def encode_frame(
+def encode_clip(
     logits: Tensor,
     input_shape: tuple[int, int],
     img_shape: tuple[int, int],
     ori_shape: tuple[int, int],
     align_corners: bool = False,
     logit_thr: float = 0.0,
-    chunk_size: int = 16,
-) -> FrameMasks:
-    """Resize, binarise, score and encode the masks of one frame.
+    chunk_size: int | None = None,
+) -> list[FrameMasks]:
+    """Resize, binarise, score and encode the masks of the frames of a clip.
+
+    Only masks that have pixels are resized. The device of the logits is
+    waited for once to find these, once per chunk, and once for the results.
 
     Args:
-        logits (Tensor): Mask logits of one frame, shape (Q, h, w).
+        logits (Tensor): Mask logits, shape (Q, T, h, w).
         input_shape (tuple[int, int]): Height and width of the padded input.
         img_shape (tuple[int, int]): Height and width before padding.
         ori_shape (tuple[int, int]): Height and width of the original image.
         align_corners (bool): See :func:`resize_mask_logits`. Defaults to
             False.
         logit_thr (float): Logit that masks exceed. Defaults to 0.
-        chunk_size (int): Number of queries that are processed at full size at
-            a time. It bounds the memory and does not change the result.
-            Defaults to 16.
+        chunk_size (int, optional): Number of masks that are processed at full
+            size at a time. It bounds the memory and does not change the
+            result. Defaults to None, see :func:`chunk_length`.
 
     Returns:
-        FrameMasks: Masks ``logits > logit_thr`` of all queries.
+        list[FrameMasks]: Masks ``logits > logit_thr`` of all queries, one per
+        frame.
     """
-    rles, scores = [], []
-    for chunk in logits.split(chunk_size):
+    num_queries, num_frames = logits.shape[:2]
+    shapes = (input_shape, img_shape, ori_shape)
+    if chunk_size is None:
+        chunk_size = chunk_length(shapes, logits.is_cuda)
+    is_visible = logits.amax((2, 3)) > interpolation_bound(logit_thr)
+    frames, queries = is_visible.T.cpu().nonzero(as_tuple=True)
+    edges, sums = [], []
+    for t, q in zip(frames.split(chunk_size), queries.split(chunk_size)):
         chunk = resize_mask_logits(
-            chunk.float(), input_shape, img_shape, ori_shape, align_corners
-        )  # (q, H, W)
+            logits[q, t].float(), *shapes, align_corners
+        )  # (n, H, W)
         masks = chunk > logit_thr
-        scores.append(chunk.sigmoid().mul_(masks).flatten(1).sum(1))
-        # pycocotools reads column-major (H, W, q)
-        columns = masks.transpose(1, 2).contiguous().cpu().numpy()
-        rles += mask_utils.encode(columns.view(np.uint8).transpose(2, 1, 0))
+        start = sum(map(len, sums)) * math.prod(ori_shape)
+        edges.append(find_edges(masks) + start)
+        sums.append(chunk.sigmoid_().mul_(masks).flatten(1).sum(1))
+    (empty,) = encode_edges(np.zeros(0, np.int64), 1, ori_shape)
+    rles = [
+        [dict(empty) for _ in range(num_queries)] for _ in range(num_frames)
+    ]
+    prob_sums = torch.zeros(num_frames, num_queries)
+    if sums:
+        all_edges, all_sums = copy_to_cpu(torch.cat(edges), torch.cat(sums))
+        prob_sums[frames, queries] = all_sums
+        found = encode_edges(all_edges.numpy(), len(frames), ori_shape)
+        for t, q, rle in zip(frames.tolist(), queries.tolist(), found):
+            rles[t][q] = rle
+    return [_make_masks(*frame) for frame in zip(rles, prob_sums)]
+
+
+def _make_masks(rles: list[dict], prob_sums: Tensor) -> FrameMasks:
+    """Compute scores and boxes of a frame from sums of probabilities."""
     areas = torch.from_numpy(mask_utils.area(rles).astype(np.float32))
     bboxes = torch.from_numpy(mask_utils.toBbox(rles))
     bboxes[:, 2:] += bboxes[:, :2]
-    return FrameMasks(
-        rles, torch.cat(scores).cpu() / (areas + 1e-6), bboxes.float()
-    )
+    return FrameMasks(rles, prob_sums / (areas + 1e-6), bboxes.float())
 
 
 def frame_instances(

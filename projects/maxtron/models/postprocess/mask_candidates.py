@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,111 +14,38 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import InputError
-
-
-class Candidates(NamedTuple):
-    """Pairs of a pixel and a query whose probability exceeds the threshold.
-
-    The pairs of a pixel are in ascending order of the queries.
-
-    Attributes:
-        pixels (np.ndarray): Pixel, row-major, shape (n, ), int64.
-        queries (np.ndarray): Query, shape (n, ), int64.
-        probs (np.ndarray): Probability of the query at the pixel, shape
-            (n, ), float32.
-    """
-
-    pixels: np.ndarray
-    queries: np.ndarray
-    probs: np.ndarray
-
-
-class Span(NamedTuple):
-    """Range of rows (or columns) of the output and their sources.
-
-    Attributes:
-        start (int): First row.
-        source (slice): Rows of the logits that the rows depend on.
-        weights (Tensor): Weights of the source rows, shape
-            (rows, source rows).
-    """
-
-    start: int
-    source: slice
-    weights: Tensor
+from ...structures import copy_to_cpu
+from .query_sets import query_bits
+from .resize_spans import Span, resize_spans, resize_tile
 
 
 class Tile(NamedTuple):
-    """A tile of the output and its relevant queries.
+    """A tile of the output and its possible candidates.
 
     Attributes:
+        frame (int): Frame in the clip.
         row (Span): Rows of the tile.
         column (Span): Columns of the tile.
-        queries (Tensor): Queries that contribute to the softmax. Possible
-            candidates come first.
-        num_wanted (int): Number of possible candidates.
+        queries (Tensor): Queries that may be candidates, ascending.
         least (float): Lower bound of the log of the sum over the queries,
-            after the shift of :meth:`CandidateFinder.find`.
+            relative to the highest logit.
     """
 
+    frame: int
     row: Span
     column: Span
     queries: Tensor
-    num_wanted: int
     least: float
 
 
-def resize_spans(
-    size: int,
-    padded: int,
-    cropped: int,
-    final: int,
-    length: int,
-    align_corners: bool,
-    device: torch.device,
-) -> list[Span]:
-    """Express upsampling, cropping and resizing along one axis as a matrix.
-
-    Both resizes are linear, so resizing the identity gives their matrix. It
-    is cut into spans, each of which depends on a few rows of the input.
-
-    Args:
-        size (int): Length of the axis in the logits.
-        padded (int): Length of the padded network input.
-        cropped (int): Length without the padding.
-        final (int): Length in the original image.
-        length (int): Rows of a span.
-        align_corners (bool): As for :func:`torch.nn.functional.interpolate`.
-        device (torch.device): Device of the matrices.
-
-    Returns:
-        list[Span]: They cover ``range(final)``.
-    """
-    matrix = torch.eye(size)[None]
-    for begin, end in ((size, padded), (cropped, final)):
-        matrix = matrix[..., :begin]
-        if begin != end:
-            matrix = F.interpolate(
-                matrix, end, mode='linear', align_corners=align_corners
-            )
-    matrix = matrix[0].T.contiguous()  # (final, size)
-    spans = []
-    for start in range(0, final, length):
-        weights = matrix[start : start + length]
-        used = np.flatnonzero(weights.numpy().any(0)).tolist()
-        source = slice(used[0], used[-1] + 1)
-        spans.append(Span(start, source, weights[:, source].to(device)))
-    return spans
-
-
 class CandidateFinder:
-    """Finder of the candidate queries of a frame.
+    """Finder of the candidate queries of the pixels of a clip.
 
     Bilinear interpolation never leaves the range of its inputs, so the min and
     max of a query's logits in a tile's input window bound its values in the
-    tile. Queries that cannot change the softmax of the tile by a rounding
-    error are left out. Only queries that can reach the threshold are compared
-    with it.
+    tile. Only queries that can reach the threshold are compared with it. The
+    finder works on the device of the logits and waits for it once, to read the
+    number of these queries in all tiles.
 
     Args:
         num_queries (int): Number of queries N.
@@ -148,7 +76,7 @@ class CandidateFinder:
     ) -> None:
         if tile_shape is None:
             width, floats = (
-                (128, 2**20) if device.type == 'cpu' else (512, 2**25)
+                (64, 2**18) if device.type == 'cpu' else (128, 2**23)
             )
             tile_shape = (max(floats // (width * num_queries), 1), width)
         self.ori_shape = ori_shape
@@ -159,157 +87,153 @@ class CandidateFinder:
                 mask_shape, input_shape, img_shape, ori_shape, tile_shape
             )
         )
-        # All omitted queries together change a sum by less than its rounding.
-        self.negligible = math.log(num_queries) - math.log(2**-25)
+        self.bits = query_bits(num_queries).double().to(device)
 
-    def find(self, logits: Tensor, map_tiles: Callable = map) -> Candidates:
-        """Find the candidates of one frame.
+    def find(
+        self, logits: Tensor, accepted: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Find the candidates of the frames of a clip.
 
         Args:
-            logits (Tensor): Mask logits with shape (N, h, w), float32.
-            map_tiles (Callable): Function like
-                ``map``, see :func:`parallel_map`.
+            logits (Tensor): Mask logits with shape (N, T, h, w), float32.
+            accepted (Tensor, optional): Whether each query may be a
+                candidate, shape (N, ), bool. Defaults to None: all may.
 
         Returns:
-            Candidates: Candidates of all pixels of ``ori_shape``.
+            tuple[Tensor, Tensor]: The set of the candidates of each pixel,
+            shape (words, T, H, W), int64, see :func:`query_bits`, and each
+            query's sum of probabilities over its pixels, shape (N, ),
+            float64.
 
         Raises:
             InputError: If a logit is not finite.
         """
-        check_mask_logits(logits)
+        words = torch.zeros(
+            (len(self.bits), logits.shape[1], *self.ori_shape),
+            dtype=torch.int64,
+            device=logits.device,
+        )
+        prob_sums = self.bits.new_zeros(len(logits))
         # The softmax is invariant to a shift, and resizing preserves a shift.
         # After this shift no value is positive, before and after resizing.
-        logits = logits - logits.amax(0)
-        tiles = self._tiles(logits)
-        with _exact_matmul(logits.device):
-            found = list(
-                map_tiles(lambda tile: self._search(logits, tile), tiles)
-            )
-        if not found:
-            return Candidates(*np.zeros((3, 0), np.int64))
-        return Candidates(*(np.concatenate(part) for part in zip(*found)))
+        highest = logits.amax(0)  # (T, h, w)
+        with torch.autocast(logits.device.type, enabled=False):
+            tiles = self._tiles(logits, highest, accepted)
+            with parallel_map(logits.device) as map_tiles:
+                sums = map_tiles(
+                    lambda tile: self._search(logits, highest, tile, words),
+                    tiles,
+                )
+                for tile, tile_sums in zip(tiles, sums):
+                    prob_sums.index_add_(0, tile.queries, tile_sums)
+        return words, prob_sums
 
-    def _tiles(self, logits: Tensor) -> list[Tile]:
+    def _tiles(
+        self, logits: Tensor, highest: Tensor, accepted: Tensor | None
+    ) -> list[Tile]:
         """Select the tiles that have candidates."""
-        lower, upper = self._bounds(logits)
+        lower, upper = self._bounds(logits, highest)
         # lower bound of the log of the sum over the queries
-        least = lower.logsumexp(0)  # (rows, columns)
-        active = upper > least - self.negligible
+        least = lower.logsumexp(0)  # (T, rows, columns)
         wanted = upper > least + (math.log(self.threshold) - 1e-3)
-        # possible candidates first, both groups in ascending order
-        order = (
-            (active.byte() + wanted.byte())
-            .sort(dim=0, descending=True, stable=True)
-            .indices
+        if accepted is not None:
+            wanted &= accepted.view(-1, 1, 1, 1)
+        order = wanted.byte().movedim(0, -1)
+        order = order.argsort(descending=True, stable=True)
+        is_finite = lower.isfinite().all() & highest.isfinite().all()
+        is_finite, counts, least = (
+            x.numpy() for x in copy_to_cpu(is_finite, wanted.sum(0), least)
         )
-        counts = torch.stack((active.sum(0), wanted.sum(0)), -1).tolist()
-        least = least.tolist()
+        if not is_finite:
+            raise not_finite_error()
         return [
             Tile(
-                row,
-                column,
-                order[: counts[i][j][0], i, j],
-                counts[i][j][1],
-                least[i][j],
+                frame,
+                self.rows[i],
+                self.columns[j],
+                order[frame, i, j, : counts[frame, i, j]],
+                least[frame, i, j],
             )
-            for i, row in enumerate(self.rows)
-            for j, column in enumerate(self.columns)
-            if counts[i][j][1]
+            for frame, i, j in np.argwhere(counts).tolist()
         ]
 
-    def _bounds(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute bounds of each query in each tile, (N, rows, columns)."""
-        bounds = []
-        for bound in (torch.amin, torch.amax):
-            rows = torch.stack(
-                [bound(logits[:, row.source], 1) for row in self.rows], 1
-            )  # (N, rows, w)
-            bounds.append(
-                torch.stack(
-                    [
-                        bound(rows[..., column.source], 2)
-                        for column in self.columns
-                    ],
-                    2,
-                )
+    def _bounds(self, logits: Tensor, highest: Tensor) -> list[Tensor]:
+        """Compute bounds of each query in each tile, (N, T, rows, columns)."""
+        bands = []  # per row of tiles: min and max, (N, T, w)
+        for row in self.rows:
+            band = logits[:, :, row.source] - highest[:, row.source]
+            bands.append((band.amin(2), band.amax(2)))
+        return [
+            torch.stack(
+                [
+                    bound(rows[..., column.source], -1)
+                    for column in self.columns
+                ],
+                -1,
             )
-        return tuple(bounds)
+            for bound, rows in zip(
+                (torch.amin, torch.amax),
+                (torch.stack(parts, 2) for parts in zip(*bands)),
+            )
+        ]
 
-    def _search(self, logits: Tensor, tile: Tile) -> Candidates:
-        """Find the candidates of one tile of logits (N, h, w)."""
-        row, column, queries = tile.row, tile.column, tile.queries
-        values = logits[:, row.source, column.source][queries]
-        values = row.weights @ values @ column.weights.T  # (n, r, c)
+    def _search(
+        self, logits: Tensor, highest: Tensor, tile: Tile, words: Tensor
+    ) -> Tensor:
+        """Find the candidates of one tile.
+
+        Args:
+            logits (Tensor): See :meth:`find`.
+            highest (Tensor): Highest logits, shape (T, h, w).
+            tile (Tile): The tile.
+            words (Tensor): See :meth:`find`; the tile is filled in.
+
+        Returns:
+            Tensor: Sums of probabilities of the possible candidates, float64.
+        """
+        source = (tile.frame, tile.row.source, tile.column.source)
+        target = (tile.frame, tile.row.target, tile.column.target)
+        values = logits[(slice(None), *source)] - highest[source]
+        values = resize_tile(values, tile.row, tile.column)  # (r, N, c)
         if tile.least < -40:  # The sum could underflow.
-            values -= values.amax(0)
-        width = values.shape[2]
-        values = values.exp_().flatten(1)  # (n, r * c)
-        total = values.sum(0)
-        hit = values[: tile.num_wanted] > self.threshold * total
-        index = _true_indices(hit.flatten())
-        query = index.div(hit.shape[1], rounding_mode='floor')
-        pixel = index - query * hit.shape[1]
-        probs = values.flatten()[index] / total[pixel]
-        # indices row * width + column: from the tile to the image
-        pixel += pixel.div(width, rounding_mode='floor') * (
-            self.ori_shape[1] - width
-        ) + (row.start * self.ori_shape[1] + column.start)
-        return Candidates(
-            *(part.cpu().numpy() for part in (pixel, queries[query], probs))
-        )
+            values -= values.amax(1, keepdim=True)
+        total = values.exp_().sum(1, keepdim=True)
+        probs = values[:, tile.queries].div_(total)  # (r, n, c)
+        probs = F.threshold_(probs, self.threshold, 0.0)
+        sets = self.bits[:, tile.queries] @ probs.sign().double()
+        words[(slice(None), *target)] = sets.transpose(0, 1)  # (words, r, c)
+        return probs.sum((0, 2), dtype=torch.float64)
 
 
-def check_mask_logits(logits: Tensor) -> None:
-    """Refuse mask logits that are not finite.
-
-    Args:
-        logits (Tensor): Mask logits of any shape.
-
-    Raises:
-        InputError: If a logit is NaN or infinite.
-    """
-    if not logits.sum(dtype=torch.float32).isfinite():
-        raise InputError(
-            'The mask logits hold nan or inf: the model has '
-            'diverged or its weights do not fit.'
-        )
+# The matrices depend only on the sizes, which most clips have in common.
+make_finder = lru_cache(maxsize=8)(CandidateFinder)
 
 
-def _true_indices(mask: Tensor) -> Tensor:
-    """Find the indices of the true elements, shape (n, ), ascending."""
-    if mask.is_cuda:
-        return mask.nonzero()[:, 0]
-    # much faster than PyTorch's on the CPU
-    return torch.from_numpy(np.flatnonzero(mask.numpy()))
-
-
-@contextmanager
-def _exact_matmul(device: torch.device) -> Iterator[None]:
-    """Context in which float32 products keep their full precision."""
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision('highest')
-    try:
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
+def not_finite_error() -> InputError:
+    """Make the error that refuses mask logits that are not finite."""
+    return InputError(
+        'The mask logits hold nan or inf: the model has '
+        'diverged or its weights do not fit.'
+    )
 
 
 @contextmanager
 def parallel_map(device: torch.device) -> Iterator[Callable]:
     """Provide a function like ``map`` that uses as many threads as PyTorch.
 
-    On the CPU, PyTorch's operators are single-threaded in the meantime. Those
-    on a tile are so short that the synchronisation of threads would take
+    On the CPU, PyTorch's operators have one thread each in these threads.
+    Those on a tile are so short that the synchronisation of threads would take
     longer, in particular on a busy machine. On a GPU the function is ``map``.
     """
-    if device.type != 'cpu':
+    num_threads = torch.get_num_threads()
+    if device.type != 'cpu' or num_threads == 1:
         yield map
         return
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # The threads of the pool inherit this setting.
     try:
-        with ThreadPoolExecutor(num_threads) as pool:
+        with ThreadPoolExecutor(
+            num_threads, initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
             yield pool.map
     finally:
+        # It is the default of later threads, too.
         torch.set_num_threads(num_threads)

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .instance_topk import resize_in_chunks
-from .mask_candidates import check_mask_logits
+from .mask_resizing import resize_in_chunks
 from .panoptic_merge import PanopticMerger
-from .query_sets import QuerySets, VideoSets
+from .query_sets import VideoSets, number_sets, query_bits
 
 
 class MaskFormerMerger(PanopticMerger):
@@ -38,8 +37,8 @@ class MaskFormerMerger(PanopticMerger):
         """Set the class logits before the first frame."""
         super().set_classes(cls_logits)
         self._scores = cls_logits.detach().float().softmax(-1).amax(-1)
-        self._won = np.zeros(len(cls_logits), np.int64)
-        self._areas = np.zeros(len(cls_logits), np.int64)
+        self._won = torch.zeros_like(self._accepted, dtype=torch.int64)
+        self._areas = torch.zeros_like(self._won)
 
     @torch.no_grad()
     def update(
@@ -57,77 +56,66 @@ class MaskFormerMerger(PanopticMerger):
         if self._accepted is None:
             raise ValueError('The rule needs classes: call set_classes first.')
         self._start(mask_logits, input_shape, img_shape)
-        check_mask_logits(mask_logits)
-        for logits in mask_logits.unbind(1):
-            winners = self._find_winners(
-                logits, (input_shape, img_shape, ori_shape)
-            )
-            # The set of query q alone is number q + 1, the empty set is 0.
-            self._frames.append(QuerySets(len(logits)).encode(winners))
-
-    def _find_winners(
-        self, logits: Tensor, shapes: tuple[tuple[int, int], ...]
-    ) -> np.ndarray:
-        """Find the winning query of each pixel of a frame, and count pixels.
-
-        Args:
-            logits (Tensor): Mask logits, shape (N, h, w).
-            shapes (tuple[tuple[int, int], ...]): The three sizes of
-                :func:`.resize_mask_logits`.
-
-        Returns:
-            np.ndarray: 1 + the query, or 0 if the pixel is not inside of its
-            mask, shape (H, W), int32.
-        """
-        input_shape, img_shape, ori_shape = shapes
-        best = logits.new_full(ori_shape, -1.0, dtype=torch.float32)
-        winners = torch.zeros_like(best, dtype=torch.int32)
+        num_queries, num_frames = mask_logits.shape[:2]
+        device = mask_logits.device
+        best = torch.full((num_frames, *ori_shape), -1.0, device=device)
+        # the winning query, N if there is none
+        winners = torch.full_like(best, num_queries, dtype=torch.int64)
         is_inside = torch.zeros_like(best, dtype=torch.bool)
-        queries = np.flatnonzero(self._accepted)
-        for chosen, chunk in resize_in_chunks(
-            logits,
-            queries,
-            input_shape,
-            img_shape,
-            ori_shape,
+        for t, queries, chunk in resize_in_chunks(
+            mask_logits,
+            self._choose(mask_logits),
+            (input_shape, img_shape, ori_shape),
             self.align_corners,
         ):
+            numbers = torch.tensor(queries, device=device)
             probs = chunk.sigmoid_()  # (q, H, W)
             inside = probs >= self.pixel_thr
-            self._areas[chosen] += inside.sum((1, 2)).cpu().numpy()
-            values, index = (self._scores[chosen, None, None] * probs).max(0)
+            self._areas[numbers] += inside.sum((1, 2))
+            values, index = (self._scores[numbers, None, None] * probs).max(0)
             # Of equal values that of the first query counts.
-            is_better = values > best
-            best = torch.where(is_better, values, best)
-            numbers = torch.as_tensor(chosen + 1, device=logits.device)
-            winners = torch.where(is_better, numbers[index].int(), winners)
-            is_inside = torch.where(
-                is_better, inside.gather(0, index[None])[0], is_inside
+            is_better = values > best[t]
+            best[t] = torch.where(is_better, values, best[t])
+            winners[t] = torch.where(is_better, numbers[index], winners[t])
+            is_inside[t] = torch.where(
+                is_better, inside.gather(0, index[None])[0], is_inside[t]
             )
-        counts = winners.flatten().bincount(minlength=len(logits) + 1)
-        self._won += counts[1:].cpu().numpy()
-        return (winners * is_inside).cpu().numpy()
+        won = self._won.new_zeros(num_queries + 1)
+        winners = winners.flatten()
+        self._won += won.scatter_add_(0, winners, torch.ones_like(winners))[
+            :-1
+        ]
+        bits = query_bits(num_queries + 1).to(device)
+        bits[:, -1] = 0
+        words = bits[:, winners].view(-1, *best.shape) * is_inside
+        self._pending = number_sets(words)
+
+    def _sums(self) -> tuple[Tensor, ...]:
+        """Return pixels won and pixels inside of the masks, (N, ) each."""
+        return self._won, self._areas
 
     @staticmethod
-    def _classify(cls_logits: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _classify(cls_logits: Tensor) -> tuple[Tensor, Tensor]:
         """Compute score and class, which may be void, of each query."""
         scores, labels = cls_logits.detach().float().softmax(-1).max(-1)
-        return scores.cpu().double().numpy(), labels.cpu().numpy()
+        return scores.double(), labels
 
-    def _pass_threshold(
-        self, scores: np.ndarray, labels: np.ndarray
-    ) -> np.ndarray:
+    def _pass_threshold(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return whether each query has an object, (N, ) bool."""
         is_object = labels != self.num_classes
         return is_object & super()._pass_threshold(scores, labels)
 
     def _assign(
-        self, sets: VideoSets, scores: np.ndarray, labels: np.ndarray
+        self,
+        sets: VideoSets,
+        accepted: np.ndarray,
+        scores: np.ndarray,
+        *sums: np.ndarray,
     ) -> Iterator[tuple[int, float, np.ndarray]]:
         """Let each query keep its pixels, or none of them."""
-        for query in np.flatnonzero(self._accepted).tolist():
+        won, areas = sums
+        for query in np.flatnonzero(accepted).tolist():
             kept = sets.of_query(query)
             # Not a product: the quotient decides in MMDetection.
-            area = self._areas[query]
-            if len(kept) and self._won[query] / area >= self.overlap_thr:
+            if len(kept) and won[query] / areas[query] >= self.overlap_thr:
                 yield query, float(scores[query]), kept

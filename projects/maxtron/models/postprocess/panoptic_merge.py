@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...structures import PanopticMap, thing_id
-from .mask_candidates import CandidateFinder, Candidates, parallel_map
-from .query_sets import FrameSets, QuerySets, VideoSets
+from ...structures import IndexMap, PanopticMap, copy_to_cpu, thing_id
+from .mask_candidates import make_finder, not_finite_error
+from .query_sets import FrameSets, PixelSets, VideoSets, number_sets
 
 
 class PanopticSegment(NamedTuple):
@@ -56,8 +56,11 @@ class PanopticMerger:
     candidate of the pixels at which its probability exceeds a threshold. The
     queries get their pixels in the order of their scores, best first. The rule
     requires each query's sum of probabilities and, for each frame, the set of
-    candidate queries of each pixel. Frames are kept compressed, independently
-    of each other, so memory grows by the same amount with every frame.
+    candidate queries of each pixel. Both are computed on the device of the
+    logits; the decision is made on the CPU. The sets of a clip are copied to
+    the CPU when the next one comes or the decision is due. There they are kept
+    compressed, frame by frame, so memory grows by the same amount with every
+    frame.
 
     Args:
         thing_labels (Iterable[int]): The labels that are things.
@@ -103,16 +106,19 @@ class PanopticMerger:
                 f'only the labels 0 to {num_classes - 1}.'
             )
         self.pixel_thr = pixel_thr
-        self.thing_thr = thing_thr
-        self.stuff_thr = stuff_thr
         self.overlap_thr = overlap_thr
         self.align_corners = align_corners
         self.tile_shape = tile_shape
         self._logit_thr = math.log(pixel_thr / (1 - pixel_thr))
-        self._finder_args: tuple | None = None
-        self._finder: CandidateFinder
-        self._accepted: np.ndarray | None = None  # (N, ), bool
-        self._prob_sums = np.zeros(0)
+        thresholds = [
+            thing_thr if label in self.thing_labels else stuff_thr
+            for label in range(num_classes + 1)
+        ]
+        self._class_thr = torch.tensor(thresholds, dtype=torch.float64)
+        self._accepted: Tensor | None = None  # (N, ), bool
+        self._prob_sums = torch.zeros(0)
+        self._num_queries: int | None = None
+        self._pending: PixelSets | None = None  # of the last clip
         self._frames: list[FrameSets] = []
 
     def set_classes(self, cls_logits: Tensor) -> None:
@@ -125,8 +131,7 @@ class PanopticMerger:
             cls_logits (Tensor): Class logits with shape (N, num_classes + 1),
                 void last.
         """
-        scores, labels = self._classify(cls_logits)
-        self._accepted = self._pass_threshold(scores, labels)
+        self._accepted = self._pass_threshold(*self._classify(cls_logits))
 
     @torch.no_grad()
     def update(
@@ -152,7 +157,7 @@ class PanopticMerger:
                 finite, or ``img_shape`` is larger than ``input_shape``.
         """
         self._start(mask_logits, input_shape, img_shape)
-        args: tuple = (
+        finder = make_finder(
             len(mask_logits),
             tuple(mask_logits.shape[-2:]),
             tuple(input_shape),
@@ -163,22 +168,9 @@ class PanopticMerger:
             self.align_corners,
             self.tile_shape,
         )
-        if args != self._finder_args:
-            self._finder_args, self._finder = args, CandidateFinder(*args)
-        with parallel_map(mask_logits.device) as map_tiles:
-            for logits in mask_logits.unbind(1):
-                candidates = self._finder.find(logits.float(), map_tiles)
-                if self._accepted is not None:
-                    kept = self._accepted[candidates.queries]
-                    candidates = Candidates(*(x[kept] for x in candidates))
-                query_sets = QuerySets(len(mask_logits))
-                sets = query_sets.add_set(candidates, math.prod(ori_shape))
-                self._prob_sums += np.bincount(
-                    candidates.queries,
-                    candidates.probs,
-                    minlength=len(mask_logits),
-                )
-                self._frames.append(query_sets.encode(sets.reshape(ori_shape)))
+        words, prob_sums = finder.find(mask_logits.float(), self._accepted)
+        self._prob_sums = self._prob_sums + prob_sums
+        self._pending = number_sets(words)
 
     def _start(
         self,
@@ -186,14 +178,17 @@ class PanopticMerger:
         input_shape: tuple[int, int],
         img_shape: tuple[int, int],
     ) -> None:
-        """Check the arguments of :meth:`update`, and prepare for N queries."""
+        """Check the arguments of :meth:`update`; make room for a clip."""
         num_queries = len(mask_logits)
-        if not self._frames:
-            self._prob_sums = np.zeros(num_queries)
-        if num_queries != len(self._prob_sums):
+        if self._num_queries is None:
+            self._num_queries = num_queries
+            self._prob_sums = mask_logits.new_zeros(
+                num_queries, dtype=torch.float64
+            )
+        if num_queries != self._num_queries:
             raise ValueError(
                 f'These mask logits have {num_queries} queries, those of the '
-                f'frames before {len(self._prob_sums)}; start a new '
+                f'frames before {self._num_queries}; start a new '
                 f'{type(self).__name__} for another video.'
             )
         if any(i > p for i, p in zip(img_shape, input_shape)):
@@ -201,6 +196,46 @@ class PanopticMerger:
                 f'img_shape={tuple(img_shape)} must fit into '
                 f'input_shape={tuple(input_shape)}.'
             )
+        self._fetch()
+        self._frames = [frame.compress() for frame in self._frames]
+
+    def _choose(
+        self, mask_logits: Tensor, visible: Tensor | None = None
+    ) -> list[list[int]]:
+        """Check the logits, and choose the queries that need masks.
+
+        Args:
+            mask_logits (Tensor): Mask logits, shape (N, T, h, w).
+            visible (Tensor, optional): Whether the mask of a query may have
+                pixels in a frame, shape (N, T), bool. Defaults to None.
+
+        Returns:
+            list[list[int]]: Accepted and visible queries of each frame.
+
+        Raises:
+            InputError: If a logit is not finite.
+        """
+        if visible is None:
+            visible = mask_logits.new_ones(
+                mask_logits.shape[:2], dtype=torch.bool
+            )
+        if self._accepted is not None:
+            visible = visible & self._accepted[:, None]
+        is_finite, visible = copy_to_cpu(
+            mask_logits.sum(dtype=torch.float32).isfinite(), visible
+        )
+        if not is_finite:
+            raise not_finite_error()
+        return [np.flatnonzero(row).tolist() for row in visible.T.numpy()]
+
+    def _fetch(self, *others: Tensor) -> list[Tensor]:
+        """Copy the sets of the last clip, and other tensors, to the CPU."""
+        pending = self._pending or ()
+        copies = copy_to_cpu(*pending, *others)
+        if self._pending is not None:
+            self._frames += PixelSets(*copies[: len(pending)]).split()
+            self._pending = None
+        return copies[len(pending) :]
 
     def merge(self, cls_logits: Tensor) -> PanopticResult:
         """Assign the pixels to the queries.
@@ -216,74 +251,108 @@ class PanopticMerger:
         Raises:
             ValueError: If there is no frame or the shape is wrong.
         """
-        if not self._frames:
+        if self._num_queries is None:
             raise ValueError('There is no frame to merge: call update first.')
-        expected = (len(self._prob_sums), self.num_classes + 1)
+        expected = (self._num_queries, self.num_classes + 1)
         if cls_logits.shape != expected:
             raise ValueError(
                 f'cls_logits has shape {tuple(cls_logits.shape)} '
                 f'instead of {expected}.'
             )
-        return self._merge(*self._classify(cls_logits))
+        scores, labels = self._classify(cls_logits)
+        accepted = self._pass_threshold(scores, labels)
+        scores, labels, accepted, *sums = (
+            x.numpy()
+            for x in self._fetch(scores, labels, accepted, *self._sums())
+        )
+        sets = VideoSets(self._frames)
+        assigned = self._assign(sets, accepted, scores, *sums)
+        ids, segments = self._number_segments(
+            labels, assigned, len(sets.counts)
+        )
+        maps = [
+            self._paint(frame, frame_ids)
+            for frame, frame_ids in zip(self._frames, sets.split(ids))
+        ]
+        return PanopticResult(maps, segments)
 
     @staticmethod
-    def _classify(cls_logits: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _classify(cls_logits: Tensor) -> tuple[Tensor, Tensor]:
         """Compute class score and class of each query, shape (N, )."""
         scores, labels = (
             cls_logits.detach().float().softmax(-1)[:, :-1].max(-1)
         )
-        return scores.cpu().double().numpy(), labels.cpu().numpy()
+        return scores.double(), labels
 
-    def _pass_threshold(
-        self, scores: np.ndarray, labels: np.ndarray
-    ) -> np.ndarray:
+    def _sums(self) -> tuple[Tensor, ...]:
+        """Return the sums over pixels that the rule requires, (N, ) each."""
+        return (self._prob_sums,)
+
+    def _pass_threshold(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return whether each class score is high enough, (N, ) bool."""
-        isthing = np.isin(labels, list(self.thing_labels))
-        return scores > np.where(isthing, self.thing_thr, self.stuff_thr)
+        return scores > self._class_thr.to(labels.device)[labels]
 
-    def _merge(self, scores: np.ndarray, labels: np.ndarray) -> PanopticResult:
-        """Number the segments of the queries, and paint them.
+    def _number_segments(
+        self,
+        labels: np.ndarray,
+        assigned: Iterable[tuple[int, float, np.ndarray]],
+        num_sets: int,
+    ) -> tuple[np.ndarray, list[PanopticSegment]]:
+        """Number the segments of the queries.
 
         Args:
-            scores (np.ndarray): Class score of each query, shape (N, ).
             labels (np.ndarray): Class of each query, shape (N, ).
+            assigned (Iterable): Accepted queries, see :meth:`_assign`.
+            num_sets (int): Number of sets S.
 
         Returns:
-            PanopticResult: See :meth:`merge`.
+            tuple[np.ndarray, list[PanopticSegment]]: Panoptic id of each set,
+            shape (S, ), int32, and the segments, best first.
         """
-        sets = VideoSets(self._frames)
-        table = np.full(len(sets.counts), self.num_classes, np.int32)
+        ids = np.full(num_sets, self.num_classes, np.int32)
         segments: list[PanopticSegment] = []
         stuff: set[int] = set()
         num_things: dict[int, int] = {}
-        for query, score, won in self._assign(sets, scores, labels):
+        for query, score, won in assigned:
             segment_id = label = int(labels[query])
             isthing = label in self.thing_labels
             if isthing:
                 index = num_things.get(label, 0)
                 num_things[label] = index + 1
                 segment_id = thing_id(label, index)
-            table[won] = segment_id
+            ids[won] = segment_id
             if isthing or label not in stuff:
                 segments.append(
                     PanopticSegment(segment_id, label, query, score, isthing)
                 )
                 stuff.add(label)
-        maps = [
-            PanopticMap(frame.indices, ids, self.num_classes)
-            for frame, ids in zip(self._frames, sets.split(table))
-        ]
-        return PanopticResult(maps, segments)
+        return ids, segments
+
+    def _paint(self, frame: FrameSets, ids: np.ndarray) -> PanopticMap:
+        """Make the map of a frame from the id of each set, shape (S, )."""
+        indices = frame.indices
+        if isinstance(indices, np.ndarray):
+            # There are fewer segments than sets, so the map becomes smaller.
+            ids, segment_of_set = np.unique(ids, return_inverse=True)
+            dtype = np.min_scalar_type(len(ids))
+            indices = IndexMap.encode(segment_of_set.astype(dtype)[indices])
+        return PanopticMap(indices, ids, self.num_classes)
 
     def _assign(
-        self, sets: VideoSets, scores: np.ndarray, labels: np.ndarray
+        self,
+        sets: VideoSets,
+        accepted: np.ndarray,
+        scores: np.ndarray,
+        *sums: np.ndarray,
     ) -> Iterator[tuple[int, float, np.ndarray]]:
         """Give the pixels to the queries, best first.
 
         Args:
             sets (VideoSets): Candidate queries of all pixels.
+            accepted (np.ndarray): Whether the class score of each query is
+                high enough, shape (N, ).
             scores (np.ndarray): Class score of each query, shape (N, ).
-            labels (np.ndarray): Class of each query, shape (N, ).
+            sums (np.ndarray): See :meth:`_sums`.
 
         Yields:
             tuple[int, float, np.ndarray]: An accepted query, its score, and
@@ -291,8 +360,7 @@ class PanopticMerger:
         """
         counts, queries = sets.counts, range(len(scores))
         areas = np.array([counts[sets.of_query(q)].sum() for q in queries])
-        ranks = scores * (self._prob_sums / np.maximum(areas, 1))
-        accepted = self._pass_threshold(scores, labels)
+        ranks = scores * (sums[0] / np.maximum(areas, 1))
         taken = np.zeros(len(counts), bool)
         for query in (-ranks).argsort(kind='stable').tolist():
             if not accepted[query]:

@@ -1,13 +1,39 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Compressed sets of candidate queries of the pixels of a video."""
+"""Compressed sets of candidate queries of the pixels of a video.
 
+A set has one bit per query. The bits are in words of int64, ``WORD_BITS`` in
+each, which float64 represents, too.
+"""
+
+import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ...structures import IndexMap
-from .mask_candidates import Candidates
+
+WORD_BITS = 52
+
+
+def query_bits(num_queries: int) -> Tensor:
+    """Make the sets that contain one query each.
+
+    Args:
+        num_queries (int): Number of queries N.
+
+    Returns:
+        Tensor: Words of the sets, shape (ceil(N / 52), N), int64.
+    """
+    bits = torch.zeros(
+        -(-num_queries // WORD_BITS), num_queries, dtype=torch.int64
+    )
+    for query in range(num_queries):
+        word, bit = divmod(query, WORD_BITS)
+        bits[word, query] = 1 << bit
+    return bits
 
 
 class FrameSets(NamedTuple):
@@ -16,135 +42,109 @@ class FrameSets(NamedTuple):
     Only the S sets that occur in the frame are kept.
 
     Attributes:
-        indices (IndexMap): Set of each pixel, shape (H, W).
-        members (IndexMap): Queries of each set, one bit per query,
-            shape (ceil(N / 8), S).
-        counts (IndexMap): Pixels of each set, shape (S, ).
+        indices (np.ndarray | IndexMap): Set of each pixel, shape (H, W).
+        words (np.ndarray | IndexMap): Queries of each set, shape (words, S),
+            see :func:`query_bits`.
+        counts (np.ndarray | IndexMap): Pixels of each set, shape (S, ).
     """
 
-    indices: IndexMap
-    members: IndexMap
-    counts: IndexMap
+    indices: np.ndarray | IndexMap
+    words: np.ndarray | IndexMap
+    counts: np.ndarray | IndexMap
+
+    def compress(self) -> 'FrameSets':
+        """Compress the arrays."""
+        return FrameSets(
+            *(
+                IndexMap.encode(x) if isinstance(x, np.ndarray) else x
+                for x in self
+            )
+        )
 
 
-class QuerySets:
-    """Numbering of the sets of queries at the pixels of a frame.
+class PixelSets(NamedTuple):
+    """Candidate queries of the pixels of T frames, on any device.
 
-    A trie of query sets: each node is its parent's set plus one query. The
-    empty set is number 0, and the set of query q alone is number q + 1.
+    Attributes:
+        indices (Tensor): Set of each pixel, counted from 0 in each frame,
+            shape (T, H, W).
+        words (Tensor): Queries of the S sets, frame by frame, shape
+            (words, S), see :func:`query_bits`.
+        counts (Tensor): Pixels of each set, shape (S, ), int64.
+        starts (Tensor): Index of the first set of each frame, shape (T, ),
+            int64.
+    """
+
+    indices: Tensor
+    words: Tensor
+    counts: Tensor
+    starts: Tensor
+
+    def split(self) -> list[FrameSets]:
+        """Split sets on the CPU into those of the frames."""
+        indices, words, counts, starts = (x.numpy() for x in self)
+        return [
+            FrameSets(*sets)
+            for sets in zip(
+                indices,
+                np.split(words, starts[1:], axis=1),
+                np.split(counts, starts[1:]),
+            )
+        ]
+
+
+def number_sets(words: Tensor) -> PixelSets:
+    """Number the sets that occur in each frame.
+
+    Sets are compared by a hash of their words. It has 54 bits or more for
+    clips of up to 255 frames, so that the probability of an error is below
+    1e-10 in a frame of 1000 different sets.
 
     Args:
-        num_queries (int): Number of queries N.
+        words (Tensor): Set of each pixel, shape (words, T, H, W), int64, see
+            :func:`query_bits`.
+
+    Returns:
+        PixelSets: The sets, on the device of the words.
     """
+    num_frames = words.shape[1]
+    hash_bits = 62 - num_frames.bit_length()
+    frames = torch.arange(num_frames, device=words.device) << hash_bits
+    keys = _hash(words, hash_bits) + frames.view(-1, 1, 1)
+    # Neighbouring pixels mostly have the same set, so there are few runs.
+    runs, run_of_pixel, lengths = keys.flatten().unique_consecutive(
+        return_inverse=True, return_counts=True
+    )
+    sets, set_of_run = runs.unique(return_inverse=True)  # frame by frame
+    first_pixels = torch.zeros_like(sets).scatter_(
+        0, set_of_run, lengths.cumsum(0) - lengths
+    )
+    counts = torch.zeros_like(sets).scatter_add_(0, set_of_run, lengths)
+    starts = torch.searchsorted(sets, frames)
+    numbers = torch.arange(len(sets), device=words.device)
+    numbers = (numbers - starts[sets >> hash_bits]).to(_index_type(len(sets)))
+    return PixelSets(
+        numbers[set_of_run][run_of_pixel].view(words.shape[1:]),
+        words.flatten(1)[:, first_pixels],
+        counts,
+        starts,
+    )
 
-    def __init__(self, num_queries: int) -> None:
-        self.num_queries = num_queries
-        self._parents = [0] * (num_queries + 1)
-        self._last = [-1, *range(num_queries)]
-        self._children: dict[int, int] = {}
 
-    def __len__(self) -> int:
-        return len(self._last)
+def _hash(words: Tensor, num_bits: int) -> Tensor:
+    """Hash sets (words, ...) to integers of some bits, shape (...)."""
+    generator = random.Random(0)
+    keys = torch.zeros_like(words[0])
+    for word in words:  # a sum of products modulo 2**64
+        keys.add_(word, alpha=generator.getrandbits(62) | 1)
+    return keys.bitwise_and_(2**63 - 1).bitwise_right_shift_(63 - num_bits)
 
-    def add_set(self, candidates: Candidates, num_pixels: int) -> np.ndarray:
-        """Add the candidate set of each pixel.
 
-        Args:
-            candidates (Candidates): Members of the sets.
-            num_pixels (int): Number of pixels P.
-
-        Returns:
-            np.ndarray: Number of each pixel's set, shape (P, ), int32.
-        """
-        pixels, queries = candidates.pixels, candidates.queries
-        sets = np.zeros(num_pixels, np.int32)
-        first = np.empty(num_pixels, np.int32)
-        while len(pixels):
-            # The last assignment to an index wins. In reverse, the first one
-            # does.
-            first[pixels[::-1]] = queries[::-1]
-            chosen = first[pixels] == queries
-            sets[pixels[chosen]] = self._extend(
-                sets[pixels[chosen]], queries[chosen]
-            )
-            pixels, queries = pixels[~chosen], queries[~chosen]
-        return sets
-
-    def add_query(
-        self, sets: np.ndarray, query: int, mask: np.ndarray
-    ) -> None:
-        """Add one query to the sets of the pixels of its mask.
-
-        Queries must be added in ascending order.
-
-        Args:
-            sets (np.ndarray): Number of each pixel's set, shape (H, W),
-                int32, changed in place.
-            query (int): Query to add.
-            mask (np.ndarray): Mask of the query, shape (H, W), bool.
-        """
-        old = sets[mask]  # (n, )
-        numbers = np.zeros(len(self), np.int32)
-        for number in np.bincount(old).nonzero()[0].tolist():
-            numbers[number] = self._child(number, query)
-        sets[mask] = numbers[old]
-
-    def encode(self, sets: np.ndarray) -> FrameSets:
-        """Compress the sets of a frame.
-
-        Args:
-            sets (np.ndarray): Number of each pixel's set, shape (H, W),
-                int32.
-
-        Returns:
-            FrameSets: The sets.
-        """
-        counts = np.bincount(sets.ravel(), minlength=len(self))
-        present = counts.nonzero()[0]  # (S, )
-        indices = np.zeros(len(self), np.min_scalar_type(len(present)))
-        indices[present] = range(len(present))
-        members = np.packbits(self._members(present), axis=0)
-        return FrameSets(
-            IndexMap.encode(indices[sets]),
-            IndexMap.encode(members),
-            IndexMap.encode(counts[present]),
-        )
-
-    def _child(self, parent: int, query: int) -> int:
-        """Look up, or add, the set with one more query."""
-        if parent == 0:
-            return query + 1
-        key = parent * self.num_queries + query
-        number = self._children.setdefault(key, len(self))
-        if number == len(self):
-            self._parents.append(parent)
-            self._last.append(query)
-        return number
-
-    def _extend(self, sets: np.ndarray, queries: np.ndarray) -> np.ndarray:
-        """Look up, or add, the sets with one more query each, shape (n, )."""
-        if not sets.any():
-            return queries + 1
-        keys, inverse = np.unique(
-            sets.astype(np.int64) * self.num_queries + queries,
-            return_inverse=True,
-        )
-        numbers = np.array(
-            [self._child(*divmod(k, self.num_queries)) for k in keys.tolist()],
-            np.int32,
-        )
-        return numbers[inverse]
-
-    def _members(self, sets: np.ndarray) -> np.ndarray:
-        """Find the queries of each of n sets, shape (N, n), bool."""
-        parents, last = np.array(self._parents), np.array(self._last)
-        members = np.zeros((self.num_queries, len(sets)), bool)
-        index, node = np.arange(len(sets)), sets
-        while node.any():
-            index, node = index[node > 0], node[node > 0]
-            members[last[node], index] = True
-            node = parents[node]
-        return members
+def _index_type(number: int) -> torch.dtype:
+    """Choose the type of indices below a number."""
+    if number <= 2**8:
+        return torch.uint8
+    return torch.int16 if number <= 2**15 else torch.int32
 
 
 class VideoSets:
@@ -158,17 +158,22 @@ class VideoSets:
     """
 
     def __init__(self, frames: Sequence[FrameSets]) -> None:
-        counts = [frame.counts.decode() for frame in frames]
+        counts = [_decode(frame.counts) for frame in frames]
         self._ends = np.cumsum([len(count) for count in counts])
         self.counts = np.concatenate(counts).astype(np.int64)
-        self._members = np.concatenate(
-            [frame.members.decode() for frame in frames], axis=1
+        self._words = np.concatenate(
+            [_decode(frame.words).astype(np.int64) for frame in frames], axis=1
         )
 
     def of_query(self, query: int) -> np.ndarray:
         """Find the sets that contain a query, shape (n, ), int64."""
-        return np.flatnonzero(self._members[query // 8] & (128 >> query % 8))
+        word, bit = divmod(query, WORD_BITS)
+        return np.flatnonzero(self._words[word] & (1 << bit))
 
     def split(self, table: np.ndarray) -> list[np.ndarray]:
         """Split a table of all sets, shape (S, ), into those of the frames."""
         return np.split(table, self._ends[:-1])
+
+
+def _decode(array: np.ndarray | IndexMap) -> np.ndarray:
+    return array if isinstance(array, np.ndarray) else array.decode()

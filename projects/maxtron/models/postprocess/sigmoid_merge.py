@@ -1,14 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Merging of masks with independent probabilities into panoptic maps."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .instance_topk import resize_in_chunks
-from .mask_candidates import check_mask_logits
+from .mask_resizing import interpolation_bound, resize_in_chunks
 from .panoptic_merge import PanopticMerger
-from .query_sets import QuerySets
+from .query_sets import WORD_BITS, number_sets
 
 
 class SigmoidPanopticMerger(PanopticMerger):
@@ -32,24 +30,25 @@ class SigmoidPanopticMerger(PanopticMerger):
     ) -> None:
         """Add the next frames, see :class:`PanopticMerger`."""
         self._start(mask_logits, input_shape, img_shape)
-        check_mask_logits(mask_logits)
-        queries = np.arange(len(mask_logits))
-        if self._accepted is not None:
-            queries = queries[self._accepted]
-        for logits in mask_logits.unbind(1):
-            query_sets = QuerySets(len(logits))
-            sets = np.zeros(ori_shape, np.int32)
-            for chosen, chunk in resize_in_chunks(
-                logits,
-                queries,
-                input_shape,
-                img_shape,
-                ori_shape,
-                self.align_corners,
-            ):
-                masks = chunk > self._logit_thr
-                prob_sums = chunk.sigmoid().mul_(masks).sum((1, 2))
-                self._prob_sums[chosen] += prob_sums.double().cpu().numpy()
-                for query, mask in zip(map(int, chosen), masks.cpu().numpy()):
-                    query_sets.add_query(sets, query, mask)
-            self._frames.append(query_sets.encode(sets))
+        highest = mask_logits.float().amax((2, 3))  # (N, T)
+        chosen = self._choose(
+            mask_logits, highest > interpolation_bound(self._logit_thr)
+        )
+        words = torch.zeros(
+            (-(-len(mask_logits) // WORD_BITS), len(chosen), *ori_shape),
+            dtype=torch.int64,
+            device=mask_logits.device,
+        )
+        for frame, queries, chunk in resize_in_chunks(
+            mask_logits,
+            chosen,
+            (input_shape, img_shape, ori_shape),
+            self.align_corners,
+        ):
+            masks = chunk > self._logit_thr
+            prob_sums = chunk.sigmoid_().mul_(masks).sum((1, 2)).double()
+            for query, mask, prob_sum in zip(queries, masks, prob_sums):
+                word, bit = divmod(query, WORD_BITS)
+                words[word, frame].add_(mask, alpha=1 << bit)
+                self._prob_sums[query] += prob_sum
+        self._pending = number_sets(words)
