@@ -320,7 +320,7 @@ class MatmulSpy(TorchFunctionMode):
         self.settings = set()
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function in (torch.Tensor.matmul, torch.Tensor.__matmul__):
+        if function in (torch.mm, torch.Tensor.__matmul__):
             self.settings.add(
                 (args[0].dtype, torch.is_autocast_enabled('cpu'))
             )

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,26 +15,36 @@ from torch import Tensor
 from ...errors import InputError
 from ...structures import copy_to_cpu
 from .query_sets import query_bits
-from .resize_spans import Span, resize_spans, resize_tile
+from .resize_spans import Span, exact_type, resize_spans, resize_tile
 
 
 class Tile(NamedTuple):
     """A tile of the output and its possible candidates.
 
     Attributes:
-        frame (int): Frame in the clip.
-        row (Span): Rows of the tile.
         column (Span): Columns of the tile.
         queries (Tensor): Queries that may be candidates, ascending.
         least (float): Lower bound of the log of the sum over the queries,
             relative to the highest logit.
     """
 
-    frame: int
-    row: Span
     column: Span
     queries: Tensor
     least: float
+
+
+class Band(NamedTuple):
+    """A row of tiles.
+
+    Attributes:
+        frame (int): Frame in the clip.
+        row (Span): Rows of the tiles.
+        tiles (list[Tile]): The tiles that have possible candidates.
+    """
+
+    frame: int
+    row: Span
+    tiles: list[Tile]
 
 
 class CandidateFinder:
@@ -76,7 +85,7 @@ class CandidateFinder:
     ) -> None:
         if tile_shape is None:
             width, floats = (
-                (64, 2**18) if device.type == 'cpu' else (128, 2**23)
+                (64, 3 * 2**17) if device.type == 'cpu' else (128, 2**23)
             )
             tile_shape = (max(floats // (width * num_queries), 1), width)
         self.ori_shape = ori_shape
@@ -118,19 +127,20 @@ class CandidateFinder:
         # After this shift no value is positive, before and after resizing.
         highest = logits.amax(0)  # (T, h, w)
         with torch.autocast(logits.device.type, enabled=False):
-            tiles = self._tiles(logits, highest, accepted)
-            with parallel_map(logits.device) as map_tiles:
-                sums = map_tiles(
-                    lambda tile: self._search(logits, highest, tile, words),
-                    tiles,
+            bands = self._bands(logits, highest, accepted)
+            with parallel_map(logits.device) as map_bands:
+                sums = map_bands(
+                    lambda band: self._search(logits, highest, band, words),
+                    bands,
                 )
-                for tile, tile_sums in zip(tiles, sums):
-                    prob_sums.index_add_(0, tile.queries, tile_sums)
+                for band, band_sums in zip(bands, sums):
+                    for tile, tile_sums in zip(band.tiles, band_sums):
+                        prob_sums.index_add_(0, tile.queries, tile_sums)
         return words, prob_sums
 
-    def _tiles(
+    def _bands(
         self, logits: Tensor, highest: Tensor, accepted: Tensor | None
-    ) -> list[Tile]:
+    ) -> list[Band]:
         """Select the tiles that have candidates."""
         lower, upper = self._bounds(logits, highest)
         # lower bound of the log of the sum over the queries
@@ -146,16 +156,24 @@ class CandidateFinder:
         )
         if not is_finite:
             raise not_finite_error()
-        return [
-            Tile(
+        bands = [
+            Band(
                 frame,
-                self.rows[i],
-                self.columns[j],
-                order[frame, i, j, : counts[frame, i, j]],
-                least[frame, i, j],
+                row,
+                [
+                    Tile(
+                        column,
+                        order[frame, i, j, : counts[frame, i, j]],
+                        least[frame, i, j],
+                    )
+                    for j, column in enumerate(self.columns)
+                    if counts[frame, i, j]
+                ],
             )
-            for frame, i, j in np.argwhere(counts).tolist()
+            for frame in range(len(counts))
+            for i, row in enumerate(self.rows)
         ]
+        return [band for band in bands if band.tiles]
 
     def _bounds(self, logits: Tensor, highest: Tensor) -> list[Tensor]:
         """Compute bounds of each query in each tile, (N, T, rows, columns)."""
@@ -178,31 +196,45 @@ class CandidateFinder:
         ]
 
     def _search(
-        self, logits: Tensor, highest: Tensor, tile: Tile, words: Tensor
-    ) -> Tensor:
-        """Find the candidates of one tile.
+        self, logits: Tensor, highest: Tensor, band: Band, words: Tensor
+    ) -> list[Tensor]:
+        """Find the candidates of a row of tiles.
 
         Args:
             logits (Tensor): See :meth:`find`.
             highest (Tensor): Highest logits, shape (T, h, w).
-            tile (Tile): The tile.
-            words (Tensor): See :meth:`find`; the tile is filled in.
+            band (Band): The tiles.
+            words (Tensor): See :meth:`find`; the tiles are filled in.
 
         Returns:
-            Tensor: Sums of probabilities of the possible candidates, float64.
+            list[Tensor]: Sums of probabilities of the possible candidates of
+            each tile, float64.
         """
-        source = (tile.frame, tile.row.source, tile.column.source)
-        target = (tile.frame, tile.row.target, tile.column.target)
-        values = logits[(slice(None), *source)] - highest[source]
-        values = resize_tile(values, tile.row, tile.column)  # (r, N, c)
-        if tile.least < -40:  # The sum could underflow.
-            values -= values.amax(1, keepdim=True)
-        total = values.exp_().sum(1, keepdim=True)
-        probs = values[:, tile.queries].div_(total)  # (r, n, c)
-        probs = F.threshold_(probs, self.threshold, 0.0)
-        sets = self.bits[:, tile.queries] @ probs.sign().double()
-        words[(slice(None), *target)] = sets.transpose(0, 1)  # (words, r, c)
-        return probs.sum((0, 2), dtype=torch.float64)
+        source = (band.frame, band.row.source)
+        shifted = logits[(slice(None), *source)].transpose(0, 1)
+        # All tiles read these rows, which then are in the cache.
+        shifted = shifted.contiguous() - highest[source][:, None]  # (s, N, w)
+        shifted = shifted.to(exact_type())
+        num_columns = max(len(tile.column.weights) for tile in band.tiles)
+        buffer = shifted.new_empty(
+            len(band.row.weights) * len(logits) * num_columns
+        )
+        sums = []
+        for column, queries, least in band.tiles:
+            values = resize_tile(
+                shifted, band.row, column, buffer
+            )  # (r, N, c)
+            if least < -40:  # The sum could underflow.
+                values -= values.amax(1, keepdim=True)
+            total = values.exp_().sum(1)
+            probs = values.transpose(0, 1)[queries].div_(total)  # (n, r, c)
+            probs = F.threshold_(probs, self.threshold, 0.0).flatten(1)
+            sets = self.bits[:, queries] @ probs.sign().double()
+            words[:, band.frame, band.row.target, column.target] = sets.view(
+                -1, *total.shape
+            )
+            sums.append(probs.sum(1, dtype=torch.float64))
+        return sums
 
 
 # The matrices depend only on the sizes, which most clips have in common.

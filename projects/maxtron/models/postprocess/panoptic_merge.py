@@ -168,7 +168,9 @@ class PanopticMerger:
             self.align_corners,
             self.tile_shape,
         )
-        words, prob_sums = finder.find(mask_logits.float(), self._accepted)
+        words, prob_sums = finder.find(
+            mask_logits.detach().float(), self._accepted
+        )
         self._prob_sums = self._prob_sums + prob_sums
         self._pending = number_sets(words)
 

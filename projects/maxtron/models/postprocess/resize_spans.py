@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Resizing of mask logits as matrix products, tile by tile."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -73,24 +74,38 @@ def resize_spans(
     return spans
 
 
-def resize_tile(values: Tensor, row: Span, column: Span) -> Tensor:
+def exact_type() -> torch.dtype:
+    """Choose the type whose matrix products have the precision of float32.
+
+    PyTorch may be set to round the factors of products of float32.
+    """
+    if torch.get_float32_matmul_precision() == 'highest':
+        return torch.float32
+    return torch.float64
+
+
+def resize_tile(
+    values: Tensor, row: Span, column: Span, buffer: Tensor
+) -> Tensor:
     """Resize the logits of a tile by two matrix products.
 
     Args:
-        values (Tensor): Logits, shape (N, source rows, source columns),
-            float32.
+        values (Tensor): Logits of the source rows, shape
+            (source rows, N, w), of :func:`exact_type`.
         row (Span): Rows of the tile.
         column (Span): Columns of the tile.
+        buffer (Tensor): Memory of the result, shape (n, ), of the same type.
 
     Returns:
-        Tensor: Shape (rows, N, columns), float32. It has the precision of
-        float32 even if PyTorch may round the factors of such products.
+        Tensor: Shape (rows, N, columns), float32.
     """
-    exact = torch.float32
-    if torch.get_float32_matmul_precision() != 'highest':
-        exact = torch.float64
-    num_queries, height, width = values.shape
-    values = values.to(exact).transpose(0, 1).reshape(-1, width)
-    values = values @ column.weights.to(exact).T  # (height * N, columns)
-    values = row.weights.to(exact) @ values.view(height, -1)
-    return values.view(len(values), num_queries, -1).float()
+    height, num_queries = values.shape[:2]
+    row_weights, column_weights = (
+        span.weights.to(values.dtype) for span in (row, column)
+    )
+    values = values[..., column.source].flatten(0, 1) @ column_weights.T
+    values = values.view(height, -1)  # (source rows, N * columns)
+    shape = (len(row_weights), values.shape[1])
+    resized = buffer[: math.prod(shape)].view(shape)
+    torch.mm(row_weights, values, out=resized)
+    return resized.view(len(resized), num_queries, -1).float()
