@@ -210,6 +210,10 @@ def test_chunks_and_clips_do_not_matter():
     try:
         torch.set_num_threads(3)
         assert decode(merge(*args).maps).equal(decode(maps))
+        with torch.inference_mode():
+            assert decode(merge(masks.clone(), *args[1:]).maps).equal(
+                decode(maps)
+            )
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(num_threads)

@@ -2,7 +2,7 @@
 """Search for the queries that exceed a probability at each pixel."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
@@ -265,7 +265,18 @@ def parallel_map(device: torch.device) -> Iterator[Callable]:
         with ThreadPoolExecutor(
             num_threads, initializer=torch.set_num_threads, initargs=(1,)
         ) as pool:
-            yield pool.map
+            # Modes hold for one thread, and tensors of inference mode can be
+            # changed in this mode only.
+            is_inference = torch.is_inference_mode_enabled()
+
+            def map_items(function: Callable, items: Iterable) -> Iterator:
+                def call(item):
+                    with torch.inference_mode(is_inference), torch.no_grad():
+                        return function(item)
+
+                return pool.map(call, items)
+
+            yield map_items
     finally:
         # It is the default of later threads, too.
         torch.set_num_threads(num_threads)
