@@ -17,7 +17,7 @@ def test_stats_of_all_metrics_are_written(tmp_path):
         test_evaluator=SimpleNamespace(metrics=metrics), log_dir=str(tmp_path)
     )
     VideoStatsHook().after_test_epoch(runner, {})
-    path = tmp_path / 'video_stats.json'
+    path = tmp_path / 'vis_data/video_stats.json'
     assert json.loads(path.read_text()) == [metrics[0].video_stats]
     path.unlink()
     metrics[0].video_stats = None

@@ -127,7 +127,7 @@ def test_ap():
 
 
 def write_stats(folder, metric, change=None):
-    path = folder / '20260101_000000/video_stats.json'
+    path = folder / '20260101_000000/vis_data/video_stats.json'
     path.parent.mkdir(parents=True)
     stats = json.loads(json.dumps(metric.video_stats))
     if change:
@@ -156,7 +156,9 @@ def test_paired_comparison(measured, tmp_path):
 
 def test_tests_that_cannot_be_compared(measured, tmp_path):
     first = write_stats(tmp_path / 'a', measured[0])
-    with pytest.raises(ValueError, match='has no TIMESTAMP/video_stats.json'):
+    with pytest.raises(
+        ValueError, match='has no TIMESTAMP/vis_data/video_stats.json'
+    ):
         compare(first, str(tmp_path), 5)
     other = write_stats(tmp_path / 'b', measured[1])
     with pytest.raises(ValueError, match='have no metric in common'):

@@ -13,7 +13,8 @@ MMCV_LITE=mmcv-lite==2.2.0
 # Both ask for other versions of NumPy, without need, so without dependencies.
 PANOPTICAPI=panopticapi-lite==0.2.0
 TRACKEVAL=(trackeval==1.3.0 tabulate==0.10.0)
-TRITON=triton==3.6.0 # 188 MB; its interpreter runs the GPU kernels in a test
+TRITON=triton==3.6.0 # its interpreter runs the GPU kernels in a test
+TRANSFORMERS=transformers==5.24.0
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -92,14 +93,15 @@ install_full() {
     "${PIP[@]}" --no-build-isolation "$wanted"
 }
 
-# In a folder of its own, which only the test uses: PyTorch imports Triton if it
-# finds it, which takes a third of a second in each process.
-install_triton() {
-    if [ "$(uname -s)" != Linux ] || [ -n "$HAS_CUDA" ]; then return; fi
-    if [ -d "$VENV/triton/${TRITON/==/-}.dist-info" ]; then return; fi
-    rm -rf "$VENV/triton"
-    say "$TRITON for the tests (188 MB)"
-    "${PIP[@]}" -q --no-deps --target "$VENV/triton" "$TRITON"
+# install_apart PACKAGE==VERSION SIZE: in a folder of its own, $VENV/PACKAGE,
+# which only its test uses. PyTorch imports Triton, and MMDetection imports
+# transformers, if they find them: up to three seconds for each process.
+install_apart() {
+    local folder=$VENV/${1%%==*}
+    if [ -d "$folder/${1/==/-}.dist-info" ]; then return; fi
+    rm -rf "$folder"
+    say "$1 for the tests ($2)"
+    "${PIP[@]}" -q --no-deps --target "$folder" "$1"
 }
 
 # MMDetection's dependencies bring an OpenCV with windows, which does not load
@@ -123,7 +125,10 @@ if [ "$MMCV" = full ]; then install_full; else install_lite; fi
 say 'This project, and what its tests need'
 "${PIP[@]}" -r requirements/runtime.txt -r requirements/tests.txt 'setuptools>=64'
 "${PIP[@]}" --no-deps "$PANOPTICAPI" "${TRACKEVAL[@]}"
-install_triton
+if [ "$(uname -s)" = Linux ] && [ -z "$HAS_CUDA" ]; then
+    install_apart "$TRITON" '188 MB'
+fi
+install_apart "$TRANSFORMERS" '12 MB'
 "${PIP[@]}" -q --no-build-isolation --no-deps -e .
 mend_opencv
 say 'Checking the environment'

@@ -2,6 +2,8 @@
 """Backbones of transformers give the features of transformers' own models."""
 
 import builtins
+import sys
+from pathlib import Path
 
 from projects.maxtron.errors import InputError
 from projects.maxtron.models.backbones import TransformersBackbone
@@ -9,9 +11,14 @@ from projects.maxtron.models.backbones import TransformersBackbone
 import pytest
 import torch
 import torch.nn.functional as F
-import transformers
 
 from tests.models import build, model_cfg
+
+# Made by tools/misc/setup_venv.sh, apart from the other packages.
+FOLDER = str(Path(sys.prefix, 'transformers'))
+sys.path.append(FOLDER)
+transformers = pytest.importorskip('transformers')
+sys.path.remove(FOLDER)
 
 VIT = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2)
 DINO = dict(VIT, mlp_ratio=2, image_size=56, patch_size=14)

@@ -8,17 +8,17 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...utils import dump_json
+from ...utils import dump_json, make_parent
 
-FILE_NAME = 'video_stats.json'
+FILE_NAME = 'vis_data/video_stats.json'  # in the folder of a run
 
 
 @HOOKS.register_module()
 class VideoStatsHook(Hook):
     """Writes the statistics of each video to the folder of a test.
 
-    ``compare_runs.py --bootstrap`` reads them. The file ``video_stats.json``
-    has one entry for each metric that has ``video_stats``.
+    ``compare_runs.py --bootstrap`` reads them. The file
+    ``vis_data/video_stats.json`` has one entry for each metric that has ``video_stats``.
     """
 
     @master_only
@@ -37,4 +37,6 @@ class VideoStatsHook(Hook):
             if getattr(metric, 'video_stats', None)
         ]
         if stats:
-            dump_json(stats, osp.join(runner.log_dir, FILE_NAME))
+            path = osp.join(runner.log_dir, FILE_NAME)
+            make_parent(path)
+            dump_json(stats, path)

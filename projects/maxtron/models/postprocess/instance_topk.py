@@ -116,13 +116,14 @@ def encode_clip(
         chunk_size = chunk_length(shapes, logits.is_cuda)
     is_visible = logits.amax((2, 3)) > interpolation_bound(logit_thr)
     frames, queries = is_visible.T.cpu().nonzero(as_tuple=True)
-    edges, sums = [], []
+    edges: list[Tensor] = []
+    sums: list[Tensor] = []
     for t, q in zip(frames.split(chunk_size), queries.split(chunk_size)):
         chunk = resize_mask_logits(
             logits[q, t].float(), *shapes, align_corners
         )  # (n, H, W)
         masks = chunk > logit_thr
-        start = sum(map(len, sums)) * math.prod(ori_shape)
+        start = sum(len(x) for x in sums) * math.prod(ori_shape)
         edges.append(find_edges(masks) + start)
         sums.append(chunk.sigmoid_().mul_(masks).flatten(1).sum(1))
     (empty,) = encode_edges(np.zeros(0, np.int64), 1, ori_shape)

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import InputError
@@ -228,7 +227,7 @@ class CandidateFinder:
                 values -= values.amax(1, keepdim=True)
             total = values.exp_().sum(1)
             probs = values.transpose(0, 1)[queries].div_(total)  # (n, r, c)
-            probs = F.threshold_(probs, self.threshold, 0.0).flatten(1)
+            probs = torch.threshold_(probs, self.threshold, 0.0).flatten(1)
             sets = self.bits[:, queries] @ probs.sign().double()
             words[:, band.frame, band.row.target, column.target] = sets.view(
                 -1, *total.shape
