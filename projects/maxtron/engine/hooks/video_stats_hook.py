@@ -18,7 +18,8 @@ class VideoStatsHook(Hook):
     """Writes the statistics of each video to the folder of a test.
 
     ``compare_runs.py --bootstrap`` reads them. The file
-    ``vis_data/video_stats.json`` has one entry for each metric that has ``video_stats``.
+    ``vis_data/video_stats.json`` has one entry for each metric that has
+    ``video_stats``.
     """
 
     @master_only
