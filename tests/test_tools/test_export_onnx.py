@@ -41,35 +41,26 @@ model['neck'] = dict(num_blocks=1, temporal_cfg=dict(num_layers=1))
 OPTIONS = dict(instances=['--size', '64', '96'], panoptic=['--tracker'])
 
 
-@pytest.fixture(scope='module')
-def frames():
-    return read_frames(footage('carphone_pristine.mp4'), 8)
-
-
-@pytest.fixture(scope='module', params=OPTIONS)
-def exported(request, tmp_path_factory):
-    """Config, checkpoint, ONNX file and the output of the tool.
+def export(kind, tmp_path):
+    """Make config, checkpoint, ONNX file and the output of the tool.
 
     The panoptic model has a tracker.
     """
-    kind = request.param
     content = INSTANCE_CONFIG + SHALLOW[kind]
     if kind == 'panoptic':
         content = PANOPTIC_CONFIG.replace('nearonline', 'offline')
         content += SHALLOW[kind]
-    folder = tmp_path_factory.mktemp(kind)
-    config = str(write_config(folder, content))
+    config = str(write_config(tmp_path, content))
     checkpoint = str(
-        write_checkpoint(folder / 'small.pth', Config.fromfile(config).model)
+        write_checkpoint(tmp_path / 'small.pth', Config.fromfile(config).model)
     )
-    path = folder / 'out' / 'model.onnx'
+    path = tmp_path / 'out' / 'model.onnx'
     with redirect_stdout(StringIO()) as output:
         main([config, checkpoint, '--out', str(path), *OPTIONS[kind]])
     return config, checkpoint, path, output.getvalue()
 
 
-def test_differences_are_printed(exported):
-    _, _, path, output = exported
+def check_output(path, output):
     has_tracker = 'tracker.onnx' in output
     assert path.exists() and tracker_path(path).exists() == has_tracker
     errors = re.findall(r'(\S+) *\| \d[\dx]+ *\| (\S+)', output)
@@ -98,8 +89,7 @@ def test_a_wrong_file_is_not_written(tmp_path):
     assert path.exists()
 
 
-def test_inferencer_gives_the_same_results(exported, frames):
-    config, checkpoint, path, _ = exported
+def check_inferencer(config, checkpoint, path, frames):
     plain = MaXTronInferencer(config, checkpoint, device='cpu')
     inferencer = MaXTronInferencer(config, checkpoint, 'cpu', onnx=path)
     if inferencer.is_panoptic:  # offline: the last clip of 2 is padded
@@ -120,8 +110,7 @@ def test_inferencer_gives_the_same_results(exported, frames):
         torch.testing.assert_close(found.bboxes, wanted.bboxes, atol=1, rtol=0)
 
 
-def test_wrong_use(exported, frames, tmp_path):
-    config, checkpoint, path, _ = exported
+def check_wrong_use(config, checkpoint, path, tmp_path):
     with pytest.raises(InputError, match="no provider 'cuda'.*'cpu'"):
         MaXTronInferencer(config, checkpoint, onnx=path, provider='cuda')
     with pytest.raises(FileNotFoundError, match='no ONNX file'):
@@ -138,3 +127,12 @@ def test_wrong_use(exported, frames, tmp_path):
     if not inferencer.is_panoptic:  # which has a canvas
         with pytest.raises(InputError, match='--size 96 64'):
             list(inferencer([np.zeros((128, 96, 3), np.uint8)]))
+
+
+@pytest.mark.parametrize('kind', OPTIONS)
+def test_exported_network(kind, tmp_path):
+    config, checkpoint, path, output = export(kind, tmp_path)
+    check_output(path, output)
+    frames = read_frames(footage('carphone_pristine.mp4'), 8)
+    check_inferencer(config, checkpoint, path, frames)
+    check_wrong_use(config, checkpoint, path, tmp_path)

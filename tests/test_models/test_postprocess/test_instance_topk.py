@@ -50,6 +50,15 @@ def test_chunks_and_empty_masks():
     assert best['labels'].tolist() == [0, 3]  # the empty one comes last
 
 
+def test_no_visible_mask():
+    logits = torch.full((3, 2, 4, 5), -1.0)
+    frames = encode_clip(logits, (16, 20), (16, 20), (16, 20))
+    assert len(frames) == 2
+    for rles, scores, bboxes in frames:
+        assert mask_utils.area(rles).tolist() == [0, 0, 0]
+        assert scores.tolist() == [0, 0, 0] and not bboxes.any()
+
+
 def test_masks_that_compete_as_single_ones():
     """Logits of the softmax, also where it is 1 in float32."""
     logits = torch.randn(5, 6, 7, generator=torch.manual_seed(0))

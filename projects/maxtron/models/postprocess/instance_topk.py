@@ -118,7 +118,9 @@ def encode_clip(
     frames, queries = is_visible.T.cpu().nonzero(as_tuple=True)
     edges: list[Tensor] = []
     sums: list[Tensor] = []
-    for t, q in zip(frames.split(chunk_size), queries.split(chunk_size)):
+    # Without a visible mask, split would return an empty chunk.
+    chunks = zip(frames.split(chunk_size), queries.split(chunk_size))
+    for t, q in chunks if len(frames) else ():
         chunk = resize_mask_logits(
             logits[q, t].float(), *shapes, align_corners
         )  # (n, H, W)
