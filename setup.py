@@ -11,7 +11,8 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).parent
 PACKAGE = Path('projects', 'maxtron')
 # Found at the same place as in MMDetection, so that mim finds them too.
-MIM_FILES = ('configs', 'tools', 'model-index.yml')
+# The weights of demo/ are released by name.
+MIM_FILES = ('configs', 'tools', 'demo', 'model-index.yml')
 
 
 class BuildWithMim(build_py):
@@ -33,7 +34,7 @@ class BuildWithMim(build_py):
                 shutil.copytree(
                     source,
                     target / name,
-                    ignore=shutil.ignore_patterns('__pycache__'),
+                    ignore=shutil.ignore_patterns('__pycache__', 'output'),
                 )
             else:
                 shutil.copy(source, target)
@@ -67,6 +68,7 @@ setup(
     packages=find_namespace_packages(
         include=['projects', 'projects.maxtron*']
     ),
+    entry_points=dict(console_scripts=['maxtron=projects.maxtron_cli:main']),
     # With `projects` among the packages, this makes an editable install put
     # the checkout on Python's path, so that tools can import each other.
     package_dir={'': '.'},

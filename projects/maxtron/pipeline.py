@@ -6,7 +6,7 @@ k, the last stage makes item k + 1, the stage before it item k + 2, and so on.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
@@ -61,7 +61,7 @@ def run_ahead(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
 
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Apply a function in several threads; return the results in order.
 
     Args:

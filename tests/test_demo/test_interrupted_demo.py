@@ -2,10 +2,12 @@
 import os
 import runpy
 import signal
-import sys
 from itertools import cycle
 
-from projects.maxtron.apis import FrameSource, VideoError
+from projects.maxtron.apis import FrameSource, VideoError, VideoOutputs
+from projects.maxtron.cli import predict
+from projects.maxtron.cli.interrupt import StopOnInterrupt
+from projects.maxtron.cli.model_options import build_inferencer, model_options
 
 import pytest
 
@@ -32,28 +34,25 @@ class InterruptedSource(FrameSource):
             yield frame
 
 
-def run_interrupted(demo, args, folder, pressed_at):
+def run_interrupted(args, folder, pressed_at):
     """Run the parts of the demo on a source of frames."""
-    sys.argv = [DEMO, 'x', *args, *outputs(folder)]
-    args = demo['parse_args']()
+    parser = runpy.run_path(DEMO, run_name='demo')['make_parser']()
+    args = parser.parse_args(['x', *args, *outputs(folder)])
     frames = read_frames(footage('carphone_pristine.mp4'), 8)
     source = InterruptedSource(frames, pressed_at)
-    inferencer = demo['build'](args)
-    results = demo['Outputs'](args, source, inferencer)
-    demo['process'](args, source, inferencer, results)
+    results = VideoOutputs(
+        predict.output_options(args),
+        source,
+        build_inferencer(**model_options(args)),
+    )
+    predict.process(results, args.max_frames)
     return results.num_frames
-
-
-@pytest.fixture(scope='module')
-def demo():
-    return runpy.run_path(DEMO, run_name='demo')
 
 
 @pytest.mark.slow
 @KINDS
-def test_interrupted(demo, models, kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, 'argv', sys.argv)
-    count = run_interrupted(demo, models[kind], tmp_path, [20])
+def test_interrupted(models, kind, tmp_path):
+    count = run_interrupted(models[kind], tmp_path, [20])
     assert 1 <= count <= 20  # and the end of an endless video
     check_outputs(
         kind, tmp_path, count, (144, 176), [f'{i:06d}' for i in range(count)]
@@ -61,17 +60,11 @@ def test_interrupted(demo, models, kind, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_interrupted_before_the_first_result(
-    demo, models, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(sys, 'argv', sys.argv)
+def test_interrupted_before_the_first_result(models, tmp_path):
     (tmp_path / 'out.json').write_text('of an earlier run')
     with pytest.raises(VideoError, match='Interrupted before the first resul'):
         run_interrupted(
-            demo,
-            [*models['offline panoptic'], '--max-frames', '99'],
-            tmp_path,
-            [20],
+            [*models['offline panoptic'], '--max-frames', '99'], tmp_path, [20]
         )
     assert (tmp_path / 'out.json').read_text() == 'of an earlier run'
     assert not list(tmp_path.rglob('*.mp4')) + list(tmp_path.rglob('*.part*'))
@@ -85,8 +78,8 @@ def keyboard_interrupt():
     signal.signal(signal.SIGINT, before)
 
 
-def test_second_interrupt_ends_at_once(demo, keyboard_interrupt):
-    with demo['StopOnInterrupt'](results_at_end=False) as stop:
+def test_second_interrupt_ends_at_once(keyboard_interrupt):
+    with StopOnInterrupt(results_at_end=False) as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.requested
         with pytest.raises(KeyboardInterrupt):

@@ -22,6 +22,8 @@ FLOORS = [
     {'evaluation', 'visualization', 'weights'},
     {'engine', 'deployment'},
     {'apis', 'testing'},
+    {'web'},
+    {'cli'},
 ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ('projects', 'configs', 'tools', 'requirements')
+PARTS = ('projects', 'configs', 'tools', 'demo', 'requirements')
 FILES = ('setup.py', 'pyproject.toml', 'model-index.yml', 'LICENSE')
 
 # Run in another folder, with only the installed package on the path.
@@ -31,7 +31,10 @@ for path in {{path.parent: path for path in leaves}}.values():
     assert model.type in ('MaXTron', 'ImageMaXTron', 'Mask2Former'), path
 assert (folder / '.mim/model-index.yml').is_file()
 assert (folder / '.mim/tools/train.py').is_file()
-from projects.maxtron.weights import find_weights
+from projects.maxtron.weights import find_weights, resolve
+path, shipped = resolve('maxtron_tiny')
+assert path == folder / '.mim/demo/maxtron_tiny.pth', path
+assert shipped.config_path.is_file()
 entry = find_weights('maxtron-nearonline_video-kmax_r50_vipseg')
 assert entry.config_path.is_relative_to(folder / '.mim/configs'), entry
 assert entry.config_path.is_file()
@@ -54,7 +57,7 @@ def run(*command, **kwargs):
 def test_installed_package_works_from_another_folder(tmp_path):
     pytest.importorskip('setuptools')
     source, target = tmp_path / 'source', tmp_path / 'target'
-    ignore = shutil.ignore_patterns('__pycache__', '*.pth')
+    ignore = shutil.ignore_patterns('__pycache__', 'output')
     for part in PARTS:
         shutil.copytree(ROOT / part, source / part, ignore=ignore)
     for file in FILES:
@@ -72,6 +75,10 @@ def test_installed_package_works_from_another_folder(tmp_path):
         source,
     )
     assert not (target / 'projects/__init__.py').exists()
+    help_text = run(
+        target / 'bin/maxtron', '--help', env={'PYTHONPATH': target}
+    )
+    assert 'predict' in help_text
 
     text = (ROOT / 'projects/maxtron/version.py').read_text()
     version = text.split("'")[1]

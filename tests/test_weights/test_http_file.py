@@ -105,7 +105,7 @@ def test_refusals_are_explained_and_keep_the_part(server, part, path, message):
 
 def test_without_a_connection_nothing_is_repeated(part, monkeypatch):
     monkeypatch.setattr('time.sleep', pytest.fail)
-    with pytest.raises(CheckpointError, match='refused.*download_weights.py'):
+    with pytest.raises(CheckpointError, match='refused.*maxtron download'):
         HTTPFile('http://127.0.0.1:9/model.pth').download(part, print)
     assert not part.exists()
 

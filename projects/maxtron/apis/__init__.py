@@ -13,6 +13,7 @@ from .frame_source import (
 )
 from .inferencer import MaXTronInferencer
 from .model_source import find_model
+from .progress import VideoProgress
 from .result_writers import (
     IdMapWriter,
     PanopticWriter,
@@ -20,10 +21,10 @@ from .result_writers import (
     YouTubeVISWriter,
     check_video_path,
 )
+from .video_outputs import OutputOptions, VideoOutputs, process_video
 from .video_results import (
     InstanceResults,
     PanopticResults,
-    VideoProgress,
     VideoResults,
     check_panoptic_outputs,
     open_results,
@@ -37,10 +38,12 @@ __all__ = [
     'IdMapWriter',
     'InstanceResults',
     'MaXTronInferencer',
+    'OutputOptions',
     'PanopticResults',
     'PanopticWriter',
     'VideoError',
     'VideoFileSource',
+    'VideoOutputs',
     'VideoProgress',
     'VideoResults',
     'VideoWriter',
@@ -51,4 +54,5 @@ __all__ = [
     'is_panoptic_config',
     'open_frame_source',
     'open_results',
+    'process_video',
 ]

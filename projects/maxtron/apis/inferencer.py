@@ -3,7 +3,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 
 import cv2
@@ -229,7 +229,7 @@ class MaXTronInferencer:
         inputs: VideoInput,
         max_frames: int | None = None,
         on_read: Callable[[], object] | None = None,
-    ) -> Iterator[tuple[np.ndarray, DetDataSample]]:
+    ) -> Generator[tuple[np.ndarray, DetDataSample], None, None]:
         """Track and segment a video; return each sample with its frame.
 
         Args:
@@ -240,7 +240,7 @@ class MaXTronInferencer:
                 number of frames. Defaults to None.
 
         Returns:
-            Iterator[tuple[np.ndarray, DetDataSample]]: The frame (H, W, 3),
+            Generator[tuple[np.ndarray, DetDataSample]]: The frame (H, W, 3),
             BGR, uint8, and its result.
         """
         # Raise errors here, not at the first frame.
@@ -284,7 +284,7 @@ class MaXTronInferencer:
         source: FrameSource,
         max_frames: int | None,
         on_read: Callable[[], object],
-    ) -> Iterator[tuple[np.ndarray, DetDataSample]]:
+    ) -> Generator[tuple[np.ndarray, DetDataSample], None, None]:
         waiting = deque()  # frames without a result yet
         # For whole-video modes, frames are read again instead of kept.
         again = self.results_at_end and source.rereadable

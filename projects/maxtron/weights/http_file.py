@@ -186,8 +186,8 @@ class HTTPFile(NamedTuple):
         return (
             f'{self.url} cannot be downloaded: {reason}. {rest}Check the '
             'connection and the proxy (https_proxy). On a machine without '
-            'internet, use "tools/misc/download_weights.py" on another one '
-            'and copy its cache folder, see MAXTRON_HOME.'
+            'internet, use "maxtron download" on another one and copy its '
+            'cache folder, see MAXTRON_HOME.'
         )
 
 

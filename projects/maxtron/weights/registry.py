@@ -176,7 +176,7 @@ def find_weights(name: str) -> ReleasedWeights:
     advice = f'The nearest names are {", ".join(nearest)}. ' if near else ''
     raise CheckpointError(
         f'There are no released weights named {name}. {advice}'
-        '"python tools/misc/download_weights.py --list" prints all.'
+        '"maxtron models" prints all.'
     )
 
 
@@ -190,7 +190,7 @@ def find_model_weights(name: str) -> ReleasedWeights:
     if entry.is_backbone:
         raise InputError(
             f'{name} is the name of a backbone, not of a whole model. '
-            '"python tools/misc/download_weights.py --list" prints the models.'
+            '"maxtron models" prints the models.'
         )
     return entry
 
