@@ -111,10 +111,6 @@ def adapt_config(cfg: Config, args: argparse.Namespace) -> tuple[int, int]:
     """Set the size and the length of the clips; return the size."""
     if args.frames:
         cfg.model.head.test_cfg.clip_len = args.frames
-    decoder = cfg.model.head.segmenter.get('pixel_decoder') or {}
-    if decoder.get('type') == 'MSDeformAttnPixelDecoder':
-        # The same module with static shapes.
-        decoder.type = 'AxialTrajectoryPixelDecoder'
     if 'input_size' in cfg.model.data_preprocessor and args.size:
         cfg.model.data_preprocessor.input_size = tuple(args.size)
     return tuple(args.size or frame_size(cfg))

@@ -2,7 +2,10 @@
 import re
 
 import projects.maxtron  # noqa: F401, before MMDetection
-from projects.maxtron.models.within_clip import TrajectoryAttention
+from projects.maxtron.models.within_clip import (
+    AxialTrajectoryPixelDecoder,
+    TrajectoryAttention,
+)
 
 import pytest
 import torch
@@ -220,6 +223,9 @@ def test_before_tube_link():
         temporal_cfg=dict(num_layers=1, feedforward_channels=64),
     )
     model = build(cfg)
+    decoder = model.head.segmenter.pixel_decoder
+    assert isinstance(decoder, AxialTrajectoryPixelDecoder)  # one graph
+    assert not decoder.tracks_within_clip
     clip = torch.randn(1, 2, 3, 64, 96)
     pred = model._forward(clip)
     assert pred.mask_logits.shape[:1] + pred.mask_logits.shape[2:] == (

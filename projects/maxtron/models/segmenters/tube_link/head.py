@@ -3,7 +3,10 @@ from inspect import signature
 
 import torch
 import torch.nn.functional as F
-from mmdet.models.layers import SinePositionalEncoding
+from mmdet.models.layers import (
+    MSDeformAttnPixelDecoder,
+    SinePositionalEncoding,
+)
 from mmdet.models.tracking_heads import Mask2FormerTrackHead
 from mmdet.registry import MODELS
 from mmdet.structures import TrackSampleList
@@ -26,6 +29,13 @@ _TRAIN_KEYS = {
     'sampler',
 }
 
+# MMDetection's pixel decoder in a config
+_PLAIN_DECODER = (
+    'MSDeformAttnPixelDecoder',
+    'mmdet.MSDeformAttnPixelDecoder',
+    MSDeformAttnPixelDecoder,
+)
+
 
 @MODELS.register_module()
 class TubeLinkHead(ClipSegmenter, LongImageLossHead):
@@ -47,7 +57,8 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
             a ``class_weight``. Defaults to 0.1.
         kwargs: As for :class:`mmdet.models.Mask2FormerTrackHead`. With an
             :class:`AxialTrajectoryPixelDecoder` the head tracks within the
-            clip.
+            clip. MMDetection's :class:`MSDeformAttnPixelDecoder` is built as
+            one without temporal layers: the same module as a single graph.
 
     Raises:
         ConfigKeyError: If an argument or a key of ``train_cfg`` is unknown.
@@ -82,10 +93,14 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
         loss_cls.setdefault(
             'class_weight', [1.0] * num_classes + [no_object_weight]
         )
+        decoder = ConfigDict(kwargs.pop('pixel_decoder'))
+        if decoder.get('type') in _PLAIN_DECODER:
+            decoder.type = AxialTrajectoryPixelDecoder
         super().__init__(
             num_classes=num_classes,
             loss_cls=loss_cls,
             point_loss=point_loss,
+            pixel_decoder=decoder,
             **kwargs,
         )
         if not isinstance(
