@@ -11,9 +11,9 @@ from projects.maxtron.evaluation.functional import (
 )
 from projects.maxtron.evaluation.oracles import (
     ORACLES,
-    InstanceResults,
+    InstanceOutcome,
     InstanceVideo,
-    PanopticResults,
+    PanopticOutcome,
     apply_oracles,
 )
 
@@ -150,7 +150,7 @@ def test_tracks_of_things():
     # The id changes after the gap: each half has AQ 1/2 * 1/2.
     pred = [[1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [2, 2, 2, 2]]
     video = count(gt, pred, {1: CAR}, {1: CAR, 2: CAR})
-    results = PanopticResults([video], 'abcd', IS_THING, False, (2,))
+    results = PanopticOutcome([video], 'abcd', IS_THING, False, (2,))
     assert results.tracks() == [(2, 2, 0.5)]
     assert results.values()['AQ'] == pytest.approx(50)
     assert results.correct([ASSOCIATION]).tracks() == [(2, 2, 1.0)]
@@ -187,7 +187,7 @@ def instances(gts, preds):
         ],
     )
     about = dict(id=1, name='1', height=1, width=6, order=range(4))
-    return InstanceResults([(about, video)], ['car', 'dog'])
+    return InstanceOutcome([(about, video)], ['car', 'dog'])
 
 
 A, B, EMPTY = [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0] * 6

@@ -163,6 +163,28 @@ def format_table(values: dict[str, dict[str, float]]) -> str:
     return '\n'.join(lines)
 
 
+def build_associations(
+    head: nn.Module, files: list[str]
+) -> dict[str, QueryAssociation]:
+    """Build the paper's association and those of config files, by name."""
+    settings: dict[str, dict] = {'paper': {}}
+    for path in files:
+        settings[Path(path).stem.replace('association_', '')] = (
+            Config.fromfile(path).association
+        )
+    return {
+        name: TASK_UTILS.build(
+            {
+                'type': 'QueryAssociation',
+                'mask_activation': head.segmenter.mask_activation,
+                'overlap': head.overlap,
+                **setting,
+            }
+        )
+        for name, setting in settings.items()
+    }
+
+
 @torch.no_grad()
 def compare(
     cfg: Config, args: argparse.Namespace
@@ -189,22 +211,7 @@ def compare(
             'compare_association compares panoptic models that decide once a '
             "video: set model.head.test_cfg.segment_decision='per_video'."
         )
-    settings = {'paper': dict()}
-    for path in args.associations:
-        settings[Path(path).stem.replace('association_', '')] = (
-            Config.fromfile(path).association
-        )
-    associations = {
-        name: TASK_UTILS.build(
-            {
-                'type': 'QueryAssociation',
-                'mask_activation': head.segmenter.mask_activation,
-                'overlap': head.overlap,
-                **setting,
-            }
-        )
-        for name, setting in settings.items()
-    }
+    associations = build_associations(head, args.associations)
     evaluators = {}
     for name in [*associations, TRUTH]:
         metrics = copy.deepcopy(cfg.test_evaluator)

@@ -28,9 +28,9 @@ from projects.maxtron.evaluation.functional import VideoCounts
 from projects.maxtron.evaluation.instance_files import read_instance_videos
 from projects.maxtron.evaluation.metrics.stq_metric import has_vipseg_classes
 from projects.maxtron.evaluation.oracles import (
-    InstanceResults,
-    PanopticResults,
-    Results,
+    InstanceOutcome,
+    Outcome,
+    PanopticOutcome,
     Track,
 )
 from projects.maxtron.evaluation.panoptic_folders import (
@@ -48,11 +48,11 @@ LENGTHS = (10, 30, math.inf)
 GAPS = (0, 5, 20, math.inf)
 
 
-def read_results(args: argparse.Namespace) -> Results:
+def read_results(args: argparse.Namespace) -> Outcome:
     """Read results and ground truth of either task."""
     if not os.path.isdir(args.results):
         names, videos = read_instance_videos(args.results, args.truth)
-        return InstanceResults(videos, names)
+        return InstanceOutcome(videos, names)
     masks = args.masks or Path(args.truth).parent / 'panomasksRGB'
     categories, files = list_videos(
         args.results,
@@ -65,7 +65,7 @@ def read_results(args: argparse.Namespace) -> Results:
     )
     print(file=sys.stderr)
     names = [c['name'] for c in categories]
-    return PanopticResults(
+    return PanopticOutcome(
         counts,
         names,
         [c['isthing'] for c in categories],
@@ -73,11 +73,11 @@ def read_results(args: argparse.Namespace) -> Results:
     )
 
 
-def analyse(results: Results) -> dict:
+def analyse(results: Outcome) -> dict:
     """Apply all oracles.
 
     Args:
-        results (Results): The results.
+        results (Outcome): The results.
 
     Returns:
         dict: ``alone`` and ``added``: metrics by row; ``classes``: the class

@@ -87,18 +87,23 @@ def build_model(
             model, os.fspath(checkpoint), config=config.filename
         )
     model.dataset_meta = _dataset_meta(config, meta.get('dataset_meta'))
+    source = 'the checkpoint'
+    if not meta.get('dataset_meta'):
+        source = 'test_dataloader.dataset.metainfo.classes of the config'
+    _check_num_classes(model, source)
+    return model.to(device).eval()
+
+
+def _check_num_classes(model: MaXTron, source: str) -> None:
+    """Refuse names of classes that are not as many as the model's classes."""
     classes = model.dataset_meta.get('classes') or ()
     num_classes = model.head.segmenter.num_classes
     if len(classes) != num_classes:
-        source = 'the checkpoint'
-        if not meta.get('dataset_meta'):
-            source = 'test_dataloader.dataset.metainfo.classes of the config'
         raise InputError(
             f'The model has {num_classes} classes, but {source} names '
             f'{len(classes)}. Use the config that the checkpoint was trained '
             'with.'
         )
-    return model.to(device).eval()
 
 
 def _dataset_meta(config: Config, trained: dict | None) -> dict:

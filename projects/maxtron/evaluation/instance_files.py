@@ -49,20 +49,6 @@ def read_instance_videos(
         preds[key].append(dict(pred, category_id=numbers[category]))
     pairs = []
     for key, video in videos.items():
-        gts = [
-            dict(
-                video_id=video.id,
-                category_id=numbers[str(track.values['category_id'])],
-                iscrowd=int(track.values.get('iscrowd', 0)),
-                segmentations=[
-                    x and to_rle(x.segmentation, (video.height, video.width))
-                    for x in _sort(instances, video)
-                ],
-                areas=[x and x.area for x in _sort(instances, video)],
-            )
-            for track, instances in tracks.tracks(video)
-            if any(instances)
-        ]
         about = dict(
             id=video.id,
             name=str(video.id),
@@ -70,6 +56,7 @@ def read_instance_videos(
             width=video.width,
             order=list(range(len(video.file_names))),
         )
+        gts = _list_truth(tracks, video, numbers)
         pairs.append((about, InstanceVideo(gts, preds[key])))
     if not any(video.gts for _, video in pairs):
         raise InputError(
@@ -78,6 +65,30 @@ def read_instance_videos(
         )
     names = [entry.values['name'] for entry in tracks.categories.values()]
     return names, pairs
+
+
+def _list_truth(
+    tracks: TrackFile, video: Video, numbers: dict[str, int]
+) -> list[dict]:
+    """List the true tracks of a video, without those that are never seen."""
+    size = video.height, video.width
+    gts = []
+    for track, instances in tracks.tracks(video):
+        if not any(instances):
+            continue
+        frames = _sort(instances, video)
+        gts.append(
+            dict(
+                video_id=video.id,
+                category_id=numbers[str(track.values['category_id'])],
+                iscrowd=int(track.values.get('iscrowd', 0)),
+                segmentations=[
+                    x and to_rle(x.segmentation, size) for x in frames
+                ],
+                areas=[x and x.area for x in frames],
+            )
+        )
+    return gts
 
 
 def _find(entry: Entry, field: str, known: dict, truth: str) -> str:

@@ -2,16 +2,16 @@
 """Oracles, which correct one kind of error of a prediction."""
 
 from .instances import INSTANCE_ORACLES, InstanceVideo, apply_instance_oracles
+from .outcome import InstanceOutcome, Outcome, PanopticOutcome, Track
 from .panoptic import ORACLES, apply_oracles
-from .results import InstanceResults, PanopticResults, Results, Track
 
 __all__ = [
     'INSTANCE_ORACLES',
     'ORACLES',
-    'InstanceResults',
+    'InstanceOutcome',
     'InstanceVideo',
-    'PanopticResults',
-    'Results',
+    'PanopticOutcome',
+    'Outcome',
     'Track',
     'apply_instance_oracles',
     'apply_oracles',

@@ -4,8 +4,8 @@
 A predicted track matches an annotated track if the IoU of their tubes is at
 least 0.5, whatever their classes. Each annotated track matches one predicted
 track: the one with the highest score among those that match no other track.
-Crowds do not match. All oracles in the order of ``INSTANCE_ORACLES`` make a
-prediction perfect.
+Crowds do not match. Each oracle returns the video with a corrected prediction;
+all in the order of ``INSTANCE_ORACLES`` make a prediction perfect.
 """
 
 from collections import Counter
@@ -38,12 +38,6 @@ def true_association(video: InstanceVideo) -> InstanceVideo:
     is taken, and masks with an IoU above 0.5 are preferred. The joined track
     has the most frequent class and the mean score of its masks. Masks that
     were not taken remain in their tracks.
-
-    Args:
-        video (InstanceVideo): The video.
-
-    Returns:
-        InstanceVideo: The video with the corrected prediction.
     """
     owners = [_owners(video.gts, pred) for pred in video.preds]
     order = np.argsort([-pred['score'] for pred in video.preds], kind='stable')
@@ -86,38 +80,17 @@ def true_association(video: InstanceVideo) -> InstanceVideo:
 
 
 def true_classes(video: InstanceVideo) -> InstanceVideo:
-    """Give each track that matches an annotated track its class.
-
-    Args:
-        video (InstanceVideo): The video.
-
-    Returns:
-        InstanceVideo: The video with the corrected prediction.
-    """
+    """Give each track that matches an annotated track its class."""
     return _correct(video, 'category_id')
 
 
 def true_masks(video: InstanceVideo) -> InstanceVideo:
-    """Give each track that matches an annotated track its masks.
-
-    Args:
-        video (InstanceVideo): The video.
-
-    Returns:
-        InstanceVideo: The video with the corrected prediction.
-    """
+    """Give each track that matches an annotated track its masks."""
     return _correct(video, 'segmentations')
 
 
 def add_missing(video: InstanceVideo) -> InstanceVideo:
-    """Add the annotated tracks that match no track, with score 1.
-
-    Args:
-        video (InstanceVideo): The video.
-
-    Returns:
-        InstanceVideo: The video with the corrected prediction.
-    """
+    """Add the annotated tracks that match no track, with score 1."""
     found = set(_match(video))
     missing = [
         dict(
@@ -133,14 +106,7 @@ def add_missing(video: InstanceVideo) -> InstanceVideo:
 
 
 def remove_false(video: InstanceVideo) -> InstanceVideo:
-    """Remove the tracks that match no annotated track.
-
-    Args:
-        video (InstanceVideo): The video.
-
-    Returns:
-        InstanceVideo: The video with the corrected prediction.
-    """
+    """Remove the tracks that match no annotated track."""
     kept = zip(video.preds, _match(video), strict=True)
     return video._replace(preds=[pred for pred, g in kept if g >= 0])
 

@@ -45,6 +45,8 @@ class _Pixels(NamedTuple):
         )
 
 
+# Takes a video and whether each class is a thing, (C,); returns the video with
+# a corrected prediction.
 Oracle = Callable[[VideoCounts, np.ndarray], VideoCounts]
 
 
@@ -53,13 +55,6 @@ def true_classes(video: VideoCounts, is_thing: np.ndarray) -> VideoCounts:
 
     Pixels without annotation do not count. A track is divided by its classes.
     The predicted stuff of a class in a frame becomes one segment.
-
-    Args:
-        video (VideoCounts): The video.
-        is_thing (np.ndarray): Whether a class is a thing, (C,).
-
-    Returns:
-        VideoCounts: The video with the corrected prediction.
     """
     pixels = _read(video, is_thing)
     both = (video.gt_rows >= 0) & (video.pred_rows >= 0)
@@ -92,13 +87,6 @@ def true_association(video: VideoCounts, is_thing: np.ndarray) -> VideoCounts:
     that matches nothing gets the id of the thing that its track matches in
     most frames, unless another segment of the frame has it. Others keep their
     id.
-
-    Args:
-        video (VideoCounts): The video.
-        is_thing (np.ndarray): Whether a class is a thing, (C,).
-
-    Returns:
-        VideoCounts: The video with the corrected prediction.
     """
     pixels = _read(video, is_thing)
     tubes = _true_tubes(video, is_thing)[video.pred_rows]
@@ -142,13 +130,6 @@ def true_masks(video: VideoCounts, is_thing: np.ndarray) -> VideoCounts:
     """Give each segment that matches an annotated one its mask.
 
     Pixels that such a segment loses are void.
-
-    Args:
-        video (VideoCounts): The video.
-        is_thing (np.ndarray): Whether a class is a thing, (C,).
-
-    Returns:
-        VideoCounts: The video with the corrected prediction.
     """
     pixels = _read(video, is_thing)
     matches = np.append(_matches(video), -1)[video.gt_rows]
@@ -165,13 +146,6 @@ def add_missing(video: VideoCounts, is_thing: np.ndarray) -> VideoCounts:
 
     They come over all predicted segments. An added segment replaces a segment
     of its id, for stuff of its class, that matches nothing.
-
-    Args:
-        video (VideoCounts): The video.
-        is_thing (np.ndarray): Whether a class is a thing, (C,).
-
-    Returns:
-        VideoCounts: The video with the corrected prediction.
     """
     pixels = _read(video, is_thing)
     # The last items belong to void.
@@ -192,15 +166,7 @@ def add_missing(video: VideoCounts, is_thing: np.ndarray) -> VideoCounts:
 
 
 def remove_false(video: VideoCounts, is_thing: np.ndarray) -> VideoCounts:
-    """Remove the predicted segments that match no annotated segment.
-
-    Args:
-        video (VideoCounts): The video.
-        is_thing (np.ndarray): Whether a class is a thing, (C,).
-
-    Returns:
-        VideoCounts: The video with the corrected prediction.
-    """
+    """Remove the predicted segments that match no annotated segment."""
     pixels = _read(video, is_thing)
     is_false = _owners(video)[video.pred_rows] < 0
     return _write(video, pixels.change(is_false, 0, -1))

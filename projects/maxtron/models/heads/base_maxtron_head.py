@@ -121,6 +121,20 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
         check_choice(
             'feature_cache', self.feature_cache, (*FeatureCache.MODES, 'none')
         )
+        self._check_offline()
+        self.association = TASK_UTILS.build(
+            dict(
+                dict(
+                    type='QueryAssociation',
+                    mask_activation=self.segmenter.mask_activation,
+                    overlap=self.overlap,
+                ),
+                **(association or {}),
+            )
+        )
+
+    def _check_offline(self) -> None:
+        """Refuse options that contradict the mode 'offline'."""
         if self.mode == 'offline' and self.tracker is None:
             raise InputError(
                 "model.head.test_cfg.mode is 'offline', but the model has no "
@@ -132,16 +146,6 @@ class BaseMaXTronHead(BaseModule, metaclass=ABCMeta):
                 f'model.head.test_cfg.overlap is {self.overlap}, but the '
                 'clips of mode offline do not overlap; set it to 0.'
             )
-        self.association = TASK_UTILS.build(
-            dict(
-                dict(
-                    type='QueryAssociation',
-                    mask_activation=self.segmenter.mask_activation,
-                    overlap=self.overlap,
-                ),
-                **(association or {}),
-            )
-        )
 
     def _complete(self, test_cfg: ConfigType) -> dict:
         """Add the defaults to ``test_cfg`` and translate old names."""

@@ -79,13 +79,71 @@ def _load_point(points, point, is_query, height, width, ACC: tl.constexpr):
 
 
 @triton.jit
-def _find_cell(row, column, height, width, is_query):
-    """Return the token of a cell within its level, and whether it exists."""
+def _find_corner(x, y, i, j, height, width, is_query):
+    """Find cell (i, j) of the four around each point, i and j being 0 or 1.
+
+    Returns:
+        Bilinear weights of its row and its column, its token within its level,
+        and whether it exists.
+    """
+    row = tl.floor(y) + i
+    column = tl.floor(x) + j
     exists = is_query & (row >= 0) & (row < height)
     exists = exists & (column >= 0) & (column < width)
+    row_share = 1 - tl.abs(y - row)
+    column_share = 1 - tl.abs(x - column)
     row = tl.where(exists, row, 0).to(tl.int32)
     column = tl.where(exists, column, 0).to(tl.int32)
-    return row * width + column, exists
+    return row_share, column_share, row * width + column, exists
+
+
+@triton.jit
+def _point_gradients(
+    value,
+    grad_value,
+    out_grad,
+    channel,
+    is_channel,
+    x,
+    y,
+    weight,
+    height,
+    width,
+    is_query,
+    pitch,
+):
+    """Compute the gradients of a point for each query.
+
+    ``value`` and ``grad_value`` start at the level of the point; tokens lie
+    ``pitch`` values apart. The gradient of the value is added to the latter.
+
+    Returns:
+        Gradients of the point's relative x and y, and of its weight.
+    """
+    x_grad = tl.zeros_like(x)
+    y_grad = tl.zeros_like(y)
+    weight_grad = tl.zeros_like(weight)
+    for i in tl.static_range(2):
+        for j in tl.static_range(2):
+            row_share, column_share, cell, exists = _find_corner(
+                x, y, i, j, height, width, is_query
+            )
+            share = row_share * column_share
+            offset = cell[:, None] * pitch + channel
+            mask = exists[:, None] & is_channel
+            row = tl.load(value + offset, mask=mask, other=0).to(x.dtype)
+            product = tl.sum(out_grad * row, axis=1)  # (queries, )
+            weight_grad += share * product
+            # A share grows towards its cell.
+            x_grad += (2 * j - 1) * row_share * product
+            y_grad += (2 * i - 1) * column_share * product
+            tl.atomic_add(
+                grad_value + offset,
+                (weight * share)[:, None] * out_grad,
+                mask=mask,
+                sem='relaxed',
+            )
+    return x_grad * weight * width, y_grad * weight * height, weight_grad
 
 
 @triton.jit(do_not_specialize=_VARYING)
@@ -126,14 +184,12 @@ def forward_kernel(
             point = (position * NUM_LEVELS + level) * NUM_POINTS + p
             weight = tl.load(weights + point, mask=is_query, other=0).to(ACC)
             x, y = _load_point(points, point, is_query, height, width, ACC)
-            left, top = tl.floor(x), tl.floor(y)
             for i in tl.static_range(2):
-                row_share = weight * (1 - tl.abs(y - (top + i)))
                 for j in tl.static_range(2):
-                    share = row_share * (1 - tl.abs(x - (left + j)))
-                    cell, exists = _find_cell(
-                        top + i, left + j, height, width, is_query
+                    row_share, column_share, cell, exists = _find_corner(
+                        x, y, i, j, height, width, is_query
                     )
+                    share = weight * row_share * column_share
                     offset = (start + cell) * (NUM_HEADS * HEAD_DIMS)
                     row = tl.load(
                         value + plane + offset[:, None] + channel,
@@ -144,7 +200,7 @@ def forward_kernel(
         start += height * width
     tl.store(
         out + position[:, None] * HEAD_DIMS + channel,
-        total.to(out.dtype.element_ty),
+        total,
         mask=is_query[:, None] & is_channel,
     )
 
@@ -191,6 +247,7 @@ def backward_kernel(
         mask=is_query[:, None] & is_channel,
         other=0,
     ).to(ACC)  # (queries, d)
+    pitch = NUM_HEADS * HEAD_DIMS
     start = 0
     for level in tl.static_range(NUM_LEVELS):
         height, width = _level_size(level, h0, w0, h1, w1, h2, w2, h3, w3)
@@ -198,38 +255,21 @@ def backward_kernel(
             point = (position * NUM_LEVELS + level) * NUM_POINTS + p
             weight = tl.load(weights + point, mask=is_query, other=0).to(ACC)
             x, y = _load_point(points, point, is_query, height, width, ACC)
-            left, top = tl.floor(x), tl.floor(y)
-            x_grad = tl.zeros((BLOCK_QUERIES,), dtype=ACC)
-            y_grad = tl.zeros((BLOCK_QUERIES,), dtype=ACC)
-            weight_grad = tl.zeros((BLOCK_QUERIES,), dtype=ACC)
-            for i in tl.static_range(2):
-                row_share = 1 - tl.abs(y - (top + i))
-                for j in tl.static_range(2):
-                    column_share = 1 - tl.abs(x - (left + j))
-                    share = row_share * column_share
-                    cell, exists = _find_cell(
-                        top + i, left + j, height, width, is_query
-                    )
-                    offset = (start + cell) * (NUM_HEADS * HEAD_DIMS)
-                    offset = plane + offset[:, None] + channel
-                    mask = exists[:, None] & is_channel
-                    row = tl.load(value + offset, mask=mask, other=0).to(ACC)
-                    product = tl.sum(out_grad * row, axis=1)  # (queries, )
-                    weight_grad += share * product
-                    # A share grows towards its cell.
-                    x_grad += (2 * j - 1) * row_share * product
-                    y_grad += (2 * i - 1) * column_share * product
-                    tl.atomic_add(
-                        grad_value + offset,
-                        (weight * share)[:, None] * out_grad,
-                        mask=mask,
-                        sem='relaxed',
-                    )
-            kind = grad_points.dtype.element_ty
-            x_grad = (x_grad * weight * width).to(kind)
-            y_grad = (y_grad * weight * height).to(kind)
+            x_grad, y_grad, weight_grad = _point_gradients(
+                value + plane + start * pitch,
+                grad_value + plane + start * pitch,
+                out_grad,
+                channel,
+                is_channel,
+                x,
+                y,
+                weight,
+                height,
+                width,
+                is_query,
+                pitch,
+            )
             tl.store(grad_points + 2 * point, x_grad, mask=is_query)
             tl.store(grad_points + 2 * point + 1, y_grad, mask=is_query)
-            weight_grad = weight_grad.to(grad_weights.dtype.element_ty)
             tl.store(grad_weights + point, weight_grad, mask=is_query)
         start += height * width

@@ -13,7 +13,7 @@ _base_ = [
 
 model = dict(head=dict(association=_base_.association))
 
-train_cfg = dict(max_iters=20000, val_interval=20000)
+train_cfg = dict(max_iters=8000, val_interval=8000)
 param_scheduler = [dict(type='WarmupPolyLR', warmup_iters=200, by_epoch=False)]
 optim_wrapper = dict(
     optimizer=dict(lr=1.5e-3),

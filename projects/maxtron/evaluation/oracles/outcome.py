@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Results of a test, of which oracles correct the errors."""
+"""Outcome of a test: its errors can be corrected by oracles."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Track(NamedTuple):
         return cls(len(frames), int(gaps.max(initial=0)), float(quality))
 
 
-class Results(ABC):
+class Outcome(ABC):
     """Results of a test with their ground truth.
 
     Attributes:
@@ -60,14 +60,14 @@ class Results(ABC):
     class_metric: str
 
     @abstractmethod
-    def correct(self, names: Sequence[str]) -> 'Results':
+    def correct(self, names: Sequence[str]) -> 'Outcome':
         """Return results of which oracles corrected the errors.
 
         Args:
             names (Sequence[str]): Names of the oracles, in order.
 
         Returns:
-            Results: The corrected results.
+            Outcome: The corrected results.
         """
 
     @abstractmethod
@@ -83,7 +83,7 @@ class Results(ABC):
         """List the annotated things of all videos."""
 
 
-class PanopticResults(Results):
+class PanopticOutcome(Outcome):
     """Results of video panoptic segmentation.
 
     The quality of a track is its part of the association quality of STQ.
@@ -124,9 +124,9 @@ class PanopticResults(Results):
             self.is_thing,
         )['VPQ']
 
-    def correct(self, names: Sequence[str]) -> 'PanopticResults':
-        """See :meth:`Results.correct`."""
-        return PanopticResults(
+    def correct(self, names: Sequence[str]) -> 'PanopticOutcome':
+        """See :meth:`Outcome.correct`."""
+        return PanopticOutcome(
             [apply_oracles(v, self.is_thing, names) for v in self.videos],
             self.classes,
             self.is_thing,
@@ -135,7 +135,7 @@ class PanopticResults(Results):
         )
 
     def values(self) -> dict[str, float | None]:
-        """See :meth:`Results.values`."""
+        """See :meth:`Outcome.values`."""
         stq = summarize_stq(
             [
                 count_associations(v, self.is_thing, self.first_is_crowd)
@@ -150,11 +150,11 @@ class PanopticResults(Results):
         }
 
     def class_values(self) -> list[float | None]:
-        """See :meth:`Results.class_values`."""
+        """See :meth:`Outcome.class_values`."""
         return self._vpq['per_class']
 
     def tracks(self) -> list[Track]:
-        """See :meth:`Results.tracks`."""
+        """See :meth:`Outcome.tracks`."""
         return [
             track for video in self.videos for track in self._tracks(video)
         ]
@@ -179,7 +179,7 @@ class PanopticResults(Results):
         return tracks
 
 
-class InstanceResults(Results):
+class InstanceOutcome(Outcome):
     """Results of video instance segmentation.
 
     The quality of a track is the IoU of its tube with the predicted track of
@@ -213,9 +213,9 @@ class InstanceResults(Results):
             [(about, video.gts, video.preds) for about, video in self.videos]
         )
 
-    def correct(self, names: Sequence[str]) -> 'InstanceResults':
-        """See :meth:`Results.correct`."""
-        return InstanceResults(
+    def correct(self, names: Sequence[str]) -> 'InstanceOutcome':
+        """See :meth:`Outcome.correct`."""
+        return InstanceOutcome(
             [
                 (about, apply_instance_oracles(video, names))
                 for about, video in self.videos
@@ -224,7 +224,7 @@ class InstanceResults(Results):
         )
 
     def values(self) -> dict[str, float | None]:
-        """See :meth:`Results.values`."""
+        """See :meth:`Outcome.values`."""
         names = {
             'AP': 'mAP',
             'AP50': 'mAP_50',
@@ -237,12 +237,12 @@ class InstanceResults(Results):
         }
 
     def class_values(self) -> list[float | None]:
-        """See :meth:`Results.class_values`."""
+        """See :meth:`Outcome.class_values`."""
         values = [self._values.get(f'{x}_precision') for x in self.classes]
         return [None if value is None else 100 * value for value in values]
 
     def tracks(self) -> list[Track]:
-        """See :meth:`Results.tracks`."""
+        """See :meth:`Outcome.tracks`."""
         tracks = []
         for _, video in self.videos:
             gts = [gt for gt in video.gts if not gt.get('iscrowd')]

@@ -20,10 +20,10 @@ param_scheduler = [
     dict(
         type='CosineAnnealingLR',
         begin=200,
-        end=20000,
+        end=8000,
         eta_min=1e-5,
         by_epoch=False,
     ),
 ]
-train_cfg = dict(max_iters=20000, val_interval=20000)
+train_cfg = dict(max_iters=8000, val_interval=8000)
 auto_scale_lr = dict(base_batch_size=3)
