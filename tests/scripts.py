@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from threading import Thread
 from unittest import mock
 
 import torch.distributed as dist
@@ -88,7 +89,7 @@ def _run_rank(rank: int, environment: dict[str, str], *command) -> None:
 
 
 def start_fork(
-    script: str, cwd: Path, *arguments
+    script: str, cwd: Path, *arguments, watch: Callable[[], None] | None = None
 ) -> Callable[[], subprocess.CompletedProcess]:
     """Start a script in a fork, which has a memory of its own.
 
@@ -96,6 +97,7 @@ def start_fork(
         script (str): The script, relative to the root.
         cwd (Path): Folder to start it in.
         arguments: Its command line.
+        watch (Callable, optional): Function for a thread in the fork.
 
     Returns:
         Callable: Waits for the end of the script and returns what
@@ -105,7 +107,9 @@ def start_fork(
     streams = folder / 'out', folder / 'err'
     path = str(ROOT / script)
     argv = [path, *map(str, arguments)]
-    process = CONTEXT.Process(target=_run_fork, args=(argv, cwd, streams))
+    process = CONTEXT.Process(
+        target=_run_fork, args=(argv, cwd, streams, watch)
+    )
     process.start()
 
     def wait() -> subprocess.CompletedProcess:
@@ -129,8 +133,15 @@ def _steady_malloc() -> None:
         libc.mallopt(-3, 2**20)  # M_MMAP_THRESHOLD
 
 
-def _run_fork(argv: list[str], cwd: Path, streams: tuple[Path, Path]) -> None:
+def _run_fork(
+    argv: list[str],
+    cwd: Path,
+    streams: tuple[Path, Path],
+    watch: Callable[[], None] | None,
+) -> None:
     _steady_malloc()
+    if watch is not None:
+        Thread(target=watch, daemon=True).start()
     for path, stream in zip(streams, (sys.stdout, sys.stderr), strict=True):
         with open(path, 'w') as file:
             os.dup2(file.fileno(), stream.fileno())

@@ -36,6 +36,8 @@ model['head']['segmenter'].update(
 """,
     panoptic="""
 model['neck'] = dict(num_blocks=1, temporal_cfg=dict(num_layers=1))
+model['head']['segmenter'] = dict(
+    transformer_decoder=dict(num_layers=(1, 1, 0)))
 """,
 )
 OPTIONS = dict(instances=['--size', '64', '96'], panoptic=['--tracker'])
