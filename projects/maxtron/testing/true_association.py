@@ -57,9 +57,7 @@ class TrueAssociation(QueryAssociation):
         truth = self._resize_truth(masks.shape[-2:])
         ids = sorted(set(np.unique(truth).tolist()) - {0})
         # (n, T, h, w)
-        tubes = torch.from_numpy(
-            (truth == np.reshape(ids, (-1, 1, 1, 1))).astype(np.float32)
-        )
+        tubes = torch.from_numpy(truth == np.reshape(ids, (-1, 1, 1, 1)))
         queries = torch.arange(masks.shape[1], device=masks.device)[None]
         pred = sample_masks(
             masks, queries, self.mask_activation, truth[0].size

@@ -13,12 +13,12 @@ from pycocotools import mask as coco
 
 def random_masks(*shape, share=0.4, seed=0):
     generator = torch.manual_seed(seed)
-    return (torch.rand(shape, generator=generator) < share).float()
+    return torch.rand(shape, generator=generator) < share
 
 
 def test_ious_equal_cocos():
     masks, others = random_masks(5, 1, 9, 7), random_masks(4, 1, 9, 7, seed=1)
-    masks[2] = others[3] = 0.0
+    masks[2] = others[3] = False
     rles = [
         coco.encode(x[:, 0].permute(1, 2, 0).byte().numpy().copy(order='F'))
         for x in (masks, others)
@@ -34,9 +34,11 @@ def test_sampled_masks(activation):
     full = sample_masks(logits, every, activation, 96)
     if activation == 'softmax':
         assert (full.sum(1) == 1).all()
-        assert full.argmax(1).equal(logits.argmax(1))
+        assert full.int().argmax(1).equal(logits.argmax(1))
     else:
-        assert full.equal((logits.sigmoid() > 0.5).float())
+        assert full.equal(logits.sigmoid() > 0.5)
+    last = sample_masks(logits, every, activation, 96, torch.tensor([1, 0]))
+    assert last.equal(full.flip(2))
     half = sample_masks(logits, every, activation, 48)
     assert half.equal(full[..., ::2, :])
     # Other queries have no masks, and take no pixels.
@@ -51,10 +53,10 @@ def test_sampled_masks(activation):
 
 
 def test_motion_and_shift():
-    masks = torch.zeros(3, 2, 6, 8)
-    masks[0, 0, 1:3, 1:4] = masks[0, 1, 2:4, 4:7] = 1.0  # down, right
-    masks[1, 0, 4:6, 6:8] = masks[1, 1, 1:3, 5:7] = 1.0  # up, left
-    masks[2, 0, 2, 2] = 1.0  # disappears
+    masks = torch.zeros(3, 2, 6, 8, dtype=torch.bool)
+    masks[0, 0, 1:3, 1:4] = masks[0, 1, 2:4, 4:7] = True  # down, right
+    masks[1, 0, 4:6, 6:8] = masks[1, 1, 1:3, 5:7] = True  # up, left
+    masks[2, 0, 2, 2] = True  # disappears
     motion = velocities(masks)
     assert motion.tolist() == [[1, 3], [-3, -1], [0, 0]]
     assert velocities(masks[:, :1]).tolist() == [[0, 0]] * 3

@@ -131,7 +131,7 @@ def test_bad_input():
 
 def test_masks_and_memory_of_segments():
     x, y = torch.eye(2)
-    left, right = torch.eye(2).view(2, 1, 1, 2)
+    left, right = torch.eye(2).bool().view(2, 1, 1, 2)
 
     def cues(embeds, masks):
         masks = torch.stack(masks)

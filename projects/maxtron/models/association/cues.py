@@ -21,7 +21,7 @@ class ClipCues(NamedTuple):
         class_probs (Tensor, optional): Probabilities of the classes without
             "no object", ([B, ] Q, C).
         first_masks (Tensor, optional): Masks in the frames that are compared
-            with the clip before, of 0 and 1, ([B, ] Q, k, h, w).
+            with the clip before, ([B, ] Q, k, h, w), bool.
         last_masks (Tensor, optional): Masks in the last frames, which are
             compared with the next clip, same shape.
         motion (Tensor, optional): Motion of the masks in the last frames, in

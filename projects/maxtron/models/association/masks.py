@@ -8,14 +8,17 @@ from torch import Tensor
 
 
 def sample_masks(
-    mask_logits: Tensor, queries: Tensor, mask_activation: str, max_pixels: int
+    mask_logits: Tensor,
+    queries: Tensor,
+    mask_activation: str,
+    max_pixels: int,
+    frames: Tensor | slice = slice(None),
 ) -> Tensor:
     """Make binary masks of some queries at a reduced resolution.
 
     Pixels are taken at regular strides, which costs less than resizing. The
     stride of the rows is twice that of the columns, because the time is that
-    of reading cache lines. The masks are of type float32, because their
-    products are computed next.
+    of reading cache lines.
 
     Args:
         mask_logits (Tensor): Mask logits, shape (B, Q, T, h, w).
@@ -25,9 +28,10 @@ def sample_masks(
             highest logit. 'sigmoid': to all queries whose logit is not
             negative.
         max_pixels (int): Bound of the pixels of a frame.
+        frames (Tensor | slice): The F frames to sample. Defaults to all.
 
     Returns:
-        Tensor: Masks of 0 and 1, shape (B, Q, T, h', w'), float32.
+        Tensor: Masks, shape (B, Q, F, h', w'), bool.
     """
     pixels = math.prod(mask_logits.shape[-2:])
     factors = (1, 1)
@@ -38,12 +42,18 @@ def sample_masks(
         (..., *(slice((s - 1) // 2, None, s) for s in strides))
     ]
     clips = torch.arange(len(queries), device=queries.device)[:, None]
-    logits = sampled[clips, queries].float()  # (B, n, T, h', w')
+    if isinstance(frames, Tensor):
+        logits = sampled[clips[..., None], queries[..., None], frames]
+    else:
+        logits = sampled[clips, queries, frames]
+    logits = logits.float()  # (B, n, F, h', w')
     least = torch.zeros_like(logits[:1, :1])
     if mask_activation == 'softmax':
         least = logits.amax(1, keepdim=True)
-    masks = logits.new_zeros(sampled.shape)
-    masks[clips, queries] = (logits >= least).float()
+    masks = logits.new_zeros(
+        *sampled.shape[:2], *logits.shape[2:], dtype=torch.bool
+    )
+    masks[clips, queries] = logits >= least
     return masks
 
 
@@ -51,21 +61,27 @@ def mask_ious(masks: Tensor, others: Tensor) -> Tensor:
     """Compute the IoU of all pairs of tubes.
 
     Args:
-        masks (Tensor): Masks of 0 and 1, shape (n, T, h, w).
-        others (Tensor): Masks of 0 and 1, shape (m, T, h, w).
+        masks (Tensor): Masks, shape (n, T, h, w), bool.
+        others (Tensor): Masks, shape (m, T, h, w), bool.
 
     Returns:
-        Tensor: IoU, shape (n, m); 0 if both are empty.
+        Tensor: IoU, shape (n, m), float32; 0 if both are empty.
     """
     x, y = masks.flatten(1), others.flatten(1)
-    areas, other_areas = x.sum(1), y.sum(1)
     if x.is_cuda:  # choosing rows would wait for the device
-        shared = x @ y.T
-    else:
-        rows, columns = areas.nonzero(), other_areas.nonzero()[:, 0]
-        shared = x.new_zeros(len(x), len(y))
-        shared[rows, columns] = x[rows[:, 0]] @ y[columns].T
-    union = areas[:, None] + other_areas - shared
+        return _row_ious(x.float(), y.float())
+    rows, columns = (masks.any(1).nonzero() for masks in (x, y))
+    ious = torch.zeros(len(x), len(y))
+    ious[rows, columns[:, 0]] = _row_ious(
+        x[rows[:, 0]].float(), y[columns[:, 0]].float()
+    )
+    return ious
+
+
+def _row_ious(x: Tensor, y: Tensor) -> Tensor:
+    """Compute the IoU of rows of 0 and 1, shapes (n, P) and (m, P)."""
+    shared = x @ y.T
+    union = x.sum(1)[:, None] + y.sum(1) - shared
     return shared / union.clamp(min=1)
 
 
@@ -73,8 +89,8 @@ def velocities(masks: Tensor) -> Tensor:
     """Compute how far the centres of masks move from frame to frame.
 
     Args:
-        masks (Tensor): Masks of 0 and 1, shape (..., T, h, w). The last two
-            frames count.
+        masks (Tensor): Masks, shape (..., T, h, w), bool. The last two frames
+            count.
 
     Returns:
         Tensor: Motion (rows, columns) in whole pixels per frame, shape
@@ -85,7 +101,7 @@ def velocities(masks: Tensor) -> Tensor:
         return torch.zeros(
             *masks.shape[:-3], 2, dtype=torch.int64, device=masks.device
         )
-    masks = masks[..., -2:, :, :]
+    masks = masks[..., -2:, :, :].float()
     counts = [masks.sum(-1), masks.sum(-2)]  # of rows (..., 2, h), columns
     areas = counts[0].sum(-1)  # (..., 2)
     centres = torch.stack(
@@ -103,7 +119,7 @@ def shift_masks(masks: Tensor, motion: Tensor) -> Tensor:
     """Shift masks by whole pixels; what leaves the frame is lost.
 
     Args:
-        masks (Tensor): Masks of 0 and 1, shape (n, T, h, w).
+        masks (Tensor): Masks, shape (n, T, h, w), bool.
         motion (Tensor): Rows and columns, shape (n, 2), int64.
 
     Returns:

@@ -98,7 +98,7 @@ class TrackMemory:
                 ),
             )
             if current.last_masks is not None:  # where it is now is unknown
-                current.last_masks[kept] = 0.0
+                current.last_masks[kept] = False
         self._ages = ages
         return current
 

@@ -154,17 +154,17 @@ class QueryAssociation:
         queries = probs.amax(-1).topk(number).indices  # (B, n)
         num_frames, kept = clips.mask_logits.shape[2], max(self.overlap, 1)
         # Clips without shared frames are compared in neighbouring frames.
-        first = slice(max(num_shared - kept, 0), max(num_shared, kept))
-        last = slice(-min(max(kept, 1 + self.motion), num_frames), None)
-        first_masks, last_masks = (
-            sample_masks(
-                clips.mask_logits[:, :, span],
-                queries,
-                self.mask_activation,
-                self.max_pixels,
-            )
-            for span in (first, last)
+        frames = torch.arange(num_frames, device=queries.device)
+        first = frames[max(num_shared - kept, 0) : max(num_shared, kept)]
+        last = frames[-max(kept, 1 + self.motion) :]
+        masks = sample_masks(
+            clips.mask_logits,
+            queries,
+            self.mask_activation,
+            self.max_pixels,
+            torch.cat([first, last]),
         )
+        first_masks, last_masks = masks.split([len(first), len(last)], 2)
         return cues._replace(
             first_masks=first_masks,
             last_masks=last_masks[:, :, -kept:],
