@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from projects.maxtron.engine import SeparateMultOptimWrapperConstructor
+from projects.maxtron.errors import InputError
 
 import pytest
 from mmengine.optim import build_optim_wrapper
@@ -72,3 +73,8 @@ def test_frozen_parameters_are_left_out():
     assert 'head.cls.bias' not in result
     assert result['backbone.1.bias'] == pytest.approx((0.1, 1.0))
     assert len(result) == 9
+
+
+def test_layer_decay_needs_a_backbone_with_layers():
+    with pytest.raises(InputError, match='layer_decay is for a backbone'):
+        rules({}, layer_decay=0.8)

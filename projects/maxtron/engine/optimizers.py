@@ -7,6 +7,8 @@ from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
+from ..errors import InputError
+
 _FIELDS = dict(lr_mult='lr', decay_mult='weight_decay')
 
 
@@ -20,6 +22,12 @@ class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     constructor takes each multiplier from the longest matching key that has
     it. If there is none, the other rules of ``paramwise_cfg`` apply. A ``*``
     in a key matches any text.
+
+    ``layer_decay`` is the layer-wise decay of learning rates of BEiT and
+    ViTDet: with ``k`` layers behind a parameter of the backbone, its learning
+    rate, also one of ``custom_keys``, is multiplied by ``layer_decay ** k``.
+    A backbone lists these numbers in ``layer_depths()``, as
+    :class:`TransformersBackbone` does.
 
     MMEngine makes a group of each parameter, which an optimizer updates one by
     one. Here parameters with the same settings share a group. All other
@@ -41,9 +49,14 @@ class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             prefix (str): Name of the module. Defaults to ''.
             is_dcn_module (bool, optional): Whether the module is in a
                 deformable convolution. Defaults to None.
+
+        Raises:
+            InputError: If ``layer_decay`` is set but no part of the module
+                has layers.
         """
         rules = dict(self.paramwise_cfg)
         custom_keys = rules.pop('custom_keys', {})
+        factors = _layer_factors(module, rules.pop('layer_decay', None))
         start = len(params)
         DefaultOptimWrapperConstructor(
             dict(optimizer=self.optimizer_cfg), rules
@@ -69,7 +82,38 @@ class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                         logger='current',
                         level=logging.INFO,
                     )
+            factor = factors.get(group['params'][0])
+            if factor is not None:
+                group['lr'] = group.get('lr', self.base_lr) * factor
         params[start:] = _merge(params[start:])
+
+
+def _layer_factors(
+    module: nn.Module, layer_decay: float | None
+) -> dict[nn.Parameter, float]:
+    """Find the factors of learning rates of the parameters with layers."""
+    if layer_decay is None:
+        return {}
+    depths = {
+        param: depth
+        for part in module.modules()
+        if hasattr(part, 'layer_depths')
+        for param, depth in part.layer_depths().items()
+    }
+    if not depths:
+        raise InputError(
+            'optim_wrapper.paramwise_cfg.layer_decay is for a backbone of '
+            'type TransformersBackbone, which this model does not have: '
+            'remove the key.'
+        )
+    print_log(
+        f'layer_decay={layer_decay}: learning rates of the backbone are '
+        f'multiplied by {layer_decay ** max(depths.values()):.3g} at its '
+        'input and by 1 behind its last layer',
+        logger='current',
+    )
+    # Parameters behind all layers keep the settings of the others.
+    return {param: layer_decay**k for param, k in depths.items() if k}
 
 
 def _merge(groups: list[dict]) -> list[dict]:

@@ -2,23 +2,23 @@
 """Backbones of transformers give the features of transformers' own models."""
 
 import builtins
-import sys
-from pathlib import Path
+import re
 
+from projects.maxtron.engine import SeparateMultOptimWrapperConstructor
 from projects.maxtron.errors import InputError
 from projects.maxtron.models.backbones import TransformersBackbone
 
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from torch import nn
 
+from tests.huggingface import import_transformers
 from tests.models import build, model_cfg
 
-# Made by tools/misc/setup_venv.sh, apart from the other packages.
-FOLDER = str(Path(sys.prefix, 'transformers'))
-sys.path.append(FOLDER)
-transformers = pytest.importorskip('transformers')
-sys.path.remove(FOLDER)
+transformers = import_transformers()
 
 VIT = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2)
 DINO = dict(VIT, mlp_ratio=2, image_size=56, patch_size=14)
@@ -45,12 +45,19 @@ STAGES = {
     'convnextv2': dict(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1]),
     'dinov3_convnext': dict(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1]),
 }
+HIERA = dict(
+    embed_dim=8,
+    depths=[1, 1, 2, 1],
+    num_heads=[1, 1, 2, 2],
+    image_size=(64, 64),
+)
+FAMILIES = PLAIN | STAGES | dict(hiera=HIERA)
 SIZE = 75, 107  # no multiple of anything
 
 
 def make(model_type, **kwargs):
     torch.manual_seed(0)
-    arguments = (PLAIN | STAGES)[model_type]
+    arguments = FAMILIES[model_type]
     if model_type in PLAIN:
         kwargs.setdefault('pyramid', dict(out_channels=8))
         kwargs['pyramid'].setdefault('type', 'SimpleFeaturePyramid')
@@ -63,7 +70,7 @@ def image(*size):
     return torch.randn(2, 3, *size, generator=torch.manual_seed(1))
 
 
-@pytest.mark.parametrize('model_type', [*PLAIN, *STAGES])
+@pytest.mark.parametrize('model_type', FAMILIES)
 def test_levels_of_any_size(model_type):
     backbone = make(model_type).eval()
     with torch.no_grad():
@@ -123,6 +130,83 @@ def test_plain_map_is_that_of_the_library(model_type, monkeypatch):
     torch.testing.assert_close(
         found.flatten(2).transpose(1, 2), expected[:, -30:], atol=1e-5, rtol=0
     )
+
+
+@pytest.mark.parametrize('size', [(64, 64), (96, 128)])
+def test_hiera_is_that_of_the_library(size):
+    """Compare with a model whose configuration has the size of the image."""
+    backbone = make('hiera').eval()
+    embeddings = backbone.model.embeddings
+    torch.nn.init.normal_(embeddings.position_embeddings)
+    x = image(*size)
+    own = transformers.HieraModel(
+        transformers.HieraConfig(**dict(HIERA, image_size=size))
+    ).eval()
+    with torch.no_grad():
+        patches, *_ = embeddings.patch_embeddings(x)
+        positions = embeddings.interpolate_pos_encoding(
+            patches, embeddings.position_embeddings, *size
+        )
+        own.load_state_dict(
+            {
+                **backbone.model.state_dict(),
+                'embeddings.position_embeddings': positions,
+            }
+        )
+        levels = backbone(x)
+        _, *expected = own(x, output_hidden_states=True).reshaped_hidden_states
+    for level, whole in zip(levels, expected, strict=True):
+        torch.testing.assert_close(
+            level, whole.permute(0, 3, 1, 2), atol=1e-5, rtol=0
+        )
+
+
+@pytest.mark.parametrize('model_type', FAMILIES)
+def test_learning_rates_decay_by_layer(model_type):
+    """Each trained parameter has a rate, by its name, and a gradient.
+
+    The position embeddings of ViT-MAE are not trained.
+    """
+    init_default_scope('mmdet')
+    model = nn.ModuleDict(
+        dict(backbone=make(model_type), head=nn.Linear(1, 1))
+    )
+    wrapper = build_optim_wrapper(
+        model,
+        dict(
+            constructor=SeparateMultOptimWrapperConstructor.__name__,
+            optimizer=dict(type='AdamW', lr=1.0, weight_decay=1.0),
+            paramwise_cfg=dict(
+                layer_decay=0.5,
+                norm_decay_mult=0.0,
+                custom_keys=dict(
+                    embeddings=dict(lr_mult=3.0), head=dict(lr_mult=0.1)
+                ),
+            ),
+        ),
+    )
+    found = {
+        param: group['lr']
+        for group in wrapper.optimizer.param_groups
+        for param in group['params']
+    }
+    sum(x.square().mean() for x in model.backbone(image(64, 64))).backward()
+    num_layers = 2 if model_type in PLAIN else 4
+    for name, param in model.named_parameters():
+        if not param.requires_grad:
+            assert re.search(r'mask_token|\.pooler\.|position', name)
+            continue
+        layer = re.search(r'(?:layers?|stages)\.(\d)\.', name)
+        rate = 1.0
+        if name.startswith('head'):
+            rate = 0.1
+        elif layer and '.pyramid.' not in name:
+            rate = 0.5 ** (num_layers - int(layer[1]))
+        elif 'embeddings.' in name:
+            rate = 0.5 ** (num_layers + 1)
+        rate *= 3 if 'embeddings.' in name else 1
+        assert found[param] == rate, name
+        assert (param.grad is None) == name.startswith('head'), name
 
 
 def test_near_online_model_on_it():

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import InputError
+from .hiera import hiera_maps
 from .simple_feature_pyramid import pad_to
 
 _STRIDE = 16  # of the map of a plain vision transformer
@@ -22,11 +23,11 @@ _STRIDES = (4, 8, 16, 32)
 class TransformersBackbone(BaseModule):
     """Any vision backbone of Hugging Face ``transformers``.
 
-    Backbones with stages (SwinV2, PVTv2, ConvNeXt, DINOv3 ConvNeXt) give the
-    maps of their last four stages. Plain vision transformers (DINOv2, DINOv3,
-    ViT, ViT-MAE) give their last map, of which ``pyramid`` makes four levels.
-    The levels have the strides 4, 8, 16 and 32; their sides are rounded up,
-    as those of a ResNet.
+    Backbones with stages (SwinV2, PVTv2, ConvNeXt, DINOv3 ConvNeXt, Hiera)
+    give the maps of their last four stages. Plain vision transformers
+    (DINOv2, DINOv3, ViT, ViT-MAE) give their last map, of which ``pyramid``
+    makes four levels. The levels have the strides 4, 8, 16 and 32; their
+    sides are rounded up, as those of a ResNet.
 
     An image of any size is padded by zeros to whole patches. Patches of 14
     pixels are brought to the stride 16 by resizing the image by 14 / 16, so
@@ -88,6 +89,11 @@ class TransformersBackbone(BaseModule):
                 f'model.backbone.pyramid is set, but {config["model_type"]} '
                 'has stages, which are the levels: remove the key.'
             )
+        for name, param in self.model.named_parameters():
+            # The maps do not depend on these, and distributed training waits
+            # for the gradient of every trained parameter.
+            if 'mask_token' in name or name.startswith('pooler.'):
+                param.requires_grad_(False)
         if with_cp:
             self.model.activation_checkpointing_enable(
                 dict(use_reentrant=False)
@@ -99,6 +105,36 @@ class TransformersBackbone(BaseModule):
     def is_plain(self) -> bool:
         """bool: Whether the model is a plain vision transformer."""
         return self.patch_size is not None
+
+    def layer_depths(self) -> dict[nn.Parameter, int]:
+        """Count the layers from each parameter to the end of the model.
+
+        The layers of a backbone with stages are its stages.
+
+        Returns:
+            dict[nn.Parameter, int]: 0 behind the last layer, 1 in the last
+            layer, L in the first of L layers, and L + 1 in the embeddings.
+        """
+        config = self.model.config
+        length = (
+            config.num_hidden_layers if self.is_plain else len(config.depths)
+        )
+        layers = next(
+            part
+            for part in self.model.modules()
+            if isinstance(part, nn.ModuleList) and len(part) == length
+        )
+        inside = {
+            param: length - index
+            for index, layer in enumerate(layers)
+            for param in layer.parameters()
+        }
+        depths, outside = {}, length + 1
+        for param in self.model.parameters():  # in the order of the model
+            if param in inside:
+                outside = 0
+            depths[param] = inside.get(param, outside)
+        return depths
 
     def init_weights(self) -> None:
         """Load the weights.
@@ -172,7 +208,9 @@ class TransformersBackbone(BaseModule):
         if self.dtype is not None:
             autocast = torch.autocast(x.device.type, self.dtype)
         with autocast:
-            if hasattr(self.model, 'out_features'):
+            if self.model.config.model_type == 'hiera':
+                maps = hiera_maps(self.model, image)
+            elif hasattr(self.model, 'out_features'):
                 maps = list(self.model(image).feature_maps)
             else:
                 maps = [self._read_tokens(image)]
@@ -233,6 +271,8 @@ def _build(config: dict) -> Any:
     if getattr(default, 'mask_ratio', None) is not None:
         config['mask_ratio'] = 0.0  # ViT-MAE: all patches are seen
     settings = known[model_type](**config)
+    if model_type == 'hiera':
+        return transformers.AutoModel.from_config(settings)
     if type(settings) in transformers.AutoBackbone._model_mapping:
         if _patch_size(settings) is None:
             stages = settings.stage_names[-4:]
