@@ -22,6 +22,21 @@ _WAITING = {
     'unique_dim',
 }
 _COPIES = {'cpu', 'numpy', 'tolist'}
+# Functions that copy numbers of Python to the device.
+_FACTORIES = {'as_tensor', 'new_tensor', 'tensor'}
+_INDEXING = {'__getitem__', '__setitem__'}
+
+
+def _is_on_cpu(x: Tensor) -> bool:
+    return getattr(x, 'on_cpu', False)
+
+
+def _waits_for_index(x: Tensor, index) -> bool:
+    """Whether an index would be copied to the device of a tensor."""
+    return any(
+        isinstance(i, list) or (isinstance(i, Tensor) and _is_on_cpu(i))
+        for i in (index if isinstance(index, tuple) else (index,))
+    )
 
 
 class _WaitingOperators(TorchDispatchMode):
@@ -46,7 +61,8 @@ class ImaginaryDevice(TorchFunctionMode):
     """Mode in which tensors count as those of a GPU.
 
     Tensors that the code copies to the CPU, and those it computes from them,
-    count as tensors on the CPU.
+    count as tensors on the CPU. A copy in either direction waits unless it is
+    ``non_blocking``.
 
     Attributes:
         waits (Counter): Number of waits by the name of the called function.
@@ -71,17 +87,23 @@ class ImaginaryDevice(TorchFunctionMode):
         tensors = [
             x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)
         ]
-        on_cpu = all(getattr(x, 'on_cpu', False) for x in tensors)
+        on_cpu = all(_is_on_cpu(x) for x in tensors)
         with _WaitingOperators() as operators:
             result = func(*args, **kwargs)
         is_copy = name in _COPIES or (name == 'to' and args[1] == 'cpu')
-        if not on_cpu and (is_copy or operators.waited):
-            self.waits[name] += 1
-        if name == '__iter__':
-            return iter([self._mark(x, on_cpu) for x in result])
         to_device = 'device' in kwargs or (
             name == 'to' and isinstance(args[1], torch.device)
         )
+        if on_cpu:
+            waits = to_device and name in ('to', *_FACTORIES)
+        else:
+            waits = is_copy or operators.waited or name in _FACTORIES
+            if name in _INDEXING and not _is_on_cpu(args[0]):
+                waits |= _waits_for_index(*args[:2])
+        if waits and not kwargs.get('non_blocking'):
+            self.waits[name] += 1
+        if name == '__iter__':
+            return iter([self._mark(x, on_cpu) for x in result])
         return self._mark(result, is_copy or (on_cpu and not to_device))
 
     @staticmethod
@@ -89,7 +111,7 @@ class ImaginaryDevice(TorchFunctionMode):
         """Return results with a mark of their place."""
 
         def mark(x: Tensor) -> Tensor:
-            if getattr(x, 'on_cpu', False) != on_cpu:
+            if _is_on_cpu(x) != on_cpu:
                 x = x.detach()  # another view of the same values
                 x.on_cpu = on_cpu
             return x

@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample, TrackDataSample
+from mmdet.structures import TrackDataSample
 from torch import Tensor
 
 from ..errors import InputError
+from ..structures import copy_to_device
+from .track_sample import make_track_sample
 
 
 @MODELS.register_module()
@@ -17,8 +19,18 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
     """Normalisation and padding of clips.
 
     Args:
+        non_blocking (bool): Whether batches are copied to a GPU while it
+            works. Defaults to True.
         kwargs: Arguments of :class:`mmdet.models.TrackDataPreprocessor`.
     """
+
+    def __init__(self, *, non_blocking: bool = True, **kwargs) -> None:
+        super().__init__(non_blocking=non_blocking, **kwargs)
+        # MMDetection's way to swap the channels waits for a GPU.
+        self._swaps_channels = any(
+            kwargs.get(name) for name in ('bgr_to_rgb', 'rgb_to_bgr')
+        )
+        self._channel_conversion = False
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Preprocess a batch.
@@ -48,20 +60,24 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
         return super().forward(data, training)
 
     def cast_data(self, data: Any) -> Any:
-        """Move a batch to the device of the model.
+        """Move a batch to the device of the model, and swap its channels.
 
-        MMDetection's :class:`TrackDataSample` would print all its tensors, as
-        whenever it is assigned frames that are not empty.
+        Args:
+            data (Any): A batch, or a part of one.
+
+        Returns:
+            Any: The same on the device.
         """
-        if not isinstance(data, TrackDataSample):
-            return super().cast_data(data)
-        sample = TrackDataSample(metainfo=data.metainfo)
-        sample.video_data_samples = [DetDataSample() for _ in data]
-        sample.video_data_samples[:] = [
-            super(ClipDataPreprocessor, self).cast_data(frame)
-            for frame in data
-        ]
-        return sample
+        if isinstance(data, TrackDataSample):
+            frames = [self.cast_data(frame) for frame in data]
+            return make_track_sample(frames, data.metainfo)
+        moved = super().cast_data(data)
+        if self._swaps_channels and isinstance(data, dict):
+            moved['inputs'] = [
+                clip.flip(1) if clip.shape[1] == 3 else clip  # (T, 3, H, W)
+                for clip in moved['inputs']
+            ]
+        return moved
 
     def img_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Compute the size of frames before padding."""
@@ -87,9 +103,8 @@ class ClipDataPreprocessor(TrackDataPreprocessor):
                 'frames of (height, width) '
                 f'{" and ".join(map(str, sizes))}; resize the video first.'
             )
-        clip = torch.stack(frames)
-        if self.device.type == 'cuda':  # The copy does not stop the network.
-            clip = clip.pin_memory().to(self.device, non_blocking=True)
+        # The copy does not stop the network.
+        clip = copy_to_device(torch.stack(frames), self.device)
         return super().forward(dict(inputs=[clip], data_samples=None))[
             'inputs'
         ]

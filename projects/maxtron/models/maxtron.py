@@ -16,6 +16,7 @@ from ..pipeline import run_ahead
 from ..structures import ClipPrediction, ClipShapes
 from .clip_reader import ClipInputs, ClipReader
 from .heads import check_clip_len
+from .logged_losses import LossLoggingMixin
 from .tracker_training import (
     ClipOutputs,
     cut_videos,
@@ -29,7 +30,7 @@ Item = TypeVar('Item')
 
 
 @MODELS.register_module()
-class MaXTron(BaseMOTModel):
+class MaXTron(LossLoggingMixin, BaseMOTModel):
     """Mask transformer with trajectory attention for video segmentation.
 
     `MaXTron <https://arxiv.org/abs/2311.18537>`_. A video of any length is

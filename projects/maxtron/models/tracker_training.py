@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
-from mmdet.structures import TrackDataSample, TrackSampleList
+from mmdet.structures import TrackSampleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -14,6 +14,7 @@ from ..errors import InputError
 from .association import ClipCues, check_finite
 from .heads import BaseMaXTronHead
 from .layers import keep_buffers
+from .track_sample import make_track_sample
 
 
 class ClipOutputs(NamedTuple):
@@ -104,9 +105,8 @@ def cut_videos(
         end = start + clip_len
         samples = []
         for video in data_samples:
-            clip = TrackDataSample(metainfo=video.metainfo)
-            clip.video_data_samples = video.video_data_samples[start:end]
-            samples.append(clip)
+            frames = video.video_data_samples[start:end]
+            samples.append(make_track_sample(frames, video.metainfo))
         yield inputs[:, start:end], samples
 
 

@@ -22,7 +22,7 @@ from .id_maps import (
 from .map_files import SegmentColors, read_id_map, rgb_to_ids, write_id_map
 from .masks import MaskLike, read_polygons, to_bitmap, to_rle
 from .panoptic_map import INSTANCE_OFFSET, IndexMap, PanopticMap, thing_id
-from .transfer import copy_to_cpu
+from .transfer import copy_to_cpu, copy_to_device
 from .video_names import (
     check_distinct_frames,
     frame_name,
@@ -46,6 +46,7 @@ __all__ = [
     'check_classes',
     'check_distinct_frames',
     'copy_to_cpu',
+    'copy_to_device',
     'frame_name',
     'frame_names',
     'index_categories',

@@ -34,3 +34,21 @@ def copy_to_cpu(*tensors: Tensor) -> list[Tensor]:
         copies[i] = packed[start:end].view(tensor.dtype).view(tensor.shape)
         start = end
     return copies
+
+
+def copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor to a device without waiting for it.
+
+    A plain copy to a GPU waits until the GPU has finished its work.
+
+    Args:
+        tensor (Tensor): Any tensor. It may be changed only after the device
+            has read it; a temporary one is safe.
+        device (torch.device): The device.
+
+    Returns:
+        Tensor: The tensor on the device.
+    """
+    if device.type == 'cuda' and tensor.device.type == 'cpu':
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

@@ -9,6 +9,8 @@ from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
 
+from ..models.track_sample import make_track_sample
+
 
 def make_sample(
     size: tuple[int, int], frames: int, segments: int, num_classes: int
@@ -41,9 +43,7 @@ def make_sample(
             instances_ids=present, labels=present % num_classes
         )
         samples.append(sample)
-    track = TrackDataSample()
-    track.video_data_samples = samples
-    return track
+    return make_track_sample(samples)
 
 
 def make_batch(cfg: Config, args: argparse.Namespace) -> dict:

@@ -67,13 +67,18 @@ def test_waits_are_counted():
     with ImaginaryDevice() as device:
         assert x.sum() > 3  # bool of a tensor
         x[x > 3]
-        x[[0, 1]]
+        x[[0, 1]]  # copies the list
         host = (x + 1).cpu()
+        x[host.long() - 1], host[[0, 1]]
+        host.to(torch.device('cpu'), non_blocking=True)  # to the "device"
+        host.to(torch.device('cpu')), x.new_tensor([1.0])
         host.tolist(), host.max().item(), host[host > 2].numpy()
         x.unique()
     assert device.waits == {
         '__bool__': 1,
-        '__getitem__': 1,
+        '__getitem__': 3,
         'cpu': 1,
+        'new_tensor': 1,
+        'to': 1,
         'unique': 1,
     }

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ...errors import InputError
-from ...structures import ClipPrediction
+from ...structures import ClipPrediction, copy_to_device
 from ..layers import at_least_float32
 from .cues import ClipCues
 from .masks import mask_ious, sample_masks, shift_masks, velocities
@@ -237,7 +237,7 @@ class QueryAssociation:
             # It is finite if the embeddings are, and need not be waited for.
             check_finite(cost, self._num_clips)
             _, columns = linear_sum_assignment(cost.numpy())
-            index = torch.as_tensor(columns, device=index.device)
+            index = copy_to_device(torch.from_numpy(columns), index.device)
             # Only the last masks are compared with the next clip.
             current = current._replace(first_masks=None).select(index)
         if self.memory:

@@ -10,7 +10,7 @@ from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
 from torch import Tensor
 
-from ...structures import copy_to_cpu
+from ...structures import copy_to_cpu, copy_to_device
 from .mask_resizing import (
     chunk_length,
     interpolation_bound,
@@ -119,7 +119,8 @@ def encode_clip(
     edges: list[Tensor] = []
     sums: list[Tensor] = []
     # Without a visible mask, split would return an empty chunk.
-    chunks = zip(frames.split(chunk_size), queries.split(chunk_size))
+    index = copy_to_device(torch.stack((frames, queries)), logits.device)
+    chunks = index.split(chunk_size, dim=1)
     for t, q in chunks if len(frames) else ():
         chunk = resize_mask_logits(
             logits[q, t].float(), *shapes, align_corners

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError
-from ...structures import IndexMap, PanopticMap, copy_to_cpu, thing_id
+from ...structures import (
+    IndexMap,
+    PanopticMap,
+    copy_to_cpu,
+    copy_to_device,
+    thing_id,
+)
 from .mask_candidates import make_finder, not_finite_error
 from .query_sets import FrameSets, PixelSets, VideoSets, number_sets
 
@@ -292,7 +298,8 @@ class PanopticMerger:
 
     def _pass_threshold(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return whether each class score is high enough, (N, ) bool."""
-        return scores > self._class_thr.to(labels.device)[labels]
+        thresholds = copy_to_device(self._class_thr, labels.device)
+        return scores > thresholds[labels]
 
     def _number_segments(
         self,

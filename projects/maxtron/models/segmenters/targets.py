@@ -1,15 +1,19 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Ground truth of clips: index maps, masks and semantic maps."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from mmdet.structures import DetDataSample, TrackDataSample, TrackSampleList
+from mmdet.structures import TrackDataSample, TrackSampleList
 from mmdet.utils import InstanceList
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ...errors import InputError
+from ...structures import copy_to_cpu, copy_to_device
+from .ground_truth import clip_map, label_table, read_instances
 
 # Label of pixels that have none in ``gt_sem_seg``.
 _UNLABELLED = 255
@@ -22,11 +26,11 @@ class TubeTargets(NamedTuple):
 
     Attributes:
         labels (list[Tensor]): Classes of the tubes of each clip, int64,
-            shape (M_b, ).
+            shape (M_b, ), on the CPU, which matches them with queries.
         areas (list[Tensor]): Pixels of the tubes in all frames, int64, shape
-            (M_b, ), at least 1.
+            (M_b, ), at least 1, on the CPU.
         tube_map (Tensor): 0 or 1 + the tube of each pixel, int64, shape
-            (B, T, h, w).
+            (B, T, h, w), on the device of the ground truth.
     """
 
     labels: list[Tensor]
@@ -42,6 +46,7 @@ class TubeTargets(NamedTuple):
         """
         clips = []
         for labels, tube_map in zip(self.labels, self.tube_map):
+            labels = copy_to_device(labels, tube_map.device)
             order = torch.arange(1, len(labels) + 1, device=labels.device)
             masks = tube_map == order[:, None, None, None]  # (M, T, h, w)
             clips.append(
@@ -71,15 +76,42 @@ def index_targets(
             None: no check.
 
     Returns:
-        TubeTargets: Tubes, on the device of the maps.
+        TubeTargets: The tubes.
 
     Raises:
         InputError: If something is missing, maps do not have this size, a
             label is not below ``num_classes`` or a tube has two labels.
     """
-    clips = [_clip_tubes(clip, num_classes, size) for clip in data_samples]
-    labels, areas, tube_maps = zip(*clips)
-    return TubeTargets(list(labels), list(areas), torch.stack(tube_maps))
+    tables = [
+        label_table(clip, frames, num_classes)
+        for clip, frames in zip(data_samples, read_instances(data_samples))
+    ]
+    id_maps = torch.stack(
+        [clip_map(clip, 'gt_panoptic_seg', size) for clip in data_samples]
+    ).long()  # (B, T, h, w)
+    tubes = _index_ids(id_maps.flatten(1), tables)  # (B, P)
+    num_slots = 1 + max(map(len, tables))
+    (areas,) = copy_to_cpu(
+        tubes.new_zeros((len(tubes), num_slots)).scatter_add_(
+            1, tubes, torch.ones_like(tubes)
+        )
+    )
+    # Drop tubes without a pixel and close the gaps in the numbers.
+    seen = areas > 0
+    seen[:, 0] = False
+    if any(row.sum() < len(table) for row, table in zip(seen, tables)):
+        order = seen.cumsum(1) * seen
+        tubes = copy_to_device(order, tubes.device).gather(1, tubes)
+    return TubeTargets(
+        [
+            torch.tensor(list(table.values()), dtype=torch.int64)[
+                row[1 : len(table) + 1]
+            ]
+            for row, table in zip(seen, tables)
+        ],
+        [area[row] for row, area in zip(seen, areas)],
+        tubes.view_as(id_maps),
+    )
 
 
 def mask_targets(
@@ -109,8 +141,8 @@ def mask_targets(
     if 'gt_panoptic_seg' in data_samples[0][0]:
         return index_targets(data_samples, num_classes).masks()
     return [
-        _join_frames([frame.gt_instances for frame in clip], num_classes)
-        for clip in data_samples
+        _join_frames(clip, frames, num_classes)
+        for clip, frames in zip(data_samples, read_instances(data_samples))
     ]
 
 
@@ -133,33 +165,36 @@ def semantic_targets(
             neither below ``num_classes`` nor 255.
     """
     labels = torch.stack(
-        [_clip_map(clip, 'gt_sem_seg', size) for clip in data_samples]
+        [clip_map(clip, 'gt_sem_seg', size) for clip in data_samples]
     ).long()
-    labelled = labels[labels != _UNLABELLED]
-    if ((labelled < 0) | (labelled >= num_classes)).any():
+    is_unlabelled = labels == _UNLABELLED
+    if ((labels < 0) | (labels >= num_classes) & ~is_unlabelled).any():
+        labelled = labels[~is_unlabelled]
         raise InputError(
             f'gt_sem_seg has labels from {labelled.min()} to '
             f'{labelled.max()}, but with num_classes={num_classes} they are '
             f'0 to {num_classes - 1}, and {_UNLABELLED} for no class. '
             'Check num_classes and the categories of the dataset.'
         )
-    return labels.masked_fill_(labels == _UNLABELLED, num_classes)
+    return labels.masked_fill_(is_unlabelled, num_classes)
 
 
-def _join_frames(frames: list[InstanceData], num_classes: int) -> InstanceData:
+def _join_frames(
+    clip: TrackDataSample, frames: Sequence[Tensor], num_classes: int
+) -> InstanceData:
     """Join the instances of the frames of a clip to tubes.
 
     Args:
-        frames (list[InstanceData]): Instances of each frame.
+        clip (TrackDataSample): The clip, with masks.
+        frames (Sequence[Tensor]): Ids and labels of the instances of each
+            frame, shape (2, n).
         num_classes (int): C.
 
     Returns:
         InstanceData: See :func:`mask_targets`.
     """
-    ids, index = torch.cat([f.instances_ids for f in frames]).unique(
-        return_inverse=True
-    )
-    labels = torch.cat([f.labels for f in frames])
+    ids, labels = torch.cat(list(frames), 1)
+    ids, index = ids.unique(return_inverse=True)
     tube_labels = labels.new_zeros(len(ids))
     tube_labels[index] = labels
     if not torch.equal(tube_labels[index], labels):
@@ -174,94 +209,37 @@ def _join_frames(frames: list[InstanceData], num_classes: int) -> InstanceData:
             f'model.head.segmenter.num_classes is {num_classes}; set it to '
             "the number of the dataset's classes."
         )
-    height, width = frames[0].masks.height, frames[0].masks.width
-    masks = labels.new_zeros(
-        (len(ids), len(frames), height, width), dtype=torch.float
+    size = clip[0].gt_instances.masks
+    masks = np.zeros(
+        (len(ids), len(frames), size.height, size.width), np.uint8
     )
-    for t, (frame, rows) in enumerate(
-        zip(frames, index.split([len(f) for f in frames]))
-    ):
-        masks[rows, t] = frame.masks.to_tensor(torch.float, labels.device)
-    return InstanceData(labels=tube_labels, masks=masks.flatten(1, 2))
+    rows = index.split([frame.shape[1] for frame in frames])
+    for t, (frame, row) in enumerate(zip(clip, rows)):
+        masks[row.numpy(), t] = frame.gt_instances.masks.to_ndarray()
+    device = clip[0].gt_instances.labels.device
+    return InstanceData(
+        labels=copy_to_device(tube_labels, device),
+        masks=copy_to_device(torch.from_numpy(masks), device)
+        .float()
+        .flatten(1, 2),
+    )
 
 
-def _clip_tubes(
-    clip: TrackDataSample, num_classes: int, size: tuple[int, int, int] | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Make labels (M, ), areas (M, ) and map (T, h, w) of a clip."""
-    table = sorted(_label_table(clip, num_classes).items())
-    id_map = _clip_map(clip, 'gt_panoptic_seg', size)
-    if not table:
-        nothing = id_map.new_zeros(0, dtype=torch.int64)
-        return nothing, nothing, torch.zeros_like(id_map, dtype=torch.int64)
-    ids, labels = torch.tensor(table, device=id_map.device).T.contiguous()
-    ids = ids.to(id_map.dtype)
-    tubes = torch.searchsorted(ids, id_map).clamp_(max=len(ids) - 1)
-    tubes = (tubes + 1) * (ids[tubes] == id_map)
-    areas = tubes.flatten().bincount(minlength=len(ids) + 1)[1:]
-    # Drop tubes without a pixel and close the gaps in the numbers.
-    seen = areas > 0
-    order = torch.cat((seen.new_zeros(1), seen))
-    order = order.cumsum(0) * order
-    return labels[seen], areas[seen], order[tubes]
+def _index_ids(id_maps: Tensor, tables: Sequence[dict[int, int]]) -> Tensor:
+    """Replace the ids of tubes by 1 + their positions in the tables.
 
+    Args:
+        id_maps (Tensor): Ids of B clips, int64, shape (B, P).
+        tables (Sequence[dict[int, int]]): Ids of each clip, in order.
 
-def _label_table(clip: TrackDataSample, num_classes: int) -> dict[int, int]:
-    """Look up the label of each tube id of a clip."""
-    table = {}
-    for frame in clip:
-        instances = _field(frame, 'gt_instances')
-        for tube, label in zip(
-            instances.instances_ids.tolist(), instances.labels.tolist()
-        ):
-            if tube <= 0 or not 0 <= label < num_classes:
-                raise InputError(
-                    f'Segment {tube} of {_name(frame)} has label {label}: ids '
-                    f'start at 1 and labels are 0 to {num_classes - 1} with '
-                    f'num_classes={num_classes}. Check num_classes and the '
-                    'categories of the dataset.'
-                )
-            if table.setdefault(tube, label) != label:
-                raise InputError(
-                    f'Segment {tube} of {_name(frame)} has label {label}, but '
-                    f'{table[tube]} in an earlier frame of the clip: a tube '
-                    'keeps its class. Check segments_info of this video.'
-                )
-    return table
-
-
-def _clip_map(
-    clip: TrackDataSample, name: str, size: tuple[int, int, int] | None
-) -> Tensor:
-    """Stack the maps of all frames of a clip, shape (T, h, w)."""
-    if size is not None and len(clip) != size[0]:
-        raise InputError(
-            f'The clip from {_name(clip[0])} has {len(clip)} frames of ground '
-            f'truth, but masks are predicted for {size[0]}.'
-        )
-    maps = []
-    for frame in clip:
-        maps.append(_field(frame, name).sem_seg[0])
-        if size is not None and maps[-1].shape != size[1:]:
-            raise InputError(
-                f'{name} of {_name(frame)} is of size '
-                f'{tuple(maps[-1].shape)}, but masks of {tuple(size[1:])} are '
-                'predicted: the pipeline must give every 4th row and column '
-                'of the padded frame.'
-            )
-    return torch.stack(maps)
-
-
-def _field(frame: DetDataSample, name: str):
-    """Return a field of a frame, which must exist."""
-    if name not in frame:
-        raise InputError(
-            f'{_name(frame)} has no {name}: the training '
-            'pipeline must load and pack it.'
-        )
-    return frame.get(name)
-
-
-def _name(frame: DetDataSample) -> str:
-    """Name a frame in a message."""
-    return str(frame.metainfo.get('img_path', 'a frame without img_path'))
+    Returns:
+        Tensor: Numbers, 0 for ids that are not in the table, same shape.
+    """
+    # Clips with fewer tubes get ids that no pixel has.
+    nothing = torch.iinfo(torch.int64).max
+    ids = torch.full((len(tables), 1 + max(map(len, tables))), nothing)
+    for row, table in zip(ids, tables):
+        row[: len(table)] = torch.tensor(list(table))
+    ids = copy_to_device(ids, id_maps.device)
+    tubes = torch.searchsorted(ids, id_maps)
+    return (tubes + 1) * (ids.gather(1, tubes) == id_maps)

@@ -108,7 +108,8 @@ def test_losses_equal_reference(mode, monkeypatch):
     cls = case.inputs['cls'].requires_grad_()
     masks = case.outputs['mask_logits'].requires_grad_()
     long_image = masks.transpose(1, 2).flatten(2, 3)
-    losses = head._loss_by_feat_single(cls, long_image, tubes, [{}, {}])
+    losses = head.loss_by_feat([cls], [long_image], tubes)
+    losses = [losses[f'loss_{kind}'] for kind in ('cls', 'mask', 'dice')]
     torch.testing.assert_close(
         torch.stack([loss.squeeze() for loss in losses]).double(),
         case.outputs[f'{mode}_losses'],
@@ -136,28 +137,24 @@ def test_assignment_equals_reference(monkeypatch):
         train_cfg=dict(num_points=case.settings['num_points']),
     )
     tubes = mask_targets(golden_clips(case), head.num_classes)
-    for v in range(2):
-        monkeypatch.setattr(
-            torch,
-            'rand',
-            lambda shape, **_: torch.from_numpy(
-                weights.tensor(
-                    f'rand_{v}', shape, case.info['seed'], kind='uniform'
-                )
-            ),
-        )
-        labels, _, targets, mask_weights, *_ = head._get_targets_single(
-            case.inputs['cls'][v],
-            case.outputs['mask_logits'][v].transpose(0, 1).flatten(1, 2),
-            tubes[v],
-            {},
-        )
-        assigned = case.outputs[f'points_assigned_{v}']
-        matched = assigned[assigned > 0] - 1
-        assert (mask_weights > 0).equal(assigned > 0)
-        assert targets.equal(tubes[v].masks[matched])
-        assert labels[assigned > 0].equal(tubes[v].labels[matched])
-        assert (labels[assigned == 0] == head.num_classes).all()
+    draws = iter(range(2))
+    monkeypatch.setattr(
+        torch,
+        'rand',
+        lambda shape, **_: torch.from_numpy(
+            weights.tensor(
+                f'rand_{next(draws)}', shape, case.info['seed'], kind='uniform'
+            )
+        ),
+    )
+    masks = case.outputs['mask_logits'].transpose(1, 2).flatten(2, 3)
+    ((queries, matched),) = head._match([case.inputs['cls']], [masks], tubes)
+    assigned = torch.stack(
+        [case.outputs[f'points_assigned_{v}'] for v in range(2)]
+    )  # 1 + the tube of each query
+    assert queries.equal(assigned.flatten().nonzero()[:, 0])
+    first = torch.tensor([[0], [len(tubes[0])]])
+    assert matched.equal((assigned - 1 + first)[assigned > 0])
 
 
 def random_clip(seed, num_frames=3, size=(32, 64)):

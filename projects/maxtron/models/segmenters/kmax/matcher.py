@@ -6,6 +6,7 @@ from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from ....structures import copy_to_device
 from ...layers import EPS
 
 
@@ -55,7 +56,9 @@ class SimilarityMatcher(BaseAssigner):
         # non-finite, and the gradient scaler skips the step.
         merit = (similarities * cls_probs).nan_to_num(0.0, 0.0, 0.0)
         pairs = linear_sum_assignment(merit.cpu().numpy(), maximize=True)
-        query, gt = (torch.from_numpy(x).to(overlaps.device) for x in pairs)
+        query, gt = (
+            copy_to_device(torch.from_numpy(x), overlaps.device) for x in pairs
+        )
 
         result = AssignResult(
             num_gts=len(gt_instances),

@@ -1,14 +1,16 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Training targets of the queries, made from the ground truth of clips."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from mmdet.models.task_modules import BaseAssigner
+from mmdet.models.task_modules import AssignResult, BaseAssigner
 from mmengine.structures import InstanceData
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ....structures import copy_to_cpu, copy_to_device
 from ...layers import EPS, at_least_float32
 from ..targets import TubeTargets
 from .tube_softmax import tube_overlaps
@@ -71,10 +73,12 @@ def assign_tubes(
     Returns:
         QueryTargets: Targets of the queries.
     """
-    num_queries, num_logits = cls_logits.shape[1:]
     areas = pad_sequence(tubes.areas, batch_first=True)  # (B, M)
-    overlaps = tube_overlaps(mask_logits, tubes.tube_map, areas.shape[1])
-    cls_probs = at_least_float32(cls_logits).softmax(-1)
+    # All clips are matched on the CPU after one transfer.
+    overlaps, cls_probs = copy_to_cpu(
+        tube_overlaps(mask_logits, tubes.tube_map, areas.shape[1]),
+        at_least_float32(cls_logits).softmax(-1),
+    )
     results = [
         matcher.assign(
             InstanceData(scores=scores, overlaps=sums[:, : len(area) + 1]),
@@ -84,6 +88,31 @@ def assign_tubes(
             cls_probs, overlaps, tubes.labels, tubes.areas
         )
     ]
+    return _make_targets(
+        results, overlaps, areas, tubes.tube_map, cls_logits.shape[2] - 1
+    )
+
+
+def _make_targets(
+    results: Sequence[AssignResult],
+    overlaps: Tensor,
+    areas: Tensor,
+    tube_map: Tensor,
+    no_object: int,
+) -> QueryTargets:
+    """Make the targets of matched queries.
+
+    Args:
+        results (Sequence[AssignResult]): Match of each of B clips.
+        overlaps (Tensor): See :func:`tube_overlaps`, on the CPU.
+        areas (Tensor): Pixels of the tubes, 0 for none, int64, shape (B, M),
+            on the CPU.
+        tube_map (Tensor): See :class:`TubeTargets`.
+        no_object (int): Label of "no object".
+
+    Returns:
+        QueryTargets: On the device of ``tube_map``.
+    """
     gt_inds = torch.stack([r.gt_inds for r in results])  # (B, N)
     labels = torch.stack([r.labels for r in results])
     similarities = torch.stack([r.max_overlaps for r in results])
@@ -93,20 +122,26 @@ def assign_tubes(
 
     matched = gt_inds > 0
     queries = _query_of_tubes(gt_inds, areas.shape[1])
-    is_void = queries == num_queries
+    is_void = queries == gt_inds.shape[1]
     void_part = (overlaps * is_void[:, None]).sum(2) / (overlaps.sum(2) + EPS)
     areas = torch.cat((areas.new_zeros(len(areas), 1), areas), 1)
-    tube_map = tubes.tube_map.flatten(1)
-    inverse_areas = tube_map.shape[1] / areas.masked_fill(is_void, 0).clamp(
+    pixels = tube_map.flatten(1)  # (B, P)
+    inverse_areas = pixels.shape[1] / areas.masked_fill(is_void, 0).clamp(
         min=1
     ).to(overlaps)
+
+    def on_device(x: Tensor) -> Tensor:
+        return copy_to_device(x, pixels.device)
+
     return QueryTargets(
-        labels=labels.masked_fill(~matched, num_logits - 1),
-        cls_weights=similarities.where(matched, void_part).clamp(min=EPS),
-        mask_weights=gt_probs.clamp(min=EPS) * matched,
-        areas=areas.gather(1, gt_inds),
-        query_map=queries.gather(1, tube_map).view_as(tubes.tube_map),
-        log_inverse_areas=inverse_areas.log().gather(1, tube_map),
+        labels=on_device(labels.masked_fill(~matched, no_object)),
+        cls_weights=on_device(
+            similarities.where(matched, void_part).clamp(min=EPS)
+        ),
+        mask_weights=on_device(gt_probs.clamp(min=EPS) * matched),
+        areas=on_device(areas.gather(1, gt_inds)),
+        query_map=on_device(queries).gather(1, pixels).view_as(tube_map),
+        log_inverse_areas=on_device(inverse_areas.log()).gather(1, pixels),
     )
 
 

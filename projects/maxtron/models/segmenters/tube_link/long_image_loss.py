@@ -1,6 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Matching and losses of Tube-Link."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmcv.ops import point_sample
@@ -8,7 +11,11 @@ from mmdet.models.tracking_heads import Mask2FormerTrackHead
 from mmdet.models.utils import get_uncertain_point_coords_with_randomness
 from mmdet.utils import InstanceList, reduce_mean
 from mmengine.structures import InstanceData
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
+
+from ....errors import InputError
+from ....structures import copy_to_cpu, copy_to_device
 
 
 class LongImageLossHead(Mask2FormerTrackHead):
@@ -22,108 +29,181 @@ class LongImageLossHead(Mask2FormerTrackHead):
         point_loss (bool): Whether the mask losses are computed at
             ``train_cfg.num_points`` uncertain points. Otherwise all pixels of
             the ground truth are used. Defaults to True.
-        kwargs: As for :class:`mmdet.models.Mask2FormerTrackHead`.
+        kwargs: As for :class:`mmdet.models.Mask2FormerTrackHead`. Matching
+            uses the ``match_costs`` of ``train_cfg.assigner`` and needs no
+            ``train_cfg.sampler``.
+
+    Raises:
+        InputError: If the assigner has no ``match_costs``.
     """
+
+    label_weights: Tensor
 
     def __init__(self, point_loss: bool = True, **kwargs) -> None:
         super().__init__(**kwargs)
         self.point_loss = point_loss
+        if self.train_cfg and not hasattr(self.assigner, 'match_costs'):
+            raise InputError(
+                'model.head.segmenter.train_cfg.assigner must have '
+                'match_costs, as a HungarianAssigner has.'
+            )
+        # A weight of each label is the same as class weights of the loss,
+        # which MMDetection copies to the GPU in each call.
+        self.loss_cls.class_weight = None
+        self.register_buffer(
+            'label_weights', torch.tensor(self.class_weight), persistent=False
+        )
 
-    def _get_targets_single(
+    def loss_by_feat(
         self,
-        cls_score: Tensor,
-        mask_pred: Tensor,
-        gt_instances: InstanceData,
-        img_meta: dict,
-    ) -> tuple:
-        """Match the queries of one clip at random points of the long image.
+        all_cls_scores: Sequence[Tensor],
+        all_mask_preds: Sequence[Tensor],
+        batch_gt_instances: InstanceList,
+        batch_img_metas: list[dict] | None = None,
+    ) -> dict[str, Tensor]:
+        """Compute the losses of all decoder layers.
 
         Args:
-            cls_score (Tensor): Class logits, shape (Q, C + 1).
-            mask_pred (Tensor): Mask logits, shape (Q, T * h, w).
-            gt_instances (InstanceData): ``labels`` (G, ) and
-                ``masks`` (G, T * H, W).
-            img_meta (dict): Not used.
+            all_cls_scores (Sequence[Tensor]): Class logits of each layer,
+                shape (B, Q, C + 1).
+            all_mask_preds (Sequence[Tensor]): Mask logits of each layer,
+                shape (B, Q, T * h, w).
+            batch_gt_instances (list[InstanceData]): For each clip ``labels``
+                (M, ) and ``masks`` (M, T * H, W) of its tubes.
+            batch_img_metas (list[dict], optional): Not used.
 
         Returns:
-            tuple: See :meth:`MaskFormerHead._get_targets_single`.
+            dict[str, Tensor]: ``loss_cls``, ``loss_mask`` and ``loss_dice``
+            of the last layer, ``d0.loss_cls`` etc. of the earlier layers.
         """
-        points = torch.rand((1, self.num_points, 2), device=cls_score.device)
+        matches = self._match(
+            all_cls_scores, all_mask_preds, batch_gt_instances
+        )
+        tubes = InstanceData.cat(list(batch_gt_instances))
+        # As in MMDetection, a clip without tubes counts as one mask.
+        num_masks = sum(
+            max(1, min(self.num_queries, len(clip)))
+            for clip in batch_gt_instances
+        )
+        losses = {}
+        *inner, last = zip(all_cls_scores, all_mask_preds, matches)
+        for prefix, layer in [
+            ('', last),
+            *((f'd{i}.', layer) for i, layer in enumerate(inner)),
+        ]:
+            values = self._layer_losses(*layer, tubes, num_masks)
+            for name, value in zip(('cls', 'mask', 'dice'), values):
+                losses[f'{prefix}loss_{name}'] = value
+        return losses
+
+    @torch.no_grad()
+    def _match(
+        self,
+        all_cls_scores: Sequence[Tensor],
+        all_mask_preds: Sequence[Tensor],
+        clips: InstanceList,
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Match the queries of all layers at random points of the long image.
+
+        The costs of all layers and clips go to the CPU in one transfer.
+
+        Args:
+            all_cls_scores: See :meth:`loss_by_feat`.
+            all_mask_preds: See :meth:`loss_by_feat`.
+            clips (list[InstanceData]): Tubes of each clip.
+
+        Returns:
+            list[tuple[Tensor, Tensor]]: For each layer the matched queries,
+            as positions among the B * Q queries in ascending order, and their
+            tubes, as positions among the tubes of all clips.
+        """
+        costs = [
+            self._costs(score, mask, clip)
+            for scores, masks in zip(all_cls_scores, all_mask_preds)
+            for score, mask, clip in zip(scores, masks, clips)
+        ]
+        queries, tubes = [], []
+        for i, cost in enumerate(copy_to_cpu(*costs)):
+            b = i % len(clips)
+            # Replace NaN and inf so that matching does not crash. The loss
+            # stays non-finite, and the gradient scaler skips the step.
+            cost.nan_to_num_(0.0, 0.0, 0.0)
+            query, tube = linear_sum_assignment(cost.numpy())
+            queries.append(query + b * self.num_queries)
+            tubes.append(tube + sum(map(len, clips[:b])))
+        pairs = np.stack((np.concatenate(queries), np.concatenate(tubes)))
+        matches = copy_to_device(
+            torch.from_numpy(pairs), all_cls_scores[0].device
+        ).chunk(len(all_cls_scores), dim=1)
+        return [(query, tube) for query, tube in matches]
+
+    def _costs(
+        self, scores: Tensor, masks: Tensor, clip: InstanceData
+    ) -> Tensor:
+        """Compute the costs of matching queries with the tubes of a clip.
+
+        Args:
+            scores (Tensor): Class logits, shape (Q, C + 1).
+            masks (Tensor): Mask logits, shape (Q, T * h, w).
+            clip (InstanceData): ``labels`` (M, ) and ``masks`` (M, T * H, W).
+
+        Returns:
+            Tensor: Shape (Q, M).
+        """
+        points = torch.rand((1, self.num_points, 2), device=masks.device)
         # All masks are sampled at the same points, as channels of one image.
         pred = InstanceData(
-            scores=cls_score, masks=point_sample(mask_pred[None], points)[0]
+            scores=scores, masks=point_sample(masks[None], points)[0]
         )
         gt = InstanceData(
-            labels=gt_instances.labels,
-            masks=point_sample(gt_instances.masks[None], points)[0],
+            labels=clip.labels, masks=point_sample(clip.masks[None], points)[0]
         )
-        matched = self.sampler.sample(
-            self.assigner.assign(
-                pred_instances=pred, gt_instances=gt, img_meta=img_meta
-            ),
-            pred,
-            gt_instances,
-        )
+        return torch.stack(
+            [cost(pred, gt, img_meta={}) for cost in self.assigner.match_costs]
+        ).sum(0)
 
-        labels = gt.labels.new_full((self.num_queries,), self.num_classes)
-        labels[matched.pos_inds] = gt.labels[matched.pos_assigned_gt_inds]
-        mask_weights = mask_pred.new_zeros((self.num_queries,))
-        mask_weights[matched.pos_inds] = 1
-        return (
-            labels,
-            torch.ones_like(labels),
-            gt_instances.masks[matched.pos_assigned_gt_inds],
-            mask_weights,
-            matched.pos_inds,
-            matched.neg_inds,
-            matched,
-        )
-
-    def _loss_by_feat_single(
+    def _layer_losses(
         self,
         cls_scores: Tensor,
         mask_preds: Tensor,
-        batch_gt_instances: InstanceList,
-        batch_img_metas: list[dict],
+        match: tuple[Tensor, Tensor],
+        tubes: InstanceData,
+        num_masks: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Compute the losses of one decoder layer.
 
         Args:
             cls_scores (Tensor): Class logits, shape (B, Q, C + 1).
             mask_preds (Tensor): Mask logits, shape (B, Q, T * h, w).
-            batch_gt_instances (list[InstanceData]): Tubes per clip.
-            batch_img_metas (list[dict]): Not used.
+            match (tuple[Tensor, Tensor]): See :meth:`_match`.
+            tubes (InstanceData): Tubes of all clips.
+            num_masks (int): Number of masks that losses are averaged over.
 
         Returns:
             tuple[Tensor, Tensor, Tensor]: Class, mask and dice loss.
         """
-        labels, weights, targets, mask_weights, num_masks = self.get_targets(
-            list(cls_scores),
-            list(mask_preds),
-            batch_gt_instances,
-            batch_img_metas,
-        )
-        labels = torch.cat(labels)
-        class_weight = cls_scores.new_tensor(self.class_weight)
+        queries, matched = match
+        cls_scores = cls_scores.flatten(0, 1)
+        labels = tubes.labels.new_full((len(cls_scores),), self.num_classes)
+        labels[queries] = tubes.labels[matched]
+        weights = self.label_weights.to(cls_scores)[labels]
         loss_cls = self.loss_cls(
-            cls_scores.flatten(0, 1),
-            labels,
-            torch.cat(weights),
-            avg_factor=class_weight[labels].sum(),
+            cls_scores, labels, weights, avg_factor=weights.sum()
         )
 
-        num_masks = reduce_mean(cls_scores.new_tensor([num_masks])).clamp(1)
-        targets = torch.cat(targets)
-        mask_preds = mask_preds[torch.stack(mask_weights) > 0]
-        if len(targets) == 0:
+        average = reduce_mean(cls_scores.new_full((1,), num_masks)).clamp(1)
+        mask_preds = mask_preds.flatten(0, 1)[queries]
+        if len(queries) == 0:
             nothing = mask_preds.sum()
             return loss_cls, nothing, nothing
-        mask_preds, targets = self._sample_masks(mask_preds, targets)
-        loss_dice = self.loss_dice(mask_preds, targets, avg_factor=num_masks)
+        mask_preds, targets = self._sample_masks(
+            mask_preds, tubes.masks[matched]
+        )
+        loss_dice = self.loss_dice(mask_preds, targets, avg_factor=average)
         loss_mask = self.loss_mask(
             mask_preds.flatten(),
             targets.flatten(),
-            avg_factor=num_masks * targets.shape[1],
+            avg_factor=average * targets.shape[1],
         )
         return loss_cls, loss_mask, loss_dice
 
