@@ -24,6 +24,7 @@ from pathlib import Path
 
 COMMANDS = dict(
     predict='track and segment a video, a folder of frames or a camera',
+    batch='track and segment many videos',
     models='list the released models',
     download='download released weights',
     check='check the installation',

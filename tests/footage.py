@@ -11,6 +11,7 @@ import av
 import cv2
 import numpy as np
 import torch
+from mmengine.config import Config
 
 from tests.models import ROOT, build
 
@@ -103,3 +104,12 @@ def write_checkpoint(path: Path, model_cfg, **meta) -> Path:
             torch.nn.init.constant_(weight, 1000)
     torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
     return path
+
+
+def make_model(folder: Path, content: str = INSTANCE_CONFIG) -> list[str]:
+    """Write a small model; return its arguments of the command line."""
+    config = write_config(folder, content)
+    checkpoint = write_checkpoint(
+        folder / 'small.pth', Config.fromfile(config).model
+    )
+    return [str(config), '--checkpoint', str(checkpoint), '--device', 'cpu']

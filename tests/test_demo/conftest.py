@@ -2,27 +2,12 @@
 """The models of the tests of the demo."""
 
 import pytest
-from mmengine.config import Config
 
-from tests.footage import (
-    INSTANCE_CONFIG,
-    PANOPTIC_CONFIG,
-    write_checkpoint,
-    write_config,
-)
+from tests.footage import INSTANCE_CONFIG, PANOPTIC_CONFIG, make_model
 
 # Half the clips, thus about half the time; other tests take the default 2.
 LONGER_CLIPS = PANOPTIC_CONFIG.replace('thing_thr', 'clip_len=4, thing_thr')
 OFFLINE = ('--mode', 'offline', '--feature-cache', 'none')
-
-
-def make_model(folder, content):
-    """Config and checkpoint of a small model."""
-    config = write_config(folder, content)
-    checkpoint = write_checkpoint(
-        folder / 'small.pth', Config.fromfile(config).model
-    )
-    return [str(config), '--checkpoint', str(checkpoint), '--device', 'cpu']
 
 
 @pytest.fixture(scope='session')

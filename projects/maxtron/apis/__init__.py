@@ -2,11 +2,14 @@
 """Inference on the user's videos."""
 
 from .building import is_panoptic_config
+from .detections import sample_to_detections
 from .frame_source import (
     ArraySource,
     CameraSource,
     FolderSource,
     FrameSource,
+    LiveSource,
+    StreamSource,
     VideoError,
     VideoFileSource,
     open_frame_source,
@@ -37,10 +40,12 @@ __all__ = [
     'FrameSource',
     'IdMapWriter',
     'InstanceResults',
+    'LiveSource',
     'MaXTronInferencer',
     'OutputOptions',
     'PanopticResults',
     'PanopticWriter',
+    'StreamSource',
     'VideoError',
     'VideoFileSource',
     'VideoOutputs',
@@ -55,4 +60,5 @@ __all__ = [
     'open_frame_source',
     'open_results',
     'process_video',
+    'sample_to_detections',
 ]

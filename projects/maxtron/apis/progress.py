@@ -13,7 +13,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from .frame_source import FrameSource
+from .frame_source import FrameSource, LiveSource
 from .inferencer import MaXTronInferencer
 
 
@@ -45,6 +45,7 @@ class VideoProgress:
             _SpeedColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
+            TextColumn('{task.fields[note]}'),
         )
         self._reading = None
         name = source.name
@@ -53,11 +54,13 @@ class VideoProgress:
             self._reading = self._progress.add_task(
                 f'{name}: reading' + (' twice' if passes > 1 else ''),
                 total=total and total * passes,
+                note='',
             )
             name = f'{name}: results'
         self._results = self._progress.add_task(
-            name, total=total, start=not inferencer.results_at_end
+            name, total=total, start=not inferencer.results_at_end, note=''
         )
+        self._source = source
 
     def __enter__(self) -> 'VideoProgress':
         self._progress.start()
@@ -74,7 +77,10 @@ class VideoProgress:
     def result(self) -> None:
         """Count a frame with a result."""
         self._progress.start_task(self._results)
-        self._progress.advance(self._results)
+        note = ''
+        if isinstance(self._source, LiveSource):
+            note = self._source.status()
+        self._progress.update(self._results, advance=1, note=note)
 
 
 class _SpeedColumn(ProgressColumn):

@@ -8,12 +8,14 @@ import time
 import warnings
 
 from ..apis import (
+    LiveSource,
     OutputOptions,
     VideoOutputs,
     VideoProgress,
     open_frame_source,
     process_video,
 )
+from ..apis.frame_source.live import POLICIES
 from ..apis.video_outputs import DEFAULT_FPS, DEFAULT_SCORE_THR
 from ..engine.cli import peak_memory, positive_int
 from ..errors import InputError
@@ -47,7 +49,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def add_input(parser: argparse.ArgumentParser) -> None:
     """Add the argument for the video."""
     parser.add_argument(
-        'input', help='video file, folder of frames, or camera number'
+        'input',
+        help='video file, folder of frames, camera number, or address of a '
+        'stream (rtsp://...)',
     )
 
 
@@ -78,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(default: %(default)s)',
     )
     add_drawing_arguments(parser)
+    add_live_arguments(parser)
     add_model_arguments(parser)
     parser.set_defaults(error=parser.error)
 
@@ -101,6 +106,32 @@ def add_drawing_arguments(parser: argparse.ArgumentParser) -> None:
         '--max-frames',
         type=positive_int,
         help='stop after this number of frames',
+    )
+
+
+def add_live_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of a camera that is faster than the model."""
+    group = parser.add_argument_group(
+        'live use', 'For a camera or stream that is faster than the model.'
+    )
+    group.add_argument(
+        '--live',
+        action='store_true',
+        help='drop frames to keep up with the camera, and state the latency',
+    )
+    group.add_argument(
+        '--live-policy',
+        choices=POLICIES,
+        default=POLICIES[0],
+        help='latest_clip: each clip consists of the latest frames; '
+        'drop_oldest: frames wait in a queue, whose oldest frame is dropped '
+        'when it is full (default: %(default)s)',
+    )
+    group.add_argument(
+        '--live-queue',
+        type=positive_int,
+        default=30,
+        help='frames that may wait with drop_oldest (default: %(default)s)',
     )
 
 
@@ -160,6 +191,15 @@ def run(args: argparse.Namespace) -> None:
     warnings.formatwarning = lambda message, *_: f'note: {message}\n'
     source = open_frame_source(args.input)
     inferencer = build_inferencer(**model_options(args), outputs=options)
+    if args.live:
+        head = inferencer.model.head
+        source = LiveSource(
+            source,
+            head.clip_len,
+            head.overlap,
+            args.live_policy,
+            args.live_queue,
+        )
     inferencer.check_source(source, args.max_frames)
     outputs = VideoOutputs(options, source, inferencer)
     if inferencer.is_panoptic and args.score_thr is not None:
@@ -189,6 +229,8 @@ def process(outputs: VideoOutputs, max_frames: int | None = None) -> None:
 
     def on_result() -> bool:
         stop.reading = False
+        if isinstance(source, LiveSource):
+            source.note_result(outputs.num_frames - 1)
         bars.result()
         return not stop.requested
 
@@ -206,3 +248,5 @@ def print_summary(outputs: VideoOutputs, seconds: float) -> None:
         f'in {seconds:.1f} s ({outputs.num_frames / seconds:.2f} frames/s), '
         f'{outputs.results.tracks}, peak memory {peak_memory()}'
     )
+    if isinstance(outputs.source, LiveSource):
+        print(outputs.source.summary())

@@ -11,6 +11,7 @@ from .arrays import ArraySource
 from .base import FrameSource
 from .camera import CameraSource
 from .folder import FolderSource
+from .stream import StreamSource
 from .video_file import VideoFileSource
 
 
@@ -22,7 +23,8 @@ def open_frame_source(
     Args:
         inputs (str | PathLike | int | Iterable[np.ndarray] | FrameSource):
             Path of a video file or of a folder of frames; number of a camera
-            (as int or as string of digits); frames in memory.
+            (as int or as string of digits); address of a stream, such as
+            ``rtsp://host/path``; frames in memory.
 
     Returns:
         FrameSource: The opened source.
@@ -40,10 +42,13 @@ def open_frame_source(
             return FolderSource(path)
         if osp.exists(path):
             return VideoFileSource(path)
+        if '://' in path:
+            return StreamSource(path)
         if not path.isdecimal():
             raise FileNotFoundError(
                 f'There is no file or folder {path}. Give a video file, a '
-                'folder of frames, or the number of a camera.'
+                'folder of frames, the number of a camera, or the address '
+                'of a stream (rtsp://...).'
             )
         return CameraSource(int(path))
     if isinstance(inputs, int):

@@ -43,7 +43,7 @@ class VideoFileSource(FrameSource):
                     f'The video {path} has no frame that can be decoded. '
                     'Check that it plays, or encode it again (H.264 in mp4).'
                 )
-            self.size = _upright(frame).shape[:2]
+            self.size = upright(frame).shape[:2]
             self.fps = plausible_rate(stream.average_rate)
             self.num_frames = stream.frames or None
 
@@ -84,7 +84,7 @@ class VideoFileSource(FrameSource):
             count = 0
             for frame in self._timed(container, stream):
                 yield self._checked(
-                    _upright(frame), f'Frame {count} of {self.path}'
+                    upright(frame), f'Frame {count} of {self.path}'
                 )
                 count += 1
             self._warn_if_short(container, count)
@@ -173,8 +173,8 @@ class VideoFileSource(FrameSource):
         return self._times[index], self._times[index + 1]
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Decode pixels, BGR, and apply the rotation of the file."""
+def upright(frame: av.VideoFrame) -> np.ndarray:
+    """Decode the pixels of a frame, BGR, and apply its rotation."""
     pixels = frame.to_ndarray(format='bgr24')
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels

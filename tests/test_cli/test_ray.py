@@ -1,0 +1,53 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""A batch on a Ray cluster of two nodes, on this machine."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.models import ROOT
+from tests.test_cli.batches import batch, make_deadly, read_tree, write_batch
+
+# Folder of setup_venv.sh.
+FOLDER = Path(sys.prefix, 'ray')
+MEMORY = 80 * 2**20
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    if not FOLDER.exists():
+        pytest.skip(f'{FOLDER} is missing: make setup')
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setenv('PYTHONPATH', f'{ROOT}:{FOLDER}')  # of the workers
+    monkeypatch.setenv('RAY_USAGE_STATS_ENABLED', '0')
+    from ray.cluster_utils import Cluster
+
+    node = dict(num_cpus=1, object_store_memory=MEMORY)
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args=dict(node, include_dashboard=False),
+    )
+    cluster.add_node(**node)
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_cluster_with_a_killed_worker(cluster, tmp_path, capsys):
+    folder = write_batch(tmp_path / 'videos')
+    model = make_deadly(tmp_path)
+    assert batch(model, folder, tmp_path / 'here', '--workers', 0) == 1
+    out = tmp_path / 'cluster'
+    assert not (tmp_path / 'died').exists()
+    assert batch(model, folder, out, '--ray', cluster.address) == 1
+    assert (tmp_path / 'died').exists()
+    assert read_tree(out) == read_tree(tmp_path / 'here')
+    assert '4 done, 0 already there, 3 failed' in capsys.readouterr().out
+
+
+def test_without_ray(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ray', None)
+    folder = write_batch(tmp_path / 'videos', 1, 1)
+    with pytest.raises(SystemExit, match=r'^error: .*"maxtron\[ray\]"'):
+        batch(['maxtron_tiny'], folder, tmp_path / 'out', '--ray', 'auto')
