@@ -84,6 +84,8 @@ setup(
             'onnx',
             'weights',
             'transformers',
+            'ray',
+            'supervision',
             'tests',
             'docs',
         )

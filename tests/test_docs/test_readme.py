@@ -6,6 +6,7 @@ import shlex
 import subprocess
 
 from projects.maxtron.weights import find_weights
+from projects.maxtron_cli import make_parser
 
 import pytest
 
@@ -46,6 +47,12 @@ def test_script_takes_the_options(command):
     for word in command[2:]:
         if word.startswith('--'):
             assert re.search(rf'{word}\b', text), word
+
+
+@pytest.mark.parametrize('command', of('maxtron'), ids=' '.join)
+def test_console_command_takes_the_options(command):
+    args = make_parser(command[1]).parse_args(command[1:])
+    assert find_weights(args.model).config
 
 
 def test_python_example(tmp_path, monkeypatch, capsys):

@@ -106,6 +106,8 @@ def test_requirements_leave_the_stack_to_the_user():
         'optional',
         'onnx',
         'transformers',
+        'ray',
+        'supervision',
         'weights',
         'tests',
         'docs',

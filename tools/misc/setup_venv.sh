@@ -15,6 +15,11 @@ PANOPTICAPI=panopticapi-lite==0.2.0
 TRACKEVAL=(trackeval==1.3.0 tabulate==0.10.0)
 TRITON=triton==3.6.0 # its interpreter runs the GPU kernels in a test
 TRANSFORMERS=transformers==5.24.0
+# Both would bring other versions of packages that are there.
+REQUESTS=(requests==2.34.2 urllib3 idna charset-normalizer certifi)
+SUPERVISION=(supervision==0.31.2 defusedxml pydeprecate==0.13.0)
+RAY=(ray==2.60.0 msgpack jsonschema jsonschema-specifications referencing
+    rpds-py attrs typing_extensions)
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -93,15 +98,15 @@ install_full() {
     "${PIP[@]}" --no-build-isolation "$wanted"
 }
 
-# install_apart PACKAGE==VERSION SIZE: in a folder of its own, $VENV/PACKAGE,
-# which only its test uses. PyTorch imports Triton, and MMDetection imports
+# install_apart SIZE PACKAGE==VERSION [DEPENDENCY...]: in a folder of its own,
+# $VENV/PACKAGE, which only its test uses. PyTorch imports Triton, and MMDetection imports
 # transformers, if they find them: up to three seconds for each process.
 install_apart() {
-    local folder=$VENV/${1%%==*}
-    if [ -d "$folder/${1/==/-}.dist-info" ]; then return; fi
+    local folder=$VENV/${2%%==*}
+    if [ -d "$folder/${2/==/-}.dist-info" ]; then return; fi
     rm -rf "$folder"
-    say "$1 for the tests ($2)"
-    "${PIP[@]}" -q --no-deps --target "$folder" "$1"
+    say "$2 for the tests ($1)"
+    "${PIP[@]}" -q --no-deps --no-compile --target "$folder" "${@:2}"
 }
 
 # MMDetection's dependencies bring an OpenCV with windows, which does not load
@@ -126,9 +131,11 @@ say 'This project, and what its tests need'
 "${PIP[@]}" -r requirements/runtime.txt -r requirements/tests.txt 'setuptools>=64'
 "${PIP[@]}" --no-deps "$PANOPTICAPI" "${TRACKEVAL[@]}"
 if [ "$(uname -s)" = Linux ] && [ -z "$HAS_CUDA" ]; then
-    install_apart "$TRITON" '188 MB'
+    install_apart '188 MB' "$TRITON"
 fi
-install_apart "$TRANSFORMERS" '12 MB'
+install_apart '12 MB' "$TRANSFORMERS"
+install_apart '1 MB' "${SUPERVISION[@]}" "${REQUESTS[@]}"
+install_apart '80 MB' "${RAY[@]}" "${REQUESTS[@]}"
 "${PIP[@]}" -q --no-build-isolation --no-deps -e .
 mend_opencv
 say 'Checking the environment'
