@@ -89,7 +89,8 @@ class Workload:
         sizes = torch.tensor(self.shapes).flip(-1)[:, None]  # (L, 1, 2)
         offsets = 3 * torch.randn(*shape, *points, 2) / sizes
         locations = centers[:, None, None, None] + offsets
-        weights = torch.randn(*shape, 12).softmax(-1).unflatten(-1, points)
+        weights = torch.randn(*shape, len(self.shapes) * NUM_POINTS)
+        weights = weights.softmax(-1).unflatten(-1, points)
         self.inputs = [
             x.to(device).requires_grad_(with_grad)
             for x in (value, locations, weights)

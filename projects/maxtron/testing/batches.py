@@ -48,7 +48,7 @@ def make_sample(
 
 def make_batch(cfg: Config, args: argparse.Namespace) -> dict:
     """Make a batch of random clips in the format of the dataloader."""
-    size = tuple(cfg.model.data_preprocessor.input_size)
+    size = frame_size(cfg)
     num_classes = cfg.model.head.segmenter.num_classes
     clips = torch.randint(
         0, 256, (args.batch_size, args.frames, 3, *size), dtype=torch.uint8
