@@ -13,7 +13,12 @@ import projects.maxtron  # noqa: F401, before MMDetection
 from mmengine.config import Config, ConfigDict
 
 from tests.models import ROOT
-from tests.test_datasets import tiny_coco, tiny_panoptic, tiny_videos
+from tests.test_datasets import (
+    tiny_benchmarks,
+    tiny_coco,
+    tiny_panoptic,
+    tiny_videos,
+)
 
 CHANNELS = [8, 16, 32, 64]
 CANVAS = dict(odd=(97, 65), even=(96, 64))  # width, height
@@ -238,5 +243,8 @@ def write_miniatures(
         shutil.copy(
             vipseg / 'train.json', vipseg / f'panoptic_gt_VIPSeg_{split}.json'
         )
+    tiny_benchmarks.write_files(
+        root / 'VSPW_480p', tiny_benchmarks.vspw_files()
+    )
     tiny_coco.write_coco(root / 'coco', truth)
     return root

@@ -18,11 +18,15 @@ BACKBONES = ('r50', 'swin-l', 'convnext-l', 'convnextv2-l')
 SEGMENTERS = ('video-kmax', 'tube-link')
 DATASETS = ('vipseg', 'ovis')
 METRICS = dict(
-    vipseg='vps/VPQ', ovis='youtube_vis/segm_mAP', coco='coco_panoptic/PQ'
+    vipseg='vps/VPQ',
+    vspw='vss/mIoU',
+    ovis='youtube_vis/segm_mAP',
+    coco='coco_panoptic/PQ',
 )
-# A model without tracking, of clips or of images.
+# A model without tracking, of clips or of images; one for other datasets.
 PLAIN = [
     *product(SEGMENTERS, BACKBONES, DATASETS),
+    ('maxtron-nearonline_video-kmax', 'r50', 'vspw'),
     *product(('kmax', 'kmax-msda'), BACKBONES, ('coco-panoptic',)),
 ]
 

@@ -343,7 +343,11 @@ def evaluate_on_rank(rank, folder):
     own_folder = folder / f'rank_{rank}'  # machines need not share one
     own_folder.mkdir()
     os.chdir(own_folder)
-    metrics = [build('VPQ', outfile_prefix=f'{folder}/out'), build('STQ')]
+    metrics = [
+        build('VPQ', outfile_prefix=f'{folder}/out'),
+        build('STQ'),
+        build('SemanticVideo', windows=(2, 3)),
+    ]
     # padded to two each, then all in one process
     videos = [VIDEOS[0], VIDEOS[2]] if rank == 0 else [VIDEOS[1], VIDEOS[0]]
     reports = [
@@ -360,7 +364,8 @@ def evaluate_on_rank(rank, folder):
 def test_two_processes_give_the_same_numbers(tmp_path):
     run_ranks(evaluate_on_rank, tmp_path)
     alone = evaluate(
-        [build('VPQ'), build('STQ')], [make_sample(v) for v in VIDEOS]
+        [build('VPQ'), build('STQ'), build('SemanticVideo', windows=(2, 3))],
+        [make_sample(v) for v in VIDEOS],
     )
     for rank in range(2):
         reports = json.loads((tmp_path / f'{rank}.json').read_text())

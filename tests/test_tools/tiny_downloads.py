@@ -14,7 +14,12 @@ from projects.maxtron.datasets import OVISDataset
 import cv2
 from mmdet.datasets import CocoDataset, YouTubeVISDataset
 
-from tests.test_datasets import tiny_coco, tiny_panoptic, tiny_videos
+from tests.test_datasets import (
+    tiny_benchmarks,
+    tiny_coco,
+    tiny_panoptic,
+    tiny_videos,
+)
 
 Files = dict[str, bytes]
 
@@ -221,6 +226,12 @@ def vipseg(folder: Path) -> None:
     write_tar(folder / 'VIPSeg.tar.gz', vipseg_files(), 'VIPSeg/')
 
 
+def vspw(folder: Path) -> None:
+    write_tar(
+        folder / 'VSPW_480p.tar', tiny_benchmarks.vspw_files(), 'VSPW_480p/'
+    )
+
+
 # functions that write the downloads of a dataset into a folder
 DOWNLOADS = {
     make.__name__: make
@@ -230,6 +241,7 @@ DOWNLOADS = {
         youtube_vis_2022,
         ovis,
         vipseg,
+        vspw,
         coco_panoptic,
         coco_instance,
     )

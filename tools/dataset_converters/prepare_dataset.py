@@ -180,6 +180,24 @@ RECIPES = dict(
         {split: _vipseg_needs(split) for split in ('train', 'val')},
         checked=VIPSEG,
     ),
+    vspw=Recipe(
+        '_base_/datasets/vspw.py',
+        'data/VSPW_480p',
+        [
+            (
+                'data/([^/]+)/(origin|mask)/([^/]+[.](?:jpg|png))',
+                r'data/\1/\2/\3',
+            ),
+            ('(train|val|test)[.]txt', r'\1.txt'),
+        ],
+        {
+            split: [
+                (('data',), 'the archive of VSPW_480p'),
+                ((f'{split}.txt',), 'the archive of VSPW_480p'),
+            ]
+            for split in ('train', 'val')
+        },
+    ),
     coco_panoptic=_coco(
         '_base_/datasets/coco_panoptic_kmax.py',
         ['panoptic_{}2017.json', 'panoptic_{}2017'],

@@ -46,6 +46,15 @@ MATRIX = dict(
     backbone=('R-50', 'Swin-L', 'ConvNeXt-L', 'ConvNeXtV2-L'),
     mode=('baseline', 'near-online', 'offline'),
 )
+# datasets with fewer configs
+SMALLER = (
+    dict(
+        MATRIX,
+        dataset=('VSPW',),
+        segmenter=('Video-kMaX',),
+        backbone=MATRIX['backbone'][:3],
+    ),
+)
 FILTERS = ('task', 'dataset', 'backbone', 'segmenter', 'mode', 'settings')
 BLOCK = re.compile(
     r'(<!-- list_configs: (.*?) -->\n).*?(<!-- end of list -->)', re.DOTALL
@@ -56,7 +65,7 @@ class Row(NamedTuple):
     """A config, described by its metafile and by its own settings.
 
     Attributes:
-        task (str): VPS or VIS; PS or IS for images.
+        task (str): VPS, VSS or VIS; PS or IS for images.
         dataset (str): Dataset of the (last) training.
         segmenter (str): Segmenter of clips or images.
         backbone (str): Backbone.
@@ -99,6 +108,13 @@ def backbone_name(backbone: ConfigDict) -> str:
     return 'Swin-' + {96: small, 128: 'B', 192: 'L'}[backbone.embed_dims]
 
 
+def describe_task(head: ConfigDict) -> str:
+    """Describe the task of a model for videos; VSS has no things."""
+    if head.type != 'MaXTronPanopticHead':
+        return 'VIS'
+    return 'VPS' if head.test_cfg.thing_labels else 'VSS'
+
+
 def describe_model(model: ConfigDict) -> dict:
     """Describe a model by its task, segmenter, backbone and mode."""
     names = dict(backbone=backbone_name(model.backbone), mode='image')
@@ -126,7 +142,7 @@ def describe_model(model: ConfigDict) -> dict:
         mode = 'offline' if frozen else 'end to end'
     return dict(
         names,
-        task='VPS' if head.type == 'MaXTronPanopticHead' else 'VIS',
+        task=describe_task(head),
         segmenter={'VideoKMaXHead': 'Video-kMaX', 'TubeLinkHead': 'Tube-Link'}[
             head.segmenter.type
         ],
@@ -285,21 +301,23 @@ def fill_matrix(rows: Sequence[Row]) -> dict:
 
 def find_holes(rows: Sequence[Row]) -> list[tuple]:
     """List the cells of the matrix without a config."""
-    return sorted({*product(*MATRIX.values())} - fill_matrix(rows).keys())
+    cells = {cell for m in (MATRIX, *SMALLER) for cell in product(*m.values())}
+    return sorted(cells - fill_matrix(rows).keys())
 
 
 def format_matrix(rows: Sequence[Row]) -> str:
     """Format the matrix as text; a missing config is a dot."""
     found = fill_matrix(rows)
-    *lines, backbones, modes = MATRIX.values()
+    *_, backbones, modes = MATRIX.values()
     text = (' ' * 30 + ''.join(f'{b:14}' for b in backbones)).rstrip() + '\n'
-    for line in product(*lines):
-        cells = [
-            ' '.join(found.get((*line, b, mode), '.') for mode in modes)
-            for b in backbones
-        ]
-        text += f'{" ".join(line):30}'
-        text += ''.join(f'{cell:14}' for cell in cells).rstrip() + '\n'
+    for matrix in (MATRIX, *SMALLER):
+        for line in product(matrix['dataset'], matrix['segmenter']):
+            cells = [
+                ' '.join(found.get((*line, b, mode), '.') for mode in modes)
+                for b in matrix['backbone']
+            ]
+            text += f'{" ".join(line):30}'
+            text += ''.join(f'{cell:14}' for cell in cells).rstrip() + '\n'
     return text + (
         f'in a cell: {", ".join(modes)}; R: released by the authors, '
         'P: described in the paper, o: ours, .: missing\n'

@@ -12,6 +12,7 @@ from .video_wrappers import (
     VideoRepeatDataset,
 )
 from .vipseg import VIPSegDataset
+from .vspw import VSPWDataset
 from .youtube_vis import YouTubeVISClipDataset
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     'SyntheticVISDataset',
     'SyntheticVPSDataset',
     'VIPSegDataset',
+    'VSPWDataset',
     'VideoClassBalancedDataset',
     'VideoConcatDataset',
     'VideoRepeatDataset',

@@ -49,6 +49,8 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
         '.json': dict(img_path='images', seg_map_path='panomasksRGB'),
         '.txt': dict(img_path='imgs', seg_map_path='panomasks'),
     }
+    # whether an annotated video of the raw layout has a map for every frame
+    IS_DENSE = False
 
     def __init__(
         self,
@@ -136,7 +138,7 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
             )
             if ids is not None:
                 self._metainfo['category_ids'] = ids
-            return LayoutRaw(**args).read()
+            return LayoutRaw(**args, is_dense=self.IS_DENSE).read()
         layout = Layout720P(
             classes=self.metainfo['classes'],
             thing_classes=self.metainfo['thing_classes'],

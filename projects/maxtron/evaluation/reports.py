@@ -71,6 +71,32 @@ def stq_report(
     )
 
 
+def semantic_report(
+    summary: dict[str, Any], names: Sequence[str] | None = None
+) -> str:
+    """Make tables of mIoU and video consistency.
+
+    Args:
+        summary (dict): Result of :func:`summarize_semantic`.
+        names (Sequence[str], optional): Names of the classes, for a table
+            of the classes with ground truth. Defaults to None.
+
+    Returns:
+        str: The tables, in percent.
+    """
+    keys = ['mIoU', *(f'mVC{k}' for k in summary['num_windows'])]
+    counts = [None, *summary['num_windows'].values()]
+    text = _table(
+        ['', *keys],
+        [['All', *(summary[key] for key in keys)], ['windows', *counts]],
+        3,
+    )
+    if names is None:
+        return text
+    rows = [[name, iou] for name, iou in zip(names, summary['per_class'])]
+    return f'{text}\n{_table(["class", "IoU"], rows, 3)}'
+
+
 def stable_id_report(summary: dict[str, Any]) -> str:
     """Make a table of the stability of ids.
 

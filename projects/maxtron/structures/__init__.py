@@ -18,6 +18,7 @@ from .id_maps import (
     raw_labels,
     read_raw_segments,
     runs,
+    semantic_labels,
 )
 from .map_files import SegmentColors, read_id_map, rgb_to_ids, write_id_map
 from .masks import MaskLike, read_polygons, to_bitmap, to_rle
@@ -59,6 +60,7 @@ __all__ = [
     'restore_order',
     'rgb_to_ids',
     'runs',
+    'semantic_labels',
     'thing_flags',
     'thing_id',
     'to_bitmap',

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import InputError
+from .categories import UNLABELLED
 
 FIRST_THING_VALUE = 125  # value of raw maps
 
@@ -47,13 +48,25 @@ def raw_labels(values: np.ndarray) -> np.ndarray:
     return np.where(values < FIRST_THING_VALUE, values, values // 100) - 1
 
 
+def semantic_labels(values: np.ndarray) -> np.ndarray:
+    """Compute the classes of a map without instances, such as VSPW's.
+
+    Args:
+        values (np.ndarray): Class + 1, of any shape. 0 and 255 are void.
+
+    Returns:
+        np.ndarray: Labels of the same shape, -1 for void.
+    """
+    return np.where(values == UNLABELLED, 0, values) - 1
+
+
 def read_raw_segments(
     ids: np.ndarray, is_thing: Sequence[bool], where: str
 ) -> tuple[np.ndarray, list[dict]]:
     """Find the segments of a raw map.
 
     Stuff has no instances: all values of a stuff class are one segment, as
-    in the 720P layout.
+    in the 720P layout. If no class is a thing, see :func:`semantic_labels`.
 
     Args:
         ids (np.ndarray): Shape (h, w), raw values.
@@ -70,17 +83,17 @@ def read_raw_segments(
     """
     values, lengths = runs(ids)
     unique, inverse = np.unique(values, return_inverse=True)
-    labels = raw_labels(unique)
-    unknown = unique[labels >= len(is_thing)]
-    if unknown.size:
+    labels = raw_labels(unique) if any(is_thing) else semantic_labels(unique)
+    unknown = labels >= len(is_thing)
+    if unknown.any():
         raise InputError(
-            f'{where}: the panoptic map has the value {unknown[0]}, which '
-            f'means class number {raw_labels(unknown)[0] + 1} counted from '
+            f'{where}: the panoptic map has the value {unique[unknown][0]}, '
+            f'which means class number {labels[unknown][0] + 1} counted from '
             f'1, but there are {len(is_thing)} classes. Correct the map, or '
             'the classes in metainfo of the dataset.'
         )
     stuff = ~np.asarray(is_thing, bool)[labels] & (labels >= 0)
-    canonical = np.where(stuff, labels + 1, unique)
+    canonical = np.where(stuff, labels + 1, np.where(labels < 0, 0, unique))
     if (canonical != unique).any():
         ids = np.repeat(canonical[inverse], lengths).reshape(ids.shape)
     areas = np.bincount(inverse, lengths)

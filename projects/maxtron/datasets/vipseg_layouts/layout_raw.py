@@ -17,16 +17,19 @@ _ORIENTATION = 0x112  # Exif tag; values from 5 to 8 swap rows and columns
 class LayoutRaw:
     """Reader of the folders of the raw layout.
 
-    As in the conversion to 720P, frames without a map are skipped. A video
-    without any map, as in a test set, is kept.
+    As in the conversion to 720P, frames without a map are skipped, unless
+    ``is_dense``. A video without any map, as in a test set, is kept.
 
     Args:
         ann_file (str): List of the videos.
-        img_dir (str): Folder of the images.
-        seg_dir (str): Folder of the maps.
+        img_dir (str): Folder of the images: that of all videos, or of one
+            video with ``{}`` in place of its name.
+        seg_dir (str): Folder of the maps, in the same way.
         img_suffix (str): Suffix of the images.
         need_masks (bool): Whether every video must be annotated.
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
+        is_dense (bool): Whether every frame of an annotated video must have a
+            map. Defaults to False.
     """
 
     def __init__(
@@ -37,12 +40,14 @@ class LayoutRaw:
         img_suffix: str,
         need_masks: bool,
         backend_args: dict | None,
+        is_dense: bool = False,
     ) -> None:
         self.ann_file = ann_file
         self.img_dir, self.seg_dir = img_dir, seg_dir
         self.img_suffix = img_suffix
         self.need_masks = need_masks
         self.backend_args = backend_args
+        self.is_dense = is_dense
 
     def read(self) -> list[dict]:
         """Read all videos.
@@ -65,8 +70,8 @@ class LayoutRaw:
 
     def _read_video(self, name: str) -> dict:
         """Read one video."""
-        img_dir = osp.join(self.img_dir, name)
-        seg_dir = osp.join(self.seg_dir, name)
+        img_dir = _folder_of(self.img_dir, name)
+        seg_dir = _folder_of(self.seg_dir, name)
         stems = list_frames(img_dir, self.img_suffix, self.backend_args)
         if not stems:
             raise FileNotFoundError(
@@ -80,6 +85,12 @@ class LayoutRaw:
             raise FileNotFoundError(
                 f'Video {name}: frame {surplus[0]} has a map in {seg_dir}, '
                 f'but no image in {img_dir}.'
+            )
+        bare = [stem for stem in stems if stem not in masks]
+        if masks and bare and self.is_dense:
+            raise FileNotFoundError(
+                f'Video {name}: frame {bare[0]} has an image in {img_dir}, '
+                f'but no map in {seg_dir}.'
             )
         if masks:
             stems = [stem for stem in stems if stem in masks]
@@ -122,3 +133,10 @@ class LayoutRaw:
                 raise InputError(
                     f'{path} cannot be read as an image. Is the file complete?'
                 ) from error
+
+
+def _folder_of(folder: str, name: str) -> str:
+    """Find the folder of a video: below a folder, or for ``{}`` in it."""
+    if '{}' in folder:
+        return folder.replace('{}', name)
+    return osp.join(folder, name)

@@ -1,7 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Metrics of video panoptic segmentation in plain numpy."""
+"""Metrics of video panoptic and semantic segmentation in plain numpy."""
 
 from .segment_matches import SegmentIoUs, match_segments, segment_ious
+from .semantic import (
+    VC_WINDOWS,
+    SemanticCounter,
+    SemanticStats,
+    summarize_semantic,
+)
 from .stable_ids import (
     CROSSING,
     EVENT_KINDS,
@@ -28,12 +34,15 @@ __all__ = [
     'CROSSING',
     'EVENT_KINDS',
     'RETURN',
+    'VC_WINDOWS',
     'WINDOWS',
     'FramePairs',
     'IdEvent',
     'IdStats',
     'STQStats',
     'Segments',
+    'SemanticCounter',
+    'SemanticStats',
     'SegmentIoUs',
     'TubeStats',
     'VideoCounter',
@@ -47,6 +56,7 @@ __all__ = [
     'gap_kind',
     'match_segments',
     'segment_ious',
+    'summarize_semantic',
     'summarize_stable_ids',
     'summarize_stq',
     'summarize_vpq',

@@ -1,4 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+from .semantic_video_metric import SemanticVideoMetric
 from .stable_id_metric import StableIdMetric
 from .stq_metric import STQMetric
 from .tracking_metric import InstanceTrackingMetric, TrackingMetric
@@ -9,6 +10,7 @@ __all__ = [
     'ClipYouTubeVISMetric',
     'InstanceTrackingMetric',
     'STQMetric',
+    'SemanticVideoMetric',
     'StableIdMetric',
     'TrackingMetric',
     'VPQMetric',

@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Base class of the metrics of video panoptic segmentation."""
+"""Base class of the metrics of video panoptic and semantic segmentation."""
 
 from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
@@ -24,8 +24,8 @@ from ...structures import (
     thing_flags,
 )
 from ...utils import natural_key
-from ..functional import VideoCounts
 from ..panoptic_evaluator import (
+    FrameConsumer,
     GroundTruthCounter,
     PanopticVideoEvaluator,
     VideoSubmission,
@@ -95,6 +95,9 @@ class PanopticVideoMetric(BaseMetric):
     default_prefix = 'vps'
     # All metrics share the evaluator, so that a video is read once.
     evaluator = PanopticVideoEvaluator()
+    # Metrics with the same keys share these results of a video.
+    counter_key: Hashable = 'counts'
+    submission_key: Hashable = 'submission'
     # Statistics of each video of the last evaluation, see VideoStatsHook.
     video_stats: dict[str, Any] | None = None
 
@@ -169,21 +172,55 @@ class PanopticVideoMetric(BaseMetric):
         """Measure a video and write its submission."""
         consumers: dict[Hashable, Any] = {}
         if not self.format_only and video.has_ground_truth():
-            consumers['counts'] = partial(
-                GroundTruthCounter, video, self.dataset_meta, self.backend_args
-            )
-        submission_key = 'submission', self.outfile_prefix
+            consumers[self.counter_key] = partial(self.make_counter, video)
+        submission_key = self.submission_key, self.outfile_prefix
         if self.outfile_prefix is not None:
-            consumers[submission_key] = partial(
-                VideoSubmission, video, self.outfile_prefix, self.categories
-            )
+            consumers[submission_key] = partial(self.make_submission, video)
         results = self.evaluator.read(video, consumers)
-        is_measured = 'counts' in consumers
+        is_measured = self.counter_key in consumers
         return VideoResult(
             video.name,
             video.source,
-            self.measure(results['counts']) if is_measured else None,
+            self.measure(results[self.counter_key]) if is_measured else None,
             results.get(submission_key),
+        )
+
+    def make_counter(self, video: PredictedVideo) -> FrameConsumer:
+        """Make the consumer whose result :meth:`measure` gets.
+
+        Args:
+            video (PredictedVideo): The video.
+
+        Returns:
+            FrameConsumer: The consumer.
+        """
+        return GroundTruthCounter(video, self.dataset_meta, self.backend_args)
+
+    def make_submission(self, video: PredictedVideo) -> FrameConsumer:
+        """Make the consumer that writes the submission of a video.
+
+        Args:
+            video (PredictedVideo): The video.
+
+        Returns:
+            FrameConsumer: A consumer with the result of
+            :class:`VideoSubmission`.
+        """
+        return VideoSubmission(video, self.outfile_prefix, self.categories)
+
+    def finish_submission(self, videos: list[dict]) -> str:
+        """Complete the submission when all videos are written.
+
+        Args:
+            videos (list[dict]): Results of :meth:`make_submission`.
+
+        Returns:
+            str: What was written, for the log.
+        """
+        path = write_pred_json(self.outfile_prefix, videos, self.categories)
+        return (
+            f'Wrote the segments of {len(videos)} videos to {path}, and their '
+            'masks next to it'
         )
 
     @property
@@ -247,14 +284,10 @@ class PanopticVideoMetric(BaseMetric):
         """
         logger = MMLogger.get_current_instance()
         if self.outfile_prefix is not None:
-            path = write_pred_json(
-                self.outfile_prefix,
-                [video.submission for video in results if video.submission],
-                self.categories,
-            )
             logger.info(
-                f'Wrote the segments of {len(results)} videos to '
-                f'{path}, and their masks next to it'
+                self.finish_submission(
+                    [v.submission for v in results if v.submission]
+                )
             )
         if self.format_only:
             return dict()
@@ -291,11 +324,11 @@ class PanopticVideoMetric(BaseMetric):
         return None
 
     @abstractmethod
-    def measure(self, video: VideoCounts) -> Any:
+    def measure(self, video: Any) -> Any:
         """Measure a video.
 
         Args:
-            video (VideoCounts): Counts of the video.
+            video (Any): Result of :meth:`make_counter`.
 
         Returns:
             Any: A small result that processes can exchange.
