@@ -37,7 +37,7 @@ def measure(videos, num_classes, windows, compatible=False):
 
 
 def test_example_by_hand():
-    """Four frames of four pixels in a row; docs/data.md has the same one."""
+    """Four frames of four pixels in a row; docs/analysis.md has the same one."""
     gt = np.array([[0, 0, 1, VOID], [0, 0, 1, VOID],
                    [0, 1, 1, VOID], [0, 1, 1, 0]])[:, None]  # yapf: disable
     pred = np.array([[0, 1, 1, 2], [0, 1, 2, 2],

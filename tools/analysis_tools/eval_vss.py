@@ -6,7 +6,7 @@ r"""Mean IoU and video consistency of predicted labels on VSPW.
 RESULTS has VIDEO/FRAME.png of one byte per pixel: the label, 255 for none.
 SemanticVideoMetric(outfile_prefix=RESULTS) and the code bases that publish
 results on VSPW write such folders. --compatible gives mVC of the published
-kind: see docs/data.md.
+kind: see docs/analysis.md.
 """
 
 import argparse
