@@ -12,6 +12,7 @@ import projects.maxtron  # noqa: F401, before MMDetection
 
 from mmengine.config import Config, ConfigDict
 
+from tests.huggingface import import_transformers
 from tests.models import ROOT
 from tests.test_datasets import (
     tiny_benchmarks,
@@ -28,6 +29,13 @@ _BACKBONES = dict(
         embed_dims=8, depths=[1] * 4, num_heads=[1, 2, 2, 2], window_size=4
     ),
     ConvNeXt=dict(arch=dict(depths=[1] * 4, channels=CHANNELS)),
+    TransformersBackbone=dict(
+        weights=None,
+        config=dict(
+            hidden_size=16, num_hidden_layers=2, num_attention_heads=2
+        ),
+        pyramid=dict(out_channels=16),
+    ),
 )
 _DECODER = dict(
     self_attn_cfg=dict(embed_dims=32, num_heads=4),
@@ -59,16 +67,16 @@ def _kmax() -> dict:
     )['model']
     segmenter = model['head']['segmenter']
     parts = ('pixel_decoder', 'transformer_decoder', 'semantic_head')
-    return dict(
-        {part: segmenter[part] for part in parts},
-        in_channels=CHANNELS,
-        num_queries=9,
-    )
+    return dict({part: segmenter[part] for part in parts}, num_queries=9)
 
 
 def shrink_model(model: ConfigDict) -> None:
     """Make a model narrow and shallow; keep classes, losses and thresholds."""
     changes = dict(backbone=_BACKBONES[model.backbone.type])
+    channels = CHANNELS
+    if model.backbone.type == 'TransformersBackbone':
+        import_transformers()
+        channels = [16] * 4
     model.backbone.init_cfg = None
     if model.type == 'Mask2Former':
         changes['panoptic_head'] = _MASK2FORMER
@@ -81,10 +89,10 @@ def shrink_model(model: ConfigDict) -> None:
             segmenter['pixel_decoder']['temporal_cfg'] = dict(
                 feedforward_channels=32
             )
-        segmenter['train_cfg'] = dict(num_points=64)
+        segmenter.update(in_channels=channels, train_cfg=dict(num_points=64))
         changes['head'] = dict(segmenter=segmenter)
     else:
-        segmenter = _kmax()
+        segmenter = dict(_kmax(), in_channels=channels)
         if model.head.segmenter.get('semantic_head') is None:
             del segmenter['semantic_head']
         else:
@@ -95,7 +103,7 @@ def shrink_model(model: ConfigDict) -> None:
         changes['head'] = dict(segmenter=segmenter)
     if model.get('neck'):
         changes['neck'] = dict(
-            in_channels=CHANNELS,
+            in_channels=channels,
             feat_channels=32,
             num_heads=4,
             feedforward_channels=32,
@@ -157,7 +165,8 @@ def shrink(
         del run['optim_wrapper'], run['train_cfg']
     _merge(cfg, run)
     cfg.get('train_cfg', {}).pop('dynamic_intervals', None)
-    if 'kmax' in path:
+    schedulers = cfg.get('param_scheduler') or [dict()]
+    if schedulers[0].get('type') == 'WarmupPolyLR':
         cfg.param_scheduler[0].warmup_iters = 0
     content = _resize(cfg.to_dict(), canvas, f'{data}/')
     for name in ('train', 'val', 'test'):

@@ -10,6 +10,8 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch.overrides import TorchFunctionMode
 
+from tests.huggingface import import_transformers
+
 import projects.maxtron  # noqa: F401  isort: skip
 from mmdet.registry import MODELS  # isort: skip
 
@@ -49,6 +51,8 @@ def build_meta():
     def build(model_cfg):
         fingerprint = repr(model_cfg)
         if fingerprint not in _models:
+            if model_cfg.backbone.type == 'TransformersBackbone':
+                import_transformers()
             with torch.device('meta'), _LinspaceOnCpu():
                 _models[fingerprint] = MODELS.build(deepcopy(model_cfg))
             gc.freeze()  # it stays: collections need not visit it

@@ -34,12 +34,17 @@ BACKBONES = {
     'swin-l': 'SwinTransformer',
     'convnext-l': 'ConvNeXt',
     'convnextv2-l': 'ConvNeXt',
+    'dinov2-b': 'TransformersBackbone',
+    'dinov2-l': 'TransformersBackbone',
+    'dinov3-l': 'TransformersBackbone',
 }
 # without MMDetection's own configs
 OURS = [path for path in LEAVES if path not in MASK2FORMER]
-# Datasets of which the models are built with one backbone only, as all models
-# are built for others.
-SMALLER = '/vspw/.*_(swin-l|convnext-l)_'
+# Models that are not built, as others differ only in backbone, classes or mode.
+SMALLER = (
+    '/vspw/.*_(swin-l|convnext-l)_'
+    '|/(ytvis22|ovis)/.*_dinov|/maxtron/.*_dinov2-l'
+)
 # Variables that bases provide; the leaves put them into the config.
 VARIABLES = ('.panoptic', '.semantic', '.instances', '.offline_instances')
 FOLDERS = ('kmax', 'mask2former', 'maxtron', 'tube_link', 'video_kmax')
@@ -49,7 +54,8 @@ DUMPED = [
     for path in LEAVES
     if 'maxtron' in path
     and not re.search(
-        '/ytvis(19|22)|/vspw|/ablations/|_convnext|vipseg.*_swin-l|e2e|'
+        '/ytvis(19|22)|/vspw|/ablations/|_convnext|vipseg.*_swin-l|_dinov|'
+        'e2e|'
         '-vis/.*tube-link|ovis.*offline_video-kmax',
         path,
     )
@@ -257,12 +263,15 @@ def test_name_tells_the_truth(path):
     assert cfg.model.backbone.get('use_grn', False) == (
         backbone == 'convnextv2-l'
     )
+    if backbone.startswith('dino'):
+        assert cfg.model.backbone == cfg[backbone.replace('-', '_')]
     segmenter = cfg.model.head.segmenter
     assert segmenter.num_classes == DATASET_CLASSES[dataset]
     root = cfg.test_dataloader.dataset.data_root.lower().replace('_', '-')
     assert dataset.partition('-panoptic')[0] in root
     if 'tube-link' in path:
-        assert max(cfg.param_scheduler[1].milestones) < cfg.train_cfg.max_iters
+        milestones = cfg.param_scheduler[-1].get('milestones', [0])
+        assert max(milestones) < cfg.train_cfg.max_iters
         decoder = (
             'AxialTrajectoryPixelDecoder'
             if 'maxtron' in path
@@ -295,6 +304,7 @@ STARTS = dict(
             r'convnext-v2-large_fcmae-in21k-pre_3rdparty_in1k-384px_\d+-'
             r'\w{8}\.pth',
         ),
+        **dict.fromkeys(('dinov2-b', 'dinov2-l', 'dinov3-l'), (None, None)),
     },
 )
 
@@ -313,9 +323,11 @@ def test_starts_from_weights_of_its_kind(path):
             assert re.search(f'^https://.*/{image}$', init)
         return
     assert init is None  # load_from brings it
-    folder, _, file = cfg.load_from.rpartition('/')
+    folder, _, file = (cfg.load_from or '').rpartition('/')
     if folder.startswith('work_dirs/'):
         assert f'_{backbone}_' in folder and '-nearonline_' in folder
+    elif model is None:  # transformers bring the weights of the backbone
+        assert cfg.load_from is None and cfg.model.backbone.weights
     elif 'tube-link' in name:
         if backbone == 'r50':
             model = model.format('-panoptic' * ('vipseg' in name))

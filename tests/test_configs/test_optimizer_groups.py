@@ -25,7 +25,8 @@ NORMS = (_BatchNorm, GroupNorm, LayerNorm)
 def kind(path):
     """Return the settings of model and optimizer except data and classes."""
     name = path.rpartition('/')[2]
-    return re.match(r'(.+_(?:r50|swin-l|convnext-l|convnextv2-l))_', name)[1]
+    backbones = 'r50|swin-l|convnext-l|convnextv2-l|dinov[23]-[bl]'
+    return re.match(rf'(.+_(?:{backbones}))_', name)[1]
 
 
 KINDS = {}
@@ -84,7 +85,21 @@ def tube_link_rule(name, module, backbone, maxtron):
     return 1, 0.05
 
 
-@pytest.mark.parametrize('name', KINDS)
+def vit_rule(name, module):
+    """Multiple of the learning rate, and weight decay."""
+    plain = (
+        r'bias|gamma|_rpe|cluster_centers|(query|level)_embed\.|query_feat'
+        r'|lambda1|_token|position_embeddings'
+    )
+    norm = isinstance(module, NORMS)
+    return 1, 0 if norm or re.search(plain, name) else 0.05
+
+
+# The rules name no layers, so the largest transformer is enough.
+COUNTED = [name for name in KINDS if not re.search('_dinov2-', name)]
+
+
+@pytest.mark.parametrize('name', COUNTED)
 def test_parameters_are_counted(name, build_meta):
     cfg = load(KINDS[name][0])
     model = build_meta(cfg.model)
@@ -99,7 +114,9 @@ def test_parameters_are_counted(name, build_meta):
             continue
         key = trained.pop(param)
         module = model.get_submodule(key.rpartition('.')[0])
-        if 'tube-link' in name:
+        if backbone.startswith('dino'):
+            mult, decay = vit_rule(key, module)
+        elif 'tube-link' in name:
             mult, decay = tube_link_rule(
                 key, module, backbone, 'maxtron' in name
             )

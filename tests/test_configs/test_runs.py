@@ -23,6 +23,11 @@ METRICS = dict(
     ovis='youtube_vis/segm_mAP',
     coco='coco_panoptic/PQ',
 )
+# One on a frozen transformer for each segmenter
+FROZEN = [
+    ('video-kmax', 'dinov2-b', 'vipseg'),
+    ('tube-link', 'dinov3-l', 'ovis'),
+]
 # A model without tracking, of clips or of images; one for other datasets.
 PLAIN = [
     *product(SEGMENTERS, BACKBONES, DATASETS),
@@ -83,7 +88,9 @@ def test_trains_a_step_and_evaluates(setting, data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    'setting', list(product(SEGMENTERS, BACKBONES, DATASETS)), ids='-'.join
+    'setting',
+    [*product(SEGMENTERS, BACKBONES, DATASETS), *FROZEN],
+    ids='-'.join,
 )
 def test_both_stages(setting, data, tmp_path):
     """Train near-online, and offline from the resulting checkpoint."""
@@ -98,6 +105,8 @@ def test_both_stages(setting, data, tmp_path):
     _, moved = run(near)
     for part in ('backbone.', 'head.segmenter.', 'temporal_layers.'):
         assert any(part in key for key in moved)
+    if setting in FROZEN:
+        assert not any(key.startswith('backbone.model.') for key in moved)
 
     offline.load_from = str(tmp_path / 'nearonline/iter_1.pth')
     model, moved = run(offline)

@@ -58,6 +58,10 @@ def backbone_name(backbone: ConfigDict) -> str:
         return f'R-{backbone.depth}{slim}'
     if backbone.type == 'ConvNeXt':
         return f'ConvNeXt{"V2" * backbone.get("use_grn", False)}-L'
+    if backbone.type == 'TransformersBackbone':
+        config = backbone.config
+        name = dict(dinov2='DINOv2', dinov3_vit='DINOv3')[config.model_type]
+        return f'{name}-' + {768: 'B', 1024: 'L'}[config.hidden_size]
     small = 'TS'[sum(backbone.depths) > 12]
     return 'Swin-' + {96: small, 128: 'B', 192: 'L'}[backbone.embed_dims]
 
@@ -108,6 +112,8 @@ def describe_init(cfg: Config) -> str:
     """Describe the initial weights of a training in a few words."""
     start = cfg.get('load_from')
     if start is None:
+        if 'weights' in cfg.model.backbone:
+            return Path(cfg.model.backbone.weights).name
         init = cfg.model.backbone.get('init_cfg') or {}
         return 'ImageNet' if 'checkpoint' in init else 'random'
     name = Path(start).stem

@@ -40,13 +40,23 @@ MATRIX = dict(
     backbone=('R-50', 'Swin-L', 'ConvNeXt-L', 'ConvNeXtV2-L'),
     mode=('baseline', 'near-online', 'offline'),
 )
-# datasets with fewer configs
+VITS = ('DINOv2-B', 'DINOv2-L', 'DINOv3-L')
+# datasets with fewer configs, then vision transformers
 SMALLER = (
     dict(
         MATRIX,
         dataset=('VSPW',),
         segmenter=('Video-kMaX',),
         backbone=MATRIX['backbone'][:3],
+    ),
+    dict(
+        MATRIX, dataset=('VIPSeg',), segmenter=('Video-kMaX',), backbone=VITS
+    ),
+    dict(
+        MATRIX,
+        dataset=('YouTube-VIS 2021', 'YouTube-VIS 2022', 'OVIS'),
+        segmenter=('Tube-Link',),
+        backbone=VITS,
     ),
 )
 FILTERS = ('task', 'dataset', 'backbone', 'segmenter', 'mode', 'settings')
@@ -134,18 +144,24 @@ def find_holes(rows: Sequence[Row]) -> list[tuple]:
 def format_matrix(rows: Sequence[Row]) -> str:
     """Format the matrix as text; a missing config is a dot."""
     found = fill_matrix(rows)
-    *_, backbones, modes = MATRIX.values()
-    text = (' ' * 30 + ''.join(f'{b:14}' for b in backbones)).rstrip() + '\n'
+    text, header = '', ()
     for matrix in (MATRIX, *SMALLER):
+        backbones = matrix['backbone']
+        if backbones != header[: len(backbones)]:
+            header = backbones
+            text += ' ' * 30 + ''.join(f'{b:14}' for b in header).rstrip()
+            text += '\n'
         for line in product(matrix['dataset'], matrix['segmenter']):
             cells = [
-                ' '.join(found.get((*line, b, mode), '.') for mode in modes)
-                for b in matrix['backbone']
+                ' '.join(
+                    found.get((*line, b, mode), '.') for mode in matrix['mode']
+                )
+                for b in backbones
             ]
             text += f'{" ".join(line):30}'
             text += ''.join(f'{cell:14}' for cell in cells).rstrip() + '\n'
     return text + (
-        f'in a cell: {", ".join(modes)}; R: released by the authors, '
+        f'in a cell: {", ".join(MATRIX["mode"])}; R: released by the authors, '
         'P: described in the paper, o: ours, .: missing\n'
     )
 

@@ -1,0 +1,5 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+# Ours, never trained: as for DINOv2-B.
+_base_ = './tube-link_dinov2-b_8xb1-160k_youtube-vis-2021.py'
+
+model = dict(backbone=_base_.dinov2_l)
