@@ -326,7 +326,11 @@ def test_bad_settings(kind):
     cfg.freeze_segmenter = True
     with pytest.raises(ValueError, match='freeze_segmenter=False'):
         build(cfg)
-    cfg.head.tracker = None
+    cfg.head.update(clip_loss_weight=0.0)
+    cfg.head.tracker.truncate = 2
+    with pytest.raises(ValueError, match='truncate cuts .*segmenter=False'):
+        build(cfg)
+    cfg.head.update(clip_loss_weight=1.0, tracker=None)
     with pytest.raises(ValueError, match='set model.head.tracker'):
         build(cfg)
 

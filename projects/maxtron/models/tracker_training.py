@@ -47,8 +47,9 @@ def prepare_training(
 
     Raises:
         InputError: If modules are frozen but there is a weight for the losses
-            of the clips. Or if all modules are trained and the tracker has
-            separate heads, but there is no such weight.
+            of the clips, or the tracker truncates gradients. Or if all
+            modules are trained and the tracker has separate heads, but there
+            is no such weight.
     """
     if frozen:
         if head.clip_loss_weight:
@@ -56,6 +57,12 @@ def prepare_training(
                 'model.head.clip_loss_weight is for a segmenter that is '
                 'trained: set model.freeze_segmenter=False, or leave the '
                 'weight out.'
+            )
+        if getattr(head.tracker, 'truncate', None):
+            raise InputError(
+                'model.head.tracker.truncate cuts the gradients of a '
+                'segmenter that is trained: set model.freeze_segmenter=False, '
+                'or leave it out.'
             )
         for module in frozen:
             module.requires_grad_(False)

@@ -232,6 +232,26 @@ def test_variants_train(changes):
         assert parameter.grad is not None, name
 
 
+def test_gradients_are_cut_between_chunks():
+    """The outputs stay, and so does the memory until the backward pass."""
+    results = []
+    for truncate in (None, 2):
+        torch.manual_seed(0)
+        model, saved = tracker(truncate=truncate), []
+        queries = torch.randn(1, 5, 4, 16, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, saved=saved: saved.append(x.nbytes) or x, lambda x: x
+        ):
+            layers = model(queries)
+        sum(x[:, 2:4].square().sum() for x in layers).backward()
+        results.append((layers, sum(saved), queries.grad.norm(dim=(2, 3))[0]))
+    (plain, memory, _), (chunked, less, gradient) = results
+    for a, b in zip(plain, chunked, strict=True):
+        torch.testing.assert_close(a, b)
+    assert less <= memory
+    assert (gradient > 0).tolist() == [False, False, True, True, False]
+
+
 def test_variants_differ():
     queries = torch.randn(1, 8, 4, 16)
     outputs = []
@@ -267,6 +287,7 @@ def test_matrices_begin_xavier_uniform():
     'changes, message',
     [
         (dict(num_layers=0), 'num_layers=0 .* at least 1'),
+        (dict(truncate=0), 'truncate=0 .* at least 1'),
         (dict(attention='axial'), r"attention='axial'.*'self', 'trajectory'"),
         (dict(num_heads=3), 'embed_dims=16 cannot be split'),
         (

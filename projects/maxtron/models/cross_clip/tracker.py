@@ -1,9 +1,11 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 from inspect import signature
 
+import torch
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ...errors import InputError
 from ..layers import truncated_normal_init
@@ -113,12 +115,20 @@ class CrossClipTracker(BaseModule):
             batch norms of the heads, which all layers share, come from the
             last layer only, the one that inference uses. Otherwise they mix
             all layers, as in the reference. Defaults to False.
+        truncate (int, optional): Number of clips in a chunk of a training
+            video whose segmenter is trained, too. The tracker refines all
+            clips together, but the queries of other chunks are constants for
+            the outputs of a chunk: no gradient goes from one chunk to
+            another. It runs once for each chunk, and again in the backward
+            pass, so that memory does not grow. Defaults to None: gradients
+            go through the whole video.
         init_cfg (ConfigDict or dict or list, optional): As for
             :class:`BaseModule`.
 
     Raises:
-        InputError: If ``num_layers`` is below 1, or an argument is wrong, see
-            :class:`CrossClipLayer` and :class:`TemporalASPP`.
+        InputError: If ``num_layers`` or ``truncate`` is below 1, or an
+            argument is wrong, see :class:`CrossClipLayer` and
+            :class:`TemporalASPP`.
     """
 
     def __init__(
@@ -131,6 +141,7 @@ class CrossClipTracker(BaseModule):
         aspp: dict | None = dict(rates=(1, 2, 3), kernel_sizes=(3, 3, 3)),
         cls_weight_std: float | None = 0.01,
         separate_norm_statistics: bool = False,
+        truncate: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -140,7 +151,14 @@ class CrossClipTracker(BaseModule):
                 'for near-online tracking, without one, set '
                 'model.head.tracker=None.'
             )
+        if truncate is not None and truncate < 1:
+            raise InputError(
+                f'truncate={truncate} of the tracker must be at least 1; to '
+                'let gradients go through the whole video, set '
+                'model.head.tracker.truncate=None.'
+            )
         self.embed_dims = embed_dims
+        self.truncate = truncate
         self.separate_norm_statistics = separate_norm_statistics
         self.layers = nn.ModuleList(
             CrossClipLayer(embed_dims, num_heads, attention, attn_drop, aspp)
@@ -176,11 +194,37 @@ class CrossClipTracker(BaseModule):
                 f'The queries to track have the shape {tuple(queries.shape)}: '
                 'there must be at least one video, one clip and one query.'
             )
+        if self.truncate is None or not queries.requires_grad:
+            return self._refine(queries)
+        starts = range(0, queries.shape[1], self.truncate)
+        chunks = [self._refine_chunk(queries, start) for start in starts]
+        return [torch.cat(layer, 1) for layer in zip(*chunks)]
+
+    def _refine(self, queries: Tensor) -> list[Tensor]:
+        """Apply all layers to queries (B, K, Q, D), see :meth:`forward`."""
         outputs = []
         for layer in self.layers:
             queries = layer(queries)
             outputs.append(queries)
         return outputs
+
+    def _refine_chunk(self, queries: Tensor, start: int) -> list[Tensor]:
+        """Refine a chunk of clips, with the other clips as constants.
+
+        Args:
+            queries (Tensor): Queries of all clips, shape (B, K, Q, D).
+            start (int): First clip of the chunk.
+
+        Returns:
+            list[Tensor]: The chunk after each layer, shape (B, k, Q, D).
+        """
+        end = start + self.truncate
+        fixed = queries.detach()
+        parts = [fixed[:, :start], queries[:, start:end], fixed[:, end:]]
+        layers = checkpoint(
+            self._refine, torch.cat(parts, 1), use_reentrant=False
+        )
+        return [layer[:, start:end] for layer in layers]
 
     def pool_over_clips(self, cls_feats: Tensor) -> Tensor:
         """Average the class features over the clips with learnt weights.
