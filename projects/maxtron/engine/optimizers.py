@@ -84,7 +84,8 @@ class SeparateMultOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                     )
             factor = factors.get(group['params'][0])
             if factor is not None:
-                group['lr'] = group.get('lr', self.base_lr) * factor
+                group.setdefault('lr', self.base_lr)
+                group['lr'] *= factor
         params[start:] = _merge(params[start:])
 
 

@@ -194,10 +194,13 @@ class CrossClipTracker(BaseModule):
                 f'The queries to track have the shape {tuple(queries.shape)}: '
                 'there must be at least one video, one clip and one query.'
             )
-        if self.truncate is None or not queries.requires_grad:
+        length = self.truncate
+        if length is None or not queries.requires_grad:
             return self._refine(queries)
-        starts = range(0, queries.shape[1], self.truncate)
-        chunks = [self._refine_chunk(queries, start) for start in starts]
+        chunks = [
+            self._refine_chunk(queries, start, start + length)
+            for start in range(0, queries.shape[1], length)
+        ]
         return [torch.cat(layer, 1) for layer in zip(*chunks)]
 
     def _refine(self, queries: Tensor) -> list[Tensor]:
@@ -208,17 +211,19 @@ class CrossClipTracker(BaseModule):
             outputs.append(queries)
         return outputs
 
-    def _refine_chunk(self, queries: Tensor, start: int) -> list[Tensor]:
+    def _refine_chunk(
+        self, queries: Tensor, start: int, end: int
+    ) -> list[Tensor]:
         """Refine a chunk of clips, with the other clips as constants.
 
         Args:
             queries (Tensor): Queries of all clips, shape (B, K, Q, D).
             start (int): First clip of the chunk.
+            end (int): First clip behind it.
 
         Returns:
             list[Tensor]: The chunk after each layer, shape (B, k, Q, D).
         """
-        end = start + self.truncate
         fixed = queries.detach()
         parts = [fixed[:, :start], queries[:, start:end], fixed[:, end:]]
         layers = checkpoint(
