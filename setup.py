@@ -86,6 +86,7 @@ setup(
             'transformers',
             'ray',
             'supervision',
+            'web',
             'tests',
             'docs',
         )

@@ -27,6 +27,8 @@ COMMANDS = dict(
     batch='track and segment many videos',
     models='list the released models',
     download='download released weights',
+    serve='open a web page that runs models on uploaded videos',
+    view='open a web page with the results of a run',
     check='check the installation',
 )
 _PACKAGE = Path(__file__).resolve().parent / 'maxtron'

@@ -20,6 +20,15 @@ REQUESTS=(requests==2.34.2 urllib3 idna charset-normalizer certifi)
 SUPERVISION=(supervision==0.31.2 defusedxml pydeprecate==0.13.0)
 RAY=(ray==2.60.0 msgpack jsonschema jsonschema-specifications referencing
     rpds-py attrs typing_extensions)
+# For the test of the web pages: Gradio and Selenium, and what they need beside
+# the other packages. Gradio asks for an older Pillow, without need.
+WEB=(gradio==6.31.0 gradio_client==2.7.2 brotli==1.2.1 fastapi==0.165.0
+    groovy==0.1.2 hf-gradio==0.4.1 httpx==0.28.1 httpcore==1.0.9
+    certifi==2026.10.19.post1 orjson==3.13.0 pandas==3.1.1 pydub==0.25.1
+    python-multipart==0.0.34 pytz==2026.6 safehttpx==0.1.7
+    semantic-version==2.10.0 starlette==1.10.0 tomlkit==0.14.0 uvicorn==0.54.0
+    opentelemetry-api==1.45.2 selenium==4.51.0 urllib3==2.8.0
+    websocket-client==1.9.2)
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -136,6 +145,7 @@ fi
 install_apart '12 MB' "$TRANSFORMERS"
 install_apart '1 MB' "${SUPERVISION[@]}" "${REQUESTS[@]}"
 install_apart '80 MB' "${RAY[@]}" "${REQUESTS[@]}"
+install_apart '60 MB' "${WEB[@]}"
 "${PIP[@]}" -q --no-build-isolation --no-deps -e .
 mend_opencv
 say 'Checking the environment'

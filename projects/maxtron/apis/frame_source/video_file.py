@@ -25,13 +25,18 @@ class VideoFileSource(FrameSource):
 
     Args:
         path (str): A file of any format that FFmpeg reads.
+        options (dict[str, str], optional): Options of FFmpeg for the container
+            and its streams. Defaults to None.
 
     Raises:
         VideoError: If the file is not a readable video or has no frame.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(
+        self, path: str, options: dict[str, str] | None = None
+    ) -> None:
         self.path = path
+        self._options = options or {}
         self.name = osp.splitext(osp.basename(path))[0]
         self._times = array('d')
         self._is_damaged = False
@@ -55,7 +60,11 @@ class VideoFileSource(FrameSource):
             )
         try:
             # Without "file:", the part before a colon would be a protocol.
-            return av.open(f'file:{self.path}', metadata_errors='replace')
+            return av.open(
+                f'file:{self.path}',
+                options=self._options,
+                metadata_errors='replace',
+            )
         except av.FFmpegError as error:
             raise VideoError(
                 f'The file {self.path} cannot be read as a video '
@@ -71,6 +80,7 @@ class VideoFileSource(FrameSource):
         for stream in container.streams.video:
             if not stream.disposition & Disposition.attached_pic:
                 stream.thread_type = 'AUTO'
+                stream.codec_context.options = self._options
                 return stream
         kinds = sorted({stream.type for stream in container.streams})
         raise VideoError(

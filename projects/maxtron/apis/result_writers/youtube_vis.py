@@ -6,7 +6,7 @@ import os.path as osp
 import tempfile
 from array import array
 from collections import Counter
-from typing import TextIO
+from typing import Any, TextIO
 
 from mmengine.structures import InstanceData
 
@@ -19,9 +19,10 @@ class YouTubeVISWriter:
 
     The score of a track is the mean over its frames, and its category is the
     most frequent one. In addition to the fields of the format, each track has
-    its ``instance_id`` and the name of its ``category``. Until the end of the
-    video, masks are kept in a temporary file, because the format lists them
-    track by track.
+    its ``instance_id``, its ``scores`` in all frames (None where it is not
+    visible) and the name of its ``category``. Until the end of the video,
+    masks are kept in a temporary file, because the format lists them track by
+    track.
 
     Args:
         path (str): The JSON file.
@@ -97,7 +98,7 @@ class YouTubeVISWriter:
         """Write a track; hold one mask at a time."""
         # the lowest of equally frequent classes, as in MMDetection
         label = min(track.labels, key=lambda c: (-track.labels[c], c))
-        head = dict(
+        head: dict[str, Any] = dict(
             video_id=self.video_id,
             instance_id=instance_id,
             category_id=self._ids[label] if self._ids else label + 1,
@@ -105,6 +106,11 @@ class YouTubeVISWriter:
         )
         if self._names:
             head['category'] = self._names[label]
+        scores = dict(zip(track.frames, track.scores))
+        head['scores'] = [
+            round(scores[t], 4) if t in scores else None
+            for t in range(self.num_frames)
+        ]
         file.write(json.dumps(head)[:-1] + ', "segmentations": [')
         masks = dict(zip(track.frames, zip(track.offsets, track.lengths)))
         for t in range(self.num_frames):

@@ -1,0 +1,44 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Texts of the pages, as HTML, and names of their folders."""
+
+import re
+import secrets
+from html import escape
+from pathlib import Path
+
+from .review import Review
+from .tracks import Track
+
+
+def describe(review: Review, only: Track | None, count: int) -> str:
+    """Say what is shown, as HTML."""
+    what = f'{count} tracks'
+    if only:
+        what = f'track {only.number} ({escape(only.category)}) alone'
+    side = ', truth on the left' if review.truth is not None else ''
+    return (
+        f'<p><b>{escape(review.source.name)}</b>: {review.num_frames} '
+        f'frames, {what}{side}.</p>'
+    )
+
+
+def progress(text: str, done: int, total: int | None) -> str:
+    """Make a progress bar, as HTML."""
+    share = f' value="{done}" max="{total}"' if total else ''
+    of = f' of {total}' if total else ''
+    return (
+        f'<p>{escape(text)}: {done}{of} frames '
+        f'<progress{share} style="width: 100%"></progress></p>'
+    )
+
+
+def hide_folders(text: str) -> str:
+    """Remove the folders of absolute paths from a message."""
+    return re.sub(r'(?<![\w.])/(?:[^\s/]+/)+', '', text)
+
+
+def new_folder(root: Path) -> Path:
+    """Make a folder whose name nobody guesses."""
+    folder = root / secrets.token_hex(16)
+    folder.mkdir()
+    return folder
