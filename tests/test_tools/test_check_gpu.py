@@ -13,7 +13,7 @@ from tests import processes  # noqa: F401, loads the libraries for the parts
 from tools.misc.check_gpu import main
 from tools.misc.gpu_checks import PARTS, Part
 from tools.misc.gpu_checks.checker import Checker
-from tools.misc.gpu_checks.process import run_part
+from tools.misc.gpu_checks.process import PartProcess
 from tools.misc.gpu_checks.report import failures
 
 OPTIONS = dict(device='cpu', threads=1, small=True, plant_mismatch=False)
@@ -53,10 +53,10 @@ def test_a_mismatch_is_named(tmp_path, capsys):
 
 
 def test_a_part_that_fails_or_hangs():
-    broken = run_part(Part('broken', 9, ''), Namespace(**OPTIONS), 60)
+    broken = PartProcess(Part('broken', 9, ''), Namespace(**OPTIONS)).run(60)
     assert broken['error'] == 'ended by an error'
     assert "No module named 'tools.misc.gpu_checks.broken'" in broken['log']
-    slow = run_part(PARTS[0], Namespace(**OPTIONS), 0.01)
+    slow = PartProcess(PARTS[0], Namespace(**OPTIONS)).run(0.01)
     assert slow['error'] == failures(slow)[-1] == 'not finished after 0 s'
 
 

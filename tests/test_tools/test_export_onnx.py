@@ -81,7 +81,7 @@ class Scale(nn.Module):
 
 def test_a_wrong_file_is_not_written(tmp_path):
     path = tmp_path / 'scale.onnx'
-    args = Namespace(half=True, bound=1e-12)
+    args = Namespace(half=True, bound=1e-12, threads=[1, 2])
     inputs = torch.rand(30, 30)
     with pytest.raises(InputError, match='compute y like PyTorch.*1e-12'):
         export_checked(Scale(), inputs, str(path), args)

@@ -3,6 +3,7 @@
 
     python tools/deployment/export_onnx.py CONFIG CKPT --out FILE.onnx
         [--size H W] [--frames T] [--half] [--tracker] [--input VIDEO]
+        [--threads N ...]
 
 FILE.onnx segments one clip of T frames. With --tracker, FILE.tracker.onnx is
 the cross-clip tracker with its heads, for any number of clips. Post-processing
@@ -15,6 +16,7 @@ PyTorch and fails if one is above --bound. A file that fails is not written.
 """
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -52,7 +54,8 @@ from torch import Tensor
 BOUNDS = {False: 1e-5, True: 5e-2}  # of --half
 # Number of clips of the video that the tracker is compared on.
 NUM_CLIPS = 3
-REPEATS = 3
+# Calls of a measurement; it ends after the first one that is past the seconds.
+REPEATS, SECONDS = 3, 20
 
 
 def parse_args(argv: list[str] | None) -> tuple:
@@ -92,6 +95,13 @@ def parse_args(argv: list[str] | None) -> tuple:
         '--input',
         help='video or folder of frames to compare on (default: a synthetic '
         'video)',
+    )
+    parser.add_argument(
+        '--threads',
+        type=positive_int,
+        nargs='+',
+        default=[torch.get_num_threads()],
+        help='measure both runtimes with these numbers of threads',
     )
     parser.add_argument(
         '--bound',
@@ -163,14 +173,36 @@ def compare(
     return rows
 
 
-def median_ms(function: Callable, *args) -> float:
-    """Measure the median time of a call, in milliseconds."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
+def median_seconds(function: Callable, *args) -> tuple[float, float]:
+    """Measure the median seconds and CPU seconds (all threads) of a call."""
+    times: list[tuple[float, float]] = []
+    while len(times) < REPEATS and sum(t for t, _ in times) < SECONDS:
+        start = time.perf_counter(), time.process_time()
         function(*args)
-        times.append(1e3 * (time.perf_counter() - start))
-    return statistics.median(times)
+        times.append(
+            (time.perf_counter() - start[0], time.process_time() - start[1])
+        )
+    return tuple(map(statistics.median, zip(*times)))
+
+
+def print_times(
+    graph: ClipGraph | TrackerGraph,
+    inputs: Tensor,
+    path: str | os.PathLike,
+    thread_counts: Sequence[int],
+) -> None:
+    """Measure PyTorch and ONNX Runtime; print a table."""
+    rows = []
+    before = torch.get_num_threads()
+    for count in thread_counts:
+        torch.set_num_threads(count)
+        session = OnnxSession(path)
+        for name, function in (('PyTorch', graph), ('ONNX Runtime', session)):
+            times = [f'{x:.3g}' for x in median_seconds(function, inputs)]
+            rows.append((name, count, *times))
+    torch.set_num_threads(before)
+    head = ('Runtime', 'Threads', 'Seconds', 'CPU seconds')
+    print(AsciiTable([head, *rows]).table)
 
 
 @torch.no_grad()
@@ -206,11 +238,7 @@ def export_checked(
                 f'{path} is not written. Use another version of onnxruntime, '
                 'or set --bound.'
             )
-        times = [median_ms(function, inputs) for function in (graph, session)]
-    print(
-        f'{times[0]:.0f} ms in PyTorch, {times[1]:.0f} ms in ONNX Runtime '
-        f'({torch.get_num_threads()} threads of the CPU).'
-    )
+        print_times(graph, inputs, part, args.threads)
 
 
 def export_model(

@@ -17,13 +17,14 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timezone
+from itertools import zip_longest
 from pathlib import Path
 
 from projects.maxtron.engine.cli import positive_int, report_errors
 
 from tools.benchmarks.cli import make_parser
 from tools.misc.gpu_checks import PARTS
-from tools.misc.gpu_checks.process import run_part
+from tools.misc.gpu_checks.process import PartProcess
 from tools.misc.gpu_checks.report import failures, write_report
 
 
@@ -84,19 +85,18 @@ def main(argv: list[str] | None = None) -> None:
     """Run the parts and write the report."""
     args = parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
+    parts = [p for p in PARTS if not args.only or p.name in args.only]
     end = time.monotonic() + 60 * args.minutes
     results: list[dict] = []
-    for part in PARTS:
-        if args.only and part.name not in args.only:
-            continue
+    following = PartProcess(parts[0], args)
+    for part, after in zip_longest(parts, parts[1:]):
+        process = following
+        if after is not None:  # It loads the libraries meanwhile.
+            following = PartProcess(after, args)
         limit = min(args.part_seconds or part.seconds, end - time.monotonic())
-        if limit > 0:
-            result = run_part(part, args, limit)
-        else:
-            error = f'not run: {args.minutes:g} minutes have passed'
-            result = dict(
-                name=part.name, seconds=0.0, rows=[], error=error, log=''
-            )
+        result = process.run(max(limit, 0))
+        if limit <= 0:
+            result['error'] = f'not run: {args.minutes:g} minutes have passed'
         results.append(result)
         failed = failures(result)
         print(

@@ -30,7 +30,8 @@ from .models import (
 # Largest relative difference (of norms) of the outputs of trained models, and
 # largest share of the pixels of mask logits that get another query or sign.
 BOUNDS = dict(fp32=1e-3, fp16=2e-2, bf16=1e-1)
-SHARES = dict(fp32=1e-4, fp16=2e-2, bf16=5e-2)
+SHARES = dict(fp32=2e-3, fp16=2e-2, bf16=5e-2)
+RESULT_SHARE = 1e-4
 # Random weights amplify rounding, to about 1e-4 in float32.
 RANDOM_BOUND = 2e-2
 NUM_FRAMES = 12
@@ -131,7 +132,7 @@ def _compare_results(check: Checker, kind: str, path, checkpoint) -> None:
     check.compare_labels(
         f'results: {path.stem}',
         *maps,
-        SHARES['fp32'],
+        RESULT_SHARE,
         segments=len(maps[1].unique())
         if kind == 'panoptic'
         else maps[1].shape[-1],

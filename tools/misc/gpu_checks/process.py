@@ -15,66 +15,98 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from . import Part
 from .checker import Checker
 
-# Forks of a server that has loaded the libraries, but has not used the GPU.
-_CONTEXT = multiprocessing.get_context('forkserver')
+# Whatever happens to the main process, no other one outlives this.
+_SECONDS_TO_LIVE = 1200
 
 
-def run_part(part: Part, args: argparse.Namespace, seconds: float) -> dict:
-    """Run a part.
+class PartProcess:
+    """Process of a part, which loads the libraries and waits for its turn.
 
     Args:
         part (Part): The part.
         args (Namespace): ``device``, ``threads``, ``small`` and
             ``plant_mismatch``.
-        seconds (float): Time limit.
-
-    Returns:
-        dict: ``name``, ``rows``, ``seconds``, ``error`` (str or None: why the
-        process ended early) and ``log`` (the end of its output).
     """
-    with TemporaryDirectory() as folder:
-        rows, log = Path(folder, 'rows'), Path(folder, 'log')
-        rows.touch(), log.touch()
-        start = time.perf_counter()
-        process = _CONTEXT.Process(
+
+    def __init__(self, part: Part, args: argparse.Namespace) -> None:
+        self._name = part.name
+        self._folder = TemporaryDirectory()
+        self._rows, self._log = (
+            Path(self._folder.name, name) for name in ('rows', 'log')
+        )
+        self._rows.touch(), self._log.touch()
+        # The imports of MMEngine ask for GPUs. A fork could not use one.
+        context = multiprocessing.get_context(
+            'spawn' if args.device.startswith('cuda') else 'forkserver'
+        )
+        self._turn = context.Event()
+        files = str(self._rows), str(self._log)
+        self._process = context.Process(
             target=_run,
-            args=(part.name, vars(args), str(rows), str(log), seconds),
+            args=(part.name, vars(args), *files, self._turn),
+            daemon=True,  # It ends with the main process.
         )
-        process.start()
+        self._process.start()
+
+    def run(self, seconds: float) -> dict:
+        """Run the part.
+
+        Args:
+            seconds (float): Time limit.
+
+        Returns:
+            dict: ``name``, ``rows``, ``seconds``, ``error`` (str or None: why
+            the process ended early) and ``log`` (the end of its output).
+        """
+        start = time.perf_counter()
+        self._turn.set()
         try:
-            process.join(seconds)
-            error = _reason(process.exitcode, seconds)
+            self._process.join(seconds)
+            error = _reason(self._process.exitcode, seconds)
         finally:
-            _end(process)
+            self.end()
+        lines = self._rows.read_text().splitlines(keepends=True)
+        log = self._log.read_text(errors='replace')[-2000:] if error else ''
+        self._folder.cleanup()
         return dict(
-            name=part.name,
+            name=self._name,
             seconds=time.perf_counter() - start,
-            rows=_read_rows(rows),
+            rows=[json.loads(line) for line in lines if line.endswith('\n')],
             error=error,
-            log=log.read_text(errors='replace')[-2000:] if error else '',
+            log=log,
         )
+
+    def end(self) -> None:
+        """End the process and those that it has started."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.join()
 
 
 def _run(
-    name: str, options: dict[str, Any], rows: str, log: str, seconds: float
+    name: str, options: dict[str, Any], rows: str, log: str, turn: Any
 ) -> None:
     """Run a part in this process."""
     os.setsid()  # so that its own processes can be ended with it
-    signal.alarm(int(seconds) + 10)  # if nobody is left to end it
+    signal.alarm(_SECONDS_TO_LIVE)
     with open(log, 'w') as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     sys.stdout, sys.stderr = open(1, 'w', 1), open(2, 'w', 1)
     try:
-        import torch
-
+        import_module(f'{__package__}.preloaded')
         torch.set_num_threads(options['threads'])
         # The tolerances are those of float32.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+        run = import_module(f'{__package__}.{name}').run
+        turn.wait()
         with open(rows, 'w') as stream:
             check = Checker(
                 stream,
@@ -82,7 +114,7 @@ def _run(
                 options['small'],
                 options['plant_mismatch'],
             )
-            import_module(f'{__package__}.{name}').run(check)
+            run(check)
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
@@ -99,17 +131,3 @@ def _reason(exit_code: int | None, seconds: float) -> str | None:
     if exit_code < 0:
         return f'ended by {signal.Signals(-exit_code).name}'
     return 'ended by an error' if exit_code else None
-
-
-def _end(process: multiprocessing.process.BaseProcess) -> None:
-    """End a process and those that it has started."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.join()
-
-
-def _read_rows(path: Path) -> list[dict]:
-    """Read the rows that a process has written."""
-    lines = path.read_text().splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith('\n')]
