@@ -119,7 +119,7 @@ def _check_stream(
     eager, compiled = (
         [
             comparable(frame)
-            for clip in model.predict_stream(frames, (96, 160))
+            for clip in model.predict_stream(list(frames), (96, 160))
             for frame in clip
         ]
         for model in (eager, compiled)
