@@ -255,5 +255,6 @@ def write_miniatures(
     tiny_benchmarks.write_files(
         root / 'VSPW_480p', tiny_benchmarks.vspw_files()
     )
+    tiny_benchmarks.write_kitti_step(root / 'kitti_step')
     tiny_coco.write_coco(root / 'coco', truth)
     return root

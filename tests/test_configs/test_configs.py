@@ -27,6 +27,7 @@ DATASET_CLASSES = {
     'ovis': 25,
     'vipseg': 124,
     'vspw': 124,
+    'kitti-step': 19,
     'coco-panoptic': 133,
 }
 BACKBONES = {
@@ -42,7 +43,7 @@ BACKBONES = {
 OURS = [path for path in LEAVES if path not in MASK2FORMER]
 # Models that are not built, as others differ only in backbone, classes or mode.
 SMALLER = (
-    '/vspw/.*_(swin-l|convnext-l)_'
+    '/(vspw|kitti_step)/.*_(swin-l|convnext-l)_'
     '|/(ytvis22|ovis)/.*_dinov|/maxtron/.*_dinov2-l'
 )
 # Variables that bases provide; the leaves put them into the config.
@@ -54,8 +55,8 @@ DUMPED = [
     for path in LEAVES
     if 'maxtron' in path
     and not re.search(
-        '/ytvis(19|22)|/vspw|/ablations/|_convnext|vipseg.*_swin-l|_dinov|'
-        'e2e|'
+        '/ytvis(19|22)|/vspw|/kitti|/city|/ablations/|_convnext|'
+        'vipseg.*_swin-l|_dinov|e2e|'
         '-vis/.*tube-link|ovis.*offline_video-kmax',
         path,
     )
@@ -187,7 +188,7 @@ def check_clips(path, cfg, model):
     kind = re.search('-(nearonline|offline|e2e)_|$', path).group(1)
     tracker = model.head.tracker
     stuff = isinstance(model.head, MaXTronPanopticHead)
-    assert stuff == bool(re.search('vipseg|-vps|vspw', path))
+    assert stuff == bool(re.search('vipseg|-vps|vspw|kitti', path))
     assert (tracker is not None) == (kind in ('offline', 'e2e'))
     if tracker is None:
         assert num_frames == clip_len and model.head.mode == 'near_online'

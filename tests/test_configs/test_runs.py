@@ -20,6 +20,7 @@ DATASETS = ('vipseg', 'ovis')
 METRICS = dict(
     vipseg='vps/VPQ',
     vspw='vss/mIoU',
+    **{'kitti-step': 'vps/STQ'},
     ovis='youtube_vis/segm_mAP',
     coco='coco_panoptic/PQ',
 )
@@ -32,6 +33,7 @@ FROZEN = [
 PLAIN = [
     *product(SEGMENTERS, BACKBONES, DATASETS),
     ('maxtron-nearonline_video-kmax', 'r50', 'vspw'),
+    ('maxtron-nearonline_video-kmax', 'r50', 'kitti-step'),
     *product(('kmax', 'kmax-msda'), BACKBONES, ('coco-panoptic',)),
 ]
 

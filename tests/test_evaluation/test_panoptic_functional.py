@@ -268,6 +268,14 @@ def test_peculiarities_of_stq():
     first = count([5, 5, 6, 6], [5, 6, 6, 6], things, things)
     stats = count_associations(first, IS_THING)
     assert stats.num_tubes == 1 and stats.association == 1
+    assert stats.crowd_id == 5
+    # without this rule, annotated crowds are crowds, as in STEP
+    assert count_associations(first, IS_THING, False).num_tubes == 2
+    crowd = segment(5, 0), segment(6, 2, iscrowd=1)
+    second = count([5, 5, 6, 6], [5, 6, 6, 6], crowd, things)
+    stats = count_associations(second, IS_THING, False)
+    assert stats.num_tubes == 1 and stats.association == 0.5 * 0.5
+    assert stats.crowd_id is None
     counter = VideoCounter('v', LABELS)
     for category in (0, 2):
         pairs = count_pairs(np.array([[3, 5]]), np.array([[0, 5]]), '')

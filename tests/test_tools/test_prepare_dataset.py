@@ -59,6 +59,8 @@ def build(config, split, root):
      'vipseg.py', (2, 3, 769, 1345), 5),
     ('vspw', 'maxtron/vspw/maxtron-nearonline_video-kmax_r50_8xb4-15k_vspw.py',
      (2, 3, 481, 865), 7),
+    ('kitti_step', 'maxtron/kitti_step/maxtron-nearonline_video-kmax_r50_'
+     '8xb4-15k_kitti-step.py', (2, 3, 385, 1249), 7),
     ('coco_panoptic', 'kmax/coco/kmax_r50_8xb8-150k_coco-panoptic.py',
      (1, 3, 1281, 1281), None),
     ('coco_instance', 'tube_link/coco/mask2former_r50_8xb2-lsj-50e_coco.py',

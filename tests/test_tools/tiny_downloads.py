@@ -232,6 +232,18 @@ def vspw(folder: Path) -> None:
     )
 
 
+def kitti_step(folder: Path) -> None:
+    """Images of KITTI tracking, and the maps."""
+    write_zip(
+        folder / 'data_tracking_image_2.zip', tiny_benchmarks.step_images()
+    )
+    write_tar(
+        folder / 'kitti-step.tar.gz',
+        tiny_benchmarks.step_maps(),
+        'kitti-step/',
+    )
+
+
 # functions that write the downloads of a dataset into a folder
 DOWNLOADS = {
     make.__name__: make
@@ -242,6 +254,7 @@ DOWNLOADS = {
         ovis,
         vipseg,
         vspw,
+        kitti_step,
         coco_panoptic,
         coco_instance,
     )

@@ -18,7 +18,11 @@ from pathlib import Path
 
 from projects.maxtron.engine.cli import report_errors
 
-from tools.dataset_converters import vipseg_to_720p, youtube_vis_to_coco
+from tools.dataset_converters import (
+    step_to_720p,
+    vipseg_to_720p,
+    youtube_vis_to_coco,
+)
 from tools.dataset_converters.archives import Unpacker
 from tools.dataset_converters.recipes import RECIPES, VIPSEG, Recipe
 from tools.misc import check_dataset
@@ -131,6 +135,19 @@ def convert_vipseg(args: argparse.Namespace) -> None:
         )
 
 
+def convert_kitti_step(args: argparse.Namespace) -> None:
+    """Convert the splits of KITTI-STEP that are not converted."""
+    for split in args.splits:
+        target = args.data_root / step_to_720p.ANNOTATIONS.format(split)
+        if target.exists() and not args.overwrite:
+            print(
+                f'{target}: converted before, left alone (--overwrite '
+                'converts it again)'
+            )
+            continue
+        step_to_720p.convert(args.data_root, split, args.nproc)
+
+
 def check(recipe: Recipe, args: argparse.Namespace) -> None:
     """Check the dataset; exit with status 1 if it has errors."""
     root = f'{args.data_root / recipe.checked}/'
@@ -201,6 +218,8 @@ def main(args: list[str] | None = None) -> None:
         convert_instances(recipe.version, args)
     elif args.name == 'vipseg':
         convert_vipseg(args)
+    elif args.name == 'kitti_step':
+        convert_kitti_step(args)
     check(recipe, args)
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from tools.dataset_converters import youtube_vis_to_coco
 
+# sequences of the validation set of KITTI-STEP
+KITTI_VAL = '00(?:02|06|07|08|10|13|14|16|18)'
 VIPSEG = 'VIPSeg_720P'  # output of vipseg_to_720p
 
 
@@ -160,6 +162,29 @@ RECIPES = dict(
         ],
         {split: _vipseg_needs(split) for split in ('train', 'val')},
         checked=VIPSEG,
+    ),
+    kitti_step=Recipe(
+        '_base_/datasets/kitti_step.py',
+        'data/kitti_step',
+        [
+            # the archive of KITTI tracking, which has no split
+            (
+                f'training/image_02/({KITTI_VAL})/([^/]+[.]png)',
+                r'images/val/\1/\2',
+            ),
+            (r'training/image_02/(\d+)/([^/]+[.]png)', r'images/train/\1/\2'),
+            (
+                '(images|panoptic_maps)/(train|val)/([^/]+/[^/]+[.]png)',
+                r'\1/\2/\3',
+            ),
+        ],
+        {
+            split: [
+                ((f'panoptic_maps/{split}',), 'kitti-step.tar.gz'),
+                ((f'images/{split}',), 'data_tracking_image_2.zip'),
+            ]
+            for split in ('train', 'val')
+        },
     ),
     vspw=Recipe(
         '_base_/datasets/vspw.py',

@@ -4,6 +4,7 @@
 from . import transforms
 from .clip_video_dataset import ClipVideoDataset
 from .coco_panoptic_clip import CocoPanopticClipDataset
+from .kitti_step import KITTISTEPDataset
 from .ovis import OVISDataset
 from .synthetic import SyntheticVISDataset, SyntheticVPSDataset
 from .video_wrappers import (
@@ -18,6 +19,7 @@ from .youtube_vis import YouTubeVISClipDataset
 __all__ = [
     'ClipVideoDataset',
     'CocoPanopticClipDataset',
+    'KITTISTEPDataset',
     'OVISDataset',
     'SyntheticVISDataset',
     'SyntheticVPSDataset',

@@ -3,7 +3,8 @@
 
 The computation reproduces two peculiarities of VIPSeg's tool. A tube that
 changes its category counts as two tubes. The first listed segment of a video
-is a crowd if it is a thing; this rule can be switched off.
+is a crowd if it is a thing; this rule can be switched off. Without it, the
+annotated crowds are crowds, as in STEP.
 """
 
 from collections.abc import Sequence
@@ -57,7 +58,8 @@ def count_associations(
         video (VideoCounts): The video.
         is_thing (Sequence[bool]): Whether a class is a thing, (C,).
         first_is_crowd (bool): Whether the first listed segment of the video
-            is a crowd if it is a thing, as in VIPSeg's tool. Its tube does not
+            is a crowd if it is a thing, as in VIPSeg's tool, in place of the
+            segments that are annotated as crowds. Tubes of crowds do not
             count. Defaults to True.
 
     Returns:
@@ -69,8 +71,10 @@ def count_associations(
     gt_labels = np.append(video.gt.labels, void)[video.gt_rows]
     pred_labels = np.append(video.pred.labels, void)[video.pred_rows]
     gt_things, pred_things = is_thing[gt_labels], is_thing[pred_labels]
-    is_crowd = np.append(video.gt.tubes == _FIRST_TUBE, False)[video.gt_rows]
-    is_crowd &= gt_things & first_is_crowd
+    crowds = (
+        video.gt.tubes == _FIRST_TUBE if first_is_crowd else video.gt.is_crowd
+    )
+    is_crowd = np.append(crowds, False)[video.gt_rows] & gt_things
     gt_things, pred_things = gt_things & ~is_crowd, pred_things & ~is_crowd
 
     gt_tubes = _number_tubes(video.gt)[video.gt_rows]
@@ -105,7 +109,7 @@ def count_associations(
         int((gt_sizes > 0).sum()),
         np.asarray(pixels, np.int64),
         int(video.gt.ids[video.gt_rows[is_crowd][0]])
-        if is_crowd.any()
+        if first_is_crowd and is_crowd.any()
         else None,
     )
 

@@ -38,7 +38,8 @@ class STQMetric(PanopticVideoMetric):
 
     VIPSeg's tool ignores the tube of the first listed segment of a video if it
     is a thing, because instance number 0 means crowd. The metric warns each
-    time this rule takes effect.
+    time this rule takes effect. Without it, the segments with ``iscrowd`` are
+    ignored, as in KITTI-STEP.
 
     Args:
         first_is_crowd (bool, optional): Whether this rule applies. Defaults to
