@@ -274,7 +274,7 @@ def test_peculiarities_of_stq():
     crowd = segment(5, 0), segment(6, 2, iscrowd=1)
     second = count([5, 5, 6, 6], [5, 6, 6, 6], crowd, things)
     stats = count_associations(second, IS_THING, False)
-    assert stats.num_tubes == 1 and stats.association == 0.5 * 0.5
+    assert stats.num_tubes == 1 and stats.association == 2 * 0.5 * 0.5
     assert stats.crowd_id is None
     counter = VideoCounter('v', LABELS)
     for category in (0, 2):
