@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.processes import free_port
+from tests.test_apis import rtsp_server
 
 SIZE = (48, 64)
 
@@ -37,33 +38,35 @@ def serve():
     """Serve bytes to one connection; the fixture returns the address."""
     threads = []
 
-    def start(content):
+    def start(content, send=socket.socket.sendall):
         server = socket.create_server(('127.0.0.1', 0))
 
         def run():
             with server, server.accept()[0] as connection:
-                connection.sendall(content)
+                send(connection, content)
 
         threads.append(threading.Thread(target=run, daemon=True))
         threads[-1].start()
-        return f'tcp://127.0.0.1:{server.getsockname()[1]}'
+        return f'127.0.0.1:{server.getsockname()[1]}'
 
     yield start
     for thread in threads:
         thread.join(10)
 
 
-def test_frames_until_the_server_stops(serve):
-    source = open_frame_source(serve(encode(30)))
+def test_rtsp_camera_until_it_stops(serve):
+    address = serve(encode(30), rtsp_server.serve)
+    source = open_frame_source(f'rtsp://user:secret@{address}/garden')
+    assert source.name == '127.0.0.1/garden'
     assert isinstance(source, StreamSource)
     assert source.size == SIZE and source.fps == 25
     assert source.endless and not source.rereadable
     means = [frame[16:].mean() for frame in source]
-    np.testing.assert_allclose(means, np.arange(30) * 8, atol=8)
+    np.testing.assert_allclose(means, np.arange(29) * 8, atol=8)
 
 
 def test_stream_that_is_entered_late(serve):
-    source = StreamSource(serve(encode(30)[188 * 40 :]))
+    source = StreamSource(f'tcp://{serve(encode(30)[188 * 40 :])}')
     means = [frame[16:].mean() for frame in source]
     assert 10 < len(means) < 25
     np.testing.assert_allclose(means, np.arange(30)[-len(means) :] * 8, atol=9)
@@ -76,4 +79,4 @@ def test_no_stream(serve):
     assert '127.0.0.1/garden cannot be opened' in str(error.value)
     assert 'secret' not in str(error.value)
     with pytest.raises(VideoError, match='127.0.0.1 cannot be opened'):
-        StreamSource(serve(b'no video' * 999), timeout=2)
+        StreamSource(f'tcp://{serve(b"no video" * 999)}', timeout=2)

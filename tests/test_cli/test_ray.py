@@ -21,16 +21,26 @@ def cluster(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     monkeypatch.setenv('PYTHONPATH', f'{ROOT}:{FOLDER}')  # of the workers
     monkeypatch.setenv('RAY_USAGE_STATS_ENABLED', '0')
+    cluster = start_cluster(num_tries=2)
+    yield cluster
+    cluster.shutdown()
+
+
+def start_cluster(num_tries):
+    """Start two nodes; Ray waits 30 s for each, too little if none is idle."""
     from ray.cluster_utils import Cluster
 
     node = dict(num_cpus=1, object_store_memory=MEMORY)
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args=dict(node, include_dashboard=False),
-    )
-    cluster.add_node(**node)
-    yield cluster
-    cluster.shutdown()
+    cluster = Cluster()
+    try:
+        cluster.add_node(**node, include_dashboard=False)
+        cluster.add_node(**node)
+    except Exception:
+        cluster.shutdown()
+        if num_tries == 1:
+            pytest.skip('Ray cannot start: the machine is too busy.')
+        return start_cluster(num_tries - 1)
+    return cluster
 
 
 @pytest.mark.slow
