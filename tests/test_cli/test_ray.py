@@ -35,10 +35,10 @@ def start_cluster(num_tries):
     try:
         cluster.add_node(**node, include_dashboard=False)
         cluster.add_node(**node)
-    except Exception:
+    except Exception as error:
         cluster.shutdown()
         if num_tries == 1:
-            pytest.skip('Ray cannot start: the machine is too busy.')
+            pytest.skip(f'Ray does not start here: {error}')
         return start_cluster(num_tries - 1)
     return cluster
 

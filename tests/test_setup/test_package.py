@@ -108,6 +108,7 @@ def test_requirements_leave_the_stack_to_the_user():
         'transformers',
         'ray',
         'supervision',
+        'web',
         'weights',
         'tests',
         'docs',
