@@ -3,7 +3,8 @@
 
 Gradio has more routes than the page uses. The guard answers those with 404,
 before Gradio reads them. It ends requests whose body is too large when their
-length is announced, or else as soon as they exceed the limit.
+length is announced, which uploads must do, or else as soon as they exceed the
+limit. It removes the parts of uploads that were given up.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import Any
 
 from ..errors import InputError
 from .jobs import Limits
-from .storage import check_storage
+from .storage import check_storage, remove_parts
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -59,7 +60,7 @@ class Guard:
         self.folder = folder
         self.limits = limits
         self.uploads = uploads
-        self.pending = 0  # bytes of uploads in progress
+        self.pending: list[int] = []  # bytes of each upload in progress
 
     async def __call__(
         self, scope: Message, receive: Receive, send: Send
@@ -77,12 +78,14 @@ class Guard:
         limit = MAX_BODY
         if is_upload:
             limit = self.limits.megabytes * 10**6 + _FORM
-        reserved = (_length(scope) or limit) if is_upload else 0
-        self.pending += reserved
+            self.pending.append(_length(scope) or 0)
         try:
             await self._pass_on(scope, receive, send, limit)
         finally:
-            self.pending -= reserved
+            if is_upload:
+                self.pending.remove(_length(scope) or 0)
+                if not self.pending:
+                    remove_parts(self.folder)
 
     def _find_fault(self, scope: Message) -> tuple[int, str] | None:
         """Return status and text of a refusal; None if nothing is wrong."""
@@ -91,21 +94,24 @@ class Guard:
         if routes is None or not routes.fullmatch(path) or '\0' in path:
             return 404, 'There is no such page.'
         try:
-            length = _length(scope) or 0
+            length = _length(scope)
         except ValueError:
             return 400, 'The length of the request is no number.'
         if path != UPLOAD:
-            if length > MAX_BODY:
+            if (length or 0) > MAX_BODY:
                 return 413, 'The request is too large.'
             return None
         if not self.uploads:
             return 404, 'This page takes no uploads.'
+        if length is None:
+            return 411, 'An upload must announce its length.'
         if length > self.limits.megabytes * 10**6 + _FORM:
             return 413, (
                 f'The file is above the limit of {self.limits.megabytes} MB.'
             )
         try:
-            check_storage(self.folder, self.limits, self.pending + length)
+            more = sum(self.pending) + length
+            check_storage(self.folder, self.limits, more)
         except InputError as error:
             return 507, str(error)
         return None

@@ -44,3 +44,14 @@ def remove_old(folder: Path, seconds: float) -> None:
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink()
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the parts of uploads, which Gradio leaves if they are given up.
+
+    They are files of the folder itself. Complete uploads and results are in
+    folders of their own.
+    """
+    for path in folder.iterdir():
+        if path.is_file():
+            path.unlink(missing_ok=True)
