@@ -78,6 +78,7 @@ def die_at_rename(count, model, folder, out):
     batch(model, folder, out, *HERE)
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on(model, folder, whole, tmp_path, capsys):
     out = tmp_path / 'out'
     code = exit_code(die_at_rename, 3, model, folder, out)
@@ -128,11 +129,17 @@ def test_videos_of_a_folder(folder, tmp_path):
         find_videos(str(tmp_path), '')
 
 
-def test_a_model_with_a_fault_ends_the_batch(model, folder, tmp_path):
+def test_panoptic_model_and_options_that_do_not_fit_it(
+    model, folder, tmp_path
+):
     panoptic = make_model(tmp_path, PANOPTIC_CONFIG)
     with pytest.raises(SystemExit, match='^error: The JSON file of a panop'):
         batch(panoptic, folder, tmp_path / 'out', *HERE, '--save', 'json')
     assert 'missing' in (tmp_path / 'out' / 'manifest.json').read_text()
+    assert batch(panoptic, folder / 'day1', tmp_path / 'out', *HERE) == 0
+    tree = read_tree(tmp_path / 'out' / '1.mp4')
+    names = {'masks/segments.json', 'masks/000003.png', 'results.json'}
+    assert names | {'video.mp4', 'record.json'} <= set(tree)
 
 
 @pytest.mark.slow

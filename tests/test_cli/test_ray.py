@@ -1,5 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""A batch on a Ray cluster of two nodes, on this machine."""
+r"""A batch on a Ray cluster of two nodes, on this machine.
+
+The test takes 50 s of CPU, so CI does not install Ray. To run it:
+
+    pip install --target .venv/ray --no-deps ray==2.60.0 msgpack jsonschema \
+        jsonschema-specifications referencing rpds-py attrs requests urllib3 \
+        idna charset-normalizer certifi
+    pytest -n0 tests/test_cli/test_ray.py
+"""
 
 import sys
 from pathlib import Path
@@ -9,7 +17,6 @@ import pytest
 from tests.models import ROOT
 from tests.test_cli.batches import batch, make_deadly, read_tree, write_batch
 
-# Folder of setup_venv.sh.
 FOLDER = Path(sys.prefix, 'ray')
 MEMORY = 80 * 2**20
 
@@ -17,7 +24,7 @@ MEMORY = 80 * 2**20
 @pytest.fixture
 def cluster(monkeypatch):
     if not FOLDER.exists():
-        pytest.skip(f'{FOLDER} is missing: make setup')
+        pytest.skip(f'{FOLDER} is missing')
     monkeypatch.syspath_prepend(str(FOLDER))
     monkeypatch.setenv('PYTHONPATH', f'{ROOT}:{FOLDER}')  # of the workers
     monkeypatch.setenv('RAY_USAGE_STATS_ENABLED', '0')

@@ -15,11 +15,9 @@ PANOPTICAPI=panopticapi-lite==0.2.0
 TRACKEVAL=(trackeval==1.3.0 tabulate==0.10.0)
 TRITON=triton==3.6.0 # its interpreter runs the GPU kernels in a test
 TRANSFORMERS=transformers==5.24.0
-# Both would bring other versions of packages that are there.
-REQUESTS=(requests==2.34.2 urllib3 idna charset-normalizer certifi)
-SUPERVISION=(supervision==0.31.2 defusedxml pydeprecate==0.13.0)
-RAY=(ray==2.60.0 msgpack jsonschema jsonschema-specifications referencing
-    rpds-py attrs typing_extensions)
+SUPERVISION=(supervision==0.31.2 defusedxml==0.7.1 pydeprecate==0.13.0
+    requests==2.34.2 urllib3==2.8.0 idna==3.20 charset-normalizer==3.5.3
+    certifi==2026.10.19.post1)
 # For the test of the web pages: Gradio and Selenium, and what they need beside
 # the other packages. Gradio asks for an older Pillow, without need.
 WEB=(gradio==6.31.0 gradio_client==2.7.2 brotli==1.2.1 fastapi==0.165.0
@@ -108,8 +106,9 @@ install_full() {
 }
 
 # install_apart SIZE PACKAGE==VERSION [DEPENDENCY...]: in a folder of its own,
-# $VENV/PACKAGE, which only its test uses. PyTorch imports Triton, and MMDetection imports
-# transformers, if they find them: up to three seconds for each process.
+# $VENV/PACKAGE, which only its test uses. PyTorch imports Triton, and
+# MMDetection imports transformers, if they find them: up to three seconds for
+# each process.
 install_apart() {
     local folder=$VENV/${2%%==*}
     if [ -d "$folder/${2/==/-}.dist-info" ]; then return; fi
@@ -143,8 +142,7 @@ if [ "$(uname -s)" = Linux ] && [ -z "$HAS_CUDA" ]; then
     install_apart '188 MB' "$TRITON"
 fi
 install_apart '12 MB' "$TRANSFORMERS"
-install_apart '1 MB' "${SUPERVISION[@]}" "${REQUESTS[@]}"
-install_apart '80 MB' "${RAY[@]}" "${REQUESTS[@]}"
+install_apart '1 MB' "${SUPERVISION[@]}"
 install_apart '60 MB' "${WEB[@]}"
 "${PIP[@]}" -q --no-build-isolation --no-deps -e .
 mend_opencv
