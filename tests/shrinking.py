@@ -256,5 +256,6 @@ def write_miniatures(
         root / 'VSPW_480p', tiny_benchmarks.vspw_files()
     )
     tiny_benchmarks.write_kitti_step(root / 'kitti_step')
+    tiny_benchmarks.write_cityscapes_vps(root / 'cityscapes_vps')
     tiny_coco.write_coco(root / 'coco', truth)
     return root

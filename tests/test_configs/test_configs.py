@@ -28,6 +28,7 @@ DATASET_CLASSES = {
     'vipseg': 124,
     'vspw': 124,
     'kitti-step': 19,
+    'cityscapes-vps': 19,
     'coco-panoptic': 133,
 }
 BACKBONES = {
@@ -43,7 +44,7 @@ BACKBONES = {
 OURS = [path for path in LEAVES if path not in MASK2FORMER]
 # Models that are not built, as others differ only in backbone, classes or mode.
 SMALLER = (
-    '/(vspw|kitti_step)/.*_(swin-l|convnext-l)_'
+    '/(vspw|kitti_step|cityscapes_vps)/.*_(swin-l|convnext-l)_'
     '|/(ytvis22|ovis)/.*_dinov|/maxtron/.*_dinov2-l'
 )
 # Variables that bases provide; the leaves put them into the config.

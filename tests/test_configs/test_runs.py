@@ -20,7 +20,7 @@ DATASETS = ('vipseg', 'ovis')
 METRICS = dict(
     vipseg='vps/VPQ',
     vspw='vss/mIoU',
-    **{'kitti-step': 'vps/STQ'},
+    **{'kitti-step': 'vps/STQ', 'cityscapes-vps': 'vps/VPQ_1'},
     ovis='youtube_vis/segm_mAP',
     coco='coco_panoptic/PQ',
 )
@@ -34,6 +34,7 @@ PLAIN = [
     *product(SEGMENTERS, BACKBONES, DATASETS),
     ('maxtron-nearonline_video-kmax', 'r50', 'vspw'),
     ('maxtron-nearonline_video-kmax', 'r50', 'kitti-step'),
+    ('maxtron-nearonline_video-kmax', 'r50', 'cityscapes-vps'),
     *product(('kmax', 'kmax-msda'), BACKBONES, ('coco-panoptic',)),
 ]
 

@@ -1,13 +1,20 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """The tiny panoptic videos in the published formats of other benchmarks."""
 
+import json
 from pathlib import Path
+
+from projects.maxtron.datasets import CityscapesVPSDataset
+from projects.maxtron.datasets.cityscapes_categories import (
+    cityscapes_categories,
+)
 
 import cv2
 import numpy as np
 
 from tests.test_datasets.tiny_panoptic import VIDEOS, draw_frame, draw_map
-from tools.dataset_converters import step_to_720p
+from tools.dataset_converters import cityscapes_vps_to_720p, step_to_720p
+from tools.dataset_converters.recipes import RECIPES
 
 Files = dict[str, bytes]
 
@@ -122,3 +129,89 @@ def write_kitti_step(root: Path) -> None:
         path = f'images/{splits[sequence]}/{sequence}/{frame}'
         write_files(root, {path: content})
     step_to_720p.main([str(root), '--nproc=1'])
+
+
+# video of Cityscapes-VPS -> tiny video and its annotated frames
+CITY_VIDEOS = {'0001': ('landscape', (1, 3, 5)), '0005': ('portrait', (0, 4))}
+# ids of the published files, in any order, of each raw value
+CITY_SEGMENTS = {
+    1: (2, 2),
+    15: (0, 1),
+    16: (9, 9),
+    300: (13, 13001),
+    301: (13, 13002),
+    500: (11, 11001),
+}
+
+
+def city_frame(video: str, t: int) -> str:
+    """Name a frame without its suffix."""
+    return f'{video}_{t + 1:04d}_frankfurt_000000_{1700 + t:06d}'
+
+
+def city_map(name: str, t: int) -> np.ndarray:
+    """Draw a panoptic map, BGR."""
+    table = np.zeros((501, 3), np.uint8)
+    for raw, (_, i) in CITY_SEGMENTS.items():
+        table[raw] = i >> 16, i >> 8 & 255, i & 255
+    return table[draw_map(name, t)]
+
+
+def city_annotations() -> dict:
+    """The annotations that the scripts of VPSNet make."""
+    things = CityscapesVPSDataset.METAINFO['thing_classes']
+    annotations = []
+    for video, (name, labelled) in CITY_VIDEOS.items():
+        for t in labelled:
+            values, areas = np.unique(draw_map(name, t), return_counts=True)
+            annotations.append(
+                dict(
+                    image_id=city_frame(video, t),
+                    file_name=f'{city_frame(video, t)}_final_mask.png',
+                    segments_info=[
+                        dict(
+                            id=CITY_SEGMENTS[v][1],
+                            category_id=CITY_SEGMENTS[v][0],
+                            iscrowd=0,
+                            area=area,
+                        )
+                        for v, area in zip(values.tolist(), areas.tolist())
+                        if v
+                    ],
+                )
+            )
+    return dict(
+        annotations=annotations, categories=cityscapes_categories(things)
+    )
+
+
+def cityscapes_vps_files() -> Files:
+    """Cityscapes-VPS after the scripts of VPSNet."""
+    content = json.dumps(city_annotations()).encode()
+    files = {
+        f'panoptic_gt_{split}_city_vps.json': content
+        for split in ('train', 'val')
+    }
+    for video, (name, labelled) in CITY_VIDEOS.items():
+        for t in range(VIDEOS[name][2]):
+            stem = city_frame(video, t)
+            image = encode(draw_frame(name, t), '.png')
+            files[f'val/img_all/{stem}_newImg8bit.png'] = image
+            if t in labelled:
+                panoptic = encode(city_map(name, t), '.png')
+                files[f'train/img/{stem}_newImg8bit.png'] = image
+                files[f'val/img/{stem}_newImg8bit.png'] = image
+                for split in ('train', 'val'):
+                    path = f'{split}/panoptic_video/{stem}_final_mask.png'
+                    files[path] = panoptic
+    return files
+
+
+def write_cityscapes_vps(root: Path) -> None:
+    """Write Cityscapes-VPS as prepared."""
+    recipe = RECIPES['cityscapes_vps']
+    for name, content in cityscapes_vps_files().items():
+        path = recipe.place(name)
+        if path is not None:
+            write_files(root, {path: content})
+    cityscapes_vps_to_720p.main([str(root)])

@@ -18,7 +18,7 @@ def test_matrix_has_no_hole(capsys):
     *lines, legend = text.splitlines()
     assert list_configs.find_holes(list_configs.read_rows()) == []
     cells = re.findall(r'[RPo.] [RPo.] [RPo.]', '\n'.join(lines))
-    assert len(cells) == 10 * 4 + 2 * 3 + 4 * 3
+    assert len(cells) == 10 * 4 + 3 * 3 + 4 * 3
     assert '.' not in ''.join(cells)
     assert ''.join(cells).count('R') == 6 + 2 + 6 + 4 + 6
     assert ''.join(cells).count('P') == 1

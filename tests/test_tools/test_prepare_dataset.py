@@ -61,6 +61,8 @@ def build(config, split, root):
      (2, 3, 481, 865), 7),
     ('kitti_step', 'maxtron/kitti_step/maxtron-nearonline_video-kmax_r50_'
      '8xb4-15k_kitti-step.py', (2, 3, 385, 1249), 7),
+    ('cityscapes_vps', 'maxtron/cityscapes_vps/maxtron-nearonline_video-kmax_'
+     'r50_8xb4-15k_cityscapes-vps.py', (2, 3, 1025, 2049), 7),
     ('coco_panoptic', 'kmax/coco/kmax_r50_8xb8-150k_coco-panoptic.py',
      (1, 3, 1281, 1281), None),
     ('coco_instance', 'tube_link/coco/mask2former_r50_8xb2-lsj-50e_coco.py',

@@ -244,6 +244,12 @@ def kitti_step(folder: Path) -> None:
     )
 
 
+def cityscapes_vps(folder: Path) -> None:
+    tiny_benchmarks.write_files(
+        folder / 'cityscapes_vps', tiny_benchmarks.cityscapes_vps_files()
+    )
+
+
 # functions that write the downloads of a dataset into a folder
 DOWNLOADS = {
     make.__name__: make
@@ -255,6 +261,7 @@ DOWNLOADS = {
         vipseg,
         vspw,
         kitti_step,
+        cityscapes_vps,
         coco_panoptic,
         coco_instance,
     )

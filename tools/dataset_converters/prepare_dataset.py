@@ -15,10 +15,12 @@ same command only checks.
 import argparse
 import os
 from pathlib import Path
+from types import ModuleType
 
 from projects.maxtron.engine.cli import report_errors
 
 from tools.dataset_converters import (
+    cityscapes_vps_to_720p,
     step_to_720p,
     vipseg_to_720p,
     youtube_vis_to_coco,
@@ -28,6 +30,9 @@ from tools.dataset_converters.recipes import RECIPES, VIPSEG, Recipe
 from tools.misc import check_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
+CONVERTERS = dict(
+    cityscapes_vps=cityscapes_vps_to_720p, kitti_step=step_to_720p
+)
 
 
 def unpack(recipe: Recipe, args: argparse.Namespace) -> None:
@@ -135,17 +140,23 @@ def convert_vipseg(args: argparse.Namespace) -> None:
         )
 
 
-def convert_kitti_step(args: argparse.Namespace) -> None:
-    """Convert the splits of KITTI-STEP that are not converted."""
+def convert_in_place(converter: ModuleType, args: argparse.Namespace) -> None:
+    """Convert the splits that are not converted.
+
+    Args:
+        converter (ModuleType): Module with ``ANNOTATIONS``, the name of the
+            output, and ``convert``.
+        args (Namespace): Arguments of the tool.
+    """
     for split in args.splits:
-        target = args.data_root / step_to_720p.ANNOTATIONS.format(split)
+        target = args.data_root / converter.ANNOTATIONS.format(split)
         if target.exists() and not args.overwrite:
             print(
                 f'{target}: converted before, left alone (--overwrite '
                 'converts it again)'
             )
             continue
-        step_to_720p.convert(args.data_root, split, args.nproc)
+        converter.convert(args.data_root, split, args.nproc)
 
 
 def check(recipe: Recipe, args: argparse.Namespace) -> None:
@@ -218,8 +229,8 @@ def main(args: list[str] | None = None) -> None:
         convert_instances(recipe.version, args)
     elif args.name == 'vipseg':
         convert_vipseg(args)
-    elif args.name == 'kitti_step':
-        convert_kitti_step(args)
+    elif args.name in CONVERTERS:
+        convert_in_place(CONVERTERS[args.name], args)
     check(recipe, args)
 
 

@@ -9,6 +9,8 @@ from tools.dataset_converters import youtube_vis_to_coco
 
 # sequences of the validation set of KITTI-STEP
 KITTI_VAL = '00(?:02|06|07|08|10|13|14|16|18)'
+# ends of the names of images and maps of Cityscapes-VPS
+CITYSCAPES_KIND = '(?:_newImg8bit|_leftImg8bit|_final_mask)?'
 VIPSEG = 'VIPSeg_720P'  # output of vipseg_to_720p
 
 
@@ -162,6 +164,35 @@ RECIPES = dict(
         ],
         {split: _vipseg_needs(split) for split in ('train', 'val')},
         checked=VIPSEG,
+    ),
+    cityscapes_vps=Recipe(
+        '_base_/datasets/cityscapes_vps.py',
+        'data/cityscapes_vps',
+        [
+            *(
+                (
+                    rf'({source}(\d{{4}})_([^/]+?){CITYSCAPES_KIND}[.]png',
+                    rf'{target}/\1/\2/\2_\3.png',
+                )
+                for source, target in (
+                    ('train)/img/', 'images'),
+                    ('val)/img_all/', 'images'),
+                    ('train|val)/panoptic_video/', 'panomasksRGB'),
+                )
+            ),
+            ('(panoptic_gt_(?:train|val)_city_vps[.]json)', r'\1'),
+        ],
+        {
+            split: [
+                ((f'images/{split}',), f'{split}/{images}'),
+                ((f'panomasksRGB/{split}',), f'{split}/panoptic_video'),
+                (
+                    (f'panoptic_gt_{split}_city_vps.json',),
+                    f'panoptic_gt_{split}_city_vps.json',
+                ),
+            ]
+            for split, images in (('train', 'img'), ('val', 'img_all'))
+        },
     ),
     kitti_step=Recipe(
         '_base_/datasets/kitti_step.py',

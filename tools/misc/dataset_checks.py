@@ -137,7 +137,7 @@ class VideoChecker:
     def _has_files(self, frame: dict) -> bool:
         """Return whether the image and, for panoptic data, the map exist."""
         keys = ['img_path']
-        if 'segments_info' in frame:
+        if frame.get('seg_map_path'):
             keys.append('seg_map_path')
         return all(
             exists(frame[key], backend_args=self.backend_args) for key in keys
@@ -151,7 +151,7 @@ class VideoChecker:
         Yields:
             str: A sentence for each file that cannot be used.
         """
-        is_panoptic = 'segments_info' in frame
+        is_panoptic = frame.get('seg_map_path') is not None
         size = frame['height'], frame['width']
         for transform in (self.load_image, self.load_map)[: 1 + is_panoptic]:
             # Each loader compares with the stated size.

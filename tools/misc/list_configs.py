@@ -45,7 +45,7 @@ VITS = ('DINOv2-B', 'DINOv2-L', 'DINOv3-L')
 SMALLER = (
     dict(
         MATRIX,
-        dataset=('VSPW', 'KITTI-STEP'),
+        dataset=('VSPW', 'KITTI-STEP', 'Cityscapes-VPS'),
         segmenter=('Video-kMaX',),
         backbone=MATRIX['backbone'][:3],
     ),

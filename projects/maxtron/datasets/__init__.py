@@ -2,6 +2,7 @@
 """Video datasets and their transforms."""
 
 from . import transforms
+from .cityscapes_vps import CityscapesVPSDataset
 from .clip_video_dataset import ClipVideoDataset
 from .coco_panoptic_clip import CocoPanopticClipDataset
 from .kitti_step import KITTISTEPDataset
@@ -17,6 +18,7 @@ from .vspw import VSPWDataset
 from .youtube_vis import YouTubeVISClipDataset
 
 __all__ = [
+    'CityscapesVPSDataset',
     'ClipVideoDataset',
     'CocoPanopticClipDataset',
     'KITTISTEPDataset',

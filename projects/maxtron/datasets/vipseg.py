@@ -51,6 +51,8 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
     }
     # whether an annotated video of the raw layout has a map for every frame
     IS_DENSE = False
+    # whether frames of an annotated test video may lack annotations (720P)
+    IS_SPARSE = False
 
     def __init__(
         self,
@@ -142,6 +144,7 @@ class VIPSegDataset(MixInfoMixin, BaseVideoDataset):
         layout = Layout720P(
             classes=self.metainfo['classes'],
             thing_classes=self.metainfo['thing_classes'],
+            is_sparse=self.IS_SPARSE and self.test_mode,
             **args,
         )
         videos = layout.read()

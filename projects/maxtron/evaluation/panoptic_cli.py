@@ -44,6 +44,12 @@ def make_parser(description: str) -> argparse.ArgumentParser:
         help='annotated segments: VIPSeg_720P/panoptic_gt_VIPSeg_val.json',
     )
     parser.add_argument(
+        '--sparse',
+        action='store_true',
+        help='leave out predicted frames that are not in the ground truth '
+        '(Cityscapes-VPS)',
+    )
+    parser.add_argument(
         '--nproc', type=int, default=1, help='number of processes'
     )
     parser.add_argument('--out', help='also write the results to this .json')
@@ -85,7 +91,7 @@ def measure_videos(
         tuple: Categories, and the result of ``measure`` for each video.
     """
     categories, videos = list_videos(
-        args.pred_dir, args.pred_json, args.gt_dir, args.gt_json
+        args.pred_dir, args.pred_json, args.gt_dir, args.gt_json, args.sparse
     )
     measure = partial(measure, args=args)
     if args.nproc == 1:

@@ -107,10 +107,13 @@ class GroundTruthCounter:
 
         Args:
             frame (DetDataSample): The frame with ``seg_map_path`` and
-                ``segments_info``.
+                ``segments_info``. A frame without ``seg_map_path`` does not
+                count.
             name (str): Name of the frame.
             pred_map (np.ndarray): Predicted panoptic ids, (H, W).
         """
+        if not frame.get('seg_map_path'):
+            return
         where = f'video {self.name}, frame {name}'
         segments = frame.get('segments_info')
         is_raw = segments is None

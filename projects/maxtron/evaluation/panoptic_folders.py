@@ -58,7 +58,11 @@ class VideoFiles(NamedTuple):
 
 
 def list_videos(
-    pred_dir: str, pred_json: str, gt_dir: str, gt_json: str
+    pred_dir: str,
+    pred_json: str,
+    gt_dir: str,
+    gt_json: str,
+    sparse: bool = False,
 ) -> tuple[list[dict], list[VideoFiles]]:
     """Match predictions with ground truth, video by video.
 
@@ -70,6 +74,8 @@ def list_videos(
             name; otherwise its category ids must be ids of the ground truth.
         gt_dir (str): Folder of annotated masks (panomasksRGB).
         gt_json (str): Annotated segments (panoptic_gt_VIPSeg_val.json).
+        sparse (bool): Whether predicted frames that are not in the ground
+            truth are left out. Defaults to False.
 
     Returns:
         tuple: Categories of the ground truth, and its videos
@@ -91,7 +97,7 @@ def list_videos(
     if osp.isdir(osp.join(pred_dir, PRED_FOLDER)):
         pred_dir = osp.join(pred_dir, PRED_FOLDER)
     pred_labels = _match_categories(pred, categories, gt_json)
-    pred_side = _Side(pred_dir, pred, pred_labels, videos, gt_json)
+    pred_side = _Side(pred_dir, pred, pred_labels, videos, gt_json, sparse)
     ids = [c['id'] for c in categories]
     jobs = []
     for video_id, video in videos.items():
@@ -117,6 +123,8 @@ class _Side:
         labels (dict[str, int]): Label by the text of a category's id.
         videos (dict[str, Entry]): Videos of the ground truth.
         gt_json (str): File of the ground truth, for messages.
+        sparse (bool): Whether frames that are not in the ground truth are left
+            out. Defaults to False.
     """
 
     def __init__(
@@ -126,8 +134,10 @@ class _Side:
         labels: dict[str, int],
         videos: dict[str, Entry],
         gt_json: str,
+        sparse: bool = False,
     ) -> None:
         self.folder = folder
+        self.sparse = sparse
         self.labels = labels
         self.annotations = read_videos(top, 'annotations')
         _compare(videos, self.annotations, 'video', gt_json, top.where)
@@ -153,6 +163,8 @@ class _Side:
         annotation = self.annotations[video_id]
         frames = read_frames(annotation, 'annotations', video_id)
         frames = _match_frames(names, frames)
+        if self.sparse:
+            frames = {name: frames[name] for name in names if name in frames}
         _compare(names, frames, 'frame', video.where, annotation.where)
         files = []
         for name in names:

@@ -77,25 +77,30 @@ class PredictedVideo(NamedTuple):
             frame_names(paths, video_id),
         )
 
-    def has_ground_truth(self) -> bool:
-        """Return whether every frame has a mask.
+    def has_ground_truth(self, sparse: bool = False) -> bool:
+        """Return whether every frame has a mask, or some if sparse.
+
+        Args:
+            sparse (bool): Whether frames may lack a mask. Defaults to False.
 
         Returns:
             bool: False if no frame has one.
 
         Raises:
-            InputError: If only some of the frames have one.
+            InputError: If only some of the frames have one, and not
+                ``sparse``.
         """
         missing = [
             f.img_path for f in self.frames if not f.get('seg_map_path')
         ]
-        if 0 < len(missing) < len(self.frames):
+        if not sparse and 0 < len(missing) < len(self.frames):
             raise InputError(
                 f'video {self.video_id}: {len(missing)} of '
                 f'{len(self.frames)} frames have no seg_map_path, the first '
-                f'being {missing[0]}.'
+                f'being {missing[0]}. If that is intended, set sparse=True '
+                'in the metric.'
             )
-        return not missing
+        return len(missing) < len(self.frames)
 
 
 def _number_frames(

@@ -102,6 +102,8 @@ class LabelCounter:
             name (str): Name of the frame.
             pred_map (np.ndarray): Predicted panoptic ids, (H, W).
         """
+        if not frame.get('seg_map_path'):
+            return
         where = f'video {self._counter.name}, frame {name}'
         self._counter.add(
             name,

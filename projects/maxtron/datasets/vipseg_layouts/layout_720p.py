@@ -30,6 +30,8 @@ class Layout720P:
         img_suffix (str): Suffix of the images.
         need_masks (bool): Whether every frame must be annotated.
         backend_args (dict, optional): See :func:`mmengine.fileio.load`.
+        is_sparse (bool): Whether frames of an annotated video may lack
+            annotations. Their map and segments are None. Defaults to False.
 
     Attributes:
         category_ids (tuple[int | str]): Ids in the file, by label; empty
@@ -46,7 +48,9 @@ class Layout720P:
         img_suffix: str,
         need_masks: bool,
         backend_args: dict | None,
+        is_sparse: bool = False,
     ) -> None:
+        self.is_sparse = is_sparse
         self.ann_file = ann_file
         self.classes = tuple(classes)
         self.is_thing = [name in set(thing_classes) for name in classes]
@@ -182,6 +186,8 @@ class Layout720P:
         )
         if annotations is None:
             return frame
+        if stem not in annotations and self.is_sparse:
+            return dict(frame, seg_map_path=None, segments_info=None)
         if stem not in annotations:
             raise image.error(
                 'the frame has no annotations, though the video has.'

@@ -80,6 +80,9 @@ class PanopticVideoMetric(BaseMetric):
             VIPSeg's format: ``pan_pred/VIDEO/FRAME.png``, written immediately
             after prediction, and ``pred.json`` with the category ids of the
             dataset's files. Required by ``format_only``. Defaults to None.
+        sparse (bool): Whether only some frames of a video are annotated. The
+            others are left out, also of windows: k frames are k annotated
+            frames. Defaults to False.
         backend_args (dict, optional): Backend for reading masks of the ground
             truth, see :func:`mmengine.fileio.get`. Defaults to None.
         prefix (str, optional): Prefix of the names of the values. Defaults to
@@ -106,6 +109,7 @@ class PanopticVideoMetric(BaseMetric):
         classwise: bool = False,
         format_only: bool = False,
         outfile_prefix: str | None = None,
+        sparse: bool = False,
         backend_args: dict | None = None,
         prefix: str | None = None,
         collect_device: str = 'cpu',
@@ -125,6 +129,7 @@ class PanopticVideoMetric(BaseMetric):
         self.classwise = classwise
         self.format_only = format_only
         self.outfile_prefix = outfile_prefix
+        self.sparse = sparse
         self.backend_args = backend_args
         self._last: Future[VideoResult] | None = None
 
@@ -171,7 +176,7 @@ class PanopticVideoMetric(BaseMetric):
     def _read(self, video: PredictedVideo) -> VideoResult:
         """Measure a video and write its submission."""
         consumers: dict[Hashable, Any] = {}
-        if not self.format_only and video.has_ground_truth():
+        if not self.format_only and video.has_ground_truth(self.sparse):
             consumers[self.counter_key] = partial(self.make_counter, video)
         submission_key = self.submission_key, self.outfile_prefix
         if self.outfile_prefix is not None:
