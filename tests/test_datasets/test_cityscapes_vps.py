@@ -68,7 +68,7 @@ def predict(root, ann_file):
     for data, name in zip(dataset, ('landscape', 'portrait')):
         for frame in data['data_samples']:
             t = int(frame.img_id.split('_')[1]) - 1
-            raw, ids = draw_map(name, t), np.full((96, 96), 19)
+            raw = draw_map(name, t)
             ids = np.full(raw.shape, 19, np.int32)
             for value, (label, i) in CITY_SEGMENTS.items():
                 number = i % 1000 if label > 10 else 0

@@ -23,13 +23,13 @@ from projects.maxtron.utils import dump_json, natural_key
 
 from PIL import Image
 
+from tools.dataset_converters.recipes import CITYSCAPES_KIND
+
 SPLITS = ('train', 'val')
 SOURCE = 'panoptic_gt_{}_city_vps.json'
 ANNOTATIONS = 'cityscapes_vps_{}.json'
 # names are VIDEO_FRAME_CITY_..._final_mask.png
-NAME = re.compile(
-    r'(?:.*/)?((\d{4})_.+?)(?:_newImg8bit|_leftImg8bit|_final_mask)?[.]png'
-)
+NAME = re.compile(rf'(?:.*/)?((\d{{4}})_.+?){CITYSCAPES_KIND}[.]png')
 
 
 def group_frames(top: Entry) -> dict[str, dict[str, list]]:

@@ -77,6 +77,11 @@ def list_segments(frame: dict) -> list[Segment]:
     ]
 
 
+def _has_map(frame: dict) -> bool:
+    """Return whether a frame has a panoptic map; sparse ones have None."""
+    return 'segments_info' in frame and frame['seg_map_path'] is not None
+
+
 class VideoChecker:
     """Checker of videos: files, sizes, ids and maps.
 
@@ -137,7 +142,7 @@ class VideoChecker:
     def _has_files(self, frame: dict) -> bool:
         """Return whether the image and, for panoptic data, the map exist."""
         keys = ['img_path']
-        if frame.get('seg_map_path'):
+        if _has_map(frame):
             keys.append('seg_map_path')
         return all(
             exists(frame[key], backend_args=self.backend_args) for key in keys
@@ -151,7 +156,7 @@ class VideoChecker:
         Yields:
             str: A sentence for each file that cannot be used.
         """
-        is_panoptic = frame.get('seg_map_path') is not None
+        is_panoptic = _has_map(frame)
         size = frame['height'], frame['width']
         for transform in (self.load_image, self.load_map)[: 1 + is_panoptic]:
             # Each loader compares with the stated size.
