@@ -51,7 +51,9 @@ from mmengine.config import Config
 from terminaltables import AsciiTable
 from torch import Tensor
 
-BOUNDS = {False: 1e-5, True: 5e-2}  # of --half
+# By --half. Rounding differs by 2e-6 (shipped models) to 2e-5 (R50 with random
+# weights), and a wrong operator by much more.
+BOUNDS = {False: 1e-4, True: 5e-2}
 # Number of clips of the video that the tracker is compared on.
 NUM_CLIPS = 3
 # Calls of a measurement; it ends after the first one that is past the seconds.
