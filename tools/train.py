@@ -4,30 +4,31 @@
 from argparse import ArgumentParser, Namespace
 
 from projects.maxtron.engine import (
+    amp_options,
     check_start_checkpoints,
     explain_other_optimizer,
     explain_unknown_arguments,
     report_frozen_parameters,
+    set_training_options,
 )
 from projects.maxtron.engine.cli import report_errors
+from projects.maxtron.errors import InputError
 from projects.maxtron.models.compilation import compile_parts
 
-import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.runner import Runner, find_latest_checkpoint
 from runner_cli import build_runner, check_sections, make_parser, read_config
 
-AMP_OPTIONS = {
-    'optim_wrapper.type': 'AmpOptimWrapper',
-    'optim_wrapper.loss_scale': 'dynamic',
-}
-
-
 def parse_args(parser: ArgumentParser) -> Namespace:
     """Add the arguments of this tool and parse the command line."""
     parser.add_argument(
         '--amp', action='store_true', help='train with mixed precision'
+    )
+    parser.add_argument(
+        '--amp-dtype',
+        choices=['fp16', 'bf16'],
+        help='type of --amp; default: fp16 on a GPU, bf16 on a CPU',
     )
     parser.add_argument(
         '--compile',
@@ -47,11 +48,13 @@ def parse_args(parser: ArgumentParser) -> Namespace:
         'of the work folder, or start anew if there is none',
     )
     args = parser.parse_args()
-    if args.amp:
-        if not torch.cuda.is_available():
-            parser.error('--amp needs a CUDA device, and PyTorch finds none.')
-        # Add it to the options, which may set more of AmpOptimWrapper.
-        args.cfg_options = {**AMP_OPTIONS, **(args.cfg_options or {})}
+    if args.amp or args.amp_dtype:
+        try:
+            options = amp_options(args.amp_dtype)
+        except InputError as error:
+            parser.error(str(error))
+        # Add it to the options, which may set more of the wrapper.
+        args.cfg_options = {**options, **(args.cfg_options or {})}
     return args
 
 
@@ -60,9 +63,9 @@ def apply_args(parser: ArgumentParser, args: Namespace, cfg: Config) -> None:
     wrapper = cfg.get('optim_wrapper', {}).get('type')
     if wrapper == 'AmpOptimWrapper' and get_device() == 'cpu':
         parser.error(
-            f'{args.config} trains with mixed precision, which requires '
-            'CUDA; add --cfg-options optim_wrapper.type=OptimWrapper to '
-            'train without it.'
+            f'{args.config} trains with mixed precision in fp16, which '
+            'requires CUDA; add --amp to train in bf16, or --cfg-options '
+            'optim_wrapper.type=OptimWrapper to train in fp32.'
         )
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
@@ -128,6 +131,7 @@ def main() -> None:
     check_sections(cfg, 'train')
     apply_args(parser, args, cfg)
     check_start_checkpoints(cfg)
+    set_training_options(cfg)
     train(cfg, args.resume == 'auto', args.compile)
 
 

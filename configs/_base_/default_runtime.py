@@ -28,9 +28,11 @@ visualizer = dict(
     type='ClipLocalVisualizer', vis_backends=vis_backends, name='visualizer'
 )
 
+# Settings of GPUs; the second one is for training, on cards that have TF32.
 env_cfg = dict(
-    cudnn_benchmark=False,
+    cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )
+allow_tf32 = True
 resume = False

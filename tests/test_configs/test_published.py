@@ -239,7 +239,7 @@ def check_kmax_data(cfg, name):
     for kind, keys in (
         ('RandomFlip', dict(prob=0.5)),
         ('SSDColorJitter', {}),
-        ('RandomCrop', dict(crop_size=size[::-1])),
+        ('ScaleJitter', dict(canvas=size[::-1], crop=True)),
         ('PadToCanvas', dict(canvas=size[::-1])),
     ):
         for step in steps_of(dataset.pipeline, kind):

@@ -1,5 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import projects.maxtron  # noqa: F401
+from projects.maxtron.datasets.transforms import pixels
+from projects.maxtron.datasets.transforms.resizing import (
+    resize_bilinear,
+    resize_nearest,
+)
 from projects.maxtron.structures import (
     index_map,
     read_raw_segments,
@@ -14,6 +19,7 @@ import torch
 from mmcv.transforms import Compose
 from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.config import Config
+from PIL import Image
 
 from tests.test_datasets.tiny_panoptic import SEGMENTS, blue, color_id
 
@@ -96,6 +102,64 @@ def test_geometry_is_shared_and_aligned(root, video, seed):
         assert abs(np.diff(column[2:-2]).mean() * factors[0] - 2 * sign) < 0.1
 
 
+@pytest.mark.parametrize('seed', range(6))
+def test_cropping_resize_gives_the_same_samples(root, seed):
+    """As the plain pipeline: resize the whole frame, then crop."""
+    samples = []
+    for steps in ((JITTER, CROP), (dict(JITTER, crop=True),)):
+        np.random.seed(seed)
+        colors = [dict(type='SSDColorJitter')]
+        samples.append(build(root, *steps, FLIP, colors=colors)[seed % 2])
+    plain, ours = samples
+    assert ours['inputs'].equal(plain['inputs'])
+    for a, b in zip(*(sample['data_samples'] for sample in samples)):
+        assert a.metainfo == b.metainfo
+        assert a.gt_panoptic_seg.sem_seg.equal(b.gt_panoptic_seg.sem_seg)
+        assert a.valid_pixels.sem_seg.equal(b.valid_pixels.sem_seg)
+
+
+def test_regions_of_resized_images():
+    random = np.random.default_rng(0)
+    img = random.integers(0, 256, (37, 53, 3)).astype(np.uint8)
+    seg_map = random.integers(0, 1000, (37, 53)).astype(np.int32)
+    for size in ((53, 37), (91, 64), (200, 37), (53, 90), (20, 11), (7, 150)):
+        rows, columns = (
+            slice(*sorted(random.choice(length + 1, 2, replace=False)))
+            for length in size[::-1]
+        )
+        for resize, array, method in (
+            (resize_bilinear, img, Image.Resampling.BILINEAR),
+            (resize_nearest, seg_map, Image.Resampling.NEAREST),
+        ):
+            whole = np.array(Image.fromarray(array).resize(size, method))
+            for region in ((rows, columns), (slice(0, size[1]), columns)):
+                actual = resize(array, size, region)
+                np.testing.assert_array_equal(actual, whole[region])
+
+
+def test_operations_on_pixels():
+    """Equal to plain NumPy, of flipped and cropped views, too."""
+    random = np.random.default_rng(0)
+    whole = random.integers(0, 256, (9, 14, 3)).astype(np.uint8)
+    table = random.permutation(256).astype(np.uint8)
+    mask = random.random((7, 11)) < 0.5
+    for img in (whole[1:8, 2:13], whole[1:8, 12:1:-1]):
+        assert pixels.contiguous(img).flags.c_contiguous
+        np.testing.assert_array_equal(pixels.contiguous(img), img)
+        mapped = img.copy()
+        pixels.map_channel(mapped, 1, table)
+        np.testing.assert_array_equal(mapped[..., 1], table[img[..., 1]])
+        np.testing.assert_array_equal(mapped[..., ::2], img[..., ::2])
+        for a, b in ((img, mapped), (img[..., 0].astype(np.int32), mask * 7)):
+            b = b.astype(a.dtype)
+            shape = (*mask.shape, *[1] * (a.ndim - 2))
+            expected = np.where(mask.reshape(shape), b, a)
+            actual = pixels.overwrite(a.copy(), b, mask)
+            np.testing.assert_array_equal(actual, expected)
+        stacked = pixels.stack_images([img, mapped])
+        np.testing.assert_array_equal(stacked[1], mapped.transpose(2, 0, 1))
+
+
 def test_nearest_agrees_with_bilinear(root):
     """Enlarged threefold, borders of the map are where the image's are."""
     step = dict(JITTER, ratio_range=(3.2, 3.2))  # 96 to 256, 64 to 171
@@ -152,9 +216,9 @@ def test_ranges_of_the_configs(config, low, high, paste):
         flat = []
         for part in steps.transforms:
             flat += getattr(part, 'transforms', [part])
-        jitter, crop, flip, color, pad = flat[-5:]
+        jitter, flip, color, pad = flat[-4:]
         ranges.append(jitter.ratio_range)
-        assert jitter.canvas == tuple(crop.crop_size) == pad.size
+        assert jitter.crop and jitter.canvas == pad.size
         assert flip.prob == 0.5 and flip.direction == 'horizontal'
         assert (
             color.brightness_delta,

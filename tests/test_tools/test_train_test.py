@@ -130,7 +130,9 @@ no_gpu = pytest.mark.skipif(
             marks=no_gpu,
         ),
         pytest.param(
-            (CONFIG, '--amp'), '--amp needs a CUDA device', marks=no_gpu
+            (CONFIG, '--amp-dtype', 'fp16'),
+            '--amp-dtype fp16 needs a CUDA device',
+            marks=no_gpu,
         ),
         pytest.param(
             (CONFIG, '--launcher', 'slurm'),

@@ -13,7 +13,7 @@ They are more reliable than seconds if other processes run.
 import argparse
 import time
 
-from projects.maxtron.engine import load_config
+from projects.maxtron.engine import amp_options, load_config
 from projects.maxtron.engine.cli import report_errors
 from projects.maxtron.models.compilation import compile_parts
 from projects.maxtron.testing import make_batch
@@ -80,9 +80,8 @@ class Trainer:
         self.model = MODELS.build(cfg.model)
         self.model.init_weights()
         self.model.to(args.device).train()
-        cfg.optim_wrapper.type = (
-            'AmpOptimWrapper' if args.amp else 'OptimWrapper'
-        )
+        options = {'optim_wrapper.type': 'OptimWrapper'}
+        cfg.merge_from_dict(amp_options() if args.amp else options)
         self.optim = build_optim_wrapper(self.model, cfg.optim_wrapper)
         self.memory_of_model = highest_memory(args.device.startswith('cuda'))
         self.batch = make_batch(cfg, args)
@@ -135,7 +134,7 @@ def report(result: dict, args: argparse.Namespace, kind: str = '') -> None:
     """Print the table."""
     print(
         f'{args.config}: {args.batch_size} clip(s) of {args.frames} frames, '
-        f'{args.device}, {"fp16 AMP" if args.amp else "fp32"}{kind}, '
+        f'{args.device}, {"AMP" if args.amp else "fp32"}{kind}, '
         f'{torch.get_num_threads()} CPU threads, best of {args.steps}'
     )
     seconds, cpu_seconds = result['seconds'], result['cpu_seconds']
@@ -195,7 +194,7 @@ def main() -> None:
     )
     parser.add_argument('--steps', type=int, default=1)
     parser.add_argument(
-        '--amp', action='store_true', help='mixed precision, on a GPU'
+        '--amp', action='store_true', help='fp16 on a GPU, bf16 on a CPU'
     )
     parser.add_argument(
         '--compile',
@@ -204,8 +203,6 @@ def main() -> None:
     )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    if args.amp and not args.device.startswith('cuda'):
-        parser.error('--amp needs --device cuda.')
     trainer = Trainer(load_config(args.config), args)
     result = run(trainer, args)
     report(result, args)

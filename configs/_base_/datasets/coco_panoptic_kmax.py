@@ -9,7 +9,6 @@ load = [
     dict(type='LoadPanopticMap', backend_args=backend_args),
 ]
 finish = [
-    dict(type='RandomCrop', crop_size=canvas, allow_negative_crop=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='SSDColorJitter'),
     dict(type='PadToCanvas', canvas=canvas),
@@ -27,6 +26,7 @@ train_pipeline = [
                         type='ScaleJitter',
                         canvas=canvas,
                         ratio_range=(0.2, 2.0),
+                        crop=True,
                     ),
                     *finish,
                 ],
@@ -42,6 +42,7 @@ train_pipeline = [
                         type='ScaleJitter',
                         canvas=canvas,
                         ratio_range=(0.1, 1.0),
+                        crop=True,
                     ),
                     *finish,
                 ],

@@ -14,9 +14,11 @@ canvas_train_pipeline = [
             dict(type='LoadVideoFrame', to_float32=False),
             dict(type='LoadTrackAnnotations', with_mask=True),
             dict(type='TracksToPanopticMap'),
-            dict(type='ScaleJitter', canvas=canvas, ratio_range=(0.3, 1.7)),
             dict(
-                type='RandomCrop', crop_size=canvas, allow_negative_crop=True
+                type='ScaleJitter',
+                canvas=canvas,
+                ratio_range=(0.3, 1.7),
+                crop=True,
             ),
             dict(type='RandomFlip', prob=0.5),
         ],

@@ -6,16 +6,13 @@ backend_args = None
 data_root = 'data/VIPSeg/VIPSeg_720P/'
 canvas = (1345, 769)  # width, height; the model's input_size is its reverse
 
-# Geometry is random per clip, colours are random per frame. Cropping precedes
-# the change of colours, which only saves time.
+# Geometry is random per clip, colours are random per frame. Cropping is part
+# of resizing and precedes the change of colours, which only saves time.
 load = [
     dict(type='LoadVideoFrame', to_float32=False, backend_args=backend_args),
     dict(type='LoadPanopticMap', backend_args=backend_args),
 ]
-place = [
-    dict(type='RandomCrop', crop_size=canvas, allow_negative_crop=True),
-    dict(type='RandomFlip', prob=0.5),
-]
+flip = dict(type='RandomFlip', prob=0.5)
 finish = dict(
     type='TransformBroadcaster',
     transforms=[
@@ -37,8 +34,9 @@ train_pipeline = [
                         type='ScaleJitter',
                         canvas=canvas,
                         ratio_range=(0.3, 1.7),
+                        crop=True,
                     ),
-                    *place,
+                    flip,
                 ],
             ),
             finish,
@@ -54,8 +52,9 @@ train_pipeline = [
                         type='ScaleJitter',
                         canvas=canvas,
                         ratio_range=(0.15, 0.85),
+                        crop=True,
                     ),
-                    *place,
+                    flip,
                 ],
             ),
             finish,

@@ -24,9 +24,15 @@ from .optimizers import SeparateMultOptimWrapperConstructor
 from .option_action import OptionAction
 from .schedulers import WarmupPolyLR
 from .start_checkpoints import check_start_checkpoints, explain_other_optimizer
+from .training_options import (
+    BFloat16OptimWrapper,
+    amp_options,
+    set_training_options,
+)
 from .unknown_arguments import explain_unknown_arguments
 
 __all__ = [
+    'BFloat16OptimWrapper',
     'BroadcastBuffersHook',
     'CheckpointError',
     'InitialWeightsHook',
@@ -38,6 +44,7 @@ __all__ = [
     'VideoStatsHook',
     'WarmupPolyLR',
     'add_inference_options',
+    'amp_options',
     'check_sections',
     'check_start_checkpoints',
     'chosen_options',
@@ -51,4 +58,5 @@ __all__ = [
     'prepare_cpu_launch',
     'read_checkpoint',
     'report_frozen_parameters',
+    'set_training_options',
 ]

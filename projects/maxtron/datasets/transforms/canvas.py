@@ -7,9 +7,10 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmdet.datasets.transforms import Pad
 from mmdet.registry import TRANSFORMS
-from PIL import Image
 
 from ...errors import InputError
+from . import pixels
+from .resizing import resize_bilinear, resize_nearest
 
 
 @TRANSFORMS.register_module()
@@ -38,13 +39,20 @@ class ScaleJitter(BaseTransform):
     Args:
         canvas (tuple[int, int]): Width and height in pixels.
         ratio_range (tuple[float, float]): Range of the random number.
+        crop (bool): Whether to crop what is larger than the canvas at a random
+            place. The result is that of a following ``RandomCrop(canvas,
+            allow_negative_crop=True)``, pixel by pixel, but pixels outside are
+            not computed. Defaults to False.
 
     Raises:
         InputError: If a value is not positive, or the range is empty.
     """
 
     def __init__(
-        self, canvas: tuple[int, int], ratio_range: tuple[float, float]
+        self,
+        canvas: tuple[int, int],
+        ratio_range: tuple[float, float],
+        crop: bool = False,
     ) -> None:
         if min(canvas) < 1 or not 0 < ratio_range[0] <= ratio_range[1]:
             raise InputError(
@@ -54,11 +62,18 @@ class ScaleJitter(BaseTransform):
             )
         self.canvas = tuple(canvas)
         self.ratio_range = tuple(ratio_range)
+        self.crop = crop
 
     @cache_randomness
     def _random_ratio(self) -> float:
         """Draw the factor, once per clip if the clip shares it."""
         return np.random.uniform(*self.ratio_range)
+
+    @cache_randomness
+    def _random_offset(self, margins: tuple[int, int]) -> tuple[int, int]:
+        """Draw the place of the crop, once per clip if the clip shares it."""
+        top, left = (np.random.randint(margin + 1) for margin in margins)
+        return top, left
 
     def transform(self, results: dict) -> dict:
         """Resize one frame.
@@ -75,22 +90,26 @@ class ScaleJitter(BaseTransform):
             self.canvas[0] * ratio / width, self.canvas[1] * ratio / height
         )
         size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-        for key, method in (
-            ('img', Image.Resampling.BILINEAR),
-            ('gt_seg_map', Image.Resampling.NEAREST),
-        ):
-            if key in results:
-                results[key] = np.array(
-                    Image.fromarray(results[key]).resize(size, method)
-                )
-        results['img_shape'] = size[::-1]
+        top, left, (new_width, new_height) = 0, 0, size
+        if self.crop:
+            new_width, new_height = map(min, size, self.canvas)
+            top, left = self._random_offset(
+                (size[1] - new_height, size[0] - new_width)
+            )
+        region = (slice(top, top + new_height), slice(left, left + new_width))
+        results['img'] = resize_bilinear(results['img'], size, region)
+        if 'gt_seg_map' in results:
+            results['gt_seg_map'] = resize_nearest(
+                results['gt_seg_map'], size, region
+            )
+        results['img_shape'] = (new_height, new_width)
         results['scale_factor'] = (size[0] / width, size[1] / height)
         return results
 
     def __repr__(self) -> str:
         return (
             f'{self.__class__.__name__}(canvas={self.canvas}, '
-            f'ratio_range={self.ratio_range})'
+            f'ratio_range={self.ratio_range}, crop={self.crop})'
         )
 
 
@@ -201,7 +220,7 @@ class SSDColorJitter(BaseTransform):
             dict: The frame with changed colours.
         """
         changes = self._random_changes()
-        img = np.ascontiguousarray(results['img'])
+        img = pixels.contiguous(results['img'])
         if changes['brightness'] is not None:
             img = cv2.LUT(img, _byte_table(1, changes['brightness']))
         for first in (True, False):
@@ -221,12 +240,12 @@ class SSDColorJitter(BaseTransform):
         if changes['saturation'] is not None:
             hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
             table = _byte_table(changes['saturation'], 0)
-            hsv[..., 1] = cv2.LUT(hsv[..., 1], table)
+            pixels.map_channel(hsv, 1, table)
             img = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
         if changes['hue'] is not None:
             hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
             table = ((np.arange(256) + changes['hue']) % 180).astype(np.uint8)
-            hsv[..., 0] = cv2.LUT(hsv[..., 0], table)
+            pixels.map_channel(hsv, 0, table)
             img = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
         return img
 

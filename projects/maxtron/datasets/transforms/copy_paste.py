@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform, Compose
 from mmdet.registry import TRANSFORMS
 
 from ...errors import InputError
+from . import pixels
 
 # offset of the ids of pasted segments, above all ids of panoptic maps
 PASTED = 1 << 24
@@ -146,8 +147,10 @@ class VideoCopyPaste(BaseTransform):
             [False]
             + [seg['id'] in chosen and not seg['iscrowd'] for seg in pasted]
         )
-        mask = is_chosen[index]
-        np.copyto(clip['img'][t], other['img'][t], where=mask[..., None])
+        mask = is_chosen.take(index)
+        clip['img'][t] = pixels.overwrite(
+            clip['img'][t], other['img'][t], mask
+        )
         clip['valid_pixels'][t] |= mask
 
         segments = [dict(seg) for seg in clip['segments_info'][t]]
@@ -165,8 +168,10 @@ class VideoCopyPaste(BaseTransform):
                 segments, pasted, is_seen & ~np.array(joins, bool)
             )
         offset = 0 if self.reference_collision else PASTED
-        clip['gt_seg_map'][t] = np.where(
-            mask, index.astype(np.int32) + len(segments), clip['gt_seg_map'][t]
+        clip['gt_seg_map'][t] = pixels.overwrite(
+            clip['gt_seg_map'][t].astype(np.int32),
+            index.astype(np.int32) + len(segments),
+            mask,
         )
         new_ids = [
             stuff[seg['category']] if joined else seg['id'] + offset

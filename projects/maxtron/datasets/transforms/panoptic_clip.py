@@ -16,6 +16,7 @@ from mmengine.structures import InstanceData, PixelData
 
 from ...errors import InputError
 from ...structures import UNLABELLED, index_map, read_id_map, read_raw_segments
+from . import pixels
 
 
 @TRANSFORMS.register_module()
@@ -166,8 +167,7 @@ class PackPanopticClip(BaseTransform):
         sample.video_data_samples = [DetDataSample() for _ in frames]
         for packed, frame, (tubes, semantic) in zip(sample, frames, maps):
             self._pack_frame(packed, frame, tubes, semantic, labels)
-        imgs = np.stack(results['img']).transpose(0, 3, 1, 2)
-        imgs = torch.from_numpy(np.ascontiguousarray(imgs))
+        imgs = torch.from_numpy(pixels.stack_images(results['img']))
         return dict(inputs=imgs, data_samples=sample)
 
     def _targets(self, frame: dict):
@@ -192,15 +192,15 @@ class PackPanopticClip(BaseTransform):
     ) -> None:
         """Fill the data sample of a frame."""
 
-        def pixels(array):
+        def pixel_data(array):
             return PixelData(sem_seg=torch.from_numpy(array[None]))
 
         sample.set_metainfo(
             {k: frame[k] for k in self.meta_keys if k in frame}
         )
-        sample.gt_panoptic_seg = pixels(tubes)
-        sample.gt_sem_seg = pixels(semantic)
-        sample.valid_pixels = pixels(frame['valid_pixels'])
+        sample.gt_panoptic_seg = pixel_data(tubes)
+        sample.gt_sem_seg = pixel_data(semantic)
+        sample.valid_pixels = pixel_data(frame['valid_pixels'])
         seen = np.setdiff1d(tubes, [0]).tolist()
         sample.gt_instances = InstanceData(
             instances_ids=torch.tensor(seen, dtype=torch.long),
