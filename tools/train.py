@@ -20,6 +20,7 @@ from mmengine.device import get_device
 from mmengine.runner import Runner, find_latest_checkpoint
 from runner_cli import build_runner, check_sections, make_parser, read_config
 
+
 def parse_args(parser: ArgumentParser) -> Namespace:
     """Add the arguments of this tool and parse the command line."""
     parser.add_argument(
