@@ -34,6 +34,7 @@ _TOP_LEVEL = (
     'model_wrapper_cfg',
     'find_unused_parameters',
     'sync_bn',
+    'allow_tf32',
     'compile',
     'custom_imports',
 )

@@ -12,7 +12,6 @@ from mmengine.optim import OptimWrapper
 from mmengine.utils import digit_version
 from torch import nn
 
-from ..allocator import keep_freed_memory
 from ..errors import InputError
 
 
@@ -71,12 +70,12 @@ def set_training_options(cfg: Config) -> None:
 
     On GPUs the loader pins the memory of batches, and products of float32
     matrices are computed in TF32, if ``allow_tf32`` of the config is not
-    False. On CPUs freed memory is kept, see :func:`keep_freed_memory`.
+    False. Versions of PyTorch without fused optimizers for CPUs use plain
+    ones there.
 
     Args:
         cfg (Config): Config of the run, changed in place.
     """
-    keep_freed_memory()
     if is_cuda_available():
         allow_tf32 = cfg.get('allow_tf32', True)
         torch.backends.cuda.matmul.allow_tf32 = allow_tf32
