@@ -22,7 +22,9 @@ class LoggedLosses(Mapping):
     def __init__(self, losses: Mapping[str, Tensor]) -> None:
         self._positions = {name: i for i, name in enumerate(losses)}
         values = torch.stack([x.detach().reshape(()) for x in losses.values()])
-        self._values = values.to('cpu', non_blocking=True)
+        # Only of a GPU it is known below when the copy is complete.
+        in_background = values.device.type in ('cpu', 'cuda')
+        self._values = values.to('cpu', non_blocking=in_background)
         self._copied = None
         if values.is_cuda:
             self._copied = torch.cuda.Event()

@@ -51,4 +51,5 @@ def copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """
     if device.type == 'cuda' and tensor.device.type == 'cpu':
         tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
+    # Other accelerators may read the memory after it is free.
+    return tensor.to(device, non_blocking=device.type in ('cpu', 'cuda'))
