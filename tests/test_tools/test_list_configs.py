@@ -14,9 +14,9 @@ from tools.misc import list_configs
 
 @pytest.mark.slow
 def test_matrix_has_no_hole(capsys):
-    text = list_configs.format_matrix(list_configs.read_rows())
-    *lines, legend = text.splitlines()
-    assert list_configs.find_holes(list_configs.read_rows()) == []
+    rows = list_configs.read_rows()
+    *lines, legend = list_configs.format_matrix(rows).splitlines()
+    assert list_configs.find_holes(rows) == []
     cells = re.findall(r'[RPo.] [RPo.] [RPo.]', '\n'.join(lines))
     assert len(cells) == 10 * 4 + 3 * 3 + 4 * 3
     assert '.' not in ''.join(cells)
@@ -24,7 +24,7 @@ def test_matrix_has_no_hole(capsys):
     assert ''.join(cells).count('P') == 1
     rows = [
         row
-        for row in list_configs.read_rows()
+        for row in rows
         if row.config != 'configs/maxtron/ovis/maxtron-offline_tube-link_'
         'r50_8xb1-10k_ovis.py'
     ]
