@@ -4,6 +4,7 @@
 import os.path as osp
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmdet.structures import DetDataSample
@@ -44,8 +45,9 @@ def read_labels(
         FileNotFoundError: If the map does not exist.
         InputError: If map, classes and list of segments are inconsistent.
     """
-    path, segments = frame.get('seg_map_path'), frame.get('segments_info')
+    segments: Any = frame.get('segments_info')
     is_raw = segments is None
+    path: Any = frame.get('seg_map_path')
     ids = read_id_map(path, where, is_raw, backend_args)
     if is_raw:
         values = ids

@@ -211,6 +211,7 @@ class PanopticVideoMetric(BaseMetric):
             FrameConsumer: A consumer with the result of
             :class:`VideoSubmission`.
         """
+        assert self.outfile_prefix is not None  # else there is no submission
         return VideoSubmission(video, self.outfile_prefix, self.categories)
 
     def finish_submission(self, videos: list[dict]) -> str:
@@ -222,6 +223,7 @@ class PanopticVideoMetric(BaseMetric):
         Returns:
             str: What was written, for the log.
         """
+        assert self.outfile_prefix is not None
         path = write_pred_json(self.outfile_prefix, videos, self.categories)
         return (
             f'Wrote the segments of {len(videos)} videos to {path}, and their '
