@@ -154,15 +154,7 @@ class MaXTronInferencer:
         self._whole_video = self.is_panoptic and (
             segment_decision == 'per_video' or mode == 'video'
         )
-        # The registry shares one visualizer, so this one is built directly.
-        look = config.get('visualizer', {})
-        self.visualizer = ClipLocalVisualizer(
-            **{
-                key: look[key]
-                for key in ('alpha', 'line_width')
-                if key in look
-            }
-        )
+        self.visualizer = _make_visualizer(config)
         self.visualizer.dataset_meta = self.model.dataset_meta
 
     @staticmethod
@@ -333,6 +325,16 @@ class MaXTronInferencer:
             cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), sample, score_thr
         )
         return cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)
+
+
+def _make_visualizer(config: Config) -> ClipLocalVisualizer:
+    """Make the visualizer of a config.
+
+    The registry shares one visualizer, so this one is built directly.
+    """
+    look = config.get('visualizer', {})
+    names = ('alpha', 'line_width')
+    return ClipLocalVisualizer(**{k: look[k] for k in names if k in look})
 
 
 def _check_options(
