@@ -20,15 +20,12 @@ from mmengine.config import Config
 from tests.configs import FILES, LEAVES, MASK2FORMER, ZERO_SHOT, ZOO, load
 from tests.models import ROOT
 
+VITS = ('dinov2-b', 'dinov2-l', 'dinov3-l')
 DATASET_CLASSES = {
-    'youtube-vis-2019': 40,
-    'youtube-vis-2021': 40,
-    'youtube-vis-2022': 40,
+    **{f'youtube-vis-{year}': 40 for year in (2019, 2021, 2022)},
     'ovis': 25,
-    'vipseg': 124,
-    'vspw': 124,
-    'kitti-step': 19,
-    'cityscapes-vps': 19,
+    **dict.fromkeys(('vipseg', 'vspw'), 124),
+    **dict.fromkeys(('kitti-step', 'cityscapes-vps'), 19),
     'coco-panoptic': 133,
 }
 BACKBONES = {
@@ -36,9 +33,7 @@ BACKBONES = {
     'swin-l': 'SwinTransformer',
     'convnext-l': 'ConvNeXt',
     'convnextv2-l': 'ConvNeXt',
-    'dinov2-b': 'TransformersBackbone',
-    'dinov2-l': 'TransformersBackbone',
-    'dinov3-l': 'TransformersBackbone',
+    **dict.fromkeys(VITS, 'TransformersBackbone'),
 }
 # without MMDetection's own configs
 OURS = [path for path in LEAVES if path not in MASK2FORMER]
@@ -265,7 +260,7 @@ def test_name_tells_the_truth(path):
     assert cfg.model.backbone.get('use_grn', False) == (
         backbone == 'convnextv2-l'
     )
-    if backbone.startswith('dino'):
+    if backbone in VITS:
         assert cfg.model.backbone == cfg[backbone.replace('-', '_')]
     segmenter = cfg.model.head.segmenter
     assert segmenter.num_classes == DATASET_CLASSES[dataset]

@@ -24,6 +24,21 @@ _SETTINGS = dict(
 _SESSIONS = 32  # whose results stay in memory
 
 
+# Nothing is shared, opened, recorded or served except the page.
+_LAUNCH = dict(
+    share=False,
+    inbrowser=False,
+    prevent_thread_lock=True,
+    quiet=True,
+    ssr_mode=False,
+    footer_links=[],
+    run_history=False,
+    enable_monitoring=False,
+    mcp_server=False,
+    pwa=False,
+)
+
+
 @contextmanager
 def run_server(
     make_page: Callable[[Path], 'gr.Blocks'],
@@ -72,16 +87,6 @@ def run_server(
             _, url, _ = page.launch(
                 server_name=host,
                 server_port=port,
-                share=False,
-                inbrowser=False,
-                prevent_thread_lock=True,
-                quiet=True,
-                ssr_mode=False,
-                footer_links=[],
-                run_history=False,
-                enable_monitoring=False,
-                mcp_server=False,
-                pwa=False,
                 max_file_size=limits.megabytes * 10**6,
                 state_session_capacity=_SESSIONS,
                 app_kwargs=dict(
@@ -94,6 +99,7 @@ def run_server(
                     font=['system-ui', 'sans-serif'],
                     font_mono=['system-ui', 'sans-serif'],
                 ),
+                **_LAUNCH,
             )
         except OSError as error:
             raise InputError(
