@@ -26,11 +26,11 @@ RUN := $(VENV)/bin/python
 
 # The demo runs an instance and a panoptic model on a held-out synthetic video,
 # or on VIDEO=path; with MODEL=name, it runs the released model instead.
-CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_tube-link_tiny_2xb3-5k_synthetic-vis.py
+CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_tube-link_tiny_1xb3-8k_synthetic-association-vis.py
 CHECKPOINT ?= demo/maxtron_tiny.pth
-PANOPTIC_CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_video-kmax_tiny_1xb8-450_synthetic-vps.py
+PANOPTIC_CONFIG ?= configs/maxtron/synthetic/maxtron-nearonline_video-kmax_tiny_1xb4-8k_synthetic-association-vps.py
 PANOPTIC_CHECKPOINT ?= demo/maxtron_tiny_panoptic.pth
-DATA := data/synthetic
+DATA := data/synthetic-association
 OUT ?= demo/output
 SPLIT := $(DATA)/youtube-vis/annotations/synthetic_vis_val.json
 PANOPTIC_SPLIT := $(DATA)/vipseg/VIPSeg_720P/panoptic_gt_VIPSeg_val.json
@@ -130,13 +130,14 @@ demo-panoptic: $(STAMP) $(if $(VIDEO),,$(HELD_OUT) $(PANOPTIC_SPLIT))
 $(HELD_OUT): | $(STAMP)
 	@echo '== Making a held-out synthetic video ($@)'
 	@$(RUN) tools/dataset_converters/make_synthetic.py \
-	    --video-out '$@' --truth-out '$(TRUTH)' --height 384 --width 640
+	    --size association --video-out '$@' --truth-out '$(TRUTH)' \
+	    --height 384 --width 640
 
 # $(call make_split,FORMAT)
 define make_split
 @echo '== Making the held-out split of the synthetic benchmark ($(DATA), $(1))'
 @$(RUN) tools/dataset_converters/make_synthetic.py '$(DATA)' \
-    --size demo --splits val --formats $(1)
+    --size association --splits val --formats $(1)
 endef
 
 $(SPLIT): | $(STAMP)

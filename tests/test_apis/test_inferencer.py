@@ -279,7 +279,7 @@ def test_released_model_by_name():
     assert name in MaXTronInferencer.list_models('VIS')
     assert name not in MaXTronInferencer.list_models('VPS')
     named = MaXTronInferencer(name, device='cpu')
-    config = 'maxtron-nearonline_tube-link_tiny_2xb3-5k_synthetic-vis.py'
+    config = 'maxtron-nearonline_tube-link_tiny_1xb3-8k_synthetic-association-vis.py'
     given = MaXTronInferencer(
         ROOT / 'configs/maxtron/synthetic' / config,
         ROOT / 'demo/maxtron_tiny.pth',

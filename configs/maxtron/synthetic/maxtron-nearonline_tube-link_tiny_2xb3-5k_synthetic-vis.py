@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-# Trains from scratch on two CPU cores; demo/maxtron_tiny.pth is made with it.
+# Trains from scratch on two CPU cores.
 _base_ = [
     '../../_base_/models/maxtron-nearonline_tube-link_tiny.py',
     '../../_base_/datasets/synthetic_vis.py',
