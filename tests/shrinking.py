@@ -165,9 +165,11 @@ def shrink(
         del run['optim_wrapper'], run['train_cfg']
     _merge(cfg, run)
     cfg.get('train_cfg', {}).pop('dynamic_intervals', None)
-    schedulers = cfg.get('param_scheduler') or [dict()]
-    if schedulers[0].get('type') == 'WarmupPolyLR':
-        cfg.param_scheduler[0].warmup_iters = 0
+    schedulers = cfg.get('param_scheduler') or []
+    if isinstance(schedulers, list):
+        for scheduler in schedulers:
+            if scheduler.type == 'WarmupPolyLR':
+                scheduler.warmup_iters = 0
     content = _resize(cfg.to_dict(), canvas, f'{data}/')
     for name in ('train', 'val', 'test'):
         loader = content.get(f'{name}_dataloader')

@@ -53,6 +53,6 @@ def test_every_tool_has_a_command():
 
 def test_table_is_of_configs():
     names = re.findall(r'^\| `(\S+)`', PAGE, re.M)
-    assert len(names) == 6
+    assert len(names) == 7
     for name in names:
         assert list((ROOT / 'configs').rglob(f'{name}.py')), name

@@ -153,7 +153,8 @@ def test_instances(backbone, tmp_path):
     theirs = predict(expected, image).pred_instances
     ours = predict(model, image).pred_instances
     theirs = theirs[theirs.scores.argsort(descending=True, stable=True)]
-    torch.testing.assert_close(ours.scores, theirs.scores, rtol=1e-5, atol=0)
+    # Our pixel decoder adds the samples of a point in another order.
+    torch.testing.assert_close(ours.scores, theirs.scores, rtol=1e-4, atol=0)
     masks = map(mask_utils.decode, ours.masks)
     # Equal scores may have another order.
     assert len(ours) == 100

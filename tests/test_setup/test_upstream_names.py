@@ -179,8 +179,8 @@ def project_classes():
     """Classes of the package that inherit from theirs."""
     package = projects.maxtron
     for found in pkgutil.walk_packages(package.__path__, 'projects.maxtron.'):
-        if '.triton_' in found.name:  # needs Triton
-            continue
+        if '.triton_' in found.name or found.name.endswith('.__main__'):
+            continue  # needs Triton, or is a program
         module = importlib.import_module(found.name)
         for thing in vars(module).values():
             if (
