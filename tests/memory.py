@@ -7,6 +7,7 @@ Memory that was freed but not returned to the system does not count.
 import ctypes
 import time
 from pathlib import Path
+from statistics import median
 
 _FIELDS = (
     'arena',
@@ -49,7 +50,7 @@ def watch_memory(folder: Path, log: Path) -> None:
             time.sleep(0.02)
 
 
-def peaks(log: Path, *ranges: range) -> list[int]:
-    """Read the peak memory in ranges of the number of files."""
+def typical(log: Path, *ranges: range) -> list[float]:
+    """Compute the median of the bytes in ranges of the number of files."""
     rows = [list(map(int, x.split())) for x in log.read_text().splitlines()]
-    return [max(size for count, size in rows if count in r) for r in ranges]
+    return [median(size for count, size in rows if count in r) for r in ranges]

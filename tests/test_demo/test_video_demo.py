@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.footage import footage, read_frames, write_frames, write_video
-from tests.memory import peaks, watch_memory
+from tests.memory import typical, watch_memory
 from tests.scripts import start_fork
 from tests.test_demo.demo_runs import (
     ALL_KINDS,
@@ -63,9 +63,9 @@ def test_memory_does_not_grow_with_the_video(
     )
     assert re.search(r'\n96 frames of 320x136 in .*peak memory \d+ MiB', out)
     assert f'Wrote {tmp_path}/out.json' in out
-    early, late = peaks(log, range(48, 64), range(80, 96))
-    # 32 kept frames would add 4 MiB. Seen: 0.5 MiB.
-    assert late < early + 2 * 2**20
+    early, late = typical(log, range(32, 48), range(64, 80))
+    # 32 kept frames would add 4 MiB. Seen: up to 1.4 MiB on a busy machine.
+    assert late < early + 2.5 * 2**20
 
 
 def run(monkeypatch, *args):

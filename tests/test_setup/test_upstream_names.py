@@ -175,12 +175,16 @@ def missing_members(kind):
                 yield f'{full_name(base)}.{name}'
 
 
+# need Triton or Gradio, or are programs
+NOT_IMPORTED = ('.triton_', '.web.panel', '.web.pages', '.__main__')
+
+
 def project_classes():
     """Classes of the package that inherit from theirs."""
     package = projects.maxtron
     for found in pkgutil.walk_packages(package.__path__, 'projects.maxtron.'):
-        if '.triton_' in found.name or found.name.endswith('.__main__'):
-            continue  # needs Triton, or is a program
+        if any(part in found.name for part in NOT_IMPORTED):
+            continue
         module = importlib.import_module(found.name)
         for thing in vars(module).values():
             if (
