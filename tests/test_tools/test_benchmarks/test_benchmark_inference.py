@@ -89,8 +89,8 @@ def test_memory_is_flat_without_a_feature_cache(tmp_path):
         tmp_path / 'memory.json',
         config('offline_video-kmax'),
         '--frames',
-        10,
         60,
+        110,
         '--feature-cache',
         'none',
         'device',
@@ -99,7 +99,8 @@ def test_memory_is_flat_without_a_feature_cache(tmp_path):
     few, many, few_kept, many_kept = rows
     growth = many['added_mib'] - few['added_mib']
     kept_growth = many_kept['added_mib'] - few_kept['added_mib']
-    # 32 channels of 25 x 41, in float32; queries grow in both
+    # 32 channels of 25 x 41, in float32; queries grow in both. Seen in six
+    # runs: at least 1.15 of the features; before 60 frames both grow alike.
     features = 50 * 32 * 25 * 41 * 4 / 2**20
     assert kept_growth - growth > 0.5 * features
     assert many['peak_mib'] < 1.05 * few['peak_mib']
