@@ -26,7 +26,7 @@ from tests.test_web.tiny_model import MODEL
 
 # xdist ends with an error if a warning has a class of a library that only this
 # process finds, such as one of pandas, which Gradio loads.
-pytestmark = pytest.mark.filterwarnings('ignore')
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings('ignore')]
 
 FRAMES, WAITING = 6, 2
 FILE = '/gradio_api/file='
