@@ -13,9 +13,11 @@ train_pipeline = [
         share_random_params=True,
         transforms=[
             *_base_.load,
-            dict(type='ScaleJitter', canvas=canvas, ratio_range=(0.3, 1.7)),
             dict(
-                type='RandomCrop', crop_size=canvas, allow_negative_crop=True
+                type='ScaleJitter',
+                canvas=canvas,
+                ratio_range=(0.3, 1.7),
+                crop=True,
             ),
             dict(type='RandomFlip', prob=0.5),
         ],
