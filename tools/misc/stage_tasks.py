@@ -110,7 +110,7 @@ def _bench_rows() -> list[Row]:
     name continues it for as many iterations as offline and end-to-end have.
     """
     near, data = 'maxtron/synthetic/maxtron', 'synthetic-bench-vps'
-    near_online = f'{near}-nearonline_video-kmax_tiny_1xb4-6k_{data}.py'
+    near_online = f'{near}-nearonline_video-kmax_tiny_1xb4-4k_{data}.py'
     more = (
         'train_cfg.max_iters=2000',
         'train_cfg.val_interval=500',
@@ -134,7 +134,7 @@ def _bench_rows() -> list[Row]:
         *clips(
             'Video-kMaX',
             kmax,
-            f'video_kmax/synthetic/video-kmax_tiny_1xb4-6k_{data}.py',
+            f'video_kmax/synthetic/video-kmax_tiny_1xb4-4k_{data}.py',
         ),
         Row(msda, f'kmax/synthetic/kmax-msda_tiny_1xb8-3k_{data}.py'),
         *clips('near-online', msda, near_online),

@@ -24,6 +24,6 @@ optim_wrapper = dict(
 auto_scale_lr = dict(base_batch_size=2)
 
 load_from = (
-    'work_dirs/compare_stages/maxtron-nearonline_video-kmax_tiny_1xb4-6k_'
-    'synthetic-bench-vps/seed0/iter_6000.pth'
+    'work_dirs/compare_stages/maxtron-nearonline_video-kmax_tiny_1xb4-4k_'
+    'synthetic-bench-vps/seed0/iter_4000.pth'
 )

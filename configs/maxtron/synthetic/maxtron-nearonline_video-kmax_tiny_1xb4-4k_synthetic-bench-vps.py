@@ -8,7 +8,7 @@ _base_ = [
     '../../_base_/bench_runtime.py',
 ]
 
-train_cfg = dict(max_iters=6000, val_interval=1000)
+train_cfg = dict(max_iters=4000, val_interval=1000)
 optim_wrapper = dict(
     optimizer=dict(lr=1e-3),
     paramwise_cfg=dict(
