@@ -2,6 +2,7 @@
 """Settings of the process and fixtures for all tests."""
 
 import gc
+import logging
 import os
 
 # Set before PyTorch reads it: tests run side by side and start processes.
@@ -12,13 +13,17 @@ os.environ.setdefault('MAXTRON_MALLOC', '0')
 import projects.maxtron  # noqa: E402, F401, lets MMDetection load on mmcv-lite
 
 import pytest  # noqa: E402
+from mmengine.logging import MMLogger  # noqa: E402
 
+from tests.config_files import read_configs_once  # noqa: E402
 from tests.fresh_start import end_workers, forget_runs  # noqa: E402
 from tests.models import ROOT  # noqa: E402
 from tests.test_tools import sitecustomize  # noqa: E402, F401
 from tools.misc.shared_bases import share_bases  # noqa: E402
 
 share_bases(ROOT / 'configs')
+
+read_configs_once()
 
 
 def pytest_collection_finish():
@@ -37,3 +42,13 @@ def fresh_start():
     forget_runs()
     yield
     end_workers()
+
+
+@pytest.fixture
+def log(caplog):
+    """Messages of MMEngine's logger, which does not propagate."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    with caplog.at_level(logging.INFO, logger=logger.name):
+        yield caplog
+    logger.removeHandler(caplog.handler)

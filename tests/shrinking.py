@@ -259,5 +259,6 @@ def write_miniatures(
     )
     tiny_benchmarks.write_kitti_step(root / 'kitti_step')
     tiny_benchmarks.write_cityscapes_vps(root / 'cityscapes_vps')
+    tiny_benchmarks.write_lv_vis(root / 'lv_vis')
     tiny_coco.write_coco(root / 'coco', truth)
     return root

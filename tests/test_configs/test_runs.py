@@ -21,6 +21,7 @@ METRICS = dict(
     vipseg='vps/VPQ',
     vspw='vss/mIoU',
     **{'kitti-step': 'vps/STQ', 'cityscapes-vps': 'vps/VPQ_1'},
+    **{'lv-vis': 'youtube_vis/segm_mAP_novel'},
     ovis='youtube_vis/segm_mAP',
     coco='coco_panoptic/PQ',
 )
@@ -35,6 +36,7 @@ PLAIN = [
     ('maxtron-nearonline_video-kmax', 'r50', 'vspw'),
     ('maxtron-nearonline_video-kmax', 'r50', 'kitti-step'),
     ('maxtron-nearonline_video-kmax', 'r50', 'cityscapes-vps'),
+    ('maxtron-nearonline_tube-link', 'r50', 'lv-vis'),
     *product(('kmax', 'kmax-msda'), BACKBONES, ('coco-panoptic',)),
 ]
 

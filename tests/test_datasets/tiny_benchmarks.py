@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""The tiny panoptic videos in the published formats of other benchmarks."""
+"""The tiny videos in the published formats of other benchmarks."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,13 @@ from projects.maxtron.datasets.cityscapes_categories import (
 import cv2
 import numpy as np
 
+from tests.test_datasets import tiny_videos
 from tests.test_datasets.tiny_panoptic import VIDEOS, draw_frame, draw_map
-from tools.dataset_converters import cityscapes_vps_to_720p, step_to_720p
+from tools.dataset_converters import (
+    cityscapes_vps_to_720p,
+    step_to_720p,
+    youtube_vis_to_coco,
+)
 from tools.dataset_converters.recipes import RECIPES
 
 Files = dict[str, bytes]
@@ -215,3 +220,36 @@ def write_cityscapes_vps(root: Path) -> None:
         if path is not None:
             write_files(root, {path: content})
     cityscapes_vps_to_720p.main([str(root)])
+
+
+def lv_vis_annotations() -> dict:
+    """Annotations of LV-VIS by instance; a class is base, base, or novel.
+
+    The classes 1 to 3, which occur, have the partitions 1, 2 and 3.
+    """
+    names = [f'thing_{i}' for i in range(1, 1197)]
+    content = tiny_videos.original_annotations(names, '.jpg')
+    for category in content['categories']:
+        category['partition'] = category['id'] % 4
+    content['categories'].reverse()  # the order of the ids counts
+    return content
+
+
+def lv_vis_files() -> Files:
+    """LV-VIS as released."""
+    files = {
+        f'{split}_instances.json': json.dumps(lv_vis_annotations()).encode()
+        for split in ('train', 'val')
+    }
+    for name, length in tiny_videos.NUM_FRAMES.items():
+        for t in range(length):
+            image = encode(tiny_videos.draw_frame(name, t), '.jpg')
+            for split in ('train', 'val'):
+                files[f'JPEGImages/{split}/{name}/{t:05d}.jpg'] = image
+    return files
+
+
+def write_lv_vis(root: Path) -> None:
+    """Write LV-VIS as prepared."""
+    write_files(root, lv_vis_files())
+    youtube_vis_to_coco.main([str(root), '--version=lv_vis'])

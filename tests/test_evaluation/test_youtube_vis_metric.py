@@ -174,6 +174,7 @@ def test_bad_arguments_and_predictions():
 def evaluate_on_rank(rank: int, folder: Path) -> None:
     """Evaluate the videos of one process."""
     metric = build(long_videos=EXPECTED['subsets']['long_videos'])
+    metric.dataset_meta['class_groups'] = dict(base=[0, 2], novel=[1])
     # 4 videos, the first process has 3 of them and later none
     reports = [
         evaluate(metric, GT['videos'][1:] if rank == 0 else GT['videos'][:1]),
@@ -197,6 +198,9 @@ def test_two_processes_give_the_same_numbers(tmp_path, monkeypatch):
     )
     assert reports[0]['youtube_vis/segm_mAP_all'] == pytest.approx(
         EXPECTED['subsets']['AP_all'], abs=1e-12
+    )
+    assert reports[0]['youtube_vis/segm_mAP_novel'] == pytest.approx(
+        EXPECTED['ap_per_category']['2'], abs=1e-12
     )
 
 

@@ -18,7 +18,7 @@ def test_matrix_has_no_hole(capsys):
     *lines, legend = list_configs.format_matrix(rows).splitlines()
     assert list_configs.find_holes(rows) == []
     cells = re.findall(r'[RPo.] [RPo.] [RPo.]', '\n'.join(lines))
-    assert len(cells) == 10 * 4 + 3 * 3 + 4 * 3
+    assert len(cells) == 10 * 4 + 3 * 3 + 2 + 4 * 3
     assert '.' not in ''.join(cells)
     assert ''.join(cells).count('R') == 6 + 2 + 6 + 4 + 6
     assert ''.join(cells).count('P') == 1

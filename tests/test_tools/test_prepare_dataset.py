@@ -55,6 +55,8 @@ def build(config, split, root):
      '8xb1-15k_youtube-vis-2022.py', None, 7),
     ('ovis', 'maxtron/ovis/maxtron-nearonline_tube-link_r50_8xb1-15k_ovis.py',
      (4, 3, 384, 640), 7),
+    ('lv_vis', 'maxtron/lv_vis/maxtron-nearonline_tube-link_r50_8xb1-15k_'
+     'lv-vis.py', (5, 3), 7),
     ('vipseg', 'maxtron/vipseg/maxtron-nearonline_video-kmax_r50_8xb4-40k_'
      'vipseg.py', (2, 3, 769, 1345), 5),
     ('vspw', 'maxtron/vspw/maxtron-nearonline_video-kmax_r50_8xb4-15k_vspw.py',

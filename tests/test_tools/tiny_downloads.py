@@ -244,6 +244,26 @@ def kitti_step(folder: Path) -> None:
     )
 
 
+def lv_vis(folder: Path) -> None:
+    """The layouts of the release and of its example code."""
+    files = tiny_benchmarks.lv_vis_files()
+    for split, prefix in (('train', ''), ('val', 'LVVIS/val/')):
+        images = f'JPEGImages/{split}/'
+        write_zip(
+            folder / f'{split}.zip',
+            {
+                path.replace(images, 'JPEGImages/')
+                if prefix
+                else path: content
+                for path, content in files.items()
+                if path.startswith(images)
+            },
+            prefix,
+        )
+        path = f'{split}_instances.json'
+        (folder / path).write_bytes(files[path])
+
+
 def cityscapes_vps(folder: Path) -> None:
     tiny_benchmarks.write_files(
         folder / 'cityscapes_vps', tiny_benchmarks.cityscapes_vps_files()
@@ -261,6 +281,7 @@ DOWNLOADS = {
         vipseg,
         vspw,
         kitti_step,
+        lv_vis,
         cityscapes_vps,
         coco_panoptic,
         coco_instance,

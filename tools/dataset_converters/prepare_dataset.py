@@ -80,12 +80,12 @@ def unpack(recipe: Recipe, args: argparse.Namespace) -> None:
 
 
 def convert_instances(version: str, args: argparse.Namespace) -> None:
-    """Convert new annotations of YouTube-VIS or OVIS."""
-    source, target = youtube_vis_to_coco.LAYOUTS[version]
+    """Convert new annotations of YouTube-VIS, OVIS or LV-VIS."""
     options = ['--with-gt'] if args.with_gt else []
     for name in youtube_vis_to_coco.SPLITS:
-        original = args.data_root / source.format(split=name)
-        converted = args.data_root / 'annotations' / target.format(split=name)
+        source, target = youtube_vis_to_coco.file_names(version, name)
+        original = args.data_root / source
+        converted = args.data_root / 'annotations' / target
         if not original.exists():
             continue
         if (

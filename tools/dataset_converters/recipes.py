@@ -65,7 +65,7 @@ def _instances(
         splits (Sequence[str]): Splits that are read from this folder.
         note (str): See :class:`Recipe`.
     """
-    source, converted = youtube_vis_to_coco.LAYOUTS[version]
+    source, _ = youtube_vis_to_coco.LAYOUTS[version]
     rules = [
         (
             f'(train|valid|test)/(?:.*/)?{frames}'
@@ -78,12 +78,12 @@ def _instances(
         rules = [(p.replace('train|', ''), target) for p, target in rules]
     needs = {}
     for split in splits:
-        original = source.format(split=split)
+        original, converted = youtube_vis_to_coco.file_names(version, split)
         archive = f'{split}.zip'
         needs[split.replace('valid', 'val')] = [
             ((f'{split}/{frames}',), archive),
             (
-                (original, f'annotations/{converted.format(split=split)}'),
+                (original, f'annotations/{converted}'),
                 archive if '/' in original else original,
             ),
         ]
@@ -154,6 +154,31 @@ RECIPES = dict(
     ),
     ovis=_instances(
         'ovis', 'ovis', '', 'annotations_(train|valid|test)[.]json'
+    ),
+    lv_vis=Recipe(
+        '_base_/datasets/lv_vis.py',
+        'data/lv_vis',
+        [
+            (
+                '(train|val)/(?:JPEGImages/)?([^/]+/[^/]+[.]jpg)',
+                r'JPEGImages/\1/\2',
+            ),
+            ('((?:train|val)_instances[.]json)', r'\1'),
+        ],
+        {
+            split: [
+                ((f'JPEGImages/{split}',), f'the videos of {split}'),
+                (
+                    (
+                        f'{split}_instances.json',
+                        f'annotations/lv_vis_{split}.json',
+                    ),
+                    f'{split}_instances.json',
+                ),
+            ]
+            for split in ('train', 'val')
+        },
+        version='lv_vis',
     ),
     vipseg=Recipe(
         '_base_/datasets/vipseg.py',

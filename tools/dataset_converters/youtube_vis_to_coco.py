@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-r"""Convert the annotations of YouTube-VIS and OVIS for this project.
+r"""Convert the annotations of YouTube-VIS, OVIS and LV-VIS for this project.
 
 The original files have one entry per instance and video. The converted files
 have one entry per frame, as MMDetection's video datasets read them. Masks
@@ -27,9 +27,31 @@ LAYOUTS = {
     '2021': ('{split}/instances.json', 'youtube_vis_2021_{split}.json'),
     '2022': ('{split}/instances.json', 'youtube_vis_2022_{split}.json'),
     'ovis': ('annotations_{split}.json', 'ovis_{split}.json'),
+    'lv_vis': ('{short}_instances.json', 'lv_vis_{short}.json'),
     # custom data in the same format, see docs/custom_dataset.md
     'custom': ('{split}.json', '{split}.json'),
 }
+# versions whose validation set is published with annotations
+PUBLIC_VALID = ('lv_vis',)
+
+
+def file_names(version: str, split: str) -> tuple[str, str]:
+    """Name the files of a split.
+
+    Args:
+        version (str): Key of ``LAYOUTS``.
+        split (str): One of ``SPLITS``.
+
+    Returns:
+        tuple[str, str]: Path of the original file, and name of the converted
+        file.
+    """
+    short = split.replace('valid', 'val')
+    source, target = LAYOUTS[version]
+    return (
+        source.format(split=split, short=short),
+        target.format(split=split, short=short),
+    )
 
 
 def convert(source: dict, with_annotations: bool) -> dict:
@@ -145,7 +167,7 @@ def convert_file(source: Path, target: Path, keep_annotations: bool) -> None:
             reason = 'the field "videos" is missing'
         raise ValueError(
             f'{source} is not an original annotation file of '
-            f'YouTube-VIS or OVIS: {reason}.'
+            f'YouTube-VIS, OVIS or LV-VIS: {reason}.'
         )
     if keep_annotations and not top.values.get('annotations'):
         raise ValueError(
@@ -187,7 +209,8 @@ def make_parser() -> argparse.ArgumentParser:
         '--with-gt',
         action='store_true',
         help='keep the annotations of valid and test, too, to compute AP on '
-        'them (OVIS published them; or those of an own split)',
+        'them (OVIS published them; or those of an own split); those of '
+        'LV-VIS are always kept',
     )
     parser.add_argument(
         '--source',
@@ -202,10 +225,12 @@ def make_parser() -> argparse.ArgumentParser:
 def main(args: list[str] | None = None) -> None:
     parser = make_parser()
     args = parser.parse_args(args)
-    source_name, target_name = LAYOUTS[args.version]
-    sources = {
-        split: args.root / source_name.format(split=split)
+    names = {
+        split: file_names(args.version, split)
         for split in args.splits or SPLITS
+    }
+    sources = {
+        split: args.root / source for split, (source, _) in names.items()
     }
     if args.source is not None:
         if len(sources) != 1:
@@ -223,8 +248,10 @@ def main(args: list[str] | None = None) -> None:
             continue
         convert_file(
             source,
-            out / target_name.format(split=split),
-            split == 'train' or args.with_gt,
+            out / names[split][1],
+            split == 'train'
+            or args.with_gt
+            or (split == 'valid' and args.version in PUBLIC_VALID),
         )
 
 

@@ -50,6 +50,12 @@ SMALLER = (
         backbone=MATRIX['backbone'][:3],
     ),
     dict(
+        MATRIX,
+        dataset=('LV-VIS',),
+        segmenter=('Tube-Link',),
+        backbone=MATRIX['backbone'][:2],
+    ),
+    dict(
         MATRIX, dataset=('VIPSeg',), segmenter=('Video-kMaX',), backbone=VITS
     ),
     dict(

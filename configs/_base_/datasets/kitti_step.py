@@ -2,35 +2,13 @@
 # Not in the reference: KITTI-STEP, the output of
 # tools/dataset_converters/step_to_720p.py. The canvas holds 1242 x 376. There
 # is no copy-paste.
-_base_ = './vipseg.py'
+_base_ = './vipseg_no-paste.py'
 
 data_root = 'data/kitti_step/'
 canvas = (1249, 385)  # width, height; the model's input_size is its reverse
-train_pipeline = [
-    dict(type='RandomClipSampler'),
-    dict(
-        type='TransformBroadcaster',
-        share_random_params=True,
-        transforms=[
-            *_base_.load,
-            dict(
-                type='ScaleJitter',
-                canvas=canvas,
-                ratio_range=(0.3, 1.7),
-                crop=True,
-            ),
-            dict(type='RandomFlip', prob=0.5),
-        ],
-    ),
-    dict(
-        type='TransformBroadcaster',
-        transforms=[
-            dict(type='SSDColorJitter'),
-            dict(type='PadToCanvas', canvas=canvas),
-        ],
-    ),
-    dict(type='PackPanopticClip'),
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].transforms[-2].canvas = canvas
+train_pipeline[2].transforms[-1].canvas = canvas
 train_dataloader = dict(
     dataset=dict(
         type='KITTISTEPDataset',

@@ -1,34 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 # Not in the reference: VIPSeg for Tube-Link, which requires sides that are
 # multiples of 32 and masks at full size, and has no copy-paste.
-_base_ = './vipseg.py'
+_base_ = './vipseg_no-paste.py'
 
 canvas = (1344, 768)  # width, height; the model's input_size is its reverse
-train_pipeline = [
-    dict(type='RandomClipSampler'),
-    dict(
-        type='TransformBroadcaster',
-        share_random_params=True,
-        transforms=[
-            *_base_.load,
-            dict(
-                type='ScaleJitter',
-                canvas=canvas,
-                ratio_range=(0.3, 1.7),
-                crop=True,
-            ),
-            dict(type='RandomFlip', prob=0.5),
-        ],
-    ),
-    dict(
-        type='TransformBroadcaster',
-        transforms=[
-            dict(type='SSDColorJitter'),
-            dict(type='PadToCanvas', canvas=canvas),
-        ],
-    ),
-    dict(type='PackPanopticClip', stride=1),
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].transforms[-2].canvas = canvas
+train_pipeline[2].transforms[-1].canvas = canvas
+train_pipeline[3].stride = 1
 train_dataloader = dict(batch_size=1, dataset=dict(pipeline=train_pipeline))
 
 # Changes to the model. The thresholds are from MMDetection's Mask2Former for

@@ -1,35 +1,13 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 # Not in the reference: VSPW_480p, video semantic segmentation. The canvas
 # holds 854 x 480. There is no copy-paste.
-_base_ = './vipseg.py'
+_base_ = './vipseg_no-paste.py'
 
 data_root = 'data/VSPW_480p/'
 canvas = (865, 481)  # width, height; the model's input_size is its reverse
-train_pipeline = [
-    dict(type='RandomClipSampler'),
-    dict(
-        type='TransformBroadcaster',
-        share_random_params=True,
-        transforms=[
-            *_base_.load,
-            dict(
-                type='ScaleJitter',
-                canvas=canvas,
-                ratio_range=(0.3, 1.7),
-                crop=True,
-            ),
-            dict(type='RandomFlip', prob=0.5),
-        ],
-    ),
-    dict(
-        type='TransformBroadcaster',
-        transforms=[
-            dict(type='SSDColorJitter'),
-            dict(type='PadToCanvas', canvas=canvas),
-        ],
-    ),
-    dict(type='PackPanopticClip'),
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].transforms[-2].canvas = canvas
+train_pipeline[2].transforms[-1].canvas = canvas
 train_dataloader = dict(
     dataset=dict(
         type='VSPWDataset',

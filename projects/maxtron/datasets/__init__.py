@@ -6,6 +6,7 @@ from .cityscapes_vps import CityscapesVPSDataset
 from .clip_video_dataset import ClipVideoDataset
 from .coco_panoptic_clip import CocoPanopticClipDataset
 from .kitti_step import KITTISTEPDataset
+from .lv_vis import LVVISDataset
 from .ovis import OVISDataset
 from .synthetic import SyntheticVISDataset, SyntheticVPSDataset
 from .video_wrappers import (
@@ -22,6 +23,7 @@ __all__ = [
     'ClipVideoDataset',
     'CocoPanopticClipDataset',
     'KITTISTEPDataset',
+    'LVVISDataset',
     'OVISDataset',
     'SyntheticVISDataset',
     'SyntheticVPSDataset',

@@ -8,6 +8,7 @@ from mmdet.datasets import BaseVideoDataset
 from mmengine.logging import print_log
 
 from ..errors import InputError
+from ..json_file import Entry
 from .frame_file import FrameFile
 
 
@@ -26,7 +27,9 @@ class ClipVideoDataset(BaseVideoDataset):
       :class:`mmdet.datasets.TrackImgSampler`.
     * A *test* sample is one whole video, for any sampler.
     * The label of a category is the position of its name in ``classes``, not
-      in the file.
+      in the file. Without ``classes`` the labels are all categories of the
+      file, ordered by their ids, and the metainfo has their names as soon as
+      the file is read.
     * Annotations are validated on load. The visibility of an instance follows
       from its masks, not from boxes and areas.
 
@@ -68,18 +71,23 @@ class ClipVideoDataset(BaseVideoDataset):
         """Read the annotation file.
 
         The category ids of the file become ``category_ids`` of ``metainfo``,
-        by label, so that results have the ids of the file.
+        by label, so that results have the ids of the file. The result of
+        :meth:`describe_categories` is added to ``metainfo``, too.
 
         Returns:
             list[dict]: For each video ``video_id``, ``video_length`` (frames)
             and ``images``, one dict per frame in temporal order.
         """
         file = FrameFile(
-            self.ann_file, self.metainfo['classes'], self.backend_args
+            self.ann_file, self.metainfo.get('classes'), self.backend_args
+        )
+        self._metainfo.setdefault(
+            'classes', tuple(x.values['name'] for x in file.categories)
         )
         self.cat_ids = file.category_ids
         self.cat2label = {i: k for k, i in enumerate(self.cat_ids)}
         self._metainfo['category_ids'] = tuple(self.cat_ids)
+        self._metainfo.update(self.describe_categories(file.categories))
         videos = file.read()
         for video in videos:
             for image in video['images']:
@@ -91,6 +99,18 @@ class ClipVideoDataset(BaseVideoDataset):
         self.num_annotations = file.num_annotations
         self.left_out = file.left_out
         return videos
+
+    def describe_categories(self, categories: list[Entry]) -> dict:
+        """Describe the categories for evaluation.
+
+        Args:
+            categories (list[Entry]): Category of every class in the file.
+
+        Returns:
+            dict: Additional metainfo, such as ``class_groups`` of
+            :class:`ClipYouTubeVISMetric`. Nothing by default.
+        """
+        return {}
 
     # ------------------------------------------------------------- samples
     def filter_data(self) -> list[dict]:

@@ -19,6 +19,7 @@ from ..json_file import (
     load_json,
 )
 from ..structures import index_categories, to_rle
+from ..utils import natural_key
 
 CONVERTER = 'tools/dataset_converters/youtube_vis_to_coco.py'
 _MASK = Kind(
@@ -35,10 +36,12 @@ class FrameFile:
 
     Args:
         path (str): The file.
-        classes (Sequence[str]): Names of the classes, by label.
+        classes (Sequence[str], optional): Names of the classes, by label.
+            None: all categories of the file, ordered by their ids.
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
 
     Attributes:
+        categories (list[Entry]): Category of every class in the file.
         category_ids (list[int | str]): Id of every class in the file.
         num_annotations (int): Number of annotations in the file.
         left_out (Counter): Number of annotations that :meth:`read` skipped, by
@@ -52,7 +55,7 @@ class FrameFile:
     def __init__(
         self,
         path: str,
-        classes: Sequence[str],
+        classes: Sequence[str] | None,
         backend_args: dict | None = None,
     ) -> None:
         self.path = path
@@ -70,13 +73,19 @@ class FrameFile:
                 f'{CONVERTER}.'
             )
         self._categories = index_categories(self.top)
-        self.category_ids = self._match_classes(classes)
+        self.categories = self._match_classes(classes)
+        self.category_ids = [x.require('id', ID) for x in self.categories]
         self._labels = {str(i): k for k, i in enumerate(self.category_ids)}
         self.num_annotations = 0
         self.left_out: Counter[str] = Counter()
 
-    def _match_classes(self, classes: Sequence[str]) -> list[int | str]:
-        """Look up the ids of the classes by their names."""
+    def _match_classes(self, classes: Sequence[str] | None) -> list[Entry]:
+        """Look up the categories of the classes by their names."""
+        if classes is None:
+            return [
+                self._categories[key]
+                for key in sorted(self._categories, key=natural_key)
+            ]
         if isinstance(classes, str):
             raise InputError(
                 f'metainfo.classes of the dataset is the text {classes!r}, '
@@ -88,19 +97,16 @@ class FrameFile:
                 f'metainfo.classes of the dataset lists {repeated[0]!r} '
                 'twice. Keep one of them.'
             )
-        ids = {
-            category.values['name']: category.require('id', ID)
-            for category in self._categories.values()
-        }
-        missing = [name for name in classes if name not in ids]
+        by_name = {x.values['name']: x for x in self._categories.values()}
+        missing = [name for name in classes if name not in by_name]
         if missing:
             raise InputError(
                 f'{self.path} has no category named '
                 f'{", ".join(map(repr, missing))}; its categories are '
-                f'{", ".join(ids)}. Check dataset_version, or list the '
+                f'{", ".join(by_name)}. Check dataset_version, or list the '
                 'classes of your data in metainfo=dict(classes=...).'
             )
-        return [ids[name] for name in classes]
+        return [by_name[name] for name in classes]
 
     def read(self) -> list[dict]:
         """Read all videos.

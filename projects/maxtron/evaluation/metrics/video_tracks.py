@@ -5,7 +5,6 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
-from mmdet.evaluation.functional import YTVISeval
 from mmdet.structures.mask import encode_mask_results
 from pycocotools import mask as mask_utils
 
@@ -157,30 +156,3 @@ def _to_numpy(values) -> np.ndarray:
     if hasattr(values, 'cpu'):
         values = values.detach().cpu()
     return np.asarray(values)
-
-
-def export_videos(evaluator: YTVISeval, videos: list[dict]) -> dict[str, dict]:
-    """Export which predictions are right, for a bootstrap over videos.
-
-    Args:
-        evaluator (YTVISeval): An evaluation of all videos.
-        videos (list[dict]): Videos with ``id`` and ``number``.
-
-    Returns:
-        dict[str, dict]: By the text of a video's id an item of the input of
-        :func:`resample_ap`.
-    """
-    names = {video['number']: str(video['id']) for video in videos}
-    exported: dict[str, dict] = {name: {} for name in names.values()}
-    for entry in evaluator.evalImgs:
-        if entry is None or entry['aRng'] != evaluator.params.areaRng[0]:
-            continue
-        is_ignored = np.asarray(entry['dtIgnore'], bool)
-        is_matched = np.asarray(entry['dtMatches']) > 0
-        exported[names[entry['video_id']]][str(entry['category_id'])] = dict(
-            num_gts=int(np.count_nonzero(np.equal(entry['gtIgnore'], 0))),
-            scores=[float(score) for score in entry['dtScores']],
-            right=(is_matched & ~is_ignored).astype(int).tolist(),
-            wrong=(~is_matched & ~is_ignored).astype(int).tolist(),
-        )
-    return exported

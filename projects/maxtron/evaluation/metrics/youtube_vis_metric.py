@@ -19,12 +19,14 @@ from ...errors import InputError
 from ...structures import category_ids
 from ...utils import atomic_path
 from ..sample_fields import META_KEYS, require_fields
-from .video_groups import VideoGroup, VideoList
-from .video_tracks import (
-    collect_ground_truth,
-    collect_predictions,
+from .track_ap import (
+    class_precisions,
+    evaluate_tracks,
     export_videos,
+    select_classes,
 )
+from .video_groups import VideoGroup, VideoList
+from .video_tracks import collect_ground_truth, collect_predictions
 
 
 @METRICS.register_module()
@@ -36,7 +38,9 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
     every validation starts anew, a model without predictions has AP 0 (instead
     of a crash), and long and short videos can be evaluated separately. The
     submission has the ids of videos and categories of the user's annotation
-    file (``category_ids`` in the metainfo of the dataset).
+    file (``category_ids`` in the metainfo of the dataset). If the metainfo has
+    ``class_groups``, labels by the name of the group, all values are also
+    reported for each group ('..._base' and '..._novel' of LV-VIS).
 
     Args:
         metric_items (Sequence[str]): Names of the values to report. Defaults
@@ -269,19 +273,30 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
     ) -> dict[str, float]:
         """Evaluate all videos and, on request, the long and short ones."""
         report = OrderedDict()
-        evaluator = self._evaluate(gt_api, pred_api, videos, 'all videos')
+        evaluator = evaluate_tracks(gt_api, pred_api, videos, 'all videos')
         self.video_stats = dict(
             metric=type(self).__name__, videos=export_videos(evaluator, videos)
         )
         for item in self.metric_items:
             report[f'segm_{item}'] = self._stat(evaluator, item)
         if self.classwise:
-            report.update(self._precision_of_classes(evaluator))
+            names = self.dataset_meta['classes']
+            report.update(
+                {
+                    f'{names[label]}_precision': value
+                    for label, value in class_precisions(evaluator).items()
+                }
+            )
+        groups = self.dataset_meta.get('class_groups', {})
+        for name, labels in groups.items():
+            group = select_classes(evaluator, labels, f'{name} classes')
+            for item in self.metric_items:
+                report[f'segm_{item}_{name}'] = self._stat(group, item)
         if self.listed_videos is None:
             return report
         subsets = self._split(videos)
         stats = {
-            name: self._evaluate(gt_api, pred_api, subset, f'{name} videos')
+            name: evaluate_tracks(gt_api, pred_api, subset, f'{name} videos')
             for name, subset in subsets.items()
         }
         for item in self.metric_items:
@@ -297,40 +312,9 @@ class ClipYouTubeVISMetric(YouTubeVISMetric):
             )
         return report
 
-    @staticmethod
-    def _evaluate(
-        gt_api: YTVIS, pred_api: YTVIS, videos: list[dict], title: str
-    ) -> YTVISeval:
-        """Run the official evaluation on some of the videos."""
-        output = io.StringIO()
-        with redirect_stdout(output):
-            evaluator = YTVISeval(gt_api, pred_api, 'segm')
-            evaluator.params.vidIds = [video['number'] for video in videos]
-            evaluator.evaluate()
-            evaluator.accumulate()
-        table = io.StringIO()
-        with redirect_stdout(table):
-            evaluator.summarize()
-        MMLogger.get_current_instance().info(
-            f'Track AP of {title} ({len(videos)})\n{table.getvalue()}'
-        )
-        return evaluator
-
     def _stat(self, evaluator: YTVISeval, item: str) -> float:
         """Return one value of the summary, unrounded."""
         return float(evaluator.stats[self.STATS.index(item)])
-
-    def _precision_of_classes(self, evaluator: YTVISeval) -> dict[str, float]:
-        """Compute the AP of every class with ground truth."""
-        report = OrderedDict()
-        # (iou, recall, class, area, max detections)
-        precision = evaluator.eval['precision'][..., 0, -1]
-        for k, cat_id in enumerate(evaluator.params.catIds):
-            values = precision[:, :, k]
-            name = self.dataset_meta['classes'][cat_id - 1]
-            if (values > -1).any():
-                report[f'{name}_precision'] = float(values[values > -1].mean())
-        return report
 
     def _split(self, videos: list[dict]) -> dict[str, list[dict]]:
         """Split the videos into long and short ones."""
