@@ -20,7 +20,7 @@ from tests.test_datasets.tiny_benchmarks import (
     write_cityscapes_vps,
 )
 from tests.test_datasets.tiny_panoptic import build, draw_map
-from tools.analysis_tools import eval_vpq
+from tools.analysis_tools import error_analysis, eval_vpq
 from tools.dataset_converters import cityscapes_vps_to_720p
 
 
@@ -61,8 +61,22 @@ def test_training_has_annotated_frames_only(city):
         build_city(city, 'cityscapes_vps_val_all.json')
 
 
-def predict(root, ann_file):
-    """Predict the ground truth with a false car and a change of ids."""
+def false_car(ids, raw, t):
+    """Predict a car that is not there and changes its id."""
+    ids[30:50, 6:20] = 13 + 1000 * (7 if t < 4 else 8)
+
+
+def other_id(ids, raw, t):
+    """Change the id of a car; nothing is right where nothing is annotated."""
+    is_landscape = raw.shape == (64, 96)
+    if is_landscape and t >= 4:
+        ids[raw == 300] = 13 + 1000 * 9
+    if t not in ((1, 3, 5) if is_landscape else (0, 4)):
+        ids[:] = 12 + 1000 * t
+
+
+def predict(root, ann_file, change=false_car):
+    """Predict the ground truth with a change of each frame."""
     dataset = build_city(root, ann_file, test_mode=True, pipeline=LAZY)
     samples = []
     for data, name in zip(dataset, ('landscape', 'portrait')):
@@ -73,15 +87,15 @@ def predict(root, ann_file):
             for value, (label, i) in CITY_SEGMENTS.items():
                 number = i % 1000 if label > 10 else 0
                 ids[raw == value] = label + 1000 * number
-            ids[30:50, 6:20] = 13 + 1000 * (7 if t < 4 else 8)
+            change(ids, raw, t)
             frame.pred_panoptic_map = panoptic_map(ids, 19)
         samples.append(data['data_samples'])
     return samples, dataset.metainfo
 
 
-def evaluate(samples, meta, **kwargs):
+def evaluate(samples, meta, others=(), **kwargs):
     metric = dict(type='VPQMetric', windows=(1, 2, 3, 4), **kwargs)
-    evaluator = Evaluator([METRICS.build(metric)])
+    evaluator = Evaluator([METRICS.build(metric), *map(METRICS.build, others)])
     evaluator.dataset_meta = meta
     for sample in samples:
         evaluator.process([sample])
@@ -114,6 +128,44 @@ def test_windows_are_of_annotated_frames(city, tmp_path, capsys):
     assert line in capsys.readouterr().out
     with pytest.raises(SystemExit, match='frame.* that do not exist in'):
         eval_vpq.main(command)
+
+
+def test_only_annotated_frames_count_in_any_metric(city, tmp_path):
+    """An id changes once; see other_id."""
+    samples = predict(city, 'cityscapes_vps_val_all.json', other_id)
+    others = [
+        dict(type=f'{name}Metric', sparse=True)
+        for name in ('Tracking', 'StableId')
+    ]
+    report = evaluate(
+        *samples, others, sparse=True, outfile_prefix=str(tmp_path)
+    )
+    # The cars have 8 masks. That with two ids has AssA 2/3, 2/3 and 1/3.
+    assert report['vps/DetA'] == pytest.approx(100)
+    assert report['vps/AssA'] == pytest.approx(100 * (20 / 3 / 8 + 1) / 2)
+    assert report['vps/HOTA'] == pytest.approx(
+        100 * ((20 / 3 / 8) ** 0.5 + 1) / 2
+    )
+    assert report['vps/IDF1'] == pytest.approx(100 * (7 / 8 + 1) / 2)
+    assert report['vps/IDSW'] == report['vps/id_switches'] == 1
+    assert report['vps/ids_kept'] == 75  # 3 of 4 things
+
+    command = [
+        str(tmp_path),
+        f'{city}/cityscapes_vps_val.json',
+        f'--masks={city}/panomasksRGB/val',
+        f'--out={tmp_path}/errors.json',
+        *'--windows 1 2 3'.split(),
+    ]
+    with pytest.raises(SystemExit, match='frame.* that do not exist in'):
+        error_analysis.main(command)
+    error_analysis.main([*command, '--sparse'])
+    found = json.loads((tmp_path / 'errors.json').read_text())
+    vpq = {row: values['VPQ'] for row, values in found['alone'].items()}
+    assert vpq['as it is'] == pytest.approx(report['vps/VPQ'])
+    assert vpq.pop('true association') == pytest.approx(100)
+    assert len(set(vpq.values())) == 1 and vpq['true masks'] < 100
+    assert found['lengths']['0 to 10']['tracks'] == 4
 
 
 def edit(change):
@@ -167,3 +219,8 @@ def test_labels_out_of_range(city, tmp_path):
     cv2.imwrite(str(path), np.full((64, 96, 3), 9, np.uint8))
     with pytest.raises(ValueError, match='has the segment 592137, which the'):
         build_city(root, 'cityscapes_vps_train.json', 'train', clip_len=3)[0]
+    listing = root / 'cityscapes_vps_train.json'
+    text = listing.read_text()
+    listing.write_text(text.replace('"category_id": 13', '"category_id": 77'))
+    with pytest.raises(ValueError, match='has the unknown category 77'):
+        build_city(root, 'cityscapes_vps_train.json', 'train')

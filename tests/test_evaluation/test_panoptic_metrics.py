@@ -331,6 +331,9 @@ def test_samples_of_another_kind():
     sample = make_sample(VIDEOS[0])
     with pytest.raises(ValueError, match="has no 'video_data_samples'"):
         build('VPQ').process({}, [sample.video_data_samples[0].to_dict()])
+    sample_without_frames = dict(video_data_samples=[])
+    with pytest.raises(ValueError, match='A video without frames was predic'):
+        build('VPQ').process({}, [sample_without_frames])
     meta = dict(META, thing_classes=None)
     metric = build('VPQ', meta)
     metric.process({}, [sample.to_dict()])
@@ -338,20 +341,35 @@ def test_samples_of_another_kind():
         metric.process({}, [make_sample(VIDEOS[1]).to_dict()])
 
 
+def build_all(**kwargs):
+    """All metrics; the first writes a submission on request."""
+    return [
+        build('VPQ', sparse=True, **kwargs),
+        build('STQ', sparse=True),
+        build('SemanticVideo', sparse=True, windows=(2, 3)),
+        build('Tracking', sparse=True),
+    ]
+
+
+def make_sparse(video):
+    """A sample; the last video has two frames without annotations."""
+    sample = make_sample(video)
+    if video is VIDEOS[2]:
+        for frame in sample.video_data_samples[1:3]:
+            frame.set_metainfo(dict(seg_map_path=None))
+    return sample
+
+
 def evaluate_on_rank(rank, folder):
     """Evaluate the videos of one process."""
     own_folder = folder / f'rank_{rank}'  # machines need not share one
     own_folder.mkdir()
     os.chdir(own_folder)
-    metrics = [
-        build('VPQ', outfile_prefix=f'{folder}/out'),
-        build('STQ'),
-        build('SemanticVideo', windows=(2, 3)),
-    ]
+    metrics = build_all(outfile_prefix=f'{folder}/out')
     # padded to two each, then all in one process
     videos = [VIDEOS[0], VIDEOS[2]] if rank == 0 else [VIDEOS[1], VIDEOS[0]]
     reports = [
-        evaluate(metrics, [make_sample(v) for v in part])
+        evaluate(metrics, [make_sparse(v) for v in part])
         for part in (videos, [] if rank == 0 else VIDEOS)
     ]
     with pytest.raises(ValueError, match='one starts with 0/.*other with 1/'):
@@ -363,10 +381,8 @@ def evaluate_on_rank(rank, folder):
 @pytest.mark.slow
 def test_two_processes_give_the_same_numbers(tmp_path):
     run_ranks(evaluate_on_rank, tmp_path)
-    alone = evaluate(
-        [build('VPQ'), build('STQ'), build('SemanticVideo', windows=(2, 3))],
-        [make_sample(v) for v in VIDEOS],
-    )
+    alone = evaluate(build_all(), [make_sparse(v) for v in VIDEOS])
+    assert alone.keys() > {f'v{x}' for x in ('ps/VPQ', 'ps/HOTA', 'ss/mIoU')}
     for rank in range(2):
         reports = json.loads((tmp_path / f'{rank}.json').read_text())
         assert reports == [alone, alone]

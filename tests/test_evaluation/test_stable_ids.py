@@ -25,10 +25,11 @@ IS_THING = (True, False)
 A, B, STUFF = 1, 2, 9  # ids of the ground truth
 
 
-def count(frames):
+def count(frames, times=None):
     """Count a video of frames (ids of the ground truth, predicted ids)."""
     counter = VideoCounter('video', {0: 0, 1: 1})
     for t, (gt, pred) in enumerate(frames):
+        time = None if times is None else times[t]
         maps = [np.array([ids]) for ids in (gt, pred)]
         segments = [
             [
@@ -38,7 +39,7 @@ def count(frames):
             ]
             for ids in maps
         ]
-        counter.add(str(t), count_pairs(*maps, str(t)), *segments)
+        counter.add(str(t), count_pairs(*maps, str(t)), *segments, time)
     return counter.result()
 
 
@@ -132,6 +133,16 @@ def test_gaps():
     summary = values(tubes(gt, [[5]] * 7 + [[6]] * 7), events)
     assert (summary['gap 1-2'], summary['gap 3-6']) == (100, 0)
     assert summary['num gap 3-6'] == 1
+
+
+def test_gaps_of_sparse_labels():
+    """Frames 0, 5 and 15 of the video are annotated."""
+    frames = [([A], [5]), ([STUFF], [6]), ([A], [7])]
+    for times, kind in (((0, 5, 15), 'gap 7+'), (None, 'gap 1-2')):
+        video = count(frames, times)
+        events = find_gaps(video, IS_THING, clip_len=2)
+        assert events == [IdEvent(A, kind, 1, 2)]
+        assert values(video, events)[kind] == 0
 
 
 def test_events_of_videos_are_added():

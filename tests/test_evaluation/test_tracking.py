@@ -2,6 +2,7 @@
 """Tracking metrics, by hand and on the golden videos."""
 
 import sys
+from itertools import permutations
 
 from projects.maxtron.errors import InputError
 from projects.maxtron.evaluation.functional.tracking import (
@@ -29,6 +30,9 @@ from tests.test_evaluation.test_oracles import (
 )
 
 
+ASSIGNMENTS = np.array(list(permutations(range(5), 4)))
+
+
 def measure(video):
     tracks = panoptic_tracks(video, IS_THING)
     return summarize_tracks(
@@ -46,6 +50,69 @@ def test_switch_of_an_id_by_hand():
         dict(HOTA=100 * 0.5**0.5, DetA=100, AssA=50, IDF1=50, IDSW=1)
     )
     assert per_class == {0: pytest.approx(found)}
+
+
+def plain(videos):
+    """Compute the metrics by their definitions, for things of one pixel.
+
+    Args:
+        videos (list[tuple]): Annotated ids 1 to 4 and predicted ids 1 to 5 of
+            every pixel, each (T, P); 0 is no thing.
+    """
+    num_gts = num_preds = num_pairs = association = hits = switches = 0
+    for gt, pred in videos:
+        masks = [gt == i for i in range(1, 5)]
+        others = [pred == i for i in range(1, 6)]
+        shared = np.array([[(a & b).sum() for b in others] for a in masks])
+        sizes, areas = (np.sum(x, axis=(1, 2)) for x in (masks, others))
+        union = sizes[:, None] + areas - shared
+        num_gts += sizes.sum()
+        num_preds += areas.sum()
+        num_pairs += shared.sum()
+        association += (shared**2 / np.maximum(union, 1)).sum()
+        hits += shared[range(4), ASSIGNMENTS].sum(1).max()
+        for mask in masks:
+            switches += np.count_nonzero(np.diff(pred[mask & (pred > 0)]))
+    detection = num_pairs / (num_gts + num_preds - num_pairs)
+    association /= max(num_pairs, 1)
+    return dict(
+        HOTA=100 * (detection * association) ** 0.5,
+        DetA=100 * detection,
+        AssA=100 * association,
+        IDF1=200 * hits / (num_gts + num_preds),
+        IDSW=switches,
+    )
+
+
+def draw_video(rng):
+    """Draw ids; most frames have the same predicted id at a pixel."""
+    gt = np.zeros((rng.integers(1, 5), 6), int)
+    gt[:, :4] = range(1, 5)
+    gt[rng.random(gt.shape) < 0.3] = 0
+    pred = np.tile(rng.permutation(6), (len(gt), 1))
+    for row in pred:
+        if rng.random() < 0.3:
+            rng.shuffle(row)
+    pred[rng.random(gt.shape) < 0.2] = 0
+    gt[0, 0] = 1
+    return gt, pred
+
+
+def test_plain_definitions_on_200_random_sets():
+    rng = np.random.default_rng(0)
+    labels = dict.fromkeys(range(1, 6), CAR) | {9: ROAD}
+    videos, stats = [], []
+    for _ in range(200):
+        gt, pred = draw_video(rng)
+        # pixels without a thing are stuff, not void
+        maps = [np.where(x > 0, x, 9) for x in (gt, pred)]
+        tracks = panoptic_tracks(count(*maps, labels, labels), IS_THING)
+        videos.append((gt, pred))
+        stats.append({k: measure_tracks(x) for k, x in tracks.items()})
+        found = summarize_tracks(stats[-1:])['per_class'][CAR]
+        assert found == pytest.approx(plain(videos[-1:]))
+    found = summarize_tracks(stats)
+    assert found['per_class'][CAR] == pytest.approx(plain(videos))
 
 
 def test_similarity_is_the_iou_of_masks():

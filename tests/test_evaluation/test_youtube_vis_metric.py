@@ -154,6 +154,8 @@ def test_bad_arguments_and_predictions():
         build(metric_items=['AP_99'])
     with pytest.raises(ValueError, match='either long_videos or short_videos'):
         build(long_videos=[1], short_videos=[2])
+    with pytest.raises(ValueError, match='A video without frames was predic'):
+        build().process_video([])
     sample = make_video(GT['videos'][0])
     sample['video_data_samples'][2].pred_track_instances.masks[0]['size'] = [
         60,

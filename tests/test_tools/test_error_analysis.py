@@ -73,6 +73,13 @@ def test_bad_results(tmp_path, change, words):
         analyse(path, PARITY / 'metric_gt.json', tmp_path)
 
 
+def test_options_of_panoptic_results():
+    for option in ('--masks=maps', '--sparse', '--windows=2'):
+        name = option.partition('=')[0]
+        with pytest.raises(SystemExit, match=f'{name} is for panoptic resul'):
+            error_analysis.main(['results.json', 'truth.json', option])
+
+
 def test_truth_without_annotations(tmp_path):
     path = tmp_path / 'truth.json'
     path.write_text(json.dumps(GT | dict(annotations=[])))

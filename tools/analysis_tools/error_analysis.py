@@ -2,7 +2,8 @@
 r"""What the errors of a model cost, by oracles that correct one kind each.
 
     python tools/analysis_tools/error_analysis.py RESULTS TRUTH \
-        [--masks DIR] [--out FILE.json] [--plot FILE.png]
+        [--masks DIR] [--sparse] [--windows K ...] [--out FILE.json]
+        [--plot FILE.png]
 
 RESULTS and TRUTH of panoptic videos are the folder that a test wrote
 (pred.json, pan_pred) and panoptic_gt_VIPSeg_val.json; the annotated masks are
@@ -22,9 +23,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from projects.maxtron.engine.cli import report_errors
+from projects.maxtron.engine.cli import positive_int, report_errors
 from projects.maxtron.errors import InputError
-from projects.maxtron.evaluation.functional import VideoCounts
+from projects.maxtron.evaluation.functional import WINDOWS, VideoCounts
 from projects.maxtron.evaluation.instance_files import read_instance_videos
 from projects.maxtron.evaluation.metrics.stq_metric import has_vipseg_classes
 from projects.maxtron.evaluation.oracles import (
@@ -59,6 +60,7 @@ def read_results(args: argparse.Namespace) -> Outcome:
         os.path.join(args.results, 'pred.json'),
         str(masks),
         args.truth,
+        args.sparse,
     )
     counts: list[VideoCounts] = track_progress(
         count_video, files, file=sys.stderr
@@ -70,6 +72,7 @@ def read_results(args: argparse.Namespace) -> Outcome:
         names,
         [c['isthing'] for c in categories],
         has_vipseg_classes(names),
+        args.windows or WINDOWS,
     )
 
 
@@ -191,6 +194,18 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='folder of annotated panoptic masks (default: panomasksRGB '
         'beside TRUTH)',
     )
+    parser.add_argument(
+        '--sparse',
+        action='store_true',
+        help='leave out predicted frames that are not in TRUTH '
+        '(Cityscapes-VPS)',
+    )
+    parser.add_argument(
+        '--windows',
+        type=positive_int,
+        nargs='+',
+        help='lengths of the windows of VPQ in frames (default: 1 2 4 6)',
+    )
     parser.add_argument('--out', help='also write all values to this .json')
     parser.add_argument(
         '--plot', help='also draw the metrics to this file (.png, .svg, .pdf)'
@@ -200,11 +215,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         check_plot_path(args.plot)
     if args.out and not args.out.endswith('.json'):
         parser.error(f'--out must end in .json, not "{args.out}"')
-    if args.masks and not os.path.isdir(args.results):
-        raise InputError(
-            f'--masks is for panoptic results, which are a folder, but '
-            f'{args.results} is not one.'
-        )
+    for name in ('masks', 'sparse', 'windows'):
+        if getattr(args, name) and not os.path.isdir(args.results):
+            raise InputError(
+                f'--{name} is for panoptic results, which are a folder, but '
+                f'{args.results} is not one.'
+            )
     return args
 
 

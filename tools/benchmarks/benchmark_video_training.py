@@ -2,7 +2,8 @@
 """Measure memory and time of one step of end-to-end training on long videos.
 
     python tools/benchmarks/benchmark_video_training.py [CONFIG]
-        [--clips K ...] [--canvas H W] [--batch-size N] [--json FILE]
+        [--clips K ...] [--truncate K] [--canvas H W] [--batch-size N]
+        [--json FILE]
 
 The model trains in two passes: it keeps only the queries and pixel embeddings
 of a clip, and computes the clip again for its gradients. The tool compares
@@ -65,6 +66,7 @@ def read_config(args: argparse.Namespace) -> Config:
             f'{args.config} does not train end to end: take a '
             'maxtron-e2e_* config.'
         )
+    cfg.model.head.tracker.truncate = args.truncate
     if args.canvas is not None:
         cfg.model.data_preprocessor.input_size = tuple(args.canvas)
     cfg.model.backbone.init_cfg = None  # Download nothing.
@@ -162,6 +164,12 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
         help='clips per video',
     )
     parser.add_argument(
+        '--truncate',
+        type=positive_int,
+        help='clips between which gradients are cut: '
+        'model.head.tracker.truncate (default: no cut)',
+    )
+    parser.add_argument(
         '--canvas',
         type=int,
         nargs=2,
@@ -189,7 +197,8 @@ def main(args: list[str] | None = None) -> None:
     ]
     print(
         f'{args.config}: {args.batch_size} video(s) of {size[0]}x{size[1]}, '
-        f'{args.device}, {args.threads} CPU thread(s)'
+        f'{args.device}, {args.threads} CPU thread(s), '
+        f'gradients cut every {args.truncate or "-"} clip(s)'
     )
     print(report(rows))
     write_json(args, rows=rows)

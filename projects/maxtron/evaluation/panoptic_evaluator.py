@@ -97,6 +97,7 @@ class GroundTruthCounter:
         self.name = video.name
         self.is_thing = thing_flags(dataset_meta)
         self.backend_args = backend_args
+        self._num_frames = 0
         labels = range(len(self.is_thing))
         self._counter = VideoCounter(video.name, dict(zip(labels, labels)))
 
@@ -112,6 +113,8 @@ class GroundTruthCounter:
             name (str): Name of the frame.
             pred_map (np.ndarray): Predicted panoptic ids, (H, W).
         """
+        time = self._num_frames
+        self._num_frames += 1
         if not frame.get('seg_map_path'):
             return
         where = f'video {self.name}, frame {name}'
@@ -136,6 +139,7 @@ class GroundTruthCounter:
                 dict(id=i, category_id=(i - 1) % INSTANCE_OFFSET)
                 for i in np.unique(pred_ids[pred_ids > 0]).tolist()
             ],
+            time,
         )
 
     def result(self) -> VideoCounts:

@@ -27,7 +27,7 @@ class IdEvent(NamedTuple):
     Attributes:
         id (int): Id of the thing in the maps of the ground truth.
         kind (str): One of ``EVENT_KINDS``.
-        start (int): First frame of the event.
+        start (int): First frame of the event, an index of the counted frames.
         stop (int): First frame after the event; equal to ``start`` if the
             event is a moment between two frames.
     """
@@ -80,6 +80,9 @@ def find_gaps(
 ) -> list[IdEvent]:
     """List the gaps between frames that show a thing.
 
+    With sparse labels, the length of a gap is the number of all frames between
+    the two annotated frames.
+
     Args:
         video (VideoCounts): The video.
         is_thing (Sequence[bool]): Whether a class is a thing, (C,).
@@ -93,7 +96,8 @@ def find_gaps(
         shown = np.flatnonzero(found >= 0)
         for before, after in zip(shown[:-1], shown[1:]):
             if after - before > 1:
-                kind = gap_kind(after - before - 1, clip_len)
+                length = video.times[after] - video.times[before] - 1
+                kind = gap_kind(int(length), clip_len)
                 events.append(
                     IdEvent(thing, kind, int(before + 1), int(after))
                 )

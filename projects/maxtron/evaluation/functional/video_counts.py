@@ -103,6 +103,8 @@ class VideoCounts(NamedTuple):
         pred_rows (np.ndarray): Row in ``pred`` of each pair, (m,), -1 is
             void. Both rows belong to one frame, and at most one is void.
         counts (np.ndarray): Pixels of each pair, (m,).
+        times (np.ndarray): Position of each frame in the video, (num_frames,).
+            With sparse labels, frames of the video are missing.
     """
 
     name: str
@@ -112,6 +114,7 @@ class VideoCounts(NamedTuple):
     gt_rows: np.ndarray
     pred_rows: np.ndarray
     counts: np.ndarray
+    times: np.ndarray
 
 
 class VideoCounter:
@@ -128,6 +131,7 @@ class VideoCounter:
         self._gt = _SegmentRows(labels, 'ground truth')
         self._pred = _SegmentRows(labels, 'prediction')
         self._pairs: list[np.ndarray] = []
+        self._times: list[int] = []
 
     def add(
         self,
@@ -135,6 +139,7 @@ class VideoCounter:
         pairs: FramePairs,
         gt_segments: Iterable[dict],
         pred_segments: Iterable[dict],
+        time: int | None = None,
     ) -> None:
         """Add the next frame.
 
@@ -146,6 +151,8 @@ class VideoCounter:
                 (counted). The areas of an id that is listed twice are added.
             pred_segments (Iterable[dict]): Predicted segments: ``id`` and
                 ``category_id``; areas are counted.
+            time (int, optional): Position of the frame in the video. Defaults
+                to None: all frames of the video are added.
 
         Raises:
             InputError: If list and pixels have different ids, or a category
@@ -173,6 +180,7 @@ class VideoCounter:
             ) from error
         frame = np.stack([*columns, pairs.counts])
         self._pairs.append(frame[:, (frame[:2] >= 0).any(0)])
+        self._times.append(self.num_frames if time is None else time)
         self.num_frames += 1
 
     def result(self) -> VideoCounts:
@@ -188,6 +196,7 @@ class VideoCounter:
             self._gt.result(),
             self._pred.result(),
             *pairs,
+            times=np.array(self._times, np.int64),
         )
 
 

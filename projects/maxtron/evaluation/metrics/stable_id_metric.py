@@ -85,7 +85,10 @@ class StableIdMetric(PanopticVideoMetric):
             kind = _KINDS.get(event.cause) or gap_kind(
                 event.stop - event.start, self.clip_len
             )
-            events.append(IdEvent(event.id, kind, event.start, event.stop))
+            start, stop = np.searchsorted(
+                video.times, (event.start, event.stop)
+            ).tolist()
+            events.append(IdEvent(event.id, kind, start, stop))
         return events
 
     def report(self, stats: list[IdStats]) -> dict[str, float]:

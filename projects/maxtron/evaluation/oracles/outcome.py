@@ -29,9 +29,9 @@ class Track(NamedTuple):
     """An annotated thing.
 
     Attributes:
-        length (int): Number of frames that show it.
-        gap (int): Largest number of frames without it between two frames that
-            show it.
+        length (int): Number of annotated frames that show it.
+        gap (int): Largest number of annotated frames without it between two
+            frames that show it.
         quality (float): How well it is tracked, in [0, 1].
     """
 
