@@ -15,15 +15,12 @@ import projects.maxtron  # noqa: E402, F401, lets MMDetection load on mmcv-lite
 import pytest  # noqa: E402
 from mmengine.logging import MMLogger  # noqa: E402
 
-from tests.config_files import read_configs_once  # noqa: E402
 from tests.fresh_start import end_workers, forget_runs  # noqa: E402
 from tests.models import ROOT  # noqa: E402
 from tests.test_tools import sitecustomize  # noqa: E402, F401
 from tools.misc.shared_bases import share_bases  # noqa: E402
 
 share_bases(ROOT / 'configs')
-
-read_configs_once()
 
 
 def pytest_collection_finish():

@@ -29,7 +29,6 @@ from tests.test_evaluation.test_oracles import (
     instances,
 )
 
-
 ASSIGNMENTS = np.array(list(permutations(range(5), 4)))
 
 
