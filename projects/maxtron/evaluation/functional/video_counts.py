@@ -189,14 +189,18 @@ class VideoCounter:
         Returns:
             VideoCounts: The counts of the video.
         """
-        pairs = np.concatenate([np.zeros((3, 0), np.int64), *self._pairs], 1)
+        gt_rows, pred_rows, counts = np.concatenate(
+            [np.zeros((3, 0), np.int64), *self._pairs], 1
+        )
         return VideoCounts(
             self.name,
             self.num_frames,
             self._gt.result(),
             self._pred.result(),
-            *pairs,
-            times=np.array(self._times, np.int64),
+            gt_rows,
+            pred_rows,
+            counts,
+            np.array(self._times, np.int64),
         )
 
 

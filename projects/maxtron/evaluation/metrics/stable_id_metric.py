@@ -85,9 +85,10 @@ class StableIdMetric(PanopticVideoMetric):
             kind = _KINDS.get(event.cause) or gap_kind(
                 event.stop - event.start, self.clip_len
             )
-            start, stop = np.searchsorted(
-                video.times, (event.start, event.stop)
-            ).tolist()
+            start, stop = (
+                int(np.searchsorted(video.times, time))
+                for time in (event.start, event.stop)
+            )
             events.append(IdEvent(event.id, kind, start, stop))
         return events
 
