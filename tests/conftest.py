@@ -5,6 +5,8 @@ import gc
 import logging
 import os
 
+from tests.test_tools import sitecustomize  # noqa: F401, before MMDetection
+
 # Set before PyTorch reads it: tests run side by side and start processes.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 # Tests measure memory.
@@ -17,7 +19,6 @@ from mmengine.logging import MMLogger  # noqa: E402
 
 from tests.fresh_start import end_workers, forget_runs  # noqa: E402
 from tests.models import ROOT  # noqa: E402
-from tests.test_tools import sitecustomize  # noqa: E402, F401
 from tools.misc.shared_bases import share_bases  # noqa: E402
 
 share_bases(ROOT / 'configs')

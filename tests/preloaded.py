@@ -3,12 +3,13 @@
 
 import gc
 
+from tests.test_tools import sitecustomize  # noqa: F401, before MMDetection
+
+# isort: split
 import projects.maxtron.apis  # noqa: F401, lets MMDetection load on mmcv-lite
 
 import mmdet.apis  # noqa: F401
 import torch
-
-from tests.test_tools import sitecustomize  # noqa: F401
 
 torch.set_num_threads(1)
 gc.freeze()

@@ -38,5 +38,5 @@ def serve(connection: socket.socket, content: bytes) -> None:
         if not part:
             break
         # RTP: version 2, payload type 33, number, time, source
-        packet = struct.pack('>BBHII', 0x80, 33, i, i * 3000, 1) + part
+        packet = struct.pack('>BBHII', 0x80, 33, i % 2**16, i * 3000, 1) + part
         connection.sendall(struct.pack('>cBH', b'$', 0, len(packet)) + packet)

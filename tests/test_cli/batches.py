@@ -14,11 +14,11 @@ from tests.footage import (
     write_video,
 )
 
+HERE = ('--workers', '0')
 # Ends the first worker process of a batch, as a lack of memory does.
 DEADLY = """
-import multiprocessing, os, signal, sys
-is_worker = multiprocessing.parent_process() or 'worker' in sys.argv[0]
-if is_worker and not os.path.exists('{flag}'):
+import multiprocessing, os, signal
+if multiprocessing.parent_process() and not os.path.exists('{flag}'):
     open('{flag}', 'w').close()
     os.kill(os.getpid(), signal.SIGKILL)
 """

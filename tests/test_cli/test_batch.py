@@ -3,7 +3,9 @@
 
 import json
 import os
+import shutil
 import signal
+from pathlib import Path
 
 from projects.maxtron.cli.batch.inputs import find_videos
 from projects.maxtron.errors import InputError
@@ -13,34 +15,9 @@ from filelock import FileLock
 
 from tests.footage import PANOPTIC_CONFIG, make_model
 from tests.processes import exit_code
-from tests.test_cli.batches import (
-    BROKEN,
-    batch,
-    make_deadly,
-    read_tree,
-    write_batch,
-)
+from tests.test_cli.batches import BROKEN, HERE, batch, make_deadly, read_tree
 
-HERE = ('--workers', '0')
 NAMES = ['day0/0.mp4', 'day0/2.mp4', 'day1/1.mp4', 'frames']
-
-
-@pytest.fixture(scope='module')
-def model(tmp_path_factory):
-    return make_model(tmp_path_factory.mktemp('model'))
-
-
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    return write_batch(tmp_path_factory.mktemp('videos'))
-
-
-@pytest.fixture(scope='module')
-def whole(model, folder, tmp_path_factory):
-    """Results of a run that nothing disturbs."""
-    out = tmp_path_factory.mktemp('whole')
-    assert batch(model, folder, out, *HERE) == 1
-    return out
 
 
 def test_results_and_failures(whole, capsys):
@@ -91,8 +68,9 @@ def test_killed_run_goes_on(model, folder, whole, tmp_path, capsys):
 
 
 def test_what_makes_results_again(model, folder, whole, tmp_path, capsys):
+    first = Path(shutil.copy(folder / 'day0/0.mp4', tmp_path))
     list_file = tmp_path / 'list.txt'
-    lines = [f'{folder}/day0/0.mp4', '', '# a comment', f'{folder}/frames']
+    lines = [str(first), '', '# a comment', f'{folder}/frames']
     list_file.write_text('\n'.join(lines))
     run = (model, list_file, tmp_path / 'out', *HERE, '--save', 'json')
 
@@ -104,7 +82,6 @@ def test_what_makes_results_again(model, folder, whole, tmp_path, capsys):
     assert '0 done, 2 already there' in summary()
     text = summary('--max-frames', 2)
     assert 'because of: max_frames (2)' in text and '2 done' in text
-    first = folder / 'day0/0.mp4'
     os.utime(first, ns=(0, first.stat().st_mtime_ns + 1))
     text = summary('--max-frames', 2)
     assert 'because of: input file (1)' in text and '1 already' in text

@@ -40,9 +40,9 @@ def peak_memory(function: Callable[[], object], is_cuda: bool) -> float:
         return (torch.cuda.max_memory_allocated() - before) / MIB
     with open('/proc/self/clear_refs', 'w') as f:
         f.write('5')  # reset the peak, see man 5 proc
-    before = _resident('VmRSS')
+    before = resident()
     function()
-    return (_resident('VmHWM') - before) / MIB
+    return (resident('VmHWM') - before) / MIB
 
 
 def highest_memory(is_cuda: bool) -> float:
@@ -53,11 +53,11 @@ def highest_memory(is_cuda: bool) -> float:
     """
     if is_cuda:
         return torch.cuda.max_memory_allocated() / MIB
-    return _resident('VmHWM') / MIB
+    return resident('VmHWM') / MIB
 
 
-def _resident(field: str) -> int:
-    """Read a size from /proc/self/status, in bytes."""
+def resident(field: str = 'VmRSS') -> int:
+    """Read a size of this process from /proc/self/status, in bytes."""
     with open('/proc/self/status') as f:
         line = next(line for line in f if line.startswith(field))
     return int(line.split()[1]) * 1024

@@ -18,6 +18,10 @@ TRANSFORMERS=transformers==5.24.0
 SUPERVISION=(supervision==0.31.2 defusedxml==0.7.1 pydeprecate==0.13.0
     requests==2.34.2 urllib3==2.8.0 idna==3.20 charset-normalizer==3.5.3
     certifi==2026.10.19.post1)
+RAY=(ray==2.60.0 msgpack==1.2.4 jsonschema==4.26.0
+    jsonschema-specifications==2025.9.1 referencing==0.37.0 rpds-py==2026.9.1
+    attrs==26.1.0 requests==2.34.2 urllib3==2.8.0 idna==3.20
+    charset-normalizer==3.5.3 certifi==2026.10.19.post1)
 # For the test of the web pages: Gradio and Selenium, and what they need beside
 # the other packages. Gradio asks for an older Pillow, without need.
 WEB=(gradio==6.31.0 gradio_client==2.7.2 brotli==1.2.1 fastapi==0.165.0
@@ -144,6 +148,7 @@ fi
 install_apart '12 MB' "$TRANSFORMERS"
 install_apart '1 MB' "${SUPERVISION[@]}"
 install_apart '60 MB' "${WEB[@]}"
+install_apart '80 MB' "${RAY[@]}"
 "${PIP[@]}" -q --no-build-isolation --no-deps -e .
 mend_opencv
 say 'Checking the environment'
