@@ -66,6 +66,8 @@ class StartHook(Hook):
 
 def run(cfg):
     """Train and evaluate; return the names of the changed weights."""
+    # only weights are read again; a state of the optimizer takes a second
+    cfg.default_hooks.checkpoint.save_optimizer = False
     runner, start = Runner.from_cfg(cfg), StartHook()
     runner.register_hook(start)
     runner.train()
