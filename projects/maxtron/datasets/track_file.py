@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Published annotation files of YouTube-VIS and OVIS: one entry per track."""
+"""Published annotations of YouTube-VIS, OVIS and LV-VIS: entries are tracks."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
