@@ -5,6 +5,8 @@ import json
 import shutil
 
 import projects.maxtron  # noqa: F401, before MMDetection
+from projects.maxtron.evaluation.panoptic_evaluator import GroundTruthCounter
+from projects.maxtron.evaluation.predicted_video import PredictedVideo
 
 import cv2
 import numpy as np
@@ -149,6 +151,11 @@ def test_only_annotated_frames_count_in_any_metric(city, tmp_path):
     assert report['vps/IDF1'] == pytest.approx(100 * (7 / 8 + 1) / 2)
     assert report['vps/IDSW'] == report['vps/id_switches'] == 1
     assert report['vps/ids_kept'] == 75  # 3 of 4 things
+    video = PredictedVideo.read(samples[0][0].video_data_samples)
+    counter = GroundTruthCounter(video, samples[1])
+    for frame, name in zip(video.frames, video.frame_names):
+        counter.add(frame, name, frame.pred_panoptic_map.decode())
+    assert counter.result().times.tolist() == [1, 3, 5]
 
     command = [
         str(tmp_path),

@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+import json
 import math
 
+from projects.maxtron.datasets.synthetic.formats import segment_ids
 from projects.maxtron.evaluation.functional import (
     CROSSING,
     EVENT_KINDS,
@@ -153,6 +155,21 @@ def test_events_of_videos_are_added():
     summary = summarize_stable_ids([*stats, stats[0]])
     assert summary[RETURN] == pytest.approx(200 / 3)
     assert summary['num return'] == 3
+
+
+def test_scenarios_of_sparse_labels(tmp_path):
+    """The frames of the file become annotated frames: 3 is before 5."""
+    thing = segment_ids([201])[201]
+    gap = dict(cause='behind', start=3, length=9)
+    scenario = dict(
+        name='video', crossings=[], instances=[dict(raw_id=201, gaps=[gap])]
+    )
+    path = tmp_path / 'scenarios_val.json'
+    path.write_text(json.dumps([scenario]))
+    metric = build('StableId', scenarios=str(path))
+    for ids, kept in (([5, 6, 5], 1), ([5, 5, 6], 0)):
+        video = count([([thing], [i]) for i in ids], times=(0, 5, 15))
+        assert metric.measure(video).events['gap 3-6'].tolist() == [kept, 1]
 
 
 def test_metric():

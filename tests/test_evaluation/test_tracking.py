@@ -140,12 +140,26 @@ def test_void_is_no_false_detection():
     pred = [[1, 1, 2, 2, 2, 2]] * 2  # 3 of 4 pixels of 2 are void
     video = count(gt, pred, {1: CAR, 3: ROAD}, {1: CAR, 2: CAR})
     assert measure(video)['DetA'] == pytest.approx(100)
+    pred = [[1, 1, 1, 1, 1, 3]] * 2  # 3 of 5 pixels are void, the IoU is 1
+    video = count(gt, pred, {1: CAR, 3: ROAD}, {1: CAR, 3: ROAD})
+    assert measure(video)['DetA'] == pytest.approx(100)
     pred = [[1, 1, 2, 2, 3, 3]] * 2
     gt = [[1, 1, 0, 4, 3, 3]] * 2
     video = count(
         gt, pred, {1: CAR, 3: ROAD, 4: DOG}, {1: CAR, 2: CAR, 3: ROAD}
     )
     assert measure(video)['per_class'][CAR]['DetA'] == pytest.approx(50)
+
+
+def test_prediction_in_a_crowd_is_left_out():
+    ids = [[1, 1, 2, 2, 2]] * 2
+    labels = {1: CAR, 2: CAR}
+    video = count(ids, ids, labels, labels)
+    crowd = video.gt._replace(is_crowd=video.gt.ids == 2)
+    assert measure(video._replace(gt=crowd))['DetA'] == pytest.approx(100)
+    other = count(ids, ids, labels, labels | {2: DOG})
+    found = measure(other._replace(gt=crowd))['per_class']
+    assert (found[CAR]['DetA'], found[DOG]['DetA']) == (100, 0)
 
 
 def test_panoptic_metric():

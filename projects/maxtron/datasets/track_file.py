@@ -1,5 +1,5 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Published annotations of YouTube-VIS, OVIS and LV-VIS: entries are tracks."""
+"""Published annotations of YouTube-VIS, OVIS and LV-VIS, track by track."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
