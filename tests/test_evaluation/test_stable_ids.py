@@ -166,7 +166,8 @@ def test_scenarios_of_sparse_labels(tmp_path):
     )
     path = tmp_path / 'scenarios_val.json'
     path.write_text(json.dumps([scenario]))
-    metric = build('StableId', scenarios=str(path))
+    meta = dict(classes=('car', 'sky'), thing_classes=('car',))
+    metric = build('StableId', meta, scenarios=str(path))
     for ids, kept in (([5, 6, 5], 1), ([5, 5, 6], 0)):
         video = count([([thing], [i]) for i in ids], times=(0, 5, 15))
         assert metric.measure(video).events['gap 3-6'].tolist() == [kept, 1]
