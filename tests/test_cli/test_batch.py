@@ -9,6 +9,7 @@ from pathlib import Path
 
 from projects.maxtron.cli.batch.inputs import find_videos
 from projects.maxtron.errors import InputError
+from projects.maxtron.web import open_review
 
 import pytest
 from filelock import FileLock
@@ -20,7 +21,7 @@ from tests.test_cli.batches import BROKEN, HERE, batch, make_deadly, read_tree
 NAMES = ['day0/0.mp4', 'day0/2.mp4', 'day1/1.mp4', 'frames']
 
 
-def test_results_and_failures(whole, capsys):
+def test_results_and_failures(whole, folder):
     tree = read_tree(whole)
     for name in NAMES:
         files = {'video.mp4', 'results.json', 'record.json'}
@@ -38,6 +39,8 @@ def test_results_and_failures(whole, capsys):
     assert 'cannot be read as a video' in errors['noise.avi']
     assert 'cannot be read as an image' in errors['cut']
     assert not any(record['traceback'] for record in records.values())
+    review = open_review(whole / NAMES[0], folder / NAMES[0])  # maxtron view
+    assert review.num_frames == 4 and review.tracks[0].scores
 
 
 def die_at_rename(count, model, folder, out):
@@ -117,6 +120,8 @@ def test_panoptic_model_and_options_that_do_not_fit_it(
     tree = read_tree(tmp_path / 'out' / '1.mp4')
     names = {'masks/segments.json', 'masks/000003.png', 'results.json'}
     assert names | {'video.mp4', 'record.json'} <= set(tree)
+    review = open_review(tmp_path / 'out' / '1.mp4', folder / 'day1/1.mp4')
+    assert review.num_frames == 4 and len(review.tracks) > 1
 
 
 @pytest.mark.slow

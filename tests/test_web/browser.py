@@ -170,14 +170,14 @@ def open_browser(folder: Path) -> Iterator[Browser]:
         driver.quit()
 
 
-def foreign_requests(browser: Browser, url: str) -> list[str]:
-    """List the addresses outside of the page that were requested."""
+def foreign_requests(browser: Browser) -> list[str]:
+    """List the requested addresses on other machines."""
     found = []
     for entry in browser.driver.get_log('performance'):
         message = json.loads(entry['message'])['message']
         if message['method'] == 'Network.requestWillBeSent':
             found.append(message['params']['request']['url'])
-    own = (url, 'data:', 'blob:', 'chrome')
+    own = ('http://127.0.0.1:', 'data:', 'blob:', 'chrome')
     return [address for address in found if not address.startswith(own)]
 
 

@@ -22,7 +22,7 @@ from tests.test_web.browser import (
     gradio_on_path,
     open_browser,
 )
-from tests.test_web.tiny_model import MODEL
+from tests.test_web.tiny_model import MODEL, PANOPTIC
 
 # xdist ends with an error if a warning has a class of a library that only this
 # process finds, such as one of pandas, which Gradio loads.
@@ -53,7 +53,8 @@ def server(scene, tmp_path_factory):
     (tmp_path_factory.getbasetemp() / 'secret.txt').write_text(SECRET)
     args = parse(
         serve,
-        *f'--model {MODEL} --device cpu --max-megabytes 1'.split(),
+        *f'--model {MODEL} {PANOPTIC} --device cpu'.split(),
+        *'--max-megabytes 1 --max-megapixels 0.1'.split(),
         *f'--max-frames {FRAMES} --max-waiting {WAITING}'.split(),
         '--videos',
         scene.film.parent,
@@ -64,51 +65,64 @@ def server(scene, tmp_path_factory):
     assert not root.exists()
 
 
-def test_serve(server, scene, tmp_path):
-    """Upload, run, play, click a track, step, download."""
-    with open_browser(tmp_path) as browser:
-        browser.driver.get(server.url)
-        upload = '#upload input[type=file]'
-        browser.wait(lambda _: browser.find(upload))
-        browser.find(upload).send_keys(str(scene.film))
-        browser.wait_text('#upload', 'KB')
-        browser.click('#run')
-        state = browser.wait_playing()
-        assert state['error'] is None
-        assert (state['height'], state['width']) == (3 * 96, 3 * 160)
-        rows = browser.wait_rows()
-        assert all(len(row) == 5 for row in rows)
-        assert f'{FRAMES} frames, {len(rows)} tracks' in browser.text(
-            '#status'
-        )
-
-        browser.click('#tracks [data-row]')
-        number, category = rows[0][:2]
-        alone = f'track {number} ({category}) alone'
-        browser.wait_text('#status', alone)
-        browser.wait_playing(state['source'])
-        browser.wait(lambda _: browser.find('#curves canvas, #curves svg'))
-        picture = browser.find('#picture img').get_attribute('src')
-        browser.click('#next')
-        browser.wait(
-            lambda _: (
-                browser.find('#picture img').get_attribute('src') != picture
-            )
-        )
-
-        tracks = json.loads(browser.download('#json').read_text())
-        scores = {str(x['instance_id']): x['score'] for x in tracks}
-        assert scores[number] == pytest.approx(float(rows[0][2]), abs=1e-3)
-        with zipfile.ZipFile(browser.download('#png')) as file:
-            assert len(file.namelist()) >= FRAMES
-        assert len(read_frames(browser.download('#mp4'))) == FRAMES
-        assert foreign_requests(browser, server.url) == []
+@pytest.fixture(scope='module')
+def browser(tmp_path_factory):
+    with open_browser(tmp_path_factory.mktemp('browser')) as browser:
+        yield browser
 
 
-def test_view(scene, submission, tmp_path):
+def test_serve(server, browser, scene, tmp_path):
+    """Upload, run, play, click a track, step, download; a broken video."""
+    browser.driver.get(server.url)
+    upload = '#upload input[type=file]'
+    browser.wait(lambda _: browser.find(upload))
+    browser.find(upload).send_keys(str(scene.film))
+    browser.wait_text('#upload', 'KB')
+    browser.click('#run')
+    state = browser.wait_playing()
+    assert state['error'] is None
+    assert (state['height'], state['width']) == (3 * 96, 3 * 160)
+    rows = browser.wait_rows()
+    assert all(len(row) == 5 for row in rows)
+    assert f'{FRAMES} of 12 frames, {len(rows)} tracks' in browser.text(
+        '#status'
+    )
+
+    browser.click('#tracks [data-row]')
+    number, category = rows[0][:2]
+    alone = f'track {number} ({category}) alone'
+    browser.wait_text('#status', alone)
+    browser.wait_playing(state['source'])
+    browser.wait(lambda _: browser.find('#curves canvas, #curves svg'))
+    picture = browser.find('#picture img').get_attribute('src')
+    browser.click('#next')
+    browser.wait(
+        lambda _: browser.find('#picture img').get_attribute('src') != picture
+    )
+
+    tracks = json.loads(browser.download('#json').read_text())
+    scores = {str(x['instance_id']): x['score'] for x in tracks}
+    assert scores[number] == pytest.approx(float(rows[0][2]), abs=1e-3)
+    with zipfile.ZipFile(browser.download('#png')) as file:
+        assert len(file.namelist()) >= FRAMES
+    assert len(read_frames(browser.download('#mp4'))) == FRAMES
+    assert foreign_requests(browser) == []
+
+    broken = tmp_path / 'broken.mp4'
+    broken.write_bytes(scene.film.read_bytes()[:99])
+    browser.click('#upload button[aria-label="Clear"]')
+    browser.wait(lambda _: browser.find(upload)).send_keys(str(broken))
+    browser.wait_text('#upload', 'broken')
+    browser.click('#run')
+    browser.wait_text('.toast-body', 'cannot be read as a video')
+    browser.wait_text('#status', 'above the limit of 0.1 megapixels')
+    assert 'Error' not in browser.text('#film')
+
+
+def test_view(browser, scene, submission):
     """Truth beside the prediction; a click on a track, a step."""
     args = parse(view, submission, scene.frames, '--truth', scene.tracks)
-    with view.open_server(args) as url, open_browser(tmp_path) as browser:
+    with view.open_server(args) as url:
         browser.driver.get(url)
         state = browser.wait_loaded()
         assert (state['height'], state['width']) == (3 * 96, 2 * 3 * 160)
@@ -122,6 +136,7 @@ def test_view(scene, submission, tmp_path):
         browser.wait_playing(state['source'])
         browser.click('#all')
         browser.wait_text('#status', f'{len(rows)} tracks')
+        assert foreign_requests(browser) == []
         with pytest.raises(HTTPError, match='404'):
             Client(url).upload('film.mp4', b'')
 
@@ -215,12 +230,13 @@ def test_values_that_the_page_does_not_send(server, scene):
 
 
 def test_many_requests_at_once(server, scene):
-    """Jobs run one by one; those above the limit are refused."""
+    """Jobs of both models run one by one; those above the limit are refused."""
     upload = server.client.upload('film.mp4', scene.film.read_bytes())
     accepted = []
     for number in range(20):
         try:
-            run_event(server, upload, f'many{number}')
+            model = PANOPTIC if number else MODEL
+            run_event(server, upload, f'many{number}', model=model)
             accepted.append(f'many{number}')
         except HTTPError as error:
             assert error.code == 503 and b'Queue is full' in error.read()

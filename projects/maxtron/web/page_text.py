@@ -11,13 +11,15 @@ from .tracks import Track
 
 
 def describe(review: Review, only: Track | None, count: int) -> str:
-    """Say what is shown, as HTML."""
+    """Describe what is shown, as HTML."""
     what = f'{count} tracks'
     if only:
         what = f'track {only.number} ({escape(only.category)}) alone'
     side = ', truth on the left' if review.truth is not None else ''
+    total = review.source.num_frames or 0
+    of = f' of {total}' if total > review.num_frames else ''
     return (
-        f'<p><b>{escape(review.source.name)}</b>: {review.num_frames} '
+        f'<p><b>{escape(review.source.name)}</b>: {review.num_frames}{of} '
         f'frames, {what}{side}.</p>'
     )
 
@@ -33,12 +35,13 @@ def progress(text: str, done: int, total: int | None) -> str:
 
 
 def hide_folders(text: str) -> str:
-    """Remove the folders of absolute paths from a message."""
-    return re.sub(r'(?<![\w.])/(?:[^\s/]+/)+', '', text)
+    """Remove the folders of absolute paths from a message, not web pages."""
+    pattern = r'(https?://\S+)|(?<![\w.])/(?:[^\s/]+/)+'
+    return re.sub(pattern, lambda match: match[1] or '', text)
 
 
 def new_folder(root: Path) -> Path:
-    """Make a folder whose name nobody guesses."""
+    """Make a folder whose name cannot be guessed."""
     folder = root / secrets.token_hex(16)
     folder.mkdir()
     return folder

@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..errors import InputError
 from .jobs import (
     JSON,
     SCORE_THR,
@@ -21,7 +22,7 @@ from .jobs import (
     run_job,
 )
 from .page_text import new_folder, progress
-from .panel import Panel, Shown, readable_errors
+from .panel import LOOK, Panel, Shown
 from .storage import check_storage
 
 TITLE = 'MaXTron: video segmentation'
@@ -41,13 +42,7 @@ def make_view_page(shown: Shown, min_score: float = SCORE_THR) -> gr.Blocks:
     with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
         gr.Markdown(f'# {TITLE}')
         panel = Panel(shown, min_score)
-        page.load(
-            panel.open_fixed,
-            panel.min_score,
-            panel.outputs,
-            concurrency_id='look',
-            concurrency_limit=1,
-        )
+        page.load(panel.open_fixed, panel.min_score, panel.outputs, **LOOK)
     return page
 
 
@@ -90,6 +85,7 @@ def make_serve_page(
             panel.outputs,
             concurrency_id='job',
             concurrency_limit=1,
+            show_progress='hidden',
         )
         stop.click(
             lambda: '<p>Stopped.</p>', None, panel.status, cancels=[job]
@@ -127,22 +123,24 @@ class _Runner:
     ) -> Iterator[dict[Any, Any]]:
         """Run a model and show the results; yield changes of components."""
         path = Path(upload) if upload else self.films.get(film)
+        yield from self.panel.report(self._run(path, model, min_score))
+
+    def _run(
+        self, path: Path | None, model: str, min_score: float
+    ) -> Iterator[dict[Any, Any]]:
+        """Run a model on a video."""
         if path is None:
-            raise gr.Error(
-                'Upload a video or pick one first.', print_exception=False
-            )
-        with readable_errors():
-            check_storage(self.root, self.limits)
+            raise InputError('Upload a video or pick one first.')
+        check_storage(self.root, self.limits)
         folder = new_folder(self.root)
         shown = None
         try:
-            with readable_errors():
-                for text in self._segment(path, model, folder):
-                    yield {self.panel.status: text}
-                source = open_upload(path, self.limits)
-                files = dict(json=folder / JSON, png=pack_masks(folder))
-                review = read_job(folder, source, self.limits.frames)
-                shown = Shown(review, folder, files)
+            for text in self._segment(path, model, folder):
+                yield {self.panel.status: text}
+            source = open_upload(path, self.limits)
+            files = dict(json=folder / JSON, png=pack_masks(folder))
+            review = read_job(folder, source, self.limits.frames)
+            shown = Shown(review, folder, files)
         finally:
             if shown is None:  # after an error, or the button Stop
                 shutil.rmtree(folder, ignore_errors=True)
@@ -161,7 +159,7 @@ class _Runner:
 
 
 def _describe(limits: Limits) -> str:
-    """Say what may be uploaded."""
+    """Describe what may be uploaded."""
     return (
         f'Up to {limits.megabytes} MB and {limits.megapixels:g} megapixels. '
         f'The first {limits.frames} frames are used. Uploads and results are '

@@ -22,6 +22,9 @@ from .tracks import (
     select,
 )
 
+# One event that draws runs at a time. The status shows progress and errors; by
+# default both cover all components.
+LOOK = dict(concurrency_id='look', concurrency_limit=1, show_progress='hidden')
 _CURVES = ['frame', 'value', 'curve']
 HEADERS = [*COLUMNS, *TRUTH_COLUMNS]
 _COLORS = {'score': '#2563eb', 'IoU with the truth': '#16a34a'}
@@ -165,22 +168,18 @@ class Panel:
 
     def _connect(self) -> None:
         """Connect the events."""
-        options = dict(concurrency_id='look', concurrency_limit=1)
         look = [self.shown, self.picked, self.frame, self.min_score]
         self.table.select(
-            self._pick, look, self.outputs, **options, trigger_mode='once'
+            self._pick, look, self.outputs, **LOOK, trigger_mode='once'
         )
-        self.all.click(self._show_all, look, self.outputs, **options)
-        self.min_score.release(self._show_all, look, self.outputs, **options)
+        self.all.click(self._show_all, look, self.outputs, **LOOK)
+        self.min_score.release(self._show_all, look, self.outputs, **LOOK)
         for button, change in ((self.back, -1), (self.forth, 1)):
             button.click(
-                self._stepper(change),
-                look,
-                [self.frame, self.picture],
-                **options,
+                self._stepper(change), look, [self.frame, self.picture], **LOOK
             )
         self.frame.release(
-            self._stepper(0), look, [self.frame, self.picture], **options
+            self._stepper(0), look, [self.frame, self.picture], **LOOK
         )
 
     def open(
@@ -227,45 +226,61 @@ class Panel:
         self, shown: Shown, only: Track | None, t: int, min_score: float
     ) -> Iterator[dict[Any, Any]]:
         """Draw the film and fill all components."""
+        yield from self.report(self._draw(shown, only, t, min_score))
+
+    def report(
+        self, changes: Iterator[dict[Any, Any]]
+    ) -> Iterator[dict[Any, Any]]:
+        """Yield changes of components, and an error about the input."""
+        try:
+            with readable_errors():
+                yield from changes
+        except gr.Error as error:
+            yield {self.status: f'<p>{error.message}</p>'}
+            raise
+
+    def _draw(
+        self, shown: Shown, only: Track | None, t: int, min_score: float
+    ) -> Iterator[dict[Any, Any]]:
+        """Draw the film; yield the progress, then the results."""
         review = shown.review
-        with readable_errors():
-            for count in shown.draw_film(only, min_score):
-                yield {
-                    self.status: progress(
-                        'Drawing the video', count, review.num_frames
-                    )
-                }
-            path = shown.film_path(only, min_score)
-            tracks = select(review.tracks, min_score)
-            points = make_curves(only, review.matches) if only else []
+        for count in shown.draw_film(only, min_score):
             yield {
-                self.picked: only.number if only else None,
-                self.status: describe(review, only, len(tracks)),
-                self.film: str(path),
-                self.table: dict(
-                    headers=HEADERS[: len(COLUMNS)]
-                    if review.matches is None
-                    else HEADERS,
-                    data=make_rows(tracks, review.matches),
-                ),
-                self.frame: gr.update(
-                    maximum=max(review.num_frames - 1, 1), value=t
-                ),
-                self.picture: review.picture(t, only, min_score)[..., ::-1],
-                self.curves: gr.update(
-                    value=pd.DataFrame(points, columns=_CURVES),
-                    visible=bool(points),
-                ),
-                self.downloads['mp4']: gr.update(
-                    value=str(path), interactive=True
-                ),
-                **{
-                    self.downloads[kind]: gr.update(
-                        value=str(file), interactive=True
-                    )
-                    for kind, file in shown.files.items()
-                },
+                self.status: progress(
+                    'Drawing the video', count, review.num_frames
+                )
             }
+        path = shown.film_path(only, min_score)
+        tracks = select(review.tracks, min_score)
+        points = make_curves(only, review.matches) if only else []
+        yield {
+            self.picked: only.number if only else None,
+            self.status: describe(review, only, len(tracks)),
+            self.film: str(path),
+            self.table: dict(
+                headers=HEADERS[: len(COLUMNS)]
+                if review.matches is None
+                else HEADERS,
+                data=make_rows(tracks, review.matches),
+            ),
+            self.frame: gr.update(
+                maximum=max(review.num_frames - 1, 1), value=t
+            ),
+            self.picture: review.picture(t, only, min_score)[..., ::-1],
+            self.curves: gr.update(
+                value=pd.DataFrame(points, columns=_CURVES),
+                visible=bool(points),
+            ),
+            self.downloads['mp4']: gr.update(
+                value=str(path), interactive=True
+            ),
+            **{
+                self.downloads[kind]: gr.update(
+                    value=str(file), interactive=True
+                )
+                for kind, file in shown.files.items()
+            },
+        }
 
     def _stepper(self, change: int) -> Callable:
         """Make the function that shows another frame."""
