@@ -172,7 +172,7 @@ def build_associations(
         settings[Path(path).stem.replace('association_', '')] = (
             Config.fromfile(path).association
         )
-    return {
+    associations = {
         name: TASK_UTILS.build(
             {
                 'type': 'QueryAssociation',
@@ -183,6 +183,9 @@ def build_associations(
         )
         for name, setting in settings.items()
     }
+    for association in associations.values():
+        association.pixel_scale = head.association.pixel_scale
+    return associations
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.registry import MODELS
 from mmdet.structures import TrackDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import InputError
 from ..structures import copy_to_device
@@ -216,3 +216,18 @@ class PanopticClipPreprocessor(ClipDataPreprocessor):
             )
         height, width = self.input_size
         return F.pad(clip, (0, width - shape[1], 0, height - shape[0]))[None]
+
+
+def pixel_scale(preprocessor: nn.Module) -> tuple[Tensor, Tensor] | None:
+    """Return what normalises the pixels.
+
+    Args:
+        preprocessor (nn.Module): A data preprocessor.
+
+    Returns:
+        tuple[Tensor, Tensor] | None: Mean and standard deviation of the
+        channels, shape (3, 1, 1); None if pixels are not normalised.
+    """
+    if not getattr(preprocessor, '_enable_normalize', False):
+        return None
+    return preprocessor.mean, preprocessor.std

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..pipeline import run_ahead
 from ..structures import ClipPrediction, ClipShapes
 from .clip_reader import ClipInputs, ClipReader
+from .data_preprocessor import pixel_scale
 from .heads import check_clip_len
 from .logged_losses import LossLoggingMixin
 from .tracker_training import (
@@ -92,6 +93,7 @@ class MaXTron(LossLoggingMixin, BaseMOTModel):
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck is not None else None
         self.head = MODELS.build(head)
+        self.head.association.pixel_scale = pixel_scale(self.data_preprocessor)
         if getattr(self.neck, 'tracks_within_clip', False):
             check_clip_len(self.head.clip_len, tracks=True)
         self.freeze_segmenter = (
@@ -230,6 +232,7 @@ class MaXTron(LossLoggingMixin, BaseMOTModel):
         if self.uses_cuda_graphs:
             # The next call overwrites the outputs of a CUDA graph.
             clip = clip.clone()
+        clip.frames = inputs
         return clip.float() if self.amp else clip
 
     def mask_features(self, inputs: Tensor) -> Tensor:

@@ -139,6 +139,7 @@ def segment_clip(
     """
     x = extract_feat(inputs)
     pred = head(x, inputs.shape[1])
+    pred.frames = inputs
     losses: dict[str, Tensor] = {}
     if head.clip_loss_weight:
         check_finite(pred.queries, index)

@@ -26,6 +26,8 @@ class ClipPrediction:
             earlier layers, first to last, for deep supervision, and
             ``mask_feats`` if each layer has its own. Maps may have a lower
             resolution than those of the last layer. Empty at test time.
+        frames (Tensor, optional): The preprocessed clips, which association
+            by colour reads, (B, T, 3, H, W).
     """
 
     cls_logits: Tensor
@@ -34,6 +36,7 @@ class ClipPrediction:
     embeds: Tensor
     mask_feats: Tensor | None = None
     aux: list[tuple[Tensor, ...]] = field(default_factory=list)
+    frames: Tensor | None = None
 
     def float(self) -> 'ClipPrediction':
         """Convert the prediction of a network in half precision.

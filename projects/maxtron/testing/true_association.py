@@ -9,7 +9,6 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ..models.association import ClipCues, QueryAssociation
-from ..models.association.masks import mask_ious, sample_masks
 from ..structures import ClipPrediction, ClipShapes
 
 
@@ -58,12 +57,9 @@ class TrueAssociation(QueryAssociation):
         ids = sorted(set(np.unique(truth).tolist()) - {0})
         # (n, T, h, w)
         tubes = torch.from_numpy(truth == np.reshape(ids, (-1, 1, 1, 1)))
-        queries = torch.arange(masks.shape[1], device=masks.device)[None]
-        pred = sample_masks(
-            masks, queries, self.mask_activation, truth[0].size
-        )[0]
+        pred = self._binarize(masks[0].float())
         probs = clips.cls_logits[0].float().softmax(-1)
-        likeness = mask_ious(tubes.to(pred.device), pred).cpu() * (
+        likeness = _mask_ious(tubes.to(pred.device), pred).cpu() * (
             probs[:, [self._labels[i] for i in ids]].T.cpu()
         )
         rows, queries = linear_sum_assignment(-likeness.numpy())
@@ -96,6 +92,12 @@ class TrueAssociation(QueryAssociation):
         self._num_clips += 1
         return index
 
+    def _binarize(self, mask_logits: Tensor) -> Tensor:
+        """Make binary masks of the same shape."""
+        if self.mask_activation == 'softmax':
+            return mask_logits >= mask_logits.amax(0)
+        return mask_logits >= 0
+
     def _resize_truth(self, size: tuple[int, int]) -> np.ndarray:
         """Sample the ground truth at the pixels of the masks, (T, h, w)."""
         shapes, grids = self._shapes, []
@@ -111,3 +113,11 @@ class TrueAssociation(QueryAssociation):
                 np.ix_(rows[rows < height], columns[columns < width])
             ]
         return truth
+
+
+def _mask_ious(masks: Tensor, others: Tensor) -> Tensor:
+    """Compute the IoU of all pairs of masks, bool, (n, ...) and (m, ...)."""
+    x, y = masks.flatten(1).float(), others.flatten(1).float()
+    shared = x @ y.T
+    union = x.sum(1)[:, None] + y.sum(1) - shared
+    return shared / union.clamp(min=1)

@@ -80,12 +80,15 @@ def test_queries_that_are_not_finite(bad):
             align_queries(*tensors)
 
 
-def make_clip(columns, labels, embeds, num_frames=2, step=0, width=12):
+def make_clip(
+    columns, labels, embeds, num_frames=2, step=0, width=12, colors=()
+):
     """Clip whose query q is a square in the columns from ``columns[q]``.
 
     The squares move by ``step`` columns per frame. A label of -1 is "no
-    object".
+    object". ``colors`` are those of the queries that have one.
     """
+    frames = torch.zeros(1, num_frames, 3, 6, 2 * width)
     masks = torch.full((1, len(columns), num_frames, 3, width), -5.0)
     cls = torch.zeros(1, len(columns), 4)
     for q, (start, label) in enumerate(zip(columns, labels)):
@@ -94,8 +97,12 @@ def make_clip(columns, labels, embeds, num_frames=2, step=0, width=12):
             left = start + step * t
             if label >= 0 and left < width:
                 masks[0, q, t, :, left : left + 3] = 5.0
+                for color in colors[q : q + 1]:
+                    frames[0, t, :, :, 2 * left : 2 * left + 6] = torch.tensor(
+                        color
+                    )[:, None, None]
     embeds = torch.tensor(embeds)[None]
-    return ClipPrediction(cls, masks, embeds, embeds)
+    return ClipPrediction(cls, masks, embeds, embeds, frames=frames)
 
 
 def link(association, *clips, num_shared=0):
@@ -103,7 +110,7 @@ def link(association, *clips, num_shared=0):
     association, orders = association.start_video(), []
     for k, clip in enumerate(clips):
         cues = association.read(clip, num_shared if k else 0)
-        orders.append(association.match(cues.select(0)).tolist())
+        orders.append(association.match(cues.clip(0)).tolist())
     return orders[1:]
 
 
@@ -184,6 +191,36 @@ def test_an_object_that_returns_continues_its_track():
     ]
 
 
+def test_colors_tell_twins_that_return_apart():
+    # The embeddings say where an object is.
+    places = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    red, orange = [90.0, 30.0, 20.0], [90.0, 40.0, 20.0]
+    darker = [[0.6 * x for x in color] for color in (orange, red)]
+    clips = [
+        make_clip([0, 6, 0], [1, 1, -1], places, colors=[red, orange]),
+        make_clip([0, 0, 0], [-1, -1, -1], places),
+        make_clip([0, 6, 0], [1, 1, -1], places, colors=darker),
+    ]
+    settings = dict(class_weight=1.0, memory=dict(momentum=0.5))
+    blind = QueryAssociation(**settings)
+    assert link(blind, *clips)[-1] == [0, 1, 2]
+    sees = QueryAssociation(color_weight=4.0, **settings)
+    assert link(sees, *clips)[-1] == [1, 0, 2]
+
+
+def test_a_mask_of_few_pixels_shows_no_object():
+    base = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    whole = make_clip([0, 0, 0], [1, -1, -1], base)
+    part = make_clip([0, 11, 0], [-1, 1, -1], base)  # a twelfth of the frame
+    for min_area, order in ((0.08, [1, 0, 2]), (0.09, [0, 1, 2])):
+        association = QueryAssociation(
+            class_weight=1.0,
+            overlap_weight=1.0,
+            memory=dict(min_area=min_area),
+        )
+        assert link(association, whole, part) == [order]
+
+
 def test_cues_align_the_clips_of_a_video_in_training():
     clips = [
         make_clip([0, 6], [1, 1], TWINS),
@@ -211,3 +248,8 @@ def test_bad_weights(settings):
 def test_bad_memory():
     with pytest.raises(ValueError, match='memory has max_clips=0'):
         QueryAssociation(memory=dict(max_clips=0))
+    with pytest.raises(ValueError, match='memory has min_area=0.002 and mom'):
+        QueryAssociation(memory=dict(momentum=1.0))
+    # --cfg-options model.head.association.memory={} gives this text.
+    with pytest.raises(ValueError, match="memory is '{}', but must be a dict"):
+        QueryAssociation(memory='{}')

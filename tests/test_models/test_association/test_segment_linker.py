@@ -131,11 +131,12 @@ def test_bad_input():
 
 def test_masks_and_memory_of_segments():
     x, y = torch.eye(2)
-    left, right = torch.eye(2).bool().view(2, 1, 1, 2)
 
-    def cues(embeds, masks):
-        masks = torch.stack(masks)
-        return ClipCues(torch.stack(embeds), None, masks, masks)
+    def cues(embeds, *owners):
+        owners = torch.tensor([[owners]])
+        return ClipCues(
+            torch.stack(embeds), first_owners=owners, last_owners=owners
+        )
 
     association = QueryAssociation(overlap_weight=1.0)
     # Twins are told apart by their masks, not by small differences.
@@ -143,14 +144,14 @@ def test_masks_and_memory_of_segments():
         (SegmentLinker(), [1, 0]),
         (SegmentLinker(0.5, association), [0, 1]),
     ):
-        assert linker.update([3, 3], cues([x, x + y / 9], [left, right]))
-        twins = cues([x + y / 9, x], [left, right])
+        assert linker.update([3, 3], cues([x, x + y / 9], 0, 1))
+        twins = cues([x + y / 9, x], 0, 1)
         assert linker.update([3, 3], twins) == expected
     # After an absence masks do not count, and the embedding links.
     linker = SegmentLinker(0.5, association)
-    linker.update([3, 3], cues([x, y], [left, right]))
-    linker.update([], ClipCues(x[:0].view(0, 2), None, *[left[:0]] * 2))
-    assert linker.update([3, 3], cues([y, x], [left, right])) == [1, 0]
+    linker.update([3, 3], cues([x, y], 0, 1))
+    linker.update([], cues([x, y], 0, 1).select([]))
+    assert linker.update([3, 3], cues([y, x], 0, 1)) == [1, 0]
     # A track is forgotten after max_clips; its index is not used again.
     memory = dict(max_clips=1, decay=1.0)
     linker = SegmentLinker(0.5, QueryAssociation(memory=memory))

@@ -30,7 +30,7 @@ def test_queries_follow_the_true_segments():
         ({7: 1, 8: 7}, make_clip([0, 7, 1], [-1, 1, 1], BASE)),
     ):
         association.set_truth(truth(columns), {7: 1, 8: 1}, SHAPES)
-        order = association.match(association.read(clip).select(0)).tolist()
+        order = association.match(association.read(clip).clip(0)).tolist()
         places = {
             i: [order.index(q) for q in range(3) if clip_shows(clip, q, left)]
             for i, left in columns.items()

@@ -1,5 +1,9 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Masks for association: sampling, overlap, and constant-velocity motion."""
+"""Masks for association: owners of pixels, their overlap and their motion.
+
+A map of owners has the size of one mask and states all masks of a frame. To
+count the pixels of all pairs of masks, each pixel is read once.
+"""
 
 import math
 
@@ -7,135 +11,175 @@ import torch
 from torch import Tensor
 
 
-def sample_masks(
+def sample_grid(size: tuple[int, int], max_pixels: int) -> tuple[slice, slice]:
+    """Choose rows and columns at regular strides.
+
+    This costs less than resizing. The stride of the rows is twice that of the
+    columns, because the time is that of reading cache lines.
+
+    Args:
+        size (tuple[int, int]): Height and width.
+        max_pixels (int): Bound of the number of pixels.
+
+    Returns:
+        tuple[slice, slice]: Rows and columns.
+    """
+    factors = (1.0, 1.0)
+    pixels = math.prod(size)
+    if pixels > max_pixels:
+        factors = (2 * pixels / max_pixels, pixels / max_pixels / 2)
+    rows, columns = (math.ceil(factor**0.5) for factor in factors)
+    return (
+        slice((rows - 1) // 2, None, rows),
+        slice((columns - 1) // 2, None, columns),
+    )
+
+
+def find_owners(
     mask_logits: Tensor,
     queries: Tensor,
     mask_activation: str,
-    max_pixels: int,
-    frames: Tensor | slice = slice(None),
+    grid: tuple[slice, slice],
+    frames: Tensor,
 ) -> Tensor:
-    """Make binary masks of some queries at a reduced resolution.
-
-    Pixels are taken at regular strides, which costs less than resizing. The
-    stride of the rows is twice that of the columns, because the time is that
-    of reading cache lines.
+    """Find the query that each pixel belongs to.
 
     Args:
         mask_logits (Tensor): Mask logits, shape (B, Q, T, h, w).
-        queries (Tensor): The queries, shape (B, n), int64. The masks of
-            others are empty.
+        queries (Tensor): The queries that may own pixels, best first, shape
+            (B, n), int64.
         mask_activation (str): 'softmax': a pixel belongs to the query of the
-            highest logit. 'sigmoid': to all queries whose logit is not
-            negative.
-        max_pixels (int): Bound of the pixels of a frame.
-        frames (Tensor | slice): The F frames to sample. Defaults to all.
+            highest logit. 'sigmoid': to the best of the queries whose logit
+            is not negative. Queries that repeat the mask of a better one thus
+            own little.
+        grid (tuple[slice, slice]): Rows and columns, see :func:`sample_grid`.
+        frames (Tensor): The F frames, shape (F, ), int64.
 
     Returns:
-        Tensor: Masks, shape (B, Q, F, h', w'), bool.
+        Tensor: Owners, shape (B, F, h', w'), int64; -1 for none.
     """
-    pixels = math.prod(mask_logits.shape[-2:])
-    factors = (1, 1)
-    if pixels > max_pixels:
-        factors = (2 * pixels / max_pixels, pixels / max_pixels / 2)
-    strides = [math.ceil(factor**0.5) for factor in factors]
-    sampled = mask_logits[
-        (..., *(slice((s - 1) // 2, None, s) for s in strides))
-    ]
-    clips = torch.arange(len(queries), device=queries.device)[:, None]
-    if isinstance(frames, Tensor):
-        logits = sampled[clips[..., None], queries[..., None], frames]
-    else:
-        logits = sampled[clips, queries, frames]
-    logits = logits.float()  # (B, n, F, h', w')
+    sampled = mask_logits[(..., *grid)]
+    clips = torch.arange(len(queries), device=queries.device)[:, None, None]
+    logits = sampled[clips, queries[..., None], frames].float()
     least = torch.zeros_like(logits[:1, :1])
     if mask_activation == 'softmax':
         least = logits.amax(1, keepdim=True)
-    masks = logits.new_zeros(
-        *sampled.shape[:2], *logits.shape[2:], dtype=torch.bool
-    )
-    masks[clips, queries] = logits >= least
-    return masks
+    # The best query has the highest rank. This is faster than argmax.
+    number = queries.shape[1]
+    ranks = torch.arange(number, 0, -1, device=queries.device)
+    ranks = ranks.to(torch.uint8 if number < 256 else torch.int16)
+    best = ((logits >= least) * ranks.view(-1, 1, 1, 1)).amax(1).long()
+    owners = queries.gather(1, (number - best).flatten(1) % number)
+    return owners.view_as(best).masked_fill(best == 0, -1)
 
 
-def mask_ious(masks: Tensor, others: Tensor) -> Tensor:
-    """Compute the IoU of all pairs of tubes.
+def sum_by_owner(owners: Tensor, values: Tensor, num_queries: int) -> Tensor:
+    """Add up values of pixels by their owners.
 
     Args:
-        masks (Tensor): Masks, shape (n, T, h, w), bool.
-        others (Tensor): Masks, shape (m, T, h, w), bool.
+        owners (Tensor): Owners, shape (N, P), int64.
+        values (Tensor): Values, shape (N, P, K) or (1, P, K).
+        num_queries (int): Q.
+
+    Returns:
+        Tensor: Sums, shape (N, Q, K).
+    """
+    number = len(owners)
+    firsts = torch.arange(number, device=owners.device) * (num_queries + 1)
+    rows = owners + 1 + firsts[:, None]
+    sums = values.new_zeros(number * (num_queries + 1), values.shape[-1])
+    sums.index_add_(
+        0, rows.flatten(), values.expand(number, -1, -1).flatten(0, 1)
+    )
+    return sums.unflatten(0, (number, -1))[:, 1:]
+
+
+def measure_masks(owners: Tensor, num_queries: int) -> tuple[Tensor, Tensor]:
+    """Compute areas and centres of the masks of each frame.
+
+    Args:
+        owners (Tensor): Owners, shape (B, F, h, w).
+        num_queries (int): Q.
+
+    Returns:
+        tuple[Tensor, Tensor]: Areas in pixels, shape (B, F, Q), and centres
+        (row, column), shape (B, F, Q, 2), float32.
+    """
+    rows, columns = (
+        torch.arange(size, device=owners.device).float()
+        for size in owners.shape[2:]
+    )
+    rows, columns = torch.meshgrid(rows, columns, indexing='ij')
+    values = torch.stack([torch.ones_like(rows), rows, columns], -1)
+    sums = sum_by_owner(
+        owners.flatten(2).flatten(0, 1),
+        values.flatten(0, 1)[None],
+        num_queries,
+    ).unflatten(0, owners.shape[:2])
+    areas = sums[..., 0]
+    return areas, sums[..., 1:] / areas.clamp(min=1).unsqueeze(-1)
+
+
+def measure_motion(areas: Tensor, centres: Tensor) -> Tensor:
+    """Compute how far masks move from the last but one to the last frame.
+
+    Args:
+        areas (Tensor): Areas, shape (B, F, Q).
+        centres (Tensor): Centres, shape (B, F, Q, 2).
+
+    Returns:
+        Tensor: Motion (rows, columns) in whole pixels per frame, shape
+        (B, Q, 2), int64; 0 if a mask is empty in one of the frames, or there
+        is one frame only.
+    """
+    before = max(areas.shape[1] - 2, 0)
+    motion = (centres[:, -1] - centres[:, before]).round().long()
+    return motion * (areas[:, before:] > 0).all(1).unsqueeze(-1)
+
+
+def owner_ious(
+    last: Tensor,
+    first: Tensor,
+    num_tracks: int,
+    num_queries: int,
+    motion: Tensor | None = None,
+) -> Tensor:
+    """Compute the IoU of all pairs of masks.
+
+    Args:
+        last (Tensor): Tracks that own the pixels, shape (k, h, w), int64.
+        first (Tensor): Queries of the next clip, same shape.
+        num_tracks (int): n.
+        num_queries (int): m.
+        motion (Tensor, optional): Rows and columns by which the masks of the
+            tracks are shifted first, shape (n, 2), int64. What leaves the
+            frame is lost. Defaults to None.
 
     Returns:
         Tensor: IoU, shape (n, m), float32; 0 if both are empty.
     """
-    x, y = masks.flatten(1), others.flatten(1)
-    if x.is_cuda:  # choosing rows would wait for the device
-        return _row_ious(x.float(), y.float())
-    rows, columns = (masks.any(1).nonzero() for masks in (x, y))
-    ious = torch.zeros(len(x), len(y))
-    ious[rows, columns[:, 0]] = _row_ious(
-        x[rows[:, 0]].float(), y[columns[:, 0]].float()
-    )
-    return ious
-
-
-def _row_ious(x: Tensor, y: Tensor) -> Tensor:
-    """Compute the IoU of rows of 0 and 1, shapes (n, P) and (m, P)."""
-    shared = x @ y.T
-    union = x.sum(1)[:, None] + y.sum(1) - shared
-    return shared / union.clamp(min=1)
-
-
-def velocities(masks: Tensor) -> Tensor:
-    """Compute how far the centres of masks move from frame to frame.
-
-    Args:
-        masks (Tensor): Masks, shape (..., T, h, w), bool. The last two frames
-            count.
-
-    Returns:
-        Tensor: Motion (rows, columns) in whole pixels per frame, shape
-        (..., 2), int64; 0 if a mask is empty in one of the frames.
-    """
-    height, width = masks.shape[-2:]
-    if masks.shape[-3] < 2:
-        return torch.zeros(
-            *masks.shape[:-3], 2, dtype=torch.int64, device=masks.device
+    tracks, queries = last + 1, first + 1
+    hit = queries
+    if motion is not None:
+        motion = torch.cat([motion.new_zeros(1, 2), motion])
+        number, height, width = last.shape
+        frames, rows, columns = (
+            torch.arange(size, device=last.device)
+            for size in (number, height, width)
         )
-    masks = masks[..., -2:, :, :].float()
-    counts = [masks.sum(-1), masks.sum(-2)]  # of rows (..., 2, h), columns
-    areas = counts[0].sum(-1)  # (..., 2)
-    centres = torch.stack(
-        [
-            count @ torch.arange(size, device=masks.device).float()
-            for count, size in zip(counts, (height, width))
-        ],
-        -1,
-    ) / areas.clamp(min=1).unsqueeze(-1)  # (..., 2 frames, 2)
-    motion = (centres[..., 1, :] - centres[..., 0, :]).round().long()
-    return motion * (areas > 0).all(-1, keepdim=True)
-
-
-def shift_masks(masks: Tensor, motion: Tensor) -> Tensor:
-    """Shift masks by whole pixels; what leaves the frame is lost.
-
-    Args:
-        masks (Tensor): Masks, shape (n, T, h, w), bool.
-        motion (Tensor): Rows and columns, shape (n, 2), int64.
-
-    Returns:
-        Tensor: Shifted masks, same shape.
-    """
-    shifted = _shift_rows(masks, motion[:, 0])
-    return _shift_rows(shifted.transpose(2, 3), motion[:, 1]).transpose(2, 3)
-
-
-def _shift_rows(masks: Tensor, motion: Tensor) -> Tensor:
-    """Shift the rows of masks (n, T, h, w) by motion (n, )."""
-    height = masks.shape[2]
-    numbers = torch.arange(len(masks), device=masks.device)
-    rows = torch.arange(height, device=masks.device) - motion[:, None]
-    inside = (rows >= 0) & (rows < height)  # (n, h)
-    shifted = masks.transpose(1, 2)[
-        numbers[:, None], rows.clamp(0, height - 1)
-    ]  # (n, h, T, w)
-    return (shifted * inside[..., None, None]).transpose(1, 2)
+        rows = rows[:, None] + motion[tracks, 0]
+        columns = columns + motion[tracks, 1]
+        inside = (
+            (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        )
+        tracks = tracks * inside
+        hit = queries[frames[:, None, None], rows * inside, columns * inside]
+    ones = torch.ones(tracks.numel(), device=last.device)
+    shape = (num_tracks + 1, num_queries + 1)
+    shared = ones.new_zeros(math.prod(shape)).index_add_(
+        0, (tracks * shape[1] + hit).flatten(), ones
+    )
+    shared = shared.view(shape)
+    areas = ones.new_zeros(shape[1]).index_add_(0, queries.flatten(), ones)
+    union = shared.sum(1, keepdim=True) + areas - shared
+    return (shared / union.clamp(min=1))[1:, 1:]

@@ -2,9 +2,11 @@
 """Memory of tracks that are out of sight."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import InputError
+from ..layers import at_least_float32
 from .cues import ClipCues
 
 
@@ -12,21 +14,26 @@ class TrackMemory:
     """Memory of tracks that are out of sight.
 
     A query shows an object if its highest class probability reaches
-    ``min_score``. When the object of a track disappears, the track keeps its
-    last visible embedding and class. An object that appears later continues
-    the track if they are similar, and is new otherwise.
+    ``min_score`` and its mask, if masks are compared, ``min_area``. A track
+    has the mean embedding, class and colour of its object. When the object
+    disappears, they are kept. An object that appears later continues the
+    track that it resembles most.
 
     Args:
         max_clips (int): A track is forgotten after this number of clips
             without its object. Defaults to 12.
         decay (float): Factor of the similarity for each clip without the
-            object, in (0, 1]. Defaults to 0.95.
+            object, in (0, 1]. Defaults to 1.
         min_score (float): Class probability of a visible object. Defaults to
             0.3.
         min_similarity (float): A pair of a track and an object that is less
             similar is not linked if there is a free query. It is compared
-            with the weighted sum of the similarities, see
-            :class:`QueryAssociation`. Defaults to 0.5.
+            with the weighted mean of the similarities, see
+            :class:`QueryAssociation`. Defaults to 0.
+        min_area (float): Share of the pixels of a frame that a visible object
+            has in one frame of the clip, in [0, 1). Defaults to 0.002.
+        momentum (float): Weight of the earlier clips in the mean of a track,
+            in [0, 1). Defaults to 0: the last clip that shows the object.
 
     Raises:
         InputError: If a value is out of its range.
@@ -35,9 +42,11 @@ class TrackMemory:
     def __init__(
         self,
         max_clips: int = 12,
-        decay: float = 0.95,
+        decay: float = 1.0,
         min_score: float = 0.3,
-        min_similarity: float = 0.5,
+        min_similarity: float = 0.0,
+        min_area: float = 0.002,
+        momentum: float = 0.0,
     ) -> None:
         if max_clips < 1 or not 0 < decay <= 1 or not 0 < min_score < 1:
             raise InputError(
@@ -45,10 +54,17 @@ class TrackMemory:
                 f'decay={decay} and min_score={min_score}; they must be at '
                 'least 1, in (0, 1] and between 0 and 1.'
             )
+        if not 0 <= min_area < 1 or not 0 <= momentum < 1:
+            raise InputError(
+                f'model.head.association.memory has min_area={min_area} and '
+                f'momentum={momentum}; they must be at least 0 and below 1.'
+            )
         self.max_clips = max_clips
         self.decay = decay
         self.min_score = min_score
         self.min_similarity = min_similarity
+        self.min_area = min_area
+        self.momentum = momentum
         # Clips since the object was seen; infinite if the track is free.
         self._ages: Tensor
 
@@ -87,26 +103,33 @@ class TrackMemory:
         """
         visible = self._shows_object(current)
         ages = torch.where(visible, 0.0, torch.inf)
+        current = current._replace(
+            embeds=F.normalize(at_least_float32(current.embeds), dim=-1)
+        )
         if tracks is not None:
             older = self._ages + 1
             kept = ~visible & (older <= self.max_clips)
             ages = torch.where(kept, older, ages)
-            current = current._replace(
-                embeds=_replace_rows(current.embeds, kept, tracks.embeds),
-                class_probs=_replace_rows(
-                    current.class_probs, kept, tracks.class_probs
-                ),
+            # Weights of the tracks.
+            weights = torch.where(
+                visible & self._ages.isfinite(), self.momentum, kept.float()
             )
-            if current.last_masks is not None:  # where it is now is unknown
-                current.last_masks[kept] = False
+            current = current._replace(
+                **{
+                    name: getattr(current, name).lerp(
+                        getattr(tracks, name),
+                        weights[:, None].to(getattr(current, name)),
+                    )
+                    for name in ('embeds', 'class_probs', 'colors')
+                    if getattr(current, name) is not None
+                }
+            ).hide(kept)  # where it is now is unknown
         self._ages = ages
         return current
 
     def _shows_object(self, cues: ClipCues) -> Tensor:
         """Return whether each query shows an object, (Q, ) bool."""
-        return cues.class_probs.amax(-1) >= self.min_score
-
-
-def _replace_rows(x: Tensor, rows: Tensor, others: Tensor) -> Tensor:
-    """Take the chosen rows from another tensor of the same shape."""
-    return torch.where(rows[:, None], others, x)
+        visible = cues.class_probs.amax(-1) >= self.min_score
+        if cues.areas is not None:
+            visible &= cues.areas >= self.min_area
+        return visible

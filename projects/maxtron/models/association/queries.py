@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Association of the queries of successive clips."""
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
@@ -14,8 +15,15 @@ from torch import Tensor
 from ...errors import InputError
 from ...structures import ClipPrediction, copy_to_device
 from ..layers import at_least_float32
+from .colors import color_similarity, mean_colors, read_colors
 from .cues import ClipCues
-from .masks import mask_ious, sample_masks, shift_masks, velocities
+from .masks import (
+    find_owners,
+    measure_masks,
+    measure_motion,
+    owner_ious,
+    sample_grid,
+)
 from .memory import TrackMemory
 
 
@@ -61,19 +69,22 @@ class QueryAssociation:
     """Near-online association of queries from clip to clip.
 
     The queries of each clip are permuted into the order of the previous clip
-    by Hungarian matching. The cost of a pair is the weighted sum of ``1 -
-    cosine similarity`` of the embeddings, ``1 - product of the class
-    probabilities`` and ``1 - IoU of the masks``. The masks are those of the
-    last frame of the previous clip and the first frame of this one, or, if
-    clips overlap, those of the shared frames (the video stitching of
-    `Video-kMaX <https://arxiv.org/abs/2304.04694>`_). The default, embeddings
-    alone, is the association of the paper. Only the cues of the last clip,
-    or of the last clip that shows an object, are kept.
+    by Hungarian matching. The similarity of a pair is the weighted mean of the
+    cosine similarity of the embeddings, the product of the class probabilities
+    and the similarity of the colours, plus the weighted IoU of the masks. The
+    masks are those of the last frame of the previous clip and the first frame
+    of this one, or, if clips overlap, those of the shared frames (the video
+    stitching of `Video-kMaX <https://arxiv.org/abs/2304.04694>`_). The
+    default, embeddings alone, is the association of the paper. Only the cues
+    of the last clip are kept, or means with a memory.
 
     Args:
         embed_weight (float): Weight of the embeddings. Defaults to 1.
         class_weight (float): Weight of the classes. Defaults to 0.
         overlap_weight (float): Weight of the masks. Defaults to 0.
+        color_weight (float): Weight of the mean colours of the masks, which
+            tell objects of one class apart after an absence. Brightness does
+            not count. Defaults to 0.
         motion (bool): Whether masks are first shifted by their motion in the
             last two frames of their clip. It has no effect on clips of one
             frame and on shared frames. Defaults to False.
@@ -92,9 +103,13 @@ class QueryAssociation:
     Attributes:
         cls_logits (Tensor): Mean of the class logits over the previous clips,
             shape (Q, C + 1).
+        pixel_scale (tuple[Tensor, Tensor], optional): Mean and standard
+            deviation that normalise the frames, shape (3, 1, 1); set by the
+            model. None if they are not normalised.
 
     Raises:
-        InputError: If a weight is negative, or all are 0.
+        InputError: If a weight is negative, all are 0, or ``memory`` is no
+            dict.
     """
 
     def __init__(
@@ -102,6 +117,7 @@ class QueryAssociation:
         embed_weight: float = 1.0,
         class_weight: float = 0.0,
         overlap_weight: float = 0.0,
+        color_weight: float = 0.0,
         motion: bool = False,
         memory: dict | None = None,
         max_masks: int = 50,
@@ -109,20 +125,34 @@ class QueryAssociation:
         mask_activation: str = 'sigmoid',
         overlap: int = 0,
     ) -> None:
-        weights = (embed_weight, class_weight, overlap_weight)
+        weights = (embed_weight, class_weight, overlap_weight, color_weight)
         if min(weights) < 0 or not any(weights):
             raise InputError(
-                'embed_weight, class_weight and overlap_weight of '
-                f'model.head.association are {weights}; they must not be '
+                'embed_weight, class_weight, overlap_weight and color_weight '
+                f'of model.head.association are {weights}; they must not be '
                 'negative, and one must be above 0.'
             )
-        self.embed_weight, self.class_weight, self.overlap_weight = weights
+        if memory is not None and not isinstance(memory, dict):
+            raise InputError(
+                f'model.head.association.memory is {memory!r}, but must be a '
+                'dict or None. On the command line, give one of its keys: '
+                'model.head.association.memory.max_clips=12'
+            )
+        # Without a cue of appearance, the masks alone have the weight 1.
+        total = embed_weight + class_weight + color_weight or overlap_weight
+        (
+            self.embed_weight,
+            self.class_weight,
+            self.overlap_weight,
+            self.color_weight,
+        ) = (weight / total for weight in weights)
         self.motion = motion
         self.memory = None if memory is None else TrackMemory(**memory)
         self.max_masks = max_masks
         self.max_pixels = max_pixels
         self.mask_activation = mask_activation
         self.overlap = overlap
+        self.pixel_scale: tuple[Tensor, Tensor] | None = None
         self._tracks: ClipCues | None = None
         self._num_clips = 0
         self.cls_logits: Any = 0  # a tensor after the first clip
@@ -144,45 +174,57 @@ class QueryAssociation:
             ClipCues: The cues that are compared, without gradients.
         """
         cues = ClipCues(clips.embeds.detach())
-        if not (self.class_weight or self.overlap_weight or self.memory):
+        uses_masks = self.overlap_weight or self.color_weight
+        if not (self.class_weight or uses_masks or self.memory):
             return cues
         probs = clips.cls_logits.float().softmax(-1)[..., :-1]
         cues = cues._replace(class_probs=probs)
-        if not self.overlap_weight:
-            return cues
-        number = min(self.max_masks, probs.shape[1])
-        queries = probs.amax(-1).topk(number).indices  # (B, n)
-        num_frames, kept = clips.mask_logits.shape[2], max(self.overlap, 1)
+        return (
+            self._read_masks(clips, cues, num_shared) if uses_masks else cues
+        )
+
+    def _read_masks(
+        self, clips: ClipPrediction, cues: ClipCues, num_shared: int
+    ) -> ClipCues:
+        """Add the cues of the masks, see :meth:`read`."""
+        num_queries, num_frames = clips.mask_logits.shape[1:3]
+        number = min(self.max_masks, num_queries)
+        queries = cues.class_probs.amax(-1).topk(number).indices  # (B, n)
+        kept = max(self.overlap, 1)
+        moves = self.motion and not self.overlap
         # Clips without shared frames are compared in neighbouring frames.
+        start, stop = max(num_shared - kept, 0), max(num_shared, kept)
+        last = max(num_frames - max(kept, 1 + moves), stop)
         frames = torch.arange(num_frames, device=queries.device)
-        first = frames[max(num_shared - kept, 0) : max(num_shared, kept)]
-        last = frames[-max(kept, 1 + self.motion) :]
-        masks = sample_masks(
-            clips.mask_logits,
-            queries,
-            self.mask_activation,
-            self.max_pixels,
-            torch.cat([first, last]),
+        frames = torch.cat([frames[start:stop], frames[last:]])
+        grid = sample_grid(clips.mask_logits.shape[-2:], self.max_pixels)
+        owners = find_owners(
+            clips.mask_logits, queries, self.mask_activation, grid, frames
         )
-        first_masks, last_masks = masks.split([len(first), len(last)], 2)
-        return cues._replace(
-            first_masks=first_masks,
-            last_masks=last_masks[:, :, -kept:],
-            motion=velocities(last_masks)
-            if self.motion and not self.overlap
-            else None,
+        areas, centres = measure_masks(owners, num_queries)
+        cues = cues._replace(
+            areas=areas.amax(1) / math.prod(owners.shape[2:]),
+            first_owners=owners[:, : stop - start],
+            last_owners=owners[:, -kept:],
         )
+        if moves:
+            cues = cues._replace(motion=measure_motion(areas, centres))
+        if self.color_weight:
+            pixels = read_colors(clips, grid, frames, self.pixel_scale)
+            colors = mean_colors(owners, pixels, num_queries)
+            cues = cues._replace(colors=colors)
+        return cues
 
     def similarity(
         self, tracks: ClipCues, current: ClipCues, recall: Tensor | float = 1.0
     ) -> Tensor:
-        """Compute the weighted sum of the similarities of all pairs.
+        """Compute the similarities of all pairs.
 
         Args:
             tracks (ClipCues): Cues of n tracks, without the axis of clips.
             current (ClipCues): Cues of m queries of the next clip.
-            recall (Tensor | float): Factor of embeddings and classes of each
-                track, shape (n, 1). Defaults to 1.
+            recall (Tensor | float): Factor of the similarities of each track
+                except for masks, shape (n, 1). Defaults to 1.
 
         Returns:
             Tensor: Shape (n, m).
@@ -196,13 +238,18 @@ class QueryAssociation:
                 similarity += self.class_weight * (
                     tracks.class_probs @ current.class_probs.T
                 )
+            if self.color_weight:
+                similarity += self.color_weight * color_similarity(
+                    tracks.colors, current.colors
+                )
             similarity *= recall
             if self.overlap_weight:
-                masks = tracks.last_masks
-                if tracks.motion is not None:
-                    masks = shift_masks(masks, tracks.motion)
-                similarity += self.overlap_weight * mask_ious(
-                    masks, current.first_masks
+                similarity += self.overlap_weight * owner_ious(
+                    tracks.last_owners,
+                    current.first_owners,
+                    len(tracks.embeds),
+                    len(current.embeds),
+                    tracks.motion,
                 )
         return similarity
 
@@ -239,7 +286,7 @@ class QueryAssociation:
             _, columns = linear_sum_assignment(cost.numpy())
             index = copy_to_device(torch.from_numpy(columns), index.device)
             # Only the last masks are compared with the next clip.
-            current = current._replace(first_masks=None).select(index)
+            current = current._replace(first_owners=None).select(index)
         if self.memory:
             current = self.memory.update(tracks, current)
         self._tracks = current
@@ -258,7 +305,7 @@ class QueryAssociation:
         Returns:
             ClipPrediction: The clip with its queries in order.
         """
-        clip = clip.reorder(self.match(self.read(clip, num_shared).select(0)))
+        clip = clip.reorder(self.match(self.read(clip, num_shared).clip(0)))
         logits = clip.cls_logits[0].float()
         self.cls_logits = (
             self.cls_logits + (logits - self.cls_logits) / self._num_clips
@@ -299,7 +346,7 @@ def align_queries(
         aligned.append(
             torch.stack(
                 [
-                    x[video.match(compared.select(b))]
+                    x[video.match(compared.clip(b))]
                     for b, (x, video) in enumerate(zip(clip, videos))
                 ]
             )

@@ -39,10 +39,8 @@ class SegmentLinker:
     """Assignment of consistent indices to the instances of consecutive clips.
 
     The linker keeps the last cues of every instance, class by class. It
-    assigns the instances of a clip to them at minimum cost. The cost is half
-    of the weighted sum of ``1 - cosine similarity`` and ``1 - product of the
-    class probabilities``, minus half of the weighted IoU of the masks, see
-    :class:`QueryAssociation`. Masks thus confirm a link between neighbouring
+    assigns the instances of a clip to them at minimum cost. The cost is ``(1 -
+    similarity) / 2``, see :class:`QueryAssociation`. Masks thus confirm a link between neighbouring
     clips and do not prevent one after an absence. Instances without a match
     are new.
 
@@ -127,26 +125,23 @@ class SegmentLinker:
         none = np.empty(0, np.int64)
         known = self._known.get(label)
         if known is None:
-            return _Instances(current.select(slice(0)), none, none, 0)
+            return _Instances(current.select(none), none, none, 0)
         if self.association.memory is None:
             return known
         absent = self._num_clips - known.seen - 1
-        return known.select(absent <= self.association.memory.max_clips)
+        return known.select(
+            np.flatnonzero(absent <= self.association.memory.max_clips)
+        )
 
     def _costs(self, known: '_Instances', current: ClipCues) -> Tensor:
         """Compute the costs of all links of a class, shape (n, m)."""
         association = self.association
         absent = torch.from_numpy(self._num_clips - known.seen - 1)
-        tracks, recall = known.cues, 1.0
-        if tracks.last_masks is not None:
-            tracks = tracks._replace(
-                last_masks=tracks.last_masks * (absent == 0).view(-1, 1, 1, 1)
-            )
+        tracks, recall = known.cues.hide(absent > 0), 1.0
         if association.memory is not None:
             recall = association.memory.decay ** absent[:, None]
-        highest = association.embed_weight + association.class_weight
         similarity = association.similarity(tracks, current, recall)
-        return (highest - similarity) / 2
+        return (1 - similarity) / 2
 
 
 class _Instances(NamedTuple):
@@ -165,9 +160,9 @@ class _Instances(NamedTuple):
     total: int
 
     def select(self, rows: np.ndarray) -> '_Instances':
-        """Choose rows by index or bool, of any order."""
+        """Choose rows by index, in any order."""
         return _Instances(
-            self.cues.select(torch.from_numpy(rows)),
+            self.cues.select(rows),
             self.indices[rows],
             self.seen[rows],
             self.total,

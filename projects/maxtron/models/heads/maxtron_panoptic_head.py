@@ -212,7 +212,7 @@ class ClipSegments(VideoState):
         _add_masks(merger, clip.mask_logits[0, :, num_shared:], shapes)
         maps, segments = merger.merge(clip.cls_logits[0])
         things = [s for s in segments if s.isthing]
-        cues = self._association.read(clip, num_shared).select(0).cpu()
+        cues = self._association.read(clip, num_shared).clip(0).cpu()
         indices = self._linker.update(
             [s.label for s in things], cues.select([s.query for s in things])
         )

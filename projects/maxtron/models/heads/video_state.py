@@ -91,7 +91,7 @@ class OfflineState(VideoState):
     def update(self, clip: ClipPrediction, shapes: ClipShapes) -> list:
         """Align the queries of the next clip and keep them."""
         check_finite(clip.queries, len(self._queries))
-        order = self._association.match(self._association.read(clip).select(0))
+        order = self._association.match(self._association.read(clip).clip(0))
         self._queries.append(clip.queries[:, order])
         self._shapes.append(shapes)
         if self.cache is not None:

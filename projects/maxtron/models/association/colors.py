@@ -1,0 +1,96 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Colours of masks for association.
+
+The colour of a mask is the shares of red, green and blue in its mean. It does
+not depend on the brightness, and unlike an embedding, it does not depend on
+where the object is.
+"""
+
+import torch
+from torch import Tensor
+
+from ...errors import InputError
+from ...structures import ClipPrediction, copy_to_device
+from .masks import sum_by_owner
+
+PixelScale = tuple[Tensor, Tensor]
+_SCALE = 0.04  # of differences
+
+
+def read_colors(
+    clips: ClipPrediction,
+    grid: tuple[slice, slice],
+    frames: Tensor,
+    pixel_scale: PixelScale | None,
+) -> Tensor:
+    """Read the colours of sampled pixels of the masks.
+
+    Args:
+        clips (ClipPrediction): Prediction of B clips, with ``frames``.
+        grid (tuple[slice, slice]): Rows and columns of the masks, see
+            :func:`sample_grid`.
+        frames (Tensor): The F frames, shape (F, ), int64.
+        pixel_scale (tuple[Tensor, Tensor], optional): Mean and standard
+            deviation that normalise the frames, shape (3, 1, 1).
+
+    Returns:
+        Tensor: Colours, not negative, shape (B, F * h' * w', 3), float32.
+
+    Raises:
+        InputError: If the clips have no frames.
+    """
+    if clips.frames is None:
+        raise InputError(
+            'model.head.association.color_weight compares colours, but the '
+            'clips have no frames; set it to 0.'
+        )
+    device = clips.frames.device
+    rows, columns = (
+        (2 * torch.arange(size, device=device)[spots] + 1)
+        * length
+        // (2 * size)
+        for size, spots, length in zip(
+            clips.mask_logits.shape[-2:], grid, clips.frames.shape[-2:]
+        )
+    )
+    colors = clips.frames[
+        :,
+        frames.view(-1, 1, 1, 1),
+        torch.arange(3, device=device).view(-1, 1, 1),
+        rows[:, None],
+        columns,
+    ].float()  # (B, F, 3, h', w')
+    if pixel_scale is not None:
+        mean, std = (copy_to_device(x, device) for x in pixel_scale)
+        colors = colors * std + mean
+    return colors.movedim(2, -1).flatten(1, 3).clamp(min=0)
+
+
+def mean_colors(owners: Tensor, colors: Tensor, num_queries: int) -> Tensor:
+    """Compute the colours of masks.
+
+    Args:
+        owners (Tensor): Owners of the pixels, shape (B, F, h, w).
+        colors (Tensor): Colours of the pixels, shape (B, F * h * w, 3).
+        num_queries (int): Q.
+
+    Returns:
+        Tensor: Shares of the channels, shape (B, Q, 3); 0 without pixels.
+    """
+    sums = sum_by_owner(owners.flatten(1), colors, num_queries)
+    return sums / sums.sum(-1, keepdim=True).clamp(min=1e-6)
+
+
+def color_similarity(colors: Tensor, others: Tensor) -> Tensor:
+    """Compare the colours of masks.
+
+    Args:
+        colors (Tensor): Shares of the channels, shape (n, 3).
+        others (Tensor): The same, shape (m, 3).
+
+    Returns:
+        Tensor: Similarity, shape (n, m), in (0, 1]: 1 for equal colours, 0.37
+        if two channels differ by 0.02.
+    """
+    differences = torch.cdist(colors, others, p=1)
+    return torch.exp(-differences / _SCALE)
