@@ -71,7 +71,9 @@ class OnnxNetwork:
                 f'{self.size[0]} x {self.size[1]}. Export the model with '
                 f'--size {size[0]} {size[1]}.'
             )
-        return ClipPrediction(*self.session(inputs), frames=inputs)
+        clip = ClipPrediction(*self.session(inputs))
+        clip.frames = inputs
+        return clip
 
     def adapt_config(self, config: Config) -> None:
         """Set the length of the clips and the canvas of the frames."""

@@ -96,9 +96,8 @@ def test_colors_do_not_depend_on_brightness():
     clips = ClipPrediction(
         None, owners.float()[:, None], None, None, frames=(frames - 50) / 20
     )
-    colors = read_colors(
-        clips, (slice(None), slice(None)), torch.tensor([0]), scale
-    )
+    grid = sample_grid((2, 3), 6)
+    colors = read_colors(clips, grid, torch.tensor([0]), scale)
     torch.testing.assert_close(colors[0], pixels)
     (means,) = mean_colors(owners, colors, 4)
     assert means.sum(1).tolist() == [1, 1, 1, 0]
@@ -112,4 +111,4 @@ def test_colors_do_not_depend_on_brightness():
     )
     clips.frames = None
     with pytest.raises(ValueError, match='the clips have no frames'):
-        read_colors(clips, (slice(None), slice(None)), owners, None)
+        read_colors(clips, grid, torch.tensor([0]), None)

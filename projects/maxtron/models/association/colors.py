@@ -6,6 +6,8 @@ not depend on the brightness, and unlike an embedding, it does not depend on
 where the object is.
 """
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -46,24 +48,38 @@ def read_colors(
         )
     device = clips.frames.device
     rows, columns = (
-        (2 * torch.arange(size, device=device)[spots] + 1)
-        * length
-        // (2 * size)
-        for size, spots, length in zip(
-            clips.mask_logits.shape[-2:], grid, clips.frames.shape[-2:]
+        _frame_spots(*sizes, part.start, part.step, device)
+        for *sizes, part in zip(
+            clips.mask_logits.shape[-2:], clips.frames.shape[-2:], grid
         )
     )
     colors = clips.frames[
-        :,
-        frames.view(-1, 1, 1, 1),
-        torch.arange(3, device=device).view(-1, 1, 1),
-        rows[:, None],
-        columns,
-    ].float()  # (B, F, 3, h', w')
+        :, frames[:, None, None], :, rows[:, None], columns
+    ].float()  # (F, h', w', B, 3)
     if pixel_scale is not None:
         mean, std = (copy_to_device(x, device) for x in pixel_scale)
-        colors = colors * std + mean
-    return colors.movedim(2, -1).flatten(1, 3).clamp(min=0)
+        colors = colors * std.flatten() + mean.flatten()
+    return colors.movedim(-2, 0).flatten(1, 3).clamp(min=0)
+
+
+@lru_cache(maxsize=8)
+def _frame_spots(
+    size: int, length: int, start: int, step: int, device: torch.device
+) -> Tensor:
+    """List the pixels of a frame at the centres of pixels of a mask.
+
+    Args:
+        size (int): Rows (or columns) of the mask.
+        length (int): Rows (or columns) of the frame.
+        start (int): First row of the mask.
+        step (int): Stride of the rows of the mask.
+        device (torch.device): Device of the result.
+
+    Returns:
+        Tensor: Rows of the frame, shape (n, ), int64.
+    """
+    spots = torch.arange(start, size, step, device=device)
+    return (2 * spots + 1) * length // (2 * size)
 
 
 def mean_colors(owners: Tensor, colors: Tensor, num_queries: int) -> Tensor:

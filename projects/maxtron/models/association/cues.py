@@ -10,8 +10,6 @@ from torch import Tensor
 
 from ...structures import copy_to_cpu
 
-Index = Tensor | np.ndarray | Sequence[int]
-
 
 class ClipCues(NamedTuple):
     """Cues of the queries of one clip, or of a batch of clips.
@@ -49,7 +47,7 @@ class ClipCues(NamedTuple):
         """Select a clip of a batch."""
         return ClipCues(*(x if x is None else x[index] for x in self))
 
-    def select(self, index: Index) -> 'ClipCues':
+    def select(self, index: Tensor | np.ndarray | Sequence[int]) -> 'ClipCues':
         """Select queries of a clip, in any order.
 
         Args:
@@ -88,13 +86,15 @@ class ClipCues(NamedTuple):
 
     def extend(self, others: 'ClipCues') -> 'ClipCues':
         """Append the queries of a later clip, whose pixels count."""
-        owners = others.last_owners
-        if owners is not None:
-            owners = torch.where(owners < 0, owners, owners + len(self.embeds))
-        return ClipCues(
+        both = ClipCues(
             *(
                 x if x is None else torch.cat((x, y))
                 for x, y in zip(self[:5], others)
-            ),
-            last_owners=owners,
+            )
+        )
+        owners = others.last_owners
+        if owners is None:
+            return both
+        return both._replace(
+            last_owners=owners + len(self.embeds) * (owners >= 0)
         )

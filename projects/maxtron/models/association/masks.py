@@ -6,8 +6,10 @@ count the pixels of all pairs of masks, each pixel is read once.
 """
 
 import math
+from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -73,6 +75,15 @@ def find_owners(
     return owners.view_as(best).masked_fill(best == 0, -1)
 
 
+@lru_cache(maxsize=8)
+def pixel_spots(height: int, width: int, device: torch.device) -> Tensor:
+    """List row and column of all pixels, shape (height * width, 2), int64."""
+    rows, columns = (
+        torch.arange(size, device=device) for size in (height, width)
+    )
+    return torch.cartesian_prod(rows, columns)
+
+
 def sum_by_owner(owners: Tensor, values: Tensor, num_queries: int) -> Tensor:
     """Add up values of pixels by their owners.
 
@@ -105,16 +116,11 @@ def measure_masks(owners: Tensor, num_queries: int) -> tuple[Tensor, Tensor]:
         tuple[Tensor, Tensor]: Areas in pixels, shape (B, F, Q), and centres
         (row, column), shape (B, F, Q, 2), float32.
     """
-    rows, columns = (
-        torch.arange(size, device=owners.device).float()
-        for size in owners.shape[2:]
+    spots = F.pad(
+        pixel_spots(*owners.shape[2:], owners.device), (1, 0), value=1
     )
-    rows, columns = torch.meshgrid(rows, columns, indexing='ij')
-    values = torch.stack([torch.ones_like(rows), rows, columns], -1)
     sums = sum_by_owner(
-        owners.flatten(2).flatten(0, 1),
-        values.flatten(0, 1)[None],
-        num_queries,
+        owners.flatten(2).flatten(0, 1), spots.float()[None], num_queries
     ).unflatten(0, owners.shape[:2])
     areas = sums[..., 0]
     return areas, sums[..., 1:] / areas.clamp(min=1).unsqueeze(-1)
@@ -158,22 +164,18 @@ def owner_ious(
     Returns:
         Tensor: IoU, shape (n, m), float32; 0 if both are empty.
     """
-    tracks, queries = last + 1, first + 1
+    # The number 0 is no owner; shape (k, P).
+    tracks, queries = last.flatten(1) + 1, first.flatten(1) + 1
     hit = queries
     if motion is not None:
-        motion = torch.cat([motion.new_zeros(1, 2), motion])
-        number, height, width = last.shape
-        frames, rows, columns = (
-            torch.arange(size, device=last.device)
-            for size in (number, height, width)
-        )
-        rows = rows[:, None] + motion[tracks, 0]
-        columns = columns + motion[tracks, 1]
-        inside = (
-            (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        )
+        height, width = last.shape[1:]
+        shifts = F.pad(motion, (0, 0, 1, 0))
+        spots = pixel_spots(height, width, last.device) + shifts[tracks]
+        rows, columns = spots.unbind(-1)  # (k, P)
+        inside = (rows >= 0) & (rows < height)
+        inside &= (columns >= 0) & (columns < width)
         tracks = tracks * inside
-        hit = queries[frames[:, None, None], rows * inside, columns * inside]
+        hit = queries.gather(1, (rows * width + columns) * inside)
     ones = torch.ones(tracks.numel(), device=last.device)
     shape = (num_tracks + 1, num_queries + 1)
     shared = ones.new_zeros(math.prod(shape)).index_add_(

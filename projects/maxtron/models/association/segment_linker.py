@@ -40,9 +40,9 @@ class SegmentLinker:
 
     The linker keeps the last cues of every instance, class by class. It
     assigns the instances of a clip to them at minimum cost. The cost is ``(1 -
-    similarity) / 2``, see :class:`QueryAssociation`. Masks thus confirm a link between neighbouring
-    clips and do not prevent one after an absence. Instances without a match
-    are new.
+    similarity) / 2``, see :class:`QueryAssociation`. Masks thus confirm a link
+    between neighbouring clips and do not prevent one after an absence.
+    Instances without a match are new.
 
     Args:
         cost_limit (float): Instances match only below this cost. Defaults to
