@@ -4,7 +4,8 @@ from projects.maxtron.models.association import (
     align_queries,
     match_queries,
 )
-from projects.maxtron.structures import ClipPrediction
+from projects.maxtron.models.heads.video_state import OfflineState
+from projects.maxtron.structures import ClipPrediction, ClipShapes
 
 import pytest
 import torch
@@ -221,7 +222,7 @@ def test_a_mask_of_few_pixels_shows_no_object():
         assert link(association, whole, part) == [order]
 
 
-def test_cues_align_the_clips_of_a_video_in_training():
+def test_cues_align_the_clips_of_a_video_for_the_tracker():
     clips = [
         make_clip([0, 6], [1, 1], TWINS),
         make_clip([1, 7], [1, 1], TWINS[::-1]),
@@ -233,6 +234,22 @@ def test_cues_align_the_clips_of_a_video_in_training():
         aligned = align_queries(queries, cues, settings)
         assert aligned[0, 1, :, 0].tolist() == order
         assert aligned.requires_grad
+    # Offline, the tracker gets the queries in the same order.
+    received = []
+
+    class State(OfflineState):
+        def segment(self, mask_feats, shapes):
+            return []
+
+    def refine(queries):
+        received.append(queries)
+        return queries[0], queries
+
+    state = State(refine, 'none', association)
+    for clip in clips:
+        state.update(clip, ClipShapes((3, 12), (3, 12), (3, 12), 2))
+    state.refine()
+    assert received[0].equal(torch.cat([clip.queries for clip in clips]))
     # The settings have no state: the next batch begins anew.
     assert link(association, clips[1], clips[0]) == [[0, 1]]
 
