@@ -23,5 +23,9 @@ def test_operations_on_pixels():
             expected = np.where(mask.reshape(shape), b, a)
             actual = pixels.overwrite(a.copy(), b, mask)
             np.testing.assert_array_equal(actual, expected)
+        for index in (img[..., 0].copy(), img[..., 0].astype(np.int32)):
+            chosen = table < 99
+            actual = pixels.look_up(chosen, index)
+            np.testing.assert_array_equal(actual, chosen[index])
         stacked = pixels.stack_images([img, mapped])
         np.testing.assert_array_equal(stacked[1], mapped.transpose(2, 0, 1))

@@ -11,7 +11,6 @@ of strings that differ.
 """
 
 import argparse
-from functools import partial
 from typing import NamedTuple
 
 from projects.maxtron.models.postprocess import encode_clip, resize_mask_logits
@@ -22,11 +21,10 @@ from pycocotools import mask as mask_utils
 
 from tools.benchmarks.cli import Column, Table
 from tools.benchmarks.comparison import (
-    choose_cases,
     compare,
     make_parser,
     measure_workload,
-    run_comparison,
+    run_cases,
 )
 from tools.benchmarks.measuring import in_new_process
 from tools.benchmarks.synthetic_predictions import SyntheticPredictions
@@ -124,15 +122,8 @@ TABLE = Table(
 
 def main(args: list[str] | None = None) -> None:
     """Run and print all measurements."""
-    parser = make_parser(__doc__)
-    parser.add_argument('--num-queries', type=int, default=100)
-    parser.add_argument('--num-segments', type=int, default=30)
-    options = parser.parse_args(args)
-    rows = [
-        partial(benchmark_case, options, case)
-        for case in choose_cases(CASES, options.cases)
-    ]
-    run_comparison(options, TABLE, rows)
+    options = make_parser(__doc__, num_queries=100).parse_args(args)
+    run_cases(options, TABLE, CASES, benchmark_case)
 
 
 if __name__ == '__main__':

@@ -12,7 +12,6 @@ threshold, so that a rounding error decides.
 
 import argparse
 import math
-from functools import partial
 from typing import NamedTuple
 
 from projects.maxtron.models.postprocess import PanopticMerger
@@ -26,11 +25,10 @@ from torch import Tensor
 
 from tools.benchmarks.cli import Column, Table
 from tools.benchmarks.comparison import (
-    choose_cases,
     compare,
     make_parser,
     measure_workload,
-    run_comparison,
+    run_cases,
 )
 from tools.benchmarks.measuring import in_new_process
 
@@ -208,9 +206,7 @@ TABLE = Table(
 
 def parse_args(args: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = make_parser(__doc__)
-    parser.add_argument('--num-queries', type=int, default=128)
-    parser.add_argument('--num-segments', type=int, default=30)
+    parser = make_parser(__doc__, num_queries=128)
     parser.add_argument(
         '--thresholds', choices=tuple(THRESHOLDS), default='convnext'
     )
@@ -219,12 +215,7 @@ def parse_args(args: list[str] | None = None) -> argparse.Namespace:
 
 def main(args: list[str] | None = None) -> None:
     """Run and print all measurements."""
-    args = parse_args(args)
-    rows = [
-        partial(benchmark_case, args, case)
-        for case in choose_cases(CASES, args.cases)
-    ]
-    run_comparison(args, TABLE, rows)
+    run_cases(parse_args(args), TABLE, CASES, benchmark_case)
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from tools.benchmarks import cli
@@ -22,11 +23,15 @@ class Workload(Protocol):
         """Compare the results of both forms; return columns of the table."""
 
 
-def make_parser(doc: str | None) -> argparse.ArgumentParser:
+def make_parser(
+    doc: str | None, num_queries: int | None = None
+) -> argparse.ArgumentParser:
     """Make a parser with the arguments of every comparison.
 
     Args:
         doc (str, optional): Docstring of the benchmark.
+        num_queries (int, optional): Default of ``--num-queries``, if masks
+            are compared. Defaults to None.
 
     Returns:
         ArgumentParser: See :func:`tools.benchmarks.cli.make_parser`.
@@ -44,6 +49,14 @@ def make_parser(doc: str | None) -> argparse.ArgumentParser:
         default=8.0,
         help='the naive form is skipped if it needs more memory than this',
     )
+    if num_queries is not None:
+        parser.add_argument('--num-queries', type=int, default=num_queries)
+        parser.add_argument(
+            '--num-segments',
+            type=int,
+            default=30,
+            help='number of queries that have pixels',
+        )
     return parser
 
 
@@ -130,3 +143,22 @@ def run_comparison(
         rows (Sequence[callable]): Functions that measure a row.
     """
     cli.write_json(args, rows=cli.print_rows(table, rows))
+
+
+def run_cases(
+    args: argparse.Namespace,
+    table: cli.Table,
+    cases: Sequence[Any],
+    benchmark_case: Callable[[argparse.Namespace, Any], dict],
+) -> None:
+    """Run a comparison with one row for each case that ``--cases`` chooses.
+
+    Args:
+        args (Namespace): The command line.
+        table (Table): The table.
+        cases (Sequence): The cases, with ``name``.
+        benchmark_case (callable): Measures a case.
+    """
+    chosen = choose_cases(cases, args.cases)
+    rows = [partial(benchmark_case, args, case) for case in chosen]
+    run_comparison(args, table, rows)

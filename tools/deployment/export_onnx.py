@@ -13,6 +13,12 @@ onnx='FILE.onnx') and demo/video_demo.py --onnx FILE.onnx run both.
 Some runtimes compute operators such as GridSample wrongly without a message.
 Therefore the tool runs each file on real frames, prints the differences from
 PyTorch and fails if one is above --bound. A file that fails is not written.
+
+The difference of an output is the norm of the error relative to the norm of
+the output. The largest error, relative to the largest value, is printed too,
+but has no bound: the masks of Mask2Former's cross-attention are thresholds of
+logits, so that one pixel whose logit is almost zero changes a query by more
+than rounding.
 """
 
 import argparse
@@ -51,9 +57,8 @@ from mmengine.config import Config
 from terminaltables import AsciiTable
 from torch import Tensor
 
-# By --half. Rounding differs by 2e-6 (shipped models) to 2e-5 (R50 with random
-# weights), and a wrong operator by much more.
-BOUNDS = {False: 1e-4, True: 5e-2}
+# By --half. Rounding differs by 1e-6 in float32; a wrong operator, by more.
+BOUNDS = {False: 1e-5, True: 5e-2}
 # Number of clips of the video that the tracker is compared on.
 NUM_CLIPS = 3
 # Calls of a measurement; it ends after the first one that is past the seconds.
@@ -108,7 +113,7 @@ def parse_args(argv: list[str] | None) -> tuple:
     parser.add_argument(
         '--bound',
         type=float,
-        help='largest difference, relative to the largest value of an output '
+        help='largest norm of a difference, relative to that of the output '
         f'(default: {BOUNDS[False]:g}, with --half {BOUNDS[True]:g})',
     )
     args = parser.parse_args(argv)
@@ -158,20 +163,24 @@ def preprocess(
 
 def compare(
     graph: ClipGraph | TrackerGraph, session: OnnxSession, inputs: Tensor
-) -> list[tuple[str, tuple[int, ...], float]]:
+) -> list[tuple[str, tuple[int, ...], float, float]]:
     """Compare the outputs of ONNX Runtime with those of PyTorch.
 
     Returns:
-        list[tuple]: Name, shape and difference of each output. A difference
-        is relative to the largest absolute value of the output.
+        list[tuple]: Name and shape of each output, the norm of its error
+        relative to its norm, and its largest error relative to its largest
+        absolute value.
     """
     rows = []
     outputs = session(inputs)
     for name, actual, expected in zip(
         graph.output_names, outputs, graph(inputs), strict=True
     ):
-        error = (actual - expected).abs().max() / expected.abs().max()
-        rows.append((name, tuple(expected.shape), error.item()))
+        error = actual - expected
+        norm = error.norm() / expected.norm()
+        largest = error.abs().max() / expected.abs().max()
+        shape = tuple(expected.shape)
+        rows.append((name, shape, norm.item(), largest.item()))
     return rows
 
 
@@ -227,12 +236,13 @@ def export_checked(
         session = OnnxSession(part)
         rows = compare(graph, session, inputs)
         cells = [
-            (name, 'x'.join(map(str, shape)), f'{error:.1e}')
-            for name, shape, error in rows
+            (name, 'x'.join(map(str, shape)), f'{norm:.1e}', f'{largest:.1e}')
+            for name, shape, norm, largest in rows
         ]
-        table = AsciiTable([('Output', 'Shape', 'Difference'), *cells])
+        head = ('Output', 'Shape', 'Difference', 'Largest')
+        table = AsciiTable([head, *cells])
         print(f'{path}\n{table.table}')
-        wrong = [name for name, _, error in rows if not error <= args.bound]
+        wrong = [row[0] for row in rows if not row[2] <= args.bound]
         if wrong:
             raise InputError(
                 f'ONNX Runtime does not compute {", ".join(wrong)} like '

@@ -27,9 +27,8 @@ def rgb_to_ids(img: np.ndarray) -> np.ndarray:
     Returns:
         np.ndarray: R + 256 G + 65536 B, shape (h, w), int32.
     """
-    rgba = cv2.cvtColor(img, cv2.COLOR_BGR2RGBA)
-    rgba[..., 3] = 0
-    return rgba.view('<i4')[..., 0]
+    ids = cv2.cvtColor(img, cv2.COLOR_BGR2RGBA).view('<i4')[..., 0]
+    return np.bitwise_and(ids, 0xFFFFFF, out=ids)  # without alpha
 
 
 def read_id_map(

@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Transforms that scale, pad and recolour frames for a fixed canvas."""
 
+import functools
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -220,18 +222,15 @@ class SSDColorJitter(BaseTransform):
             dict: The frame with changed colours.
         """
         changes = self._random_changes()
-        img = pixels.contiguous(results['img'])
+        first, last = [], []
         if changes['brightness'] is not None:
-            img = cv2.LUT(img, _byte_table(1, changes['brightness']))
-        for first in (True, False):
-            if not first:
-                img = self._change_hsv(img, changes)
-            if (
-                changes['contrast'] is not None
-                and changes['contrast_first'] == first
-            ):
-                img = cv2.LUT(img, _byte_table(changes['contrast'], 0))
-        results['img'] = img
+            first = [_byte_table(1, changes['brightness'])]
+        if changes['contrast'] is not None:
+            tables = first if changes['contrast_first'] else last
+            tables.append(_byte_table(changes['contrast'], 0))
+        img = pixels.contiguous(results['img'])
+        img = self._change_hsv(_map_bytes(img, first), changes)
+        results['img'] = _map_bytes(img, last)
         return results
 
     @staticmethod
@@ -257,6 +256,13 @@ class SSDColorJitter(BaseTransform):
             f'saturation_range={self.saturation_range}, '
             f'hue_delta={self.hue_delta})'
         )
+
+
+def _map_bytes(img: np.ndarray, tables: list[np.ndarray]) -> np.ndarray:
+    """Map every byte by some tables, one after the other."""
+    if not tables:
+        return img
+    return cv2.LUT(img, functools.reduce(lambda x, table: table[x], tables))
 
 
 def _byte_table(factor: float, summand: float) -> np.ndarray:

@@ -147,7 +147,7 @@ class VideoCopyPaste(BaseTransform):
             [False]
             + [seg['id'] in chosen and not seg['iscrowd'] for seg in pasted]
         )
-        mask = is_chosen.take(index)
+        mask = pixels.look_up(is_chosen, index)
         clip['img'][t] = pixels.overwrite(
             clip['img'][t], other['img'][t], mask
         )
@@ -168,9 +168,11 @@ class VideoCopyPaste(BaseTransform):
                 segments, pasted, is_seen & ~np.array(joins, bool)
             )
         offset = 0 if self.reference_collision else PASTED
+        fits = len(segments) + len(pasted) < 256
+        dtype = np.uint8 if fits else np.int32  # as of index_map
         clip['gt_seg_map'][t] = pixels.overwrite(
-            clip['gt_seg_map'][t].astype(np.int32),
-            index.astype(np.int32) + len(segments),
+            clip['gt_seg_map'][t].astype(dtype),
+            index.astype(dtype) + dtype(len(segments)),
             mask,
         )
         new_ids = [

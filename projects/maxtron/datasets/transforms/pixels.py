@@ -33,6 +33,23 @@ def map_channel(img: np.ndarray, channel: int, table: np.ndarray) -> None:
     cv2.insertChannel(values, img, channel)
 
 
+def look_up(table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Look up the entry of each pixel.
+
+    Args:
+        table (np.ndarray): Shape (n, ), bool.
+        index (np.ndarray): Shape (h, w), integers below n.
+
+    Returns:
+        np.ndarray: ``table[index]``, bool.
+    """
+    if index.dtype != np.uint8:
+        return table.take(index)
+    padded = np.zeros(256, np.uint8)
+    padded[: len(table)] = table
+    return cv2.LUT(index, padded).view(bool)
+
+
 def overwrite(
     target: np.ndarray, source: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:

@@ -69,6 +69,12 @@ def resize_nearest(
         _nearest(old, new)[part]
         for old, new, part in zip(seg_map.shape, size[::-1], region)
     )
+    # Copies of rows are cheaper than copies of pixels: if the map grows, its
+    # columns are taken first.
+    first = rows[0]
+    if len(rows) > rows[-1] - first:
+        part = seg_map[first : rows[-1] + 1].take(columns, 1)
+        return part.take(rows - first, 0)
     return seg_map.take(rows, 0).take(columns, 1)
 
 
