@@ -52,6 +52,15 @@ def test_a_mismatch_is_named(tmp_path, capsys):
     assert '| product of 256 x 256, float32 | **failed** |' in text
 
 
+def test_parts_after_one_that_failed(tmp_path, capsys):
+    args = '--device cpu --small --minutes 0 --only environment distributed'
+    with pytest.raises(SystemExit):
+        main([*args.split(), f'--out={tmp_path}'])
+    lines = capsys.readouterr().out.splitlines()
+    for name, line in zip(('environment', 'distributed'), lines):
+        assert line.startswith(name) and 'FAILED: not run: 0 min' in line
+
+
 def test_a_part_that_fails_or_hangs():
     broken = PartProcess(Part('broken', 9, ''), Namespace(**OPTIONS)).run(60)
     assert broken['error'] == 'ended by an error'

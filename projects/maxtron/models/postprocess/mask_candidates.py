@@ -227,12 +227,13 @@ class CandidateFinder:
                 values -= values.amax(1, keepdim=True)
             total = values.exp_().sum(1)
             probs = values.transpose(0, 1)[queries].div_(total)  # (n, r, c)
-            probs = torch.threshold_(probs, self.threshold, 0.0).flatten(1)
-            sets = self.bits[:, queries] @ probs.sign().double()
+            probs = torch.threshold_(probs, self.threshold, 0.0)
+            probs = probs.flatten(1).double()  # once for sums and sets
+            sums.append(probs.sum(1))
+            sets = self.bits[:, queries] @ probs.sign_()
             words[:, band.frame, band.row.target, column.target] = sets.view(
                 -1, *total.shape
             )
-            sums.append(probs.sum(1, dtype=torch.float64))
         return sums
 
 
