@@ -60,7 +60,8 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
                 subparsers
             )
         else:
-            subparsers.add_parser(name, help=text, description=text)
+            description = f'{text.capitalize()}.'
+            subparsers.add_parser(name, help=text, description=description)
     return parser
 
 

@@ -41,6 +41,8 @@ def test_results_and_failures(whole, folder):
     assert not any(record['traceback'] for record in records.values())
     review = open_review(whole / NAMES[0], folder / NAMES[0])  # maxtron view
     assert review.num_frames == 4 and review.tracks[0].scores
+    with pytest.raises(InputError, match=r'no results.json .*: record.json'):
+        open_review(whole / 'noise.avi', folder / NAMES[0])
 
 
 def die_at_rename(count, model, folder, out):

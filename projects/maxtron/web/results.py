@@ -22,6 +22,7 @@ from .tracks import Track
 
 # Folders of masks beside a JSON file: of a test, of a batch and of the page.
 _MASK_FOLDERS = ('pan_pred', 'masks', '.')
+_NOT_RESULTS = ('record.json', 'manifest.json')  # of a batch
 _NO_RESULTS = (
     'Give results.json of an instance model, pred.json of a panoptic model, '
     'or a folder with one of them.'
@@ -96,7 +97,7 @@ def _find_json(path: Path) -> Path:
     for name in ('results.json', 'pred.json', 'masks.json', TABLE):
         if path / name in files:
             return path / name
-    if len(files) != 1:
+    if len(files) != 1 or files[0].name in _NOT_RESULTS:
         found = ', '.join(file.name for file in files) or 'none'
         raise InputError(
             f'{path} has no results.json or pred.json (JSON files in it: '
