@@ -265,6 +265,12 @@ def test_config_has_the_ids_that_a_checkpoint_lacks(small, inferencer):
     config.test_dataloader.dataset.metainfo = dict(category_ids=ids)
     inferencer = MaXTronInferencer(config, small[1], device='cpu')
     assert inferencer.model.dataset_meta['category_ids'] == ids
+    dataset = config.test_dataloader.dataset
+    config.test_dataloader.dataset = dict(
+        type='LVVISDataset', pipeline=dataset.pipeline
+    )
+    with pytest.raises(ValueError, match='names no classes, since its data'):
+        MaXTronInferencer(config, device='cpu')
 
 
 def test_model_that_is_not_for_videos(small):

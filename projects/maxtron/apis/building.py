@@ -98,6 +98,12 @@ def _check_num_classes(model: MaXTron, source: str) -> None:
     """Refuse names of classes that are not as many as the model's classes."""
     classes = model.dataset_meta.get('classes') or ()
     num_classes = model.head.segmenter.num_classes
+    if not classes:
+        raise InputError(
+            'The config names no classes, since its dataset reads them from '
+            'an annotation file. Give a checkpoint of tools/train.py, which '
+            'names them, or list them in test_dataloader.dataset.metainfo.'
+        )
     if len(classes) != num_classes:
         raise InputError(
             f'The model has {num_classes} classes, but {source} names '
