@@ -1,11 +1,12 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Time that linking a clip to the clips before it takes.
 
-    python tools/benchmarks/benchmark_association.py [--num-queries 128]
+    python tools/benchmarks/benchmark_association.py [--num-queries 128] \
+        [--num-objects 30]
 
 The time includes reading the cues and matching, but not permuting the
 prediction. Each row also has the time of the paper's association, from
-embeddings alone, of the same run. The masks are smooth random masks at stride
+embeddings alone, of the same run. The other queries show no object. The masks are smooth random masks at stride
 4 of 769 x 1345 frames. The last row of each kind is the recommended setting.
 """
 
@@ -67,7 +68,9 @@ CASES = [
 ]
 
 
-def make_clips(num_queries: int, device: str) -> list[ClipPrediction]:
+def make_clips(
+    num_queries: int, num_objects: int, device: str
+) -> list[ClipPrediction]:
     """Make two clips of two frames with random predictions."""
     generator = torch.manual_seed(0)
     clips = []
@@ -76,6 +79,7 @@ def make_clips(num_queries: int, device: str) -> list[ClipPrediction]:
         masks = F.interpolate(coarse, MASK_SIZE, mode='bicubic') - 1.0
         embeds = torch.randn(1, num_queries, 256, generator=generator)
         cls_logits = 4 * torch.randn(1, num_queries, 125, generator=generator)
+        cls_logits[:, num_objects:, -1] += 30
         clips.append(
             ClipPrediction(
                 *(
@@ -141,11 +145,17 @@ def main(args: list[str] | None = None) -> None:
     parser = make_parser(__doc__, threads=1)
     parser.add_argument('--num-queries', type=positive_int, default=128)
     parser.add_argument(
+        '--num-objects',
+        type=positive_int,
+        default=30,
+        help='queries that show an object (default: 30)',
+    )
+    parser.add_argument(
         '--seconds', type=float, default=1.0, help='time per measurement'
     )
     parsed = parser.parse_args(args)
     torch.set_num_threads(parsed.threads)
-    clips = make_clips(parsed.num_queries, parsed.device)
+    clips = make_clips(parsed.num_queries, parsed.num_objects, parsed.device)
     rows = [partial(benchmark_case, parsed, clips, case) for case in CASES]
     write_json(parsed, rows=print_rows(TABLE, rows))
 

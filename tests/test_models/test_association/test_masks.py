@@ -43,9 +43,11 @@ def test_owners_of_sampled_pixels(activation):
     logits = torch.randn(1, 3, 2, 8, 12, generator=torch.manual_seed(0))
     every, frames = torch.tensor([[2, 0, 1]]), torch.arange(2)
 
-    def find(max_pixels, queries=every, frames=frames):
+    def find(max_pixels, queries=every, frames=frames, excluded=0):
         grid = sample_grid((8, 12), max_pixels)
-        return find_owners(logits, queries, activation, grid, frames)
+        may_own = torch.ones_like(queries, dtype=torch.bool)
+        may_own[:, len(may_own[0]) - excluded :] = False
+        return find_owners(logits, queries, may_own, activation, grid, frames)
 
     full = find(96)
     expected = logits.argmax(1)
@@ -58,7 +60,10 @@ def test_owners_of_sampled_pixels(activation):
     assert find(96, frames=torch.tensor([1, 0])).equal(full.flip(1))
     assert find(48).equal(full[..., ::2, :])
     # Other queries own no pixels.
-    assert not (find(96, every[:, :2]) == 1).any()
+    some = find(96, every[:, :2])
+    assert not (some == 1).any()
+    assert find(96, excluded=1).equal(some)
+    assert (find(96, excluded=3) == -1).all()
     # A bound between two strides leads to the larger one.
     few = find(12)
     assert few.equal(full[..., 1::4, ::2])

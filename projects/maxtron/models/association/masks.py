@@ -40,6 +40,7 @@ def sample_grid(size: tuple[int, int], max_pixels: int) -> tuple[slice, slice]:
 def find_owners(
     mask_logits: Tensor,
     queries: Tensor,
+    may_own: Tensor,
     mask_activation: str,
     grid: tuple[slice, slice],
     frames: Tensor,
@@ -48,8 +49,8 @@ def find_owners(
 
     Args:
         mask_logits (Tensor): Mask logits, shape (B, Q, T, h, w).
-        queries (Tensor): The queries that may own pixels, best first, shape
-            (B, n), int64.
+        queries (Tensor): Queries, best first, shape (B, n), int64.
+        may_own (Tensor): Whether they may own pixels, shape (B, n), bool.
         mask_activation (str): 'softmax': a pixel belongs to the query of the
             highest logit. 'sigmoid': to the best of the queries whose logit
             is not negative. Queries that repeat the mask of a better one thus
@@ -63,9 +64,13 @@ def find_owners(
     sampled = mask_logits[(..., *grid)]
     clips = torch.arange(len(queries), device=queries.device)[:, None, None]
     logits = sampled[clips, queries[..., None], frames].float()
+    excluded = torch.zeros_like(may_own, dtype=logits.dtype)
+    excluded.masked_fill_(~may_own, -torch.inf)
+    logits += excluded[..., None, None, None]
     least = torch.zeros_like(logits[:1, :1])
     if mask_activation == 'softmax':
         least = logits.amax(1, keepdim=True)
+        least.clamp_(min=torch.finfo(least.dtype).min)
     # The best query has the highest rank. This is faster than argmax.
     number = queries.shape[1]
     ranks = torch.arange(number, 0, -1, device=queries.device)

@@ -188,8 +188,7 @@ class QueryAssociation:
     ) -> ClipCues:
         """Add the cues of the masks, see :meth:`read`."""
         num_queries, num_frames = clips.mask_logits.shape[1:3]
-        number = min(self.max_masks, num_queries)
-        queries = cues.class_probs.amax(-1).topk(number).indices  # (B, n)
+        scores, queries = self._choose(cues.class_probs.amax(-1))
         kept = max(self.overlap, 1)
         moves = self.motion and not self.overlap
         # Clips without shared frames are compared in neighbouring frames.
@@ -199,7 +198,12 @@ class QueryAssociation:
         frames = torch.cat([frames[start:stop], frames[last:]])
         grid = sample_grid(clips.mask_logits.shape[-2:], self.max_pixels)
         owners = find_owners(
-            clips.mask_logits, queries, self.mask_activation, grid, frames
+            clips.mask_logits,
+            queries,
+            scores >= self._min_score,
+            self.mask_activation,
+            grid,
+            frames,
         )
         areas, centres = measure_masks(owners, num_queries)
         cues = cues._replace(
@@ -214,6 +218,27 @@ class QueryAssociation:
             colors = mean_colors(owners, pixels, num_queries)
             cues = cues._replace(colors=colors)
         return cues
+
+    @property
+    def _min_score(self) -> float:
+        """float: Class probability of the queries whose masks count."""
+        return 0.0 if self.memory is None else self.memory.min_score
+
+    def _choose(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Choose the queries whose masks are compared.
+
+        Args:
+            scores (Tensor): Highest class probabilities, shape (B, Q).
+
+        Returns:
+            tuple[Tensor, Tensor]: Scores and queries, best first, shape (B,
+            n) each.
+        """
+        number = min(self.max_masks, scores.shape[1])
+        if not scores.is_cuda:  # counting would wait for the device
+            shown = (scores >= self._min_score).sum(-1).max()
+            number = min(number, max(int(shown), 1))
+        return scores.topk(number)
 
     def similarity(
         self, tracks: ClipCues, current: ClipCues, recall: Tensor | float = 1.0
