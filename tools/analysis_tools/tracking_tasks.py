@@ -256,22 +256,33 @@ class ReAssociation:
         inputs = torch.cat(
             [queries + self.noise * noise, one_hot[videos, clips, content]], -1
         )
+        return Batch(inputs, *self._solve(content, labels))
+
+    def _solve(
+        self, content: Tensor, labels: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Find the targets of all slots.
+
+        Args:
+            content (Tensor): Object in each slot, shape (B, K, Q).
+            labels (Tensor): Label of each object, shape (B, K, objects).
+
+        Returns:
+            tuple[Tensor, dict[str, Tensor]]: Targets, shape (B, K, Q), and
+            groups of slots, see :class:`Batch`.
+        """
         own = torch.arange(self.num_objects)
         present = (content[..., None] == own).any(-2)  # (B, K, objects)
         targets = labels.masked_fill(~present, self.num_labels)
         targets = F.pad(targets, (0, self.num_spare), value=self.num_labels)
         present = F.pad(present, (0, self.num_spare))
         at_home = content == torch.arange(content.shape[-1])
-        return Batch(
-            inputs,
-            targets,
-            {
-                'all': torch.ones_like(present),
-                'in its slot': present & at_home,
-                'elsewhere': present & ~at_home,
-                'missing': ~present,
-            },
-        )
+        return targets, {
+            'all': torch.ones_like(present),
+            'in its slot': present & at_home,
+            'elsewhere': present & ~at_home,
+            'missing': ~present,
+        }
 
     def _draw_content(self, rng: Random) -> list[list[int]]:
         """Draw which object each slot holds in each clip, K lists of Q."""

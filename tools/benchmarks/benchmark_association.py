@@ -6,8 +6,9 @@
 
 The time includes reading the cues and matching, but not permuting the
 prediction. Each row also has the time of the paper's association, from
-embeddings alone, of the same run. The other queries show no object. The masks are smooth random masks at stride
-4 of 769 x 1345 frames. The last row of each kind is the recommended setting.
+embeddings alone, of the same run. The masks are smooth random masks at stride
+4 of 769 x 1345 frames; the queries beyond the objects show none. The last row
+of each kind is the recommended setting.
 """
 
 import argparse

@@ -93,25 +93,45 @@ def count_associations(
     gt_size, pred_size = gt_sizes[keys // stride], pred_sizes[keys % stride]
     iou = shared / (gt_size + pred_size - shared)
 
-    is_labelled = gt_labels != void
-    counts = video.counts[is_labelled]
-    gt_labels, pred_labels = gt_labels[is_labelled], pred_labels[is_labelled]
-    right = gt_labels == pred_labels
-    pixels = [
-        np.bincount(gt_labels[right], counts[right], len(is_thing)),
-        np.bincount(gt_labels, counts, len(is_thing)),
-        np.bincount(pred_labels, counts, len(is_thing)),
-    ]
     return STQStats(
         video.name,
         video.num_frames,
         float((shared * iou / gt_size).sum()),
         int((gt_sizes > 0).sum()),
-        np.asarray(pixels, np.int64),
+        _count_pixels(gt_labels, pred_labels, video.counts, void),
         int(video.gt.ids[video.gt_rows[is_crowd][0]])
         if first_is_crowd and is_crowd.any()
         else None,
     )
+
+
+def _count_pixels(
+    gt_labels: np.ndarray,
+    pred_labels: np.ndarray,
+    counts: np.ndarray,
+    void: int,
+) -> np.ndarray:
+    """Count the labelled pixels of each class, see :class:`STQStats`.
+
+    Args:
+        gt_labels (np.ndarray): Label of each pair of segments, (m,).
+        pred_labels (np.ndarray): Predicted label of each pair, (m,).
+        counts (np.ndarray): Pixels of each pair, (m,).
+        void (int): Label of void, after those of the C classes.
+
+    Returns:
+        np.ndarray: Correct, annotated and predicted pixels, (3, C + 1), int64.
+    """
+    is_labelled = gt_labels != void
+    counts = counts[is_labelled]
+    gt_labels, pred_labels = gt_labels[is_labelled], pred_labels[is_labelled]
+    right = gt_labels == pred_labels
+    pixels = [
+        np.bincount(gt_labels[right], counts[right], void + 1),
+        np.bincount(gt_labels, counts, void + 1),
+        np.bincount(pred_labels, counts, void + 1),
+    ]
+    return np.asarray(pixels, np.int64)
 
 
 def _number_tubes(segments: Segments) -> np.ndarray:

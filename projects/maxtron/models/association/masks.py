@@ -100,14 +100,9 @@ def sum_by_owner(owners: Tensor, values: Tensor, num_queries: int) -> Tensor:
     Returns:
         Tensor: Sums, shape (N, Q, K).
     """
-    number = len(owners)
-    firsts = torch.arange(number, device=owners.device) * (num_queries + 1)
-    rows = owners + 1 + firsts[:, None]
-    sums = values.new_zeros(number * (num_queries + 1), values.shape[-1])
-    sums.index_add_(
-        0, rows.flatten(), values.expand(number, -1, -1).flatten(0, 1)
-    )
-    return sums.unflatten(0, (number, -1))[:, 1:]
+    sums = values.new_zeros(len(owners), num_queries + 1, values.shape[-1])
+    index = (owners + 1)[..., None].expand(-1, -1, values.shape[-1])
+    return sums.scatter_add_(1, index, values.expand_as(index))[:, 1:]
 
 
 def measure_masks(owners: Tensor, num_queries: int) -> tuple[Tensor, Tensor]:
