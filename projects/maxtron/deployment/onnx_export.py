@@ -14,9 +14,9 @@ from .graphs import ClipGraph, TrackerGraph, export_graph
 
 # GridSample is an operator since 16; TensorRT 10 reads up to 20.
 OPSET = 18
-# CPUs compute these in float32 anyway, and half precision cannot address the
-# pixels of large maps.
-_KEPT_IN_FLOAT32 = ['GridSample', 'LayerNormalization']
+# CPUs compute these in float32 anyway, and sums of ScatterElements only so.
+# Half precision cannot address the pixels of large maps.
+_KEPT_IN_FLOAT32 = ['GridSample', 'LayerNormalization', 'ScatterElements']
 
 
 def export_onnx(

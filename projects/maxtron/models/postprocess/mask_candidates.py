@@ -210,9 +210,10 @@ class CandidateFinder:
             each tile, float64.
         """
         source = (band.frame, band.row.source)
-        shifted = logits[(slice(None), *source)].transpose(0, 1)
+        rows = logits[(slice(None), *source)].transpose(0, 1)  # (s, N, w)
         # All tiles read these rows, which then are in the cache.
-        shifted = shifted.contiguous() - highest[source][:, None]  # (s, N, w)
+        shifted = rows.new_empty(rows.shape)
+        torch.sub(rows, highest[source][:, None], out=shifted)
         shifted = shifted.to(exact_type())
         num_columns = max(len(tile.column.weights) for tile in band.tiles)
         buffer = shifted.new_empty(
