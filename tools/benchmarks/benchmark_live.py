@@ -94,7 +94,8 @@ class Watch:
         if self.live.num_clips > num_clips:
             self._latencies.append(self.live.latency)
         seconds = now - self._start
-        if seconds >= self.period * (len(self.rows) + 1):
+        is_due = seconds >= self.period * (len(self.rows) + 1)
+        if is_due and self._latencies:
             self._add_row(seconds)
         return seconds < self.seconds
 
