@@ -80,6 +80,9 @@ def cluster(tmp_path, monkeypatch):
     with tempfile.TemporaryDirectory(
         prefix='ray-', ignore_cleanup_errors=True
     ) as folder:
+        # The first node also writes its address to the default folder.
+        monkeypatch.setenv('RAY_TMPDIR', folder)
+        Path(folder, 'ray').mkdir()
         try:
             cluster.add_node(**NODE, temp_dir=folder)
             cluster.add_node(**NODE)

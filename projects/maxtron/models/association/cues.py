@@ -52,14 +52,14 @@ class ClipCues(NamedTuple):
 
         Args:
             index (Tensor | np.ndarray | Sequence[int]): Query ``index[q]``
-                becomes query q, shape (n, ), int64.
+                becomes query q, shape (n, ), int64. A tensor is on the device
+                of the cues; others require cues on the CPU.
 
         Returns:
             ClipCues: Cues of n queries. Pixels of others have no owner.
         """
-        index = torch.as_tensor(
-            index, dtype=torch.int64, device=self.embeds.device
-        )
+        if not isinstance(index, Tensor):
+            index = torch.as_tensor(index, dtype=torch.int64)
         # The owner -1 reads the last number.
         numbers = index.new_full((len(self.embeds) + 1,), -1)
         numbers[index] = torch.arange(len(index), device=index.device)
