@@ -56,7 +56,7 @@ def multi_scale_deformable_attention(
             value, sizes, sampling_locations, attention_weights, name
         )
     tensors = (value, sampling_locations, attention_weights)
-    if suits_embedding_bag(*tensors):
+    if suits_embedding_bag(value):
         attend = attend_by_embedding_bag
     else:
         attend = attend_by_grid_sample

@@ -1,15 +1,16 @@
-"""Deformable attention by embedding_bag: inference on CPUs.
+"""Deformable attention by embedding_bag: on CPUs.
 
 A query of a head is a weighted sum of rows of the value, four rows for each
 point. ``embedding_bag`` computes such sums in one pass over the rows, whose
-channels are contiguous, and stores no samples. Its gradients are slow.
+channels are contiguous, and stores no samples.
 """
 
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from .row_sums import WeightedRowSums
 
 # Queries (of one head) whose rows and factors stay in the CPU's cache.
 CHUNK_SIZE = 2**12
@@ -17,17 +18,15 @@ CHUNK_SIZE = 2**12
 MARGIN = 2
 
 
-def suits_embedding_bag(*tensors: Tensor) -> bool:
-    """Return whether the form applies: on a CPU, without gradients or tracing.
+def suits_embedding_bag(value: Tensor) -> bool:
+    """Return whether the form applies: on a CPU, without tracing.
 
     Compilers fuse the plain form, and not all targets of an export have this
     operator.
     """
     if torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export():
         return False
-    return tensors[0].device.type == 'cpu' and not (
-        torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    )
+    return value.device.type == 'cpu'
 
 
 def attend_by_embedding_bag(
@@ -60,22 +59,20 @@ def attend_by_embedding_bag(
     points = locations.to(dtype).flatten(3, 4).flatten(0, 2)  # (n, L * P, 2)
     weights = weights.to(dtype).flatten(3, 4).flatten(0, 2)  # (n, L * P)
     rows = rows.flatten(0, 2)
+    # Each chunk would have its own gradient of all rows.
+    needs_grad = torch.is_grad_enabled() and rows.requires_grad
+    chunk_size = len(planes) if needs_grad else CHUNK_SIZE
     sums = []
     for point, weight, plane in zip(
-        points.split(CHUNK_SIZE),
-        weights.split(CHUNK_SIZE),
-        planes.split(CHUNK_SIZE),
+        points.split(chunk_size),
+        weights.split(chunk_size),
+        planes.split(chunk_size),
     ):
         cells, shares = levels.cells_of(point)
         indices = (cells + plane[:, None])[:, None] + levels.corners
         factors = _corner_factors(shares, weight)
         sums.append(
-            F.embedding_bag(
-                indices.flatten(1),
-                rows,
-                mode='sum',
-                per_sample_weights=factors.flatten(1),
-            )
+            WeightedRowSums.apply(rows, indices.flatten(1), factors.flatten(1))
         )
     out = torch.cat(sums).view(batch_size, num_queries, -1)
     return out.to(value.dtype)
@@ -93,23 +90,23 @@ def _add_margins(
     Returns:
         Tensor: Tokens and zeros, shape (B, M, h, d).
     """
-    areas = [height * width for height, width in spatial_shapes]
     shapes = [
         (height + 2 * MARGIN, width + 2 * MARGIN)
         for height, width in spatial_shapes
     ]
-    padded_areas = [height * width for height, width in shapes]
-    padded = value.new_zeros((len(value), sum(padded_areas), *value.shape[2:]))
-    for target, source, padded_shape, shape in zip(
-        padded.split(padded_areas, 1),
-        value.split(areas, 1),
-        shapes,
-        spatial_shapes,
-    ):
-        inside = target.unflatten(1, padded_shape)[
-            :, MARGIN:-MARGIN, MARGIN:-MARGIN
-        ]
+    num_rows = sum(height * width for height, width in shapes)
+    padded = value.new_zeros((len(value), num_rows, *value.shape[2:]))
+    sources = value.split(
+        [height * width for height, width in spatial_shapes], 1
+    )
+    start = 0
+    for padded_shape, shape, source in zip(shapes, spatial_shapes, sources):
+        end = start + padded_shape[0] * padded_shape[1]
+        # Autograd allows no writes into the results of split().
+        target = padded[:, start:end].unflatten(1, padded_shape)
+        inside = target[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
         inside.copy_(source.unflatten(1, shape))
+        start = end
     return padded
 
 
