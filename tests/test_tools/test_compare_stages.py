@@ -3,12 +3,14 @@
 
 import json
 import math
+import threading
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
 from tools.misc.compare_stages import (
+    Training,
     format_table,
     main,
     plan,
@@ -80,6 +82,40 @@ def test_finished_runs_are_not_repeated(tmp_path, capsys):
     run_all([training], ['paper'], nproc=1)
     assert 'finished before' in capsys.readouterr().out
     assert not (training.folder / 'driver.log').exists()
+
+
+class Work(Training):
+    """A training that does something else: notes its name, or fails."""
+
+    def __init__(self, name, start=None, wait_for=None, fails=False):
+        self.name, self.start, self.wait_for = name, start, wait_for
+        self.fails, self.done = fails, threading.Event()
+
+    def run(self, associations, threads):
+        if self.wait_for is not None:
+            assert self.wait_for.done.wait(60)
+        if self.fails:
+            raise RuntimeError(f'{self.name} failed')
+        self.done.set()
+
+
+def test_no_place_is_taken_by_waiting():
+    other = Work('other')
+    first = Work('first', wait_for=other)
+    second = Work('second', first)
+    run_all([first, second, other], ['paper'], nproc=2)
+    assert second.done.is_set()
+
+
+def test_failure_stops_only_what_follows():
+    first = Work('first', fails=True)
+    second = Work('second', first)
+    third, other = Work('third', second), Work('other')
+    last = Work('last', other)
+    with pytest.raises(RuntimeError, match='first failed'):
+        run_all([first, second, third, other, last], ['paper'], nproc=1)
+    assert not second.done.is_set() and not third.done.is_set()
+    assert last.done.is_set()
 
 
 @pytest.mark.slow

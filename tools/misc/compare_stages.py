@@ -27,7 +27,12 @@ import re
 import statistics
 import subprocess
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from pathlib import Path
 from typing import Optional
 
@@ -195,19 +200,35 @@ def run_all(
     """
     threads = max(1, (os.cpu_count() or 1) // nproc)
     threads = int(os.environ.get('OMP_NUM_THREADS', threads))
-    jobs: dict[Training, Future] = {}
-
-    def run(training):
-        if training.start is not None:
-            jobs[training.start].result()
-        training.run(associations, threads)
-
+    waiting, failed = list(trainings), set()
+    jobs: dict[Future, Training] = {}
     with ThreadPoolExecutor(nproc) as pool:
-        for training in trainings:
-            jobs[training] = pool.submit(run, training)
-    failed = {str(job.exception()) for job in jobs.values() if job.exception()}
+        while waiting or jobs:
+            # A training that waits for its start must not take a place.
+            unfinished = {*waiting, *jobs.values()}
+            for training in waiting[:]:
+                if training.start not in unfinished:
+                    waiting.remove(training)
+                    job = pool.submit(training.run, associations, threads)
+                    jobs[job] = training
+            for job in wait(jobs, return_when=FIRST_COMPLETED).done:
+                training = jobs.pop(job)
+                if job.exception() is not None:
+                    failed.add(str(job.exception()))
+                    waiting = without_followers(waiting, training)
     if failed:
         raise RuntimeError('\n'.join(sorted(failed)))
+
+
+def without_followers(
+    trainings: list[Training], start: Training
+) -> list[Training]:
+    """Remove the trainings that start from one, and those that follow."""
+    removed = {start}
+    for training in trainings:
+        if training.start in removed:
+            removed.add(training)
+    return [x for x in trainings if x not in removed]
 
 
 def make_data(sizes: set[str], nproc: int) -> None:
