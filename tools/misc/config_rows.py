@@ -11,8 +11,6 @@ import yaml
 from mmengine.config import Config, ConfigDict
 from mmengine.utils import track_iter_progress
 
-from tools.misc.shared_bases import share_bases
-
 ROOT = Path(__file__).resolve().parents[2]
 INDEX = ROOT / 'model-index.yml'
 
@@ -180,7 +178,6 @@ def describe(model: dict) -> Row:
 @cache
 def read_rows() -> list[Row]:
     """Read all configs of the index, in its order."""
-    share_bases(ROOT / 'configs')
     index = yaml.safe_load(INDEX.read_text())
     models = [
         model

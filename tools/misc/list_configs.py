@@ -27,6 +27,7 @@ from itertools import product
 from pathlib import Path
 
 from tools.misc.config_rows import ROOT, Row, read_rows
+from tools.misc.shared_bases import share_bases
 
 MATRIX = dict(
     dataset=(
@@ -238,6 +239,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run the command line."""
+    share_bases(ROOT / 'configs')
     parser = make_parser()
     args = parser.parse_args()
     if args.update_docs:

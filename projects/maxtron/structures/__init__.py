@@ -15,6 +15,7 @@ from .clip_shapes import ClipShapes
 from .id_maps import (
     FIRST_THING_VALUE,
     index_map,
+    index_type,
     raw_labels,
     read_raw_segments,
     runs,
@@ -52,6 +53,7 @@ __all__ = [
     'frame_names',
     'index_categories',
     'index_map',
+    'index_type',
     'metainfo_categories',
     'raw_labels',
     'read_id_map',

@@ -115,6 +115,11 @@ def read_raw_segments(
     return ids, [segments[value] for value in sorted(segments)]
 
 
+def index_type(num_segments: int) -> type[np.generic]:
+    """Return the type of maps of positions: a byte if all positions fit."""
+    return np.uint8 if num_segments < 256 else np.int32
+
+
 def index_map(
     ids: np.ndarray, segments: Sequence[dict], where: str
 ) -> np.ndarray:
@@ -128,8 +133,8 @@ def index_map(
         where (str): Names the frame in messages.
 
     Returns:
-        np.ndarray: Shape (h, w), 0 for void, else 1 + position; uint8, or
-        int32 if there are more than 255 segments.
+        np.ndarray: Shape (h, w), 0 for void, else 1 + position; type of
+        :func:`index_type`.
 
     Raises:
         InputError: If map and list have different ids. Only a segment with
@@ -157,6 +162,8 @@ def index_map(
             'which has no pixel in the panoptic map. The two must come from '
             'the same conversion.'
         )
-    dtype = np.uint8 if len(segments) < 256 else np.int32
-    table = np.array([position.get(v, 0) for v in unique.tolist()], dtype)
+    table = np.array(
+        [position.get(v, 0) for v in unique.tolist()],
+        index_type(len(segments)),
+    )
     return np.repeat(table[inverse], lengths).reshape(ids.shape)

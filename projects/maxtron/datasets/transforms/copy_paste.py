@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform, Compose
 from mmdet.registry import TRANSFORMS
 
 from ...errors import InputError
+from ...structures import index_type
 from . import pixels
 
 # offset of the ids of pasted segments, above all ids of panoptic maps
@@ -168,8 +169,7 @@ class VideoCopyPaste(BaseTransform):
                 segments, pasted, is_seen & ~np.array(joins, bool)
             )
         offset = 0 if self.reference_collision else PASTED
-        fits = len(segments) + len(pasted) < 256
-        dtype = np.uint8 if fits else np.int32  # as of index_map
+        dtype = index_type(len(segments) + len(pasted))
         clip['gt_seg_map'][t] = pixels.overwrite(
             clip['gt_seg_map'][t].astype(dtype),
             index.astype(dtype) + dtype(len(segments)),
