@@ -1,13 +1,17 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Compare associations of a panoptic model on the same predictions of clips.
+"""Compare associations of a model on the same predictions of clips.
 
     python tools/analysis_tools/compare_association.py CONFIG CHECKPOINT \
-        [--associations FILE.py ...] [--scenarios scenarios_val.json]
+        [--associations FILE.py ...] [--scenarios scenarios_val.json] \
+        [--panoptic CONFIG]
 
 Every clip is segmented once and linked by the association of the paper, by
 those of the files (`association = dict(...)`), and by the ground truth, which
 is the upper bound. The table has the values of test_evaluator and the share of
 things that keep their id.
+
+A model of instances is measured on the data and by the metrics of a panoptic
+config. Each pixel belongs to its best instance, so stuff is always missed.
 """
 
 import argparse
@@ -33,6 +37,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import nn
+
+from tools.analysis_tools.instance_maps import InstanceMaps
 
 ROBUST = (
     Path(__file__).parents[2] / 'configs/_base_/models/association_robust.py'
@@ -61,11 +67,19 @@ class TruthReader:
     Args:
         frames (Sequence[DetDataSample]): Frames with ``seg_map_path`` and
             ``segments_info``.
+        known_labels (dict[int, int], optional): Label of the model by label
+            of the ground truth; other segments are left out. Defaults to
+            None: the labels are the same.
     """
 
-    def __init__(self, frames: Sequence[DetDataSample]) -> None:
+    def __init__(
+        self,
+        frames: Sequence[DetDataSample],
+        known_labels: dict[int, int] | None = None,
+    ) -> None:
         self.frames = frames
         self.labels: dict[int, int] = {}
+        self._known_labels = known_labels
         self._next = 0
 
     def read(
@@ -83,10 +97,17 @@ class TruthReader:
                     f'{frame.img_path} has no segments_info: the ground truth '
                     'of true linking must be in RGB masks with a JSON file.'
                 )
-            self.labels |= {
-                s['id']: s['category'] for s in frame.segments_info
-            }
-            maps.append(read_id_map(frame.seg_map_path, frame.img_path))
+            labels = {s['id']: s['category'] for s in frame.segments_info}
+            ids = read_id_map(frame.seg_map_path, frame.img_path)
+            if self._known_labels is not None:
+                labels = {
+                    i: self._known_labels[label]
+                    for i, label in labels.items()
+                    if label in self._known_labels
+                }
+                ids = np.where(np.isin(ids, list(labels)), ids, 0)
+            self.labels |= labels
+            maps.append(ids)
         return maps
 
 
@@ -95,6 +116,7 @@ def link_video(
     video: Sequence,
     sample: TrackDataSample,
     associations: dict[str, QueryAssociation],
+    instance_maps: InstanceMaps | None = None,
 ) -> dict[str, TrackDataSample]:
     """Segment a video once, and link its clips by each association.
 
@@ -103,11 +125,16 @@ def link_video(
         video (Sequence): Frames of the video.
         sample (TrackDataSample): Sample with the ground truth.
         associations (dict[str, QueryAssociation]): By name.
+        instance_maps (InstanceMaps, optional): Converter of the results of a
+            model of instances.
 
     Returns:
         dict[str, TrackDataSample]: Predicted samples by name.
     """
-    head, truth = model.head, TruthReader(sample.video_data_samples)
+    head = model.head
+    truth = TruthReader(
+        sample.video_data_samples, instance_maps and instance_maps.labels
+    )
     true = TrueAssociation(head.segmenter.mask_activation, head.overlap)
     states = {}
     for name, association in {**associations, TRUTH: true}.items():
@@ -133,7 +160,9 @@ def link_video(
             DetDataSample(metainfo=frame.metainfo) for frame in sample
         ]
         for frame, result in zip(samples[name], results[name], strict=True):
-            frame.set_field(result, head.result_field)
+            if instance_maps is not None:
+                result = instance_maps.convert(result, frame.ori_shape)
+            frame.set_field(result, 'pred_panoptic_map')
     return samples
 
 
@@ -205,36 +234,32 @@ def compare(
         InputError: If the model does not decide on panoptic segments once a
             video.
     """
+    instance_classes = None
+    if args.panoptic:
+        instance_classes = use_panoptic_data(cfg, args)
     runner = Runner.from_cfg(cfg)
     model = runner.model.eval()
     engine.load_checkpoint_checked(model, args.checkpoint, config=cfg.filename)
-    head = model.head
-    if getattr(head, 'segment_decision', '') != 'per_video':
+    meta = runner.test_dataloader.dataset.metainfo
+    maps = None
+    if args.panoptic:
+        maps = InstanceMaps(instance_classes, meta['classes'], args.min_score)
+    elif getattr(model.head, 'segment_decision', '') != 'per_video':
         raise InputError(
             'compare_association compares panoptic models that decide once a '
-            "video: set model.head.test_cfg.segment_decision='per_video'."
+            "video (model.head.test_cfg.segment_decision='per_video'), and "
+            'models of instances with --panoptic.'
         )
-    associations = build_associations(head, args.associations)
+    associations = build_associations(model.head, args.associations)
     evaluators = {}
     for name in [*associations, TRUTH]:
-        metrics = copy.deepcopy(cfg.test_evaluator)
-        metrics = metrics if isinstance(metrics, list) else [metrics]
-        metrics = [x for x in metrics if x['type'] != 'StableIdMetric']
-        for metric in metrics:
-            if metric['type'] == 'VPQMetric':
-                metric['windows'] = (1, 2, 4, 6, 12, 20)
-        metrics.append(
-            dict(
-                type='StableIdMetric',
-                clip_len=head.clip_len,
-                scenarios=args.scenarios,
-            )
+        evaluators[name] = Evaluator(
+            choose_metrics(cfg, model.head.clip_len, args.scenarios)
         )
-        evaluators[name] = Evaluator(metrics)
-        evaluators[name].dataset_meta = runner.test_dataloader.dataset.metainfo
+        evaluators[name].dataset_meta = meta
     num_videos = 0
     for video, sample in read_videos(model, runner.test_dataloader):
-        samples = link_video(model, video, sample, associations)
+        samples = link_video(model, video, sample, associations, maps)
         for name, predicted in samples.items():
             evaluators[name].process([predicted])
         num_videos += 1
@@ -242,6 +267,48 @@ def compare(
         name: evaluator.evaluate(num_videos)
         for name, evaluator in evaluators.items()
     }
+
+
+def use_panoptic_data(
+    cfg: Config, args: argparse.Namespace
+) -> tuple[str, ...]:
+    """Replace the data and metrics of a config of instances, in place.
+
+    The frames are still resized as for the model. Options of the command line
+    hold for the new data.
+
+    Args:
+        cfg (Config): Config of the model.
+        args (Namespace): The command line.
+
+    Returns:
+        tuple[str]: Classes of the model.
+    """
+    instances = cfg.test_dataloader.dataset
+    classes = cli.build_dataset(dict(instances, lazy_init=True)).metainfo
+    panoptic = Config.fromfile(args.panoptic)
+    dataset = panoptic.test_dataloader.dataset
+    dataset.pipeline[0].transforms = instances.pipeline[0].transforms
+    cfg.test_dataloader.dataset = dataset
+    cfg.test_evaluator = panoptic.test_evaluator
+    engine.merge_cfg_options(cfg, args.cfg_options or {})
+    return classes['classes']
+
+
+def choose_metrics(
+    cfg: Config, clip_len: int, scenarios: str | None
+) -> list[dict]:
+    """List the metrics of the table; the windows of VPQ are the tool's."""
+    metrics = copy.deepcopy(cfg.test_evaluator)
+    metrics = metrics if isinstance(metrics, list) else [metrics]
+    metrics = [x for x in metrics if x['type'] != 'StableIdMetric']
+    for metric in metrics:
+        if metric['type'] == 'VPQMetric':
+            metric['windows'] = (1, 2, 4, 6, 12, 20)
+    stable_ids = dict(
+        type='StableIdMetric', clip_len=clip_len, scenarios=scenarios
+    )
+    return [*metrics, stable_ids]
 
 
 def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
@@ -261,6 +328,18 @@ def parse_args() -> tuple[argparse.ArgumentParser, argparse.Namespace]:
         '--scenarios',
         help='scenarios_{split}.json of the synthetic benchmark, for '
         'crossings and returns',
+    )
+    parser.add_argument(
+        '--panoptic',
+        metavar='CONFIG',
+        help='panoptic config whose test data and metrics measure a model of '
+        'instances',
+    )
+    parser.add_argument(
+        '--min-score',
+        type=float,
+        default=0.3,
+        help='lowest score of an instance with --panoptic (default: 0.3)',
     )
     parser.add_argument('--out', help='also write all values to this .json')
     return parser, parser.parse_args()
