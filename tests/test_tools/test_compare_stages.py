@@ -17,6 +17,7 @@ from tools.misc.compare_stages import (
     run_all,
     summarize,
 )
+from tools.misc.stage_curves import collect_curves, draw_curves
 from tools.misc.stage_tasks import ROOT, TASKS
 
 
@@ -166,3 +167,31 @@ def test_table(tmp_path, capsys):
     assert entry['metrics']['VPQ'] == dict(values=[60.0], mean=60.0, std=0.0)
     assert Path(ROOT / entry['config']).exists()
     assert format_table('panoptic', summarize('panoptic', panoptic)) in text
+
+
+def write_log(training, run, values):
+    path = training.folder / run / 'vis_data'
+    path.mkdir(parents=True)
+    lines = [json.dumps(dict(loss=1.0, step=1))]
+    lines += [json.dumps({'vps/VPQ': v, 'step': i}) for i, v in values.items()]
+    (path / 'scalars.json').write_text('\n'.join(lines))
+
+
+def test_curves(tmp_path):
+    """The third training follows the first one, of 1000 iterations."""
+    trainings = plan('panoptic', [0, 1], tmp_path)
+    first, _, third = trainings[:3]
+    write_log(first, '1', {500: 10.0, 1000: 15.0})
+    write_log(first, '2', {1000: 20.0})  # resumed
+    write_log(trainings[6], '1', {500: 30.0})  # another seed
+    write_log(third, '1', {400: 50.0})
+    panels = collect_curves(trainings, {'quality': 'vps/VPQ'})
+    assert panels == {
+        'quality': {
+            first.row.name: [{500: 10.0, 1000: 20.0}, {500: 30.0}],
+            third.row.name: [{1400: 50.0}],
+        }
+    }
+    image = tmp_path / 'curves.png'
+    draw_curves(panels, image)
+    assert image.read_bytes().startswith(b'\x89PNG')

@@ -4,7 +4,7 @@
     python tools/misc/compare_stages.py [--work-dir DIR]
         [--tasks bench panoptic instance] [--seeds 0 1 2]
         [--associations paper ...] [--nproc N] [--table-only]
-        [--out FILE.json]
+        [--out FILE.json] [--curves FILE.png]
 
 The task "bench" follows the paper: models of images come first, then models of
 clips start from them, then the cross-clip tracker starts from the near-online
@@ -41,6 +41,8 @@ from projects.maxtron.utils import dump_json
 
 from mmengine.config import Config
 
+from tools.analysis_tools.bars import check_plot_path
+from tools.misc.stage_curves import collect_curves, draw_curves
 from tools.misc.stage_tasks import ROOT, TASKS, Row
 
 
@@ -75,6 +77,13 @@ class Training:
         if not path.exists():
             return float('nan')
         return sum(map(float, path.read_text().split())) / 60
+
+    @property
+    def first_iter(self) -> int:
+        """int: Iterations of all trainings before this one."""
+        if self.start is None:
+            return 0
+        return self.start.first_iter + self.start.row.num_iters
 
     def run(self, associations: list[str], threads: int) -> None:
         """Train and test, unless both are done.
@@ -328,11 +337,18 @@ def parse_args(argv=None):
         help='print the table of finished trainings and run nothing',
     )
     parser.add_argument('--out', help='JSON file for all results')
+    parser.add_argument(
+        '--curves',
+        type=Path,
+        help='image for the curves of the first task, .png, .svg or .pdf',
+    )
     return parser.parse_args(argv)
 
 
 def main(argv=None) -> None:
     args = parse_args(argv)
+    if args.curves:
+        check_plot_path(str(args.curves))
     args.work_dir = args.work_dir.absolute()
     trainings = {
         task: plan(task, args.seeds, args.work_dir) for task in args.tasks
@@ -358,6 +374,10 @@ def main(argv=None) -> None:
             print(f'\n{format_table(task, table, name)}')
     if args.out:
         dump_json(tables, args.out, indent=1)
+    if args.curves:
+        task = args.tasks[0]
+        keys = list(TASKS[task].metrics.items())[:2]
+        draw_curves(collect_curves(trainings[task], dict(keys)), args.curves)
     if failure is not None:
         sys.exit(f'compare_stages: {failure}')
 
