@@ -26,7 +26,7 @@ def read_curve(folder: Path, key: str) -> dict[int, float]:
             entry = json.loads(line)
             if key in entry:
                 values[entry['step']] = entry[key]
-    return dict(sorted(values.items()))
+    return values
 
 
 def collect_curves(

@@ -55,9 +55,8 @@ def multi_scale_deformable_attention(
         return ms_deform_attn(
             value, sizes, sampling_locations, attention_weights, name
         )
-    tensors = (value, sampling_locations, attention_weights)
     if suits_embedding_bag(value):
         attend = attend_by_embedding_bag
     else:
         attend = attend_by_grid_sample
-    return attend(value, spatial_shapes, *tensors[1:])
+    return attend(value, spatial_shapes, sampling_locations, attention_weights)
