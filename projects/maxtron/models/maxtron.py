@@ -17,6 +17,7 @@ from ..structures import ClipPrediction, ClipShapes
 from .clip_reader import ClipInputs, ClipReader
 from .data_preprocessor import pixel_scale
 from .heads import check_clip_len
+from .layers import use_faster_modules
 from .logged_losses import LossLoggingMixin
 from .tracker_training import (
     ClipOutputs,
@@ -93,6 +94,7 @@ class MaXTron(LossLoggingMixin, BaseMOTModel):
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck) if neck is not None else None
         self.head = MODELS.build(head)
+        use_faster_modules(self)
         self.head.association.pixel_scale = pixel_scale(self.data_preprocessor)
         if getattr(self.neck, 'tracks_within_clip', False):
             check_clip_len(self.head.clip_len, tracks=True)

@@ -1,5 +1,10 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-from projects.maxtron.models.layers import LayerNorm2d, truncated_normal_init
+from projects.maxtron.models.layers import (
+    LayerNorm2d,
+    product,
+    short_softmax,
+    truncated_normal_init,
+)
 
 import pytest
 import torch
@@ -50,3 +55,28 @@ def test_layer_norm_is_not_decayed():
     }
     assert decays[id(model[0].weight)] == 0.05
     assert decays[id(model[1].weight)] == decays[id(model[1].bias)] == 0
+
+
+@pytest.mark.parametrize('shape', [(3, 4), (2, 3, 5, 4), (2, 0, 4)])
+def test_short_softmax(shape):
+    torch.manual_seed(0)
+    logits = 9 * torch.randn(shape, requires_grad=True)
+    expected = logits.softmax(-1)
+    actual = short_softmax(logits)
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-7)
+    slopes = torch.randn(shape)
+    gradients = (
+        torch.autograd.grad((out * slopes).sum(), logits)[0]
+        for out in (actual, expected)
+    )
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize('batch_size', [1, 2])
+def test_product(batch_size):
+    torch.manual_seed(0)
+    embeds = torch.randn(batch_size, 3, 8)
+    feats = torch.randn(batch_size, 8, 2, 4, 5)
+    torch.testing.assert_close(
+        product(embeds, feats), torch.einsum('bqe,bethw->bqthw', embeds, feats)
+    )

@@ -39,10 +39,14 @@ def assert_equal(actual, expected, atol=1e-12):
 
 
 @pytest.mark.parametrize('fold', [True, False])
+@pytest.mark.parametrize('products', [True, False])
 @pytest.mark.parametrize('shape', [(2, 3, 5, C), (1, 1, 7, C), (3, 6, 1, C)])
-def test_equals_the_equations(monkeypatch, fold, shape):
+def test_equals_the_equations(monkeypatch, fold, products, shape):
     monkeypatch.setattr(
         trajectory_attention, 'FOLD_MIN_FRAMES', 0 if fold else 100
+    )
+    monkeypatch.setattr(
+        trajectory_attention, 'TOKENS_FOR_PRODUCTS', range(100 * products)
     )
     attention = TrajectoryAttention(C, HEADS)
     query, query_pos = torch.randn(2, *shape)

@@ -4,11 +4,11 @@
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Sequence
 
-import torch
 from mmdet.structures import TrackSampleList
 from torch import Tensor, nn
 
 from ...structures import ClipPrediction
+from ..layers import product
 
 
 class ClipSegmenter(metaclass=ABCMeta):
@@ -160,4 +160,4 @@ class ClipSegmenter(metaclass=ABCMeta):
         Returns:
             Tensor: Mask logits with shape (B, Q, T, h, w).
         """
-        return torch.einsum('bqe,bethw->bqthw', embeds, mask_feats)
+        return product(embeds, mask_feats)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mmcv.ops import MultiScaleDeformableAttention
 from torch import Tensor
 
-from ..layers import multi_scale_deformable_attention
+from ..layers import multi_scale_deformable_attention, short_softmax
 from .token_grid import TokenGrid
 
 
@@ -60,14 +60,16 @@ class DeformableAttention(MultiScaleDeformableAttention):
         value = self.value_proj(value)
         value = value.unflatten(-1, (self.num_heads, -1))  # (B * T, N, h, d)
         points = (self.num_heads, self.num_levels, self.num_points)
-        offsets = self.sampling_offsets(query).unflatten(-1, (*points, 2))
         weights = self.attention_weights(query)
-        weights = weights.unflatten(-1, (self.num_heads, -1)).softmax(-1)
+        weights = short_softmax(weights.unflatten(-1, (self.num_heads, -1)))
         weights = weights.unflatten(-1, points[1:])  # (B * T, N, h, L, P)
-        locations = (
-            grid.reference_points[:, None, None, None]
-            + offsets / grid.level_sizes
-        )  # (B * T, N, h, L, P, 2)
+        # A CPU is slow on axes of two elements: the places and the sizes are
+        # repeated instead.
+        offsets = self.sampling_offsets(query)
+        sizes = grid.level_sizes.expand(*points, 2).flatten()
+        places = grid.reference_points.repeat(1, len(sizes) // 2)
+        locations = places + offsets / sizes
+        locations = locations.unflatten(-1, (*points, 2))
         return multi_scale_deformable_attention(
             value, grid.spatial_shapes, locations, weights, self.implementation
         )

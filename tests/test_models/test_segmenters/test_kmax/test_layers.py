@@ -1,5 +1,6 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import warnings
+from copy import deepcopy
 
 from projects.maxtron.models.segmenters.kmax import (
     AxialAttention,
@@ -44,6 +45,40 @@ def test_conv_init(dims, kernel_size, groups):
         unit.conv.weight.std().item(), truncated_std(0.01), rtol=0.05, atol=0
     )
     assert not list(unit.children())[1:]
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(),
+        dict(dims=1, bias=True),
+        dict(kernel_size=5, groups=4, act_cfg=GELU),
+        dict(norm_cfg=dict(type='GN', num_groups=2)),
+    ],
+)
+def test_conv_at_inference(options):
+    """The norm is folded into the convolution, which keeps its weights."""
+    torch.manual_seed(0)
+    unit = ConvNormAct(4, 4, **options).eval()
+    for value in (*unit.parameters(), *unit.buffers()):
+        if value.is_floating_point():
+            nn.init.uniform_(value, 0.5, 1.5)
+    before = deepcopy(unit.state_dict())
+    x = torch.randn(2, 4, *[7] * options.get('dims', 2))
+    expected = unit(x)
+    with torch.no_grad():
+        actual = unit(x)
+        has_batch_norm = 'norm_cfg' not in options
+        assert (unit.fold_norm() is not None) == has_batch_norm
+    torch.testing.assert_close(actual, expected.detach(), rtol=1e-5, atol=1e-5)
+    for name, value in unit.state_dict().items():
+        assert torch.equal(value, before[name])
+    with torch.no_grad():
+        unit.train()(x)
+    if has_batch_norm:
+        assert (
+            unit.bn.num_batches_tracked == before['bn.num_batches_tracked'] + 1
+        )
 
 
 def test_conv_xavier_init():

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from ..common import runs_eagerly_on_cpu
 from .choice import choose_implementation
 from .custom_op import ms_deform_attn
-from .embedding_bag import attend_by_embedding_bag, suits_embedding_bag
+from .embedding_bag import attend_by_embedding_bag
 from .grid_sample import attend_by_grid_sample
 
 
@@ -55,7 +56,7 @@ def multi_scale_deformable_attention(
         return ms_deform_attn(
             value, sizes, sampling_locations, attention_weights, name
         )
-    if suits_embedding_bag(value):
+    if runs_eagerly_on_cpu(value):
         attend = attend_by_embedding_bag
     else:
         attend = attend_by_grid_sample

@@ -18,17 +18,6 @@ CHUNK_SIZE = 2**12
 MARGIN = 2
 
 
-def suits_embedding_bag(value: Tensor) -> bool:
-    """Return whether the form applies: on a CPU, without tracing.
-
-    Compilers fuse the plain form, and not all targets of an export have this
-    operator.
-    """
-    if torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export():
-        return False
-    return value.device.type == 'cpu'
-
-
 def attend_by_embedding_bag(
     value: Tensor,
     spatial_shapes: Sequence[tuple[int, int]],

@@ -4,16 +4,19 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ....errors import InputError
-from ...layers import truncated_normal_init
-from .layers import KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
+from ...layers import channels_last, truncated_normal_init
+from .layers import KMAX_NORM_CFG, ConvNormAct, affine_map, build_kmax_norm
 
 
 def norm_and_sum(
-    norm: nn.Module, terms: Sequence[Tensor], channels: tuple[int, ...]
+    norm: nn.Module,
+    terms: Sequence[Tensor],
+    channels: tuple[int, ...],
+    first: int = 0,
 ) -> Tensor:
     """Normalise tensors with separate channels, and sum them.
 
@@ -21,34 +24,28 @@ def norm_and_sum(
         norm (nn.Module): Norm of (B, C, L) with the channels of all terms.
         terms (Sequence[Tensor]): Tensors with shape (B, *channels, h, w).
         channels (tuple[int]): The axes that make up the channels of a term.
+        first (int): Index of the term by which the sum may be laid out in
+            memory. Defaults to 0.
 
     Returns:
         Tensor: Sum with shape (B, *channels, h, w), of at least float32.
     """
     dtype = torch.promote_types(terms[0].dtype, torch.float32)
-    if torch.is_grad_enabled() or not _is_affine_map(norm):
+    affine = affine_map(norm)
+    if affine is None:
         stacked = torch.stack(terms, 1)
         normed = norm(stacked.flatten(1, len(channels) + 1).flatten(2))
         return normed.view_as(stacked).sum(1, dtype=dtype)
     # The terms are not concatenated, because those of the similarity are the
     # largest tensors of the network.
-    scale = norm.weight * (norm.running_var.to(dtype) + norm.eps).rsqrt()
-    shift = norm.bias - norm.running_mean * scale
-    shape = (len(terms), *channels, 1, 1)
-    total = shift.view(shape).sum(0)
-    for term, factor in zip(terms, scale.view(shape)):
-        total = torch.addcmul(total, term, factor)
-    return total
-
-
-def _is_affine_map(norm: nn.Module) -> bool:
-    """Return whether a norm is affine: a batch norm in evaluation mode."""
-    return (
-        isinstance(norm, _BatchNorm)
-        and norm.affine
-        and norm.track_running_stats
-        and not norm.training
+    scale, shift = (
+        x.to(dtype).view(len(terms), *channels, 1, 1) for x in affine
     )
+    total = shift.sum(0)
+    others = (i for i in range(len(terms)) if i != first)
+    for i in (first, *others):
+        total = torch.addcmul(total, terms[i], scale[i])
+    return total
 
 
 class SingleAxisAttention(nn.Module):
@@ -146,7 +143,7 @@ class SingleAxisAttention(nn.Module):
                 'attention of the pixel decoder. Use smaller images, or '
                 'train with a larger max_length.'
             )
-        qkv = self.qkv(x.flatten(2)).unflatten(2, (height, width))
+        qkv = self._project(x)
         # With L first and N = B * lines * heads, each product below is one
         # batched matrix product without a copy.
         q, k, v = (
@@ -163,9 +160,19 @@ class SingleAxisAttention(nn.Module):
             for part in self._attend(q, k, v)
         ]  # 2 of (B, heads, d, H, W)
         output = norm_and_sum(
-            self.output_norm, retrieved, (self.num_heads, v.shape[-1])
+            self.output_norm, retrieved, (self.num_heads, v.shape[-1]), first=1
         )
         return output.to(v.dtype).flatten(1, 2)
+
+    def _project(self, x: Tensor) -> Tensor:
+        """Project a map (B, C, H, W) to queries, keys and values."""
+        folded = self.qkv.fold_norm()
+        if folded is None:
+            return self.qkv(x.flatten(2)).unflatten(2, x.shape[2:])
+        # With the channels of a pixel side by side, a CPU copies the queries,
+        # keys and values of a head in one piece.
+        weight, bias = folded
+        return F.conv2d(channels_last(x), weight[..., None], bias)
 
     def _attend(
         self, q: Tensor, k: Tensor, v: Tensor

@@ -3,10 +3,12 @@
 
 import warnings
 
+import torch
 from mmcv.cnn import ConvModule, build_norm_layer
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from ...layers import channels_last, truncated_normal_init
+from ...layers import channels_last, runs_eagerly_on_cpu, truncated_normal_init
 
 # Batch norm of all kMaX models. Several GPUs synchronise it with the
 # `sync_bn='torch'` of MMEngine's runner.
@@ -49,6 +51,28 @@ def _norm_cfg_of(norm_cfg: dict | None, dims: int) -> dict | None:
     if norm_cfg is not None and norm_cfg['type'] == 'BN':
         return dict(norm_cfg, type=f'BN{dims}d')
     return norm_cfg
+
+
+def affine_map(norm: nn.Module) -> tuple[Tensor, Tensor] | None:
+    """Return the map ``scale * x + shift`` that a norm is at inference.
+
+    Args:
+        norm (nn.Module): Any module.
+
+    Returns:
+        tuple[Tensor, Tensor] | None: Scale and shift of each channel, or None
+        if gradients are computed or the module is no batch norm with
+        statistics.
+    """
+    if (
+        torch.is_grad_enabled()
+        or norm.training
+        or not isinstance(norm, _BatchNorm)
+        or not (norm.affine and norm.track_running_stats)
+    ):
+        return None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    return scale, norm.bias - norm.running_mean * scale
 
 
 class ConvNormAct(ConvModule):
@@ -121,7 +145,33 @@ class ConvNormAct(ConvModule):
         """Forward function, see MMCV's :class:`ConvModule`."""
         if self.conv.groups > 1 and x.dim() == 4:
             x = channels_last(x)
-        return super().forward(x, *args, **kwargs)
+        folded = self.fold_norm()
+        if folded is None:
+            return super().forward(x, *args, **kwargs)
+        x = self.conv._conv_forward(x, *folded)
+        return self.activate(x) if self.with_activation else x
+
+    def fold_norm(self) -> tuple[Tensor, Tensor] | None:
+        """Fold the norm into the convolution, without changing either.
+
+        A CPU thus saves a pass over the map. Elsewhere the additional small
+        operators would take longer.
+
+        Returns:
+            tuple[Tensor, Tensor] | None: Weight and bias of the convolution
+            that includes the norm, or None elsewhere and where
+            :func:`affine_map` is None.
+        """
+        if not self.with_norm or not runs_eagerly_on_cpu(self.conv.weight):
+            return None
+        affine = affine_map(self.norm)
+        if affine is None:
+            return None
+        scale, shift = affine
+        weight, bias = self.conv.weight, self.conv.bias
+        if bias is not None:
+            shift = shift + scale * bias
+        return weight * scale.view(-1, *[1] * (weight.dim() - 1)), shift
 
     def init_weights(self) -> None:
         """Initialize weights."""

@@ -9,8 +9,14 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ...layers import at_least_float32
-from .layers import GELU, KMAX_NORM_CFG, ConvNormAct, build_kmax_norm
+from ...layers import at_least_float32, product
+from .layers import (
+    GELU,
+    KMAX_NORM_CFG,
+    ConvNormAct,
+    affine_map,
+    build_kmax_norm,
+)
 
 # Prior probability of "no object" if all class logits are equal.
 _VOID_PROBABILITY = 0.9
@@ -92,9 +98,14 @@ class KMaXQueryPredictor(nn.Module):
         Returns:
             Tensor: Mask logits with shape (B, N, ...).
         """
-        logits = embeds @ mask_feats.flatten(2).to(embeds.dtype)
-        logits = self.mask_norm(logits[:, None])[:, 0]  # one norm for all
-        return logits.unflatten(2, mask_feats.shape[2:])
+        affine = affine_map(self.mask_norm)
+        if affine is None:
+            logits = product(embeds, mask_feats.to(embeds.dtype)).flatten(2)
+            logits = self.mask_norm(logits[:, None])[:, 0]  # one for all
+            return logits.unflatten(2, mask_feats.shape[2:])
+        scale, shift = affine
+        embeds = embeds * scale
+        return product(embeds, mask_feats.to(embeds.dtype)).add_(shift)
 
 
 class KMaXPredictor(KMaXQueryPredictor):

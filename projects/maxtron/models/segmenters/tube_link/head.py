@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ....errors import ConfigKeyError, InputError
 from ....structures import ClipPrediction
-from ...layers import SizeCache, sine_positions
+from ...layers import SizeCache, product, sine_positions
 from ...within_clip import AxialTrajectoryPixelDecoder
 from ..base import ClipSegmenter
 from ..targets import mask_targets
@@ -180,9 +180,7 @@ class TubeLinkHead(ClipSegmenter, LongImageLossHead):
         masks = self.segment(embed, mask_feats) if with_masks else None
         with torch.no_grad():
             # Resizing is linear, so resized features give resized masks.
-            blocked = (
-                torch.einsum('bqe,bel->bql', embed, level_feats.flatten(2)) < 0
-            )
+            blocked = product(embed, level_feats.flatten(2)) < 0
             # If the attention mask of a query is empty, let it attend
             # everywhere (as Mask2Former).
             blocked &= ~blocked.all(-1, keepdim=True)

@@ -1,0 +1,47 @@
+# Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
+"""Faster forms of PyTorch's modules that MMDetection's modules contain."""
+
+from torch import Tensor, nn
+
+from .common import channels_last, runs_eagerly_on_cpu
+
+
+class WeightlessAttention(nn.MultiheadAttention):
+    """Multi-head attention that does not return its attention weights.
+
+    Without them PyTorch uses ``scaled_dot_product_attention``. MMCV drops
+    them.
+    """
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, **kwargs
+    ) -> tuple[Tensor, None]:
+        """Forward function, see :class:`torch.nn.MultiheadAttention`."""
+        return super().forward(query, key, value, need_weights=False, **kwargs)
+
+
+class ChannelsLastMaxPool2d(nn.MaxPool2d):
+    """Maximum of neighbouring pixels, of all channels at once on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Forward function, (N, C, h, w) -> (N, C, H, W)."""
+        if not runs_eagerly_on_cpu(x) or not x.is_contiguous():
+            return super().forward(x)
+        return super().forward(channels_last(x)).contiguous()
+
+
+FASTER_MODULES = {
+    nn.MultiheadAttention: WeightlessAttention,
+    nn.MaxPool2d: ChannelsLastMaxPool2d,
+}
+
+
+def use_faster_modules(module: nn.Module) -> None:
+    """Replace the classes of parts by those of :data:`FASTER_MODULES`.
+
+    Args:
+        module (nn.Module): Changed in place. Its parameters and their names
+            are kept.
+    """
+    for part in module.modules():
+        part.__class__ = FASTER_MODULES.get(type(part), type(part))
