@@ -29,7 +29,7 @@ KINDS = {
         'vipseg/VIPSeg_720P/',
         'maxtron_tiny_panoptic.pth',
         'vps/VPQ',
-        4.98079,
+        12.28552,
     ),
 }
 

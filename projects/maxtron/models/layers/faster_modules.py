@@ -1,16 +1,17 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Faster forms of PyTorch's modules that MMDetection's modules contain."""
 
+from mmcv.cnn.bricks.transformer import MultiheadAttention
 from torch import Tensor, nn
 
 from .common import channels_last, runs_eagerly_on_cpu
 
 
 class WeightlessAttention(nn.MultiheadAttention):
-    """Multi-head attention that does not return its attention weights.
+    """The attention in MMCV's :class:`MultiheadAttention`.
 
-    Without them PyTorch uses ``scaled_dot_product_attention``. MMCV drops
-    them.
+    MMCV drops the attention weights. Without them PyTorch uses
+    ``scaled_dot_product_attention``.
     """
 
     def forward(
@@ -25,23 +26,24 @@ class ChannelsLastMaxPool2d(nn.MaxPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Forward function, (N, C, h, w) -> (N, C, H, W)."""
-        if not runs_eagerly_on_cpu(x) or not x.is_contiguous():
+        if (
+            not runs_eagerly_on_cpu(x)
+            or not x.is_contiguous()
+            or self.return_indices
+        ):
             return super().forward(x)
         return super().forward(channels_last(x)).contiguous()
 
 
-FASTER_MODULES = {
-    nn.MultiheadAttention: WeightlessAttention,
-    nn.MaxPool2d: ChannelsLastMaxPool2d,
-}
-
-
 def use_faster_modules(module: nn.Module) -> None:
-    """Replace the classes of parts by those of :data:`FASTER_MODULES`.
+    """Replace the classes of parts by those of this file.
 
     Args:
         module (nn.Module): Changed in place. Its parameters and their names
             are kept.
     """
     for part in module.modules():
-        part.__class__ = FASTER_MODULES.get(type(part), type(part))
+        if type(part) is nn.MaxPool2d:
+            part.__class__ = ChannelsLastMaxPool2d
+        elif isinstance(part, MultiheadAttention):
+            part.attn.__class__ = WeightlessAttention
