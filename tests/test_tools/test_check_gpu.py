@@ -16,7 +16,9 @@ from tools.misc.gpu_checks.checker import Checker
 from tools.misc.gpu_checks.process import PartProcess
 from tools.misc.gpu_checks.report import failures
 
-OPTIONS = dict(device='cpu', threads=1, small=True, plant_mismatch=False)
+OPTIONS = dict(
+    device='cpu', threads=1, small=True, plant_mismatch=False, minutes=8
+)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -20,8 +21,9 @@ import torch
 from . import Part
 from .checker import Checker
 
-# Whatever happens to the main process, no other one outlives this.
-_SECONDS_TO_LIVE = 1200
+# Whatever happens to the main process, no other one lives this much longer
+# than all parts may take.
+_MARGIN = 60
 
 
 class PartProcess:
@@ -29,8 +31,8 @@ class PartProcess:
 
     Args:
         part (Part): The part.
-        args (Namespace): ``device``, ``threads``, ``small`` and
-            ``plant_mismatch``.
+        args (Namespace): ``device``, ``threads``, ``small``,
+            ``plant_mismatch`` and ``minutes``.
     """
 
     def __init__(self, part: Part, args: argparse.Namespace) -> None:
@@ -94,7 +96,7 @@ def _run(
 ) -> None:
     """Run a part in this process."""
     os.setsid()  # so that its own processes can be ended with it
-    signal.alarm(_SECONDS_TO_LIVE)
+    signal.alarm(math.ceil(60 * options['minutes'] + _MARGIN))
     with open(log, 'w') as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
