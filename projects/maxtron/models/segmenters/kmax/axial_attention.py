@@ -30,17 +30,15 @@ def norm_and_sum(
     Returns:
         Tensor: Sum with shape (B, *channels, h, w), of at least float32.
     """
-    dtype = torch.promote_types(terms[0].dtype, torch.float32)
     affine = affine_map(norm)
     if affine is None:
+        dtype = torch.promote_types(terms[0].dtype, torch.float32)
         stacked = torch.stack(terms, 1)
         normed = norm(stacked.flatten(1, len(channels) + 1).flatten(2))
         return normed.view_as(stacked).sum(1, dtype=dtype)
     # The terms are not concatenated, because those of the similarity are the
     # largest tensors of the network.
-    scale, shift = (
-        x.to(dtype).view(len(terms), *channels, 1, 1) for x in affine
-    )
+    scale, shift = (x.view(len(terms), *channels, 1, 1) for x in affine)
     total = shift.sum(0)
     others = (i for i in range(len(terms)) if i != first)
     for i in (first, *others):

@@ -8,7 +8,12 @@ from mmcv.cnn import ConvModule, build_norm_layer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ...layers import channels_last, runs_eagerly_on_cpu, truncated_normal_init
+from ...layers import (
+    at_least_float32,
+    channels_last,
+    runs_eagerly_on_cpu,
+    truncated_normal_init,
+)
 
 # Batch norm of all kMaX models. Several GPUs synchronise it with the
 # `sync_bn='torch'` of MMEngine's runner.
@@ -60,9 +65,9 @@ def affine_map(norm: nn.Module) -> tuple[Tensor, Tensor] | None:
         norm (nn.Module): Any module.
 
     Returns:
-        tuple[Tensor, Tensor] | None: Scale and shift of each channel, or None
-        if gradients are computed or the module is no batch norm with
-        statistics.
+        tuple[Tensor, Tensor] | None: Scale and shift of each channel, in
+        float32 or better, or None if gradients are computed or the module is
+        no batch norm with statistics.
     """
     if (
         torch.is_grad_enabled()
@@ -71,7 +76,8 @@ def affine_map(norm: nn.Module) -> tuple[Tensor, Tensor] | None:
         or not (norm.affine and norm.track_running_stats)
     ):
         return None
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    variance = at_least_float32(norm.running_var)
+    scale = norm.weight * (variance + norm.eps).rsqrt()
     return scale, norm.bias - norm.running_mean * scale
 
 
@@ -171,7 +177,8 @@ class ConvNormAct(ConvModule):
         weight, bias = self.conv.weight, self.conv.bias
         if bias is not None:
             shift = shift + scale * bias
-        return weight * scale.view(-1, *[1] * (weight.dim() - 1)), shift
+        scale = scale.view(-1, *[1] * (weight.dim() - 1))
+        return (weight * scale).to(weight), shift.to(weight)
 
     def init_weights(self) -> None:
         """Initialize weights."""

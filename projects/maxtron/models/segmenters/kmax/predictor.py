@@ -104,7 +104,7 @@ class KMaXQueryPredictor(nn.Module):
             logits = self.mask_norm(logits[:, None])[:, 0]  # one for all
             return logits.unflatten(2, mask_feats.shape[2:])
         scale, shift = affine
-        embeds = embeds * scale
+        embeds = (embeds * scale).to(embeds.dtype)
         return product(embeds, mask_feats.to(embeds.dtype)).add_(shift)
 
 
