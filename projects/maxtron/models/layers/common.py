@@ -67,7 +67,7 @@ def short_softmax(logits: Tensor) -> Tensor:
     if not runs_eagerly_on_cpu(logits):
         return logits.softmax(-1)
     columns = logits.flatten(0, -2).t().contiguous()  # (K, n)
-    return columns.softmax(0).t().reshape(logits.shape)
+    return columns.softmax(0).t().contiguous().view(logits.shape)
 
 
 def product(embeds: Tensor, feats: Tensor) -> Tensor:

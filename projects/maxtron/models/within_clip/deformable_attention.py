@@ -70,6 +70,7 @@ class DeformableAttention(MultiScaleDeformableAttention):
         places = grid.reference_points.repeat(1, len(sizes) // 2)
         locations = places + offsets / sizes
         locations = locations.unflatten(-1, (*points, 2))
+        # (B * T, N, h, L, P, 2)
         return multi_scale_deformable_attention(
             value, grid.spatial_shapes, locations, weights, self.implementation
         )

@@ -22,9 +22,10 @@ FOLD_MIN_FRAMES = 5
 # fastest on the CPU: larger chunks do not fit into the cache, and smaller
 # chunks have too few queries for the attention kernel.
 CHUNK_SIZE = 2**22
-# Tokens of a frame for which a CPU is 1.2 to 1.7 times faster with separate
-# matrix products than with ``scaled_dot_product_attention``.
-TOKENS_FOR_PRODUCTS = range(16, 65)
+# Tokens of a frame for which separate matrix products replace the attention
+# kernel on a CPU. Measured speed-up of 2 frames: 1.1 to 1.7 at 20 to 43 tokens
+# (but 0.8 at 32), 0.6 to 0.9 at 16 and fewer, 0.8 to 1.0 at 49 and more.
+TOKENS_FOR_PRODUCTS = range(17, 48)
 # Minimum queries per chunk during training.
 MIN_CHUNK_QUERIES = 512
 # Minimum queries per chunk at inference, where memory must hardly grow with

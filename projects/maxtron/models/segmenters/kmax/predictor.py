@@ -98,14 +98,15 @@ class KMaXQueryPredictor(nn.Module):
         Returns:
             Tensor: Mask logits with shape (B, N, ...).
         """
+        mask_feats = mask_feats.to(embeds.dtype)
         affine = affine_map(self.mask_norm)
-        if affine is None:
-            logits = product(embeds, mask_feats.to(embeds.dtype)).flatten(2)
-            logits = self.mask_norm(logits[:, None])[:, 0]  # one for all
-            return logits.unflatten(2, mask_feats.shape[2:])
-        scale, shift = affine
-        embeds = (embeds * scale).to(embeds.dtype)
-        return product(embeds, mask_feats.to(embeds.dtype)).add_(shift)
+        if affine is not None:
+            scale, shift = affine
+            embeds = (embeds * scale).to(embeds.dtype)
+            return product(embeds, mask_feats).add_(shift)
+        logits = product(embeds, mask_feats).flatten(2)
+        logits = self.mask_norm(logits[:, None])[:, 0]  # one norm for all
+        return logits.unflatten(2, mask_feats.shape[2:])
 
 
 class KMaXPredictor(KMaXQueryPredictor):
