@@ -22,9 +22,9 @@ FOLD_MIN_FRAMES = 5
 # fastest on the CPU: larger chunks do not fit into the cache, and smaller
 # chunks have too few queries for the attention kernel.
 CHUNK_SIZE = 2**22
-# Tokens of a frame for which separate matrix products replace the attention
-# kernel on a CPU. Measured speed-up of 2 frames: 1.1 to 1.7 at 20 to 43 tokens
-# (but 0.8 at 32), 0.6 to 0.9 at 16 and fewer, 0.8 to 1.0 at 49 and more.
+# Tokens of a frame for which matrix products replace the attention kernel on a
+# CPU. Measured speed-up of 2 frames: 1.1 to 1.7 at 20 to 43 tokens (but 0.8 at
+# 32), 0.6 to 0.9 below 17, 0.8 to 1.0 above 48. Many frames take memory.
 TOKENS_FOR_PRODUCTS = range(17, 48)
 # Minimum queries per chunk during training.
 MIN_CHUNK_QUERIES = 512
@@ -338,11 +338,10 @@ class TrajectoryAttention(_FusedProjectionAttention):
         Returns:
             Tensor: Trajectory points with shape (B, T, h, n, d).
         """
-        if (
-            runs_eagerly_on_cpu(q)
-            and k.shape[3] in TOKENS_FOR_PRODUCTS
-            and not self._dropout
-        ):
+        suits_products = (
+            k.shape[1] < FOLD_MIN_FRAMES and k.shape[3] in TOKENS_FOR_PRODUCTS
+        )
+        if runs_eagerly_on_cpu(q) and suits_products and not self._dropout:
             logits = (q * self.head_dims**-0.5) @ k.transpose(-1, -2)
             return logits.softmax(-1).to(v.dtype) @ v
         points = F.scaled_dot_product_attention(
