@@ -1,6 +1,8 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 import json
 
+from projects.maxtron.errors import InputError
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,30 @@ def test_table_of_associations(kind, synthetic, tmp_path):
         assert {'vps/VPQ_20_Th', 'vps/AQ', 'vps/ids_kept'} <= row.keys()
         assert f'| {name} | {row["vps/VPQ"]:.1f} |' in out
         assert row['vps/AQ'] > 0.3  # of things, whatever their class
+
+
+@pytest.mark.slow
+def test_panoptic_model_with_panoptic_data(synthetic, tmp_path):
+    message = 'is a panoptic model. Leave out --panoptic'
+    with pytest.raises(SystemExit, match=message):
+        run_script(
+            'tools/analysis_tools/compare_association.py',
+            PANOPTIC,
+            'demo/maxtron_tiny_panoptic.pth',
+            f'--panoptic={PANOPTIC}',
+            '--cfg-options',
+            f'test_dataloader.dataset.data_root={synthetic}/vipseg/VIPSeg_720P/',
+            'test_dataloader.num_workers=0',
+            'test_dataloader.persistent_workers=False',
+            f'work_dir={tmp_path}',
+        )
+
+
+def test_missing_classes():
+    with pytest.raises(
+        InputError, match=r'lack .*: dog\. They have: sky, cat'
+    ):
+        InstanceMaps(('cat', 'dog'), ('sky', 'cat'), 0.3)
 
 
 def test_maps_of_instances():

@@ -232,7 +232,7 @@ def compare(
 
     Raises:
         InputError: If the model does not decide on panoptic segments once a
-            video.
+            video, or if the panoptic data do not suit the model.
     """
     instance_classes = None
     if args.panoptic:
@@ -243,6 +243,11 @@ def compare(
     meta = runner.test_dataloader.dataset.metainfo
     maps = None
     if args.panoptic:
+        if hasattr(model.head, 'segment_decision'):
+            raise InputError(
+                f'{cfg.filename} is a panoptic model. Leave out --panoptic, '
+                'which is for models of instances.'
+            )
         maps = InstanceMaps(instance_classes, meta['classes'], args.min_score)
     elif getattr(model.head, 'segment_decision', '') != 'per_video':
         raise InputError(

@@ -1,6 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Panoptic maps of the things that a model of instances finds."""
 
+from projects.maxtron.errors import InputError
 from projects.maxtron.structures import IndexMap, PanopticMap, thing_id
 
 import numpy as np
@@ -23,6 +24,9 @@ class InstanceMaps:
             those.
         min_score (float): Instances below this score are left out.
 
+    Raises:
+        InputError: If the panoptic classes lack a class of the instances.
+
     Attributes:
         labels (dict[int, int]): Label of an instance by panoptic label.
     """
@@ -33,6 +37,13 @@ class InstanceMaps:
         panoptic_classes: tuple[str, ...],
         min_score: float,
     ) -> None:
+        missing = [x for x in classes if x not in panoptic_classes]
+        if missing:
+            raise InputError(
+                'The panoptic data lack classes of the model: '
+                f'{", ".join(missing)}. They have: '
+                f'{", ".join(panoptic_classes)}.'
+            )
         self.labels = {
             panoptic_classes.index(name): label
             for label, name in enumerate(classes)
