@@ -119,11 +119,8 @@ def run_test(
             runner.model, checkpoint, config=cfg.filename
         )
         runner.logger.info(f'Testing {checkpoint}')
-        if any(options.values()):
-            model = runner.model
-            engine.optimize_inference(
-                getattr(model, 'module', model), **options
-            )
+        model = getattr(runner.model, 'module', runner.model)
+        engine.optimize_inference(model, **options)
         if out:
             runner.test_evaluator.metrics.append(DumpResults(out))
         return runner.test()

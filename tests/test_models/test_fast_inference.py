@@ -112,6 +112,20 @@ def test_half_precision_of_the_network_only(models, monkeypatch):
         assert 1e-4 < error < 0.3, (name, error)
 
 
+def has_channels_last(model):
+    weights = [m.weight for m in model.modules() if isinstance(m, nn.Conv2d)]
+    layout = torch.channels_last
+    return all(w.is_contiguous(memory_format=layout) for w in weights)
+
+
+def test_default_layout_on_cpus(models):
+    model = deepcopy(models['vps'])
+    optimize_inference(model, compile=True)
+    assert not has_channels_last(model)
+    optimize_inference(model)
+    assert has_channels_last(model)
+
+
 @torch.no_grad()
 def test_layout_and_folding_keep_the_results(models):
     model = deepcopy(models['vps']).double()
@@ -126,10 +140,7 @@ def test_layout_and_folding_keep_the_results(models):
     optimize_inference(model, channels_last=True, fuse_conv_bn=True)
     left = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     assert len(left) < len(norms) / 2
-    weights = [m.weight for m in model.modules() if isinstance(m, nn.Conv2d)]
-    assert all(
-        w.is_contiguous(memory_format=torch.channels_last) for w in weights
-    )
+    assert has_channels_last(model)
     actual = model.forward_clips(inputs)
     for name in COMPARED:
         torch.testing.assert_close(

@@ -13,7 +13,8 @@ from ..models.compilation import compile_parts
 OPTIONS = dict(
     amp='compute the network in half precision: float16 on GPUs, bfloat16 '
     'on the CPU',
-    channels_last='order the maps of convolutions pixel by pixel',
+    channels_last='order the maps of convolutions pixel by pixel (always on '
+    'CPUs, unless the network is compiled)',
     fuse_conv_bn='fold batch norms into the convolutions before them',
     compile='compile the network by torch.compile, which takes minutes for '
     'each size of frames',
@@ -50,7 +51,8 @@ def optimize_inference(
         amp (bool): Whether its network computes in half precision. Defaults
             to False.
         channels_last (bool): Whether maps are stored pixel by pixel, which
-            convolutions prefer. Defaults to False.
+            convolutions prefer. On a CPU they always are, unless the network
+            is compiled. Defaults to False.
         fuse_conv_bn (bool): Whether batch norms are folded into convolutions.
             The model cannot be trained or saved afterwards. Defaults to
             False.
@@ -61,7 +63,8 @@ def optimize_inference(
         InputError: If another model than a MaXTron would use half precision,
             or a compiler is missing.
     """
-    if amp and not hasattr(model, 'amp'):
+    is_maxtron = hasattr(model, 'amp')
+    if amp and not is_maxtron:
         raise InputError(
             f'--amp is for MaXTron models, and this is a '
             f'{type(model).__name__}: leave it out, or set '
@@ -71,7 +74,8 @@ def optimize_inference(
     if fuse_conv_bn:
         with torch.no_grad():
             fold_batch_norms(model.eval())
-    if channels_last:
+    on_cpu = next(model.parameters()).device.type == 'cpu'
+    if channels_last or (on_cpu and is_maxtron and not compile):
         model.to(memory_format=torch.channels_last)
     if compile:
         compile_parts(model, cuda_graphs=True)
