@@ -177,6 +177,7 @@ def test_metric():
     metric = build('StableId', clip_len=1)
     found = evaluate([metric], [*map(make_sample, GOLDEN_VIDEOS)])
     assert found['vps/id_switches'] > 0
+    assert all(type(value) is float for value in found.values())
     assert 0 < found['vps/ids_kept'] < 100
     assert math.isnan(found['vps/ids_kept_crossing'])
     with pytest.raises(ValueError, match='clip_len of StableIdMetric is 0'):

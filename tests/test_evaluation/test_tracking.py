@@ -167,6 +167,7 @@ def test_panoptic_metric():
     found = evaluate([metric], [*map(make_sample, GOLDEN_VIDEOS)])
     assert 0 < found['vps/HOTA'] < 100
     assert found['vps/IDSW'] > 0
+    assert all(type(value) is float for value in found.values())
 
 
 def test_instance_metric():

@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
-"""Tables of the metrics."""
+"""Tables and logged values of the metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from terminaltables import AsciiTable
@@ -155,6 +155,24 @@ def stq_crowd_warning(stats: Sequence[STQStats], remedy: str) -> str | None:
         f'thing: segment {hit[0].crowd_id} of video {hit[0].name} is the '
         f'first. {remedy}'
     )
+
+
+def as_floats(values: Mapping[str, float | None]) -> dict[str, float]:
+    """Convert the values of a metric for MMEngine's log.
+
+    MMEngine writes integers as null into the JSON file of a test.
+
+    Args:
+        values (Mapping[str, float | None]): Values by name; None if there is
+            nothing to measure.
+
+    Returns:
+        dict[str, float]: The values, with NaN instead of None.
+    """
+    return {
+        key: float('nan') if value is None else float(value)
+        for key, value in values.items()
+    }
 
 
 def _table(header: list[str], rows: list[list], digits: int) -> str:

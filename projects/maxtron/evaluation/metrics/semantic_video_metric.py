@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 from ...errors import InputError
 from ..functional import VC_WINDOWS, SemanticStats, summarize_semantic
 from ..predicted_video import PredictedVideo
-from ..reports import semantic_report
+from ..reports import as_floats, semantic_report
 from ..semantic_video import LabelCounter, LabelWriter
 from .panoptic_video_metric import PanopticVideoMetric
 
@@ -107,7 +107,5 @@ class SemanticVideoMetric(PanopticVideoMetric):
             f'Semantic segmentation of {len(stats)} videos\n'
             f'{semantic_report(summary, self.table_names)}'
         )
-        return {
-            key: float('nan') if summary[key] is None else summary[key]
-            for key in ('mIoU', *(f'mVC{k}' for k in self.windows))
-        }
+        keys = 'mIoU', *(f'mVC{k}' for k in self.windows)
+        return as_floats({key: summary[key] for key in keys})

@@ -18,7 +18,7 @@ from ..functional import (
     gap_kind,
     summarize_stable_ids,
 )
-from ..reports import stable_id_report
+from ..reports import as_floats, stable_id_report
 from .panoptic_video_metric import PanopticVideoMetric
 
 _KINDS = dict(crossing=CROSSING, outside=RETURN)
@@ -109,7 +109,4 @@ class StableIdMetric(PanopticVideoMetric):
         for kind in EVENT_KINDS:
             values[f'ids_kept_{kind.replace(" ", "_")}'] = summary[kind]
         values['id_switches'] = summary['switches']
-        return {
-            key: float('nan') if value is None else value
-            for key, value in values.items()
-        }
+        return as_floats(values)

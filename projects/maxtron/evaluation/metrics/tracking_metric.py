@@ -15,7 +15,7 @@ from ..functional.tracking import (
     panoptic_tracks,
     summarize_tracks,
 )
-from ..reports import tracking_report
+from ..reports import as_floats, tracking_report
 from .panoptic_video_metric import PanopticVideoMetric
 from .youtube_vis_metric import ClipYouTubeVISMetric
 
@@ -175,7 +175,4 @@ def _report(
         f'Tracks of {len(stats)} videos\n{tracking_report(summary, names)}'
     )
     del summary['per_class']
-    return {
-        key: float('nan') if value is None else value
-        for key, value in summary.items()
-    }
+    return as_floats(summary)

@@ -14,7 +14,7 @@ from ..functional import (
     count_tubes,
     summarize_vpq,
 )
-from ..reports import vpq_report
+from ..reports import as_floats, vpq_report
 from .panoptic_video_metric import PanopticVideoMetric
 
 _SUFFIXES = dict(All='', Things='_Th', Stuff='_St')
@@ -113,7 +113,4 @@ class VPQMetric(PanopticVideoMetric):
                 for group, suffix in _SUFFIXES.items()
             }
         )
-        return {
-            key: float('nan') if value is None else value
-            for key, value in values.items()
-        }
+        return as_floats(values)
