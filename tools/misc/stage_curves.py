@@ -93,6 +93,7 @@ def draw_curves(
             )
         axes.set(title=title, xlabel='iterations')
         axes.grid(alpha=0.3)
-    axes.legend(fontsize='small')
+    handles = axes.get_legend_handles_labels()
+    figure.legend(*handles, loc='outside lower center', ncols=4)
     with atomic_path(path) as part:
         figure.savefig(part, format=path.suffix[1:].lower(), dpi=100)

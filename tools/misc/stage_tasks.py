@@ -103,11 +103,25 @@ def _short_rows(
     ]
 
 
+def _association_options(name: str) -> tuple[str, ...]:
+    """List the settings of an association, as for ``--cfg-options``."""
+    path = ROOT / f'configs/_base_/models/association_{name}.py'
+    settings = dict(Config.fromfile(path).association)
+    memory = settings.pop('memory')
+    del settings['type']  # of the default
+    settings.update((f'memory.{key}', memory[key]) for key in memory)
+    return tuple(
+        f'model.head.association.{key}={settings[key]}' for key in settings
+    )
+
+
 def _bench_rows() -> list[Row]:
     """Make the rows of the paper's protocol: images, clips, videos.
 
     "Clips" is a training on clips from a model of images. A row of the same
     name continues it for as many iterations as offline and end-to-end have.
+    "Aligned" is a training of the tracker on queries that the robust
+    association has aligned.
     """
     near, data = 'maxtron/synthetic/maxtron', 'synthetic-bench-vps'
     near_online = f'{near}-nearonline_video-kmax_tiny_1xb4-4k_{data}.py'
@@ -145,6 +159,13 @@ def _bench_rows() -> list[Row]:
                 'near-online, clips',
             )
             for name, mode in (('offline', 'offline'), ('end-to-end', 'e2e'))
+        ),
+        Row(
+            'offline, aligned',
+            f'{near}-offline_video-kmax_tiny_1xb2-2k_{data}.py',
+            'near-online, clips',
+            '-aligned',
+            options=_association_options('robust'),
         ),
         *clips('MSDeformAttn alone', msda, near_online, '-msda', spatial),
     ]
