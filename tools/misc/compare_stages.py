@@ -117,20 +117,18 @@ class Training:
         if self.start is not None:
             options.append(f'load_from={self.start.checkpoint}')
         self._call(
-            ['train.py', self.config, '--work-dir', self.folder, '--resume']
-            + ['--cfg-options', *options],
+            [
+                'train.py',
+                self._config_with(self.row.association, self.folder),
+                *('--work-dir', self.folder, '--resume'),
+                *('--cfg-options', *options),
+            ],
             threads,
         )
 
     def _test(self, association: str, threads: int) -> None:
         folder = self.folder / f'test-{association}'
-        folder.mkdir(parents=True, exist_ok=True)
-        config = self.config
-        if association != 'paper':
-            config = folder / 'config.py'
-            cfg = Config.fromfile(self.config)
-            cfg.model.head.association = read_association(association)
-            cfg.dump(config)
+        config = self._config_with(association, folder)
         command = ['test.py', config, self.checkpoint, '--work-dir', folder]
         if self.row.model_options:
             command += ['--cfg-options', *self.row.model_options]
@@ -139,6 +137,16 @@ class Training:
             raise RuntimeError(
                 f'{folder} has no results; see driver.log in {self.folder}.'
             )
+
+    def _config_with(self, association: str, folder: Path) -> Path:
+        """Return the config, or write it with an association to a folder."""
+        if association == 'paper':
+            return self.config
+        folder.mkdir(parents=True, exist_ok=True)
+        cfg = Config.fromfile(self.config)
+        cfg.model.head.association = read_association(association)
+        cfg.dump(folder / 'config.py')
+        return folder / 'config.py'
 
     def _call(self, command: list, threads: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ class Row(NamedTuple):
         model_options (tuple[str]): Changes of the model of the config, as for
             ``--cfg-options``.
         options (tuple[str]): Changes of the schedule.
+        association (str): Association of the training, see compare_stages.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Row(NamedTuple):
     variant: str = ''
     model_options: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    association: str = 'paper'
 
     @property
     def folder(self) -> str:
@@ -103,18 +105,6 @@ def _short_rows(
     ]
 
 
-def _association_options(name: str) -> tuple[str, ...]:
-    """List the settings of an association, as for ``--cfg-options``."""
-    path = ROOT / f'configs/_base_/models/association_{name}.py'
-    settings = dict(Config.fromfile(path).association)
-    memory = settings.pop('memory')
-    del settings['type']  # of the default
-    settings.update((f'memory.{key}', memory[key]) for key in memory)
-    return tuple(
-        f'model.head.association.{key}={settings[key]}' for key in settings
-    )
-
-
 def _bench_rows() -> list[Row]:
     """Make the rows of the paper's protocol: images, clips, videos.
 
@@ -165,7 +155,7 @@ def _bench_rows() -> list[Row]:
             f'{near}-offline_video-kmax_tiny_1xb2-2k_{data}.py',
             'near-online, clips',
             '-aligned',
-            options=_association_options('robust'),
+            association='robust',
         ),
         *clips('MSDeformAttn alone', msda, near_online, '-msda', spatial),
     ]

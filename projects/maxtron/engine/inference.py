@@ -74,8 +74,9 @@ def optimize_inference(
     if fuse_conv_bn:
         with torch.no_grad():
             fold_batch_norms(model.eval())
-    on_cpu = next(model.parameters()).device.type == 'cpu'
-    if channels_last or (on_cpu and is_maxtron and not compile):
+    if is_maxtron and not compile:
+        channels_last |= next(model.parameters()).device.type == 'cpu'
+    if channels_last:
         model.to(memory_format=torch.channels_last)
     if compile:
         compile_parts(model, cuda_graphs=True)

@@ -338,12 +338,10 @@ class TrajectoryAttention(_FusedProjectionAttention):
         Returns:
             Tensor: Trajectory points with shape (B, T, h, n, d).
         """
-        if (  # An export would fix the number of frames, if it came first.
-            runs_eagerly_on_cpu(q)
-            and k.shape[1] < FOLD_MIN_FRAMES
-            and k.shape[3] in TOKENS_FOR_PRODUCTS
-            and not self._dropout
-        ):
+        # An export would fix a number of frames that is compared first.
+        is_short = runs_eagerly_on_cpu(q) and k.shape[1] < FOLD_MIN_FRAMES
+        suits = is_short and k.shape[3] in TOKENS_FOR_PRODUCTS
+        if suits and not self._dropout:
             logits = (q * self.head_dims**-0.5) @ k.transpose(-1, -2)
             return logits.softmax(-1).to(v.dtype) @ v
         points = F.scaled_dot_product_attention(
