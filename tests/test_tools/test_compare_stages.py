@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from tools.misc.compare_stages import (
-    Training,
-    format_table,
-    main,
-    plan,
-    run_all,
-    summarize,
-)
+from tools.misc.compare_stages import Training, main, plan, run_all
 from tools.misc.stage_curves import collect_curves, draw_curves
+from tools.misc.stage_results import format_table, summarize
 from tools.misc.stage_tasks import ROOT, TASKS
 
 
@@ -195,3 +189,28 @@ def test_curves(tmp_path):
     image = tmp_path / 'curves.png'
     draw_curves(panels, image)
     assert image.read_bytes().startswith(b'\x89PNG')
+
+
+def test_saved_results_give_the_same_table_and_curves(tmp_path, capsys):
+    work, saved = tmp_path / 'work', tmp_path / 'saved'
+    for task in ('panoptic', 'instance'):
+        first, other = (plan(task, [seed], work)[0] for seed in (0, 1))
+        write_run(first, {**results(task, 40.0), 'time': 0.5, 'vps/n': None})
+        write_log(first, '1', {500: 10.0})
+        write_log(first, '2', {})  # ended before its first validation
+        write_run(other, results(task, 20.0))
+    argv = ['--table-only', '--tasks', 'panoptic', 'instance', '--seeds', '0']
+    argv += ['--curves', str(tmp_path / 'curves.svg'), '--work-dir']
+    main([*argv, str(work), '--save-results', str(saved)])
+    table = capsys.readouterr().out
+    assert '40.0' in table
+    main([*argv, str(saved)])
+    assert capsys.readouterr().out == table
+    first = plan('panoptic', [0], saved)[0]
+    assert first.metrics() == results('panoptic', 40.0)
+    curves = collect_curves([first], {'quality': 'vps/VPQ'})
+    assert curves == {'quality': {first.row.name: [{500: 10.0}]}}
+    names = {p.name for p in saved.rglob('*') if p.is_file()}
+    assert names == {'20261122_230000.json', 'cpu_seconds.txt', 'scalars.json'}
+    assert not (first.folder / '2').exists()
+    assert not (saved / first.row.folder / 'seed1').exists()

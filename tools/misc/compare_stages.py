@@ -4,7 +4,7 @@
     python tools/misc/compare_stages.py [--work-dir DIR]
         [--tasks bench panoptic instance] [--seeds 0 1 2]
         [--associations paper ...] [--nproc N] [--table-only]
-        [--out FILE.json] [--curves FILE.png]
+        [--out FILE.json] [--curves FILE.png] [--save-results DIR]
 
 The task "bench" follows the paper: models of images come first, then models of
 clips start from them, then the cross-clip tracker starts from the near-online
@@ -23,8 +23,6 @@ configs/_base_/models/association_NAME.py; all are tested on the same weights.
 import argparse
 import json
 import os
-import re
-import statistics
 import subprocess
 import sys
 from concurrent.futures import (
@@ -43,6 +41,7 @@ from mmengine.config import Config
 
 from tools.analysis_tools.bars import check_plot_path
 from tools.misc.stage_curves import collect_curves, draw_curves
+from tools.misc.stage_results import format_table, save_results, summarize
 from tools.misc.stage_tasks import ROOT, TASKS, Row
 
 
@@ -264,61 +263,6 @@ def make_data(sizes: set[str], nproc: int) -> None:
         )
 
 
-def summarize(
-    task: str, trainings: list[Training], association: str = 'paper'
-) -> dict[str, dict]:
-    """Summarize by row: values of the seeds, mean and standard deviation."""
-    table = {}
-    for row in TASKS[task].rows:
-        done = [(t, t.metrics(association)) for t in trainings if t.row is row]
-        done = [(t, values) for t, values in done if values is not None]
-        if not done:
-            continue
-        entry = dict(
-            config=f'configs/{row.config}',
-            seeds=[t.seed for t, _ in done],
-            cpu_minutes=statistics.mean(t.cpu_minutes() for t, _ in done),
-            metrics={},
-        )
-        for name, key in TASKS[task].metrics.items():
-            values = [
-                100 * v[key] if re.search('segm|STQ', key) else v[key]
-                for _, v in done
-            ]
-            entry['metrics'][name] = dict(
-                values=values,
-                mean=statistics.mean(values),
-                std=statistics.stdev(values) if len(values) > 1 else 0.0,
-            )
-        table[row.name] = entry
-    return table
-
-
-def format_table(
-    task: str, table: dict[str, dict], association: str = 'paper'
-) -> str:
-    """Format the results as a Markdown table."""
-    names = list(TASKS[task].metrics)
-    lines = [
-        f'| {task}, association: {association} | '
-        + ' | '.join(names)
-        + ' | seeds | CPU min |',
-        '| :-- |' + ' --: |' * (len(names) + 2),
-    ]
-    for row, entry in table.items():
-        cells = []
-        for metric in entry['metrics'].values():
-            spread = (
-                f' ± {metric["std"]:.1f}' if len(entry['seeds']) > 1 else ''
-            )
-            cells.append(f'{metric["mean"]:.1f}{spread}')
-        lines.append(
-            f'| {row} | {" | ".join(cells)} | '
-            f'{len(entry["seeds"])} | {entry["cpu_minutes"]:.1f} |'
-        )
-    return '\n'.join(lines)
-
-
 def parse_args(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument(
@@ -349,6 +293,13 @@ def parse_args(argv=None):
         '--curves',
         type=Path,
         help='image for the curves of the first task, .png, .svg or .pdf',
+    )
+    parser.add_argument(
+        '--save-results',
+        type=Path,
+        metavar='DIR',
+        help='folder for a copy of what the tables and curves are made of; '
+        'it can be used as --work-dir with --table-only',
     )
     return parser.parse_args(argv)
 
@@ -386,6 +337,9 @@ def main(argv=None) -> None:
         task = args.tasks[0]
         keys = list(TASKS[task].metrics.items())[:2]
         draw_curves(collect_curves(trainings[task], dict(keys)), args.curves)
+    if args.save_results:
+        for of in trainings.values():
+            save_results(of, args.work_dir, args.save_results)
     if failure is not None:
         sys.exit(f'compare_stages: {failure}')
 
