@@ -111,7 +111,8 @@ def _bench_rows() -> list[Row]:
     "Clips" is a training on clips from a model of images. A row of the same
     name continues it for as many iterations as offline and end-to-end have.
     "Aligned" is a training of the tracker on queries that the robust
-    association has aligned.
+    association has aligned. "Zero" is a tracker that starts by passing the
+    queries on.
     """
     near, data = 'maxtron/synthetic/maxtron', 'synthetic-bench-vps'
     near_online = f'{near}-nearonline_video-kmax_tiny_1xb4-4k_{data}.py'
@@ -131,7 +132,18 @@ def _bench_rows() -> list[Row]:
             ),
         ]
 
+    def tracker(name, mode, variant='', model_options=()):
+        return Row(
+            name,
+            f'{near}-{mode}_video-kmax_tiny_1xb2-2k_{data}.py',
+            'near-online, clips',
+            variant,
+            model_options,
+            association='robust' if variant else 'paper',
+        )
+
     kmax, msda = 'kMaX, images', 'kMaX with MSDeformAttn, images'
+    zero = ('model.head.tracker.zero_init_residual=True',)
     spatial = ('model.neck.temporal_cfg.num_layers=0',)
     return [
         Row(kmax, f'kmax/synthetic/kmax_tiny_1xb8-3k_{data}.py'),
@@ -142,21 +154,10 @@ def _bench_rows() -> list[Row]:
         ),
         Row(msda, f'kmax/synthetic/kmax-msda_tiny_1xb8-3k_{data}.py'),
         *clips('near-online', msda, near_online),
-        *(
-            Row(
-                name,
-                f'{near}-{mode}_video-kmax_tiny_1xb2-2k_{data}.py',
-                'near-online, clips',
-            )
-            for name, mode in (('offline', 'offline'), ('end-to-end', 'e2e'))
-        ),
-        Row(
-            'offline, aligned',
-            f'{near}-offline_video-kmax_tiny_1xb2-2k_{data}.py',
-            'near-online, clips',
-            '-aligned',
-            association='robust',
-        ),
+        tracker('offline', 'offline'),
+        tracker('offline, aligned', 'offline', '-aligned'),
+        tracker('offline, aligned, zero', 'offline', '-zero', zero),
+        tracker('end-to-end, aligned, zero', 'e2e', '-zero', zero),
         *clips('MSDeformAttn alone', msda, near_online, '-msda', spatial),
     ]
 

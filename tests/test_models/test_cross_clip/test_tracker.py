@@ -232,6 +232,28 @@ def test_variants_train(changes):
         assert parameter.grad is not None, name
 
 
+@pytest.mark.parametrize(
+    'changes',
+    [dict(), dict(attention='self', aspp=dict(norm=None)), dict(aspp=None)],
+    ids=str,
+)
+def test_zero_init_passes_the_queries_on(changes):
+    """At first there are the layer norms alone; a step leaves zero."""
+    torch.manual_seed(0)
+    model = tracker(zero_init_residual=True, **changes)
+    queries = 3 * torch.randn(2, 3, 4, 16) + 1
+    normed = torch.nn.functional.layer_norm(queries, (16,))
+    layers = model(queries)
+    for layer in layers:
+        # A norm of what is normed differs by its epsilon only.
+        torch.testing.assert_close(layer, normed, atol=1e-4, rtol=1e-4)
+    (layers[-1] * torch.randn_like(queries)).sum().backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    layers = model(queries)
+    for before, layer in zip((normed, *layers), layers):
+        assert (layer - before).abs().max() > 1e-3
+
+
 def test_gradients_are_cut_between_chunks():
     """The outputs stay, and so does the memory until the backward pass."""
     results = []

@@ -74,6 +74,11 @@ class TemporalASPP(nn.Module):
         self.norm = LayerNorm2d(channels) if norm else nn.Identity()
         self.drop = nn.Dropout(drop)
 
+    def zero_init(self) -> None:
+        """Set weights to zero so that the output is zero, until training."""
+        last = self.proj if isinstance(self.norm, nn.Identity) else self.norm
+        nn.init.zeros_(last.weight)
+
     def forward(self, x: Tensor) -> Tensor:
         """Forward function.
 

@@ -29,6 +29,8 @@ class CrossClipLayer(nn.Module):
         attn_drop (float): Dropout of the attention probabilities.
         aspp (dict, optional): Arguments of :class:`TemporalASPP`; None: the
             layer has none.
+        zero_init_residual (bool): Whether the layer starts as its layer norms
+            alone: what it adds to the queries is zero.
 
     Raises:
         InputError: If ``attention`` or a key of ``aspp`` is unknown.
@@ -41,6 +43,7 @@ class CrossClipLayer(nn.Module):
         attention: str,
         attn_drop: float,
         aspp: dict | None,
+        zero_init_residual: bool,
     ) -> None:
         super().__init__()
         if attention not in _ATTENTIONS:
@@ -62,6 +65,11 @@ class CrossClipLayer(nn.Module):
         if aspp is not None:
             self.aspp = TemporalASPP(embed_dims, **aspp)
             self.norm2 = nn.LayerNorm(embed_dims)
+        if zero_init_residual:
+            nn.init.zeros_(self.attn.proj.weight)
+            nn.init.zeros_(self.attn.proj.bias)
+            if self.aspp is not None:
+                self.aspp.zero_init()
 
     def forward(self, queries: Tensor) -> Tensor:
         """Forward function.
@@ -115,6 +123,10 @@ class CrossClipTracker(BaseModule):
             batch norms of the heads, which all layers share, come from the
             last layer only, the one that inference uses. Otherwise they mix
             all layers, as in the reference. Defaults to False.
+        zero_init_residual (bool): Whether each layer starts as its layer norms
+            alone: what it adds to the queries is zero at first, so that
+            training starts with what the segmenter has learnt. Defaults to
+            False, as in the reference.
         truncate (int, optional): Number of clips in a chunk of a training
             video whose segmenter is trained, too. The tracker refines all
             clips together, but the queries of other chunks are constants for
@@ -141,6 +153,7 @@ class CrossClipTracker(BaseModule):
         aspp: dict | None = dict(rates=(1, 2, 3), kernel_sizes=(3, 3, 3)),
         cls_weight_std: float | None = 0.01,
         separate_norm_statistics: bool = False,
+        zero_init_residual: bool = False,
         truncate: int | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -161,7 +174,14 @@ class CrossClipTracker(BaseModule):
         self.truncate = truncate
         self.separate_norm_statistics = separate_norm_statistics
         self.layers = nn.ModuleList(
-            CrossClipLayer(embed_dims, num_heads, attention, attn_drop, aspp)
+            CrossClipLayer(
+                embed_dims,
+                num_heads,
+                attention,
+                attn_drop,
+                aspp,
+                zero_init_residual,
+            )
             for _ in range(num_layers)
         )
         self.cls_weight = nn.Linear(embed_dims, 1)
