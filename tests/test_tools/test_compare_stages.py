@@ -57,7 +57,7 @@ def test_plan(task, tmp_path):
             )
     # the final rows have equal numbers of iterations
     final = [t for t in trainings if t not in starts]
-    assert len(final) == (14 if task == 'bench' else 8)
+    assert len(final) == (16 if task == 'bench' else 8)
     assert len({iters[t] for t in final}) == 1
 
 

@@ -132,14 +132,14 @@ def _bench_rows() -> list[Row]:
             ),
         ]
 
-    def tracker(name, mode, variant='', model_options=()):
+    def tracker(mode, name, *changes):
         return Row(
-            name,
+            ', '.join((name, *changes)),
             f'{near}-{mode}_video-kmax_tiny_1xb2-2k_{data}.py',
             'near-online, clips',
-            variant,
-            model_options,
-            association='robust' if variant else 'paper',
+            ''.join(f'-{change}' for change in changes),
+            zero if 'zero' in changes else (),
+            association='robust' if 'aligned' in changes else 'paper',
         )
 
     kmax, msda = 'kMaX, images', 'kMaX with MSDeformAttn, images'
@@ -155,9 +155,10 @@ def _bench_rows() -> list[Row]:
         Row(msda, f'kmax/synthetic/kmax-msda_tiny_1xb8-3k_{data}.py'),
         *clips('near-online', msda, near_online),
         tracker('offline', 'offline'),
-        tracker('offline, aligned', 'offline', '-aligned'),
-        tracker('offline, aligned, zero', 'offline', '-zero', zero),
-        tracker('end-to-end, aligned, zero', 'e2e', '-zero', zero),
+        tracker('offline', 'offline', 'zero'),
+        tracker('offline', 'offline', 'aligned'),
+        tracker('offline', 'offline', 'aligned', 'zero'),
+        tracker('e2e', 'end-to-end', 'zero'),
         *clips('MSDeformAttn alone', msda, near_online, '-msda', spatial),
     ]
 
