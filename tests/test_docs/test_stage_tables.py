@@ -8,7 +8,6 @@ def test_tables_are_those_of_the_results(tmp_path):
         'tools/misc/compare_stages.py',
         f'--work-dir={ROOT}/docs/results/stages',
         '--table-only',
-        '--seeds=0',
         '--associations',
         'paper',
         'robust',
