@@ -68,12 +68,18 @@ def draw_curves(
     Raises:
         WriteError: If the file cannot be written.
     """
-    from matplotlib.figure import Figure  # takes a second to import
+    from cycler import cycler  # comes with matplotlib, which imports slowly
+    from matplotlib import rcParams
+    from matplotlib.figure import Figure
+
+    # More lines than colours: the next ones are dashed.
+    styles = cycler(linestyle=['-', '--']) * rcParams['axes.prop_cycle']
 
     figure = Figure(figsize=(4.5 * len(panels), 4), layout='constrained')
     for axes, (title, lines) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items()
     ):
+        axes.set_prop_cycle(styles)
         for name, curves in lines.items():
             steps = sorted(set[int]().union(*curves))
             values = [[c[step] for c in curves if step in c] for step in steps]
