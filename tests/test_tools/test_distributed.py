@@ -212,11 +212,12 @@ def test_resumes_as_if_nothing_had_happened(setting, whole, tmp_path):
 
 
 def kill_one_process(arguments, file):
-    """Kill a process of a run when a file exists; wait until all end."""
+    """Kill a process of a run when a file is written; wait until all end."""
     with subprocess.Popen(
         **arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as launcher:
-        while not file.exists():
+        # MMEngine first makes the file and then writes it.
+        while not file.exists() or not file.stat().st_size:
             assert launcher.poll() is None
             time.sleep(0.02)
         tasks = Path(f'/proc/{launcher.pid}/task')
