@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from projects.maxtron.utils import atomic_path
+from projects.maxtron.utils import dump_json, write_text
 
 from tools.misc.stage_tasks import TASKS
 
@@ -95,9 +95,10 @@ def save_results(trainings: Sequence[Any], source: Path, target: Path) -> None:
     """
     for training in trainings:
         folder = training.folder
+        copy = target / folder.relative_to(source)
         for path in folder.glob('test-*/*/*.json'):
             values = _validation(json.loads(path.read_text()))
-            _write_below(target, source, path, json.dumps(values, indent=1))
+            dump_json(values, copy / path.relative_to(folder), indent=1)
         for path in folder.glob('*/vis_data/scalars.json'):
             entries = map(json.loads, path.read_text().splitlines())
             lines = [
@@ -106,19 +107,11 @@ def save_results(trainings: Sequence[Any], source: Path, target: Path) -> None:
                 if (values := _validation(entry))
             ]
             if lines:
-                _write_below(target, source, path, ''.join(lines))
+                write_text(''.join(lines), copy / path.relative_to(folder))
         for path in folder.glob('cpu_seconds.txt'):
-            _write_below(target, source, path, path.read_text())
+            write_text(path.read_text(), copy / path.name)
 
 
 def _validation(entry: dict) -> dict:
     """Select the metrics of an evaluation, named 'dataset/metric'."""
     return {k: v for k, v in entry.items() if '/' in k and v is not None}
-
-
-def _write_below(target: Path, source: Path, path: Path, text: str) -> None:
-    """Write a file to the target, at the place it has in the source."""
-    copy = target / path.relative_to(source)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(copy) as part:
-        Path(part).write_text(text)
