@@ -108,5 +108,7 @@ def color_similarity(colors: Tensor, others: Tensor) -> Tensor:
         Tensor: Similarity, shape (n, m), in (0, 1]: 1 for equal colours, 0.37
         if two channels differ by 0.02.
     """
-    differences = torch.cdist(colors, others, p=1)
-    return torch.exp(-differences / _SCALE)
+    # With the channels first, this is faster than cdist.
+    first, second = (x.T.contiguous() for x in (colors, others))
+    differences = (first[:, :, None] - second[:, None]).abs_().sum(0)
+    return differences.div_(-_SCALE).exp_()

@@ -25,8 +25,8 @@ class ClipCues(NamedTuple):
             "no object", ([B, ] Q, C).
         colors (Tensor, optional): Shares of red, green and blue in the colour
             of each mask, ([B, ] Q, 3); zero without pixels.
-        areas (Tensor, optional): Largest share of a frame that each query
-            owns, ([B, ] Q), in [0, 1].
+        visible (Tensor, optional): Whether each query shows an object, see
+            :class:`TrackMemory`, ([B, ] Q), bool.
         motion (Tensor, optional): Motion of the masks in the last frames, in
             pixels per frame, ([B, ] Q, 2), int64.
         first_owners (Tensor, optional): Owners in the frames that are
@@ -38,7 +38,7 @@ class ClipCues(NamedTuple):
     embeds: Tensor
     class_probs: Tensor = None  # type: ignore[assignment]
     colors: Tensor | None = None
-    areas: Tensor | None = None
+    visible: Tensor = None  # type: ignore[assignment]
     motion: Tensor | None = None
     first_owners: Tensor | None = None
     last_owners: Tensor | None = None
@@ -64,7 +64,7 @@ class ClipCues(NamedTuple):
         numbers = index.new_full((len(self.embeds) + 1,), -1)
         numbers[index] = torch.arange(len(index), device=index.device)
         return ClipCues(
-            *(x if x is None else x[index] for x in self[:5]),
+            *(x if x is None else x.index_select(0, index) for x in self[:5]),
             *(x if x is None else numbers[x] for x in self[5:]),
         )
 

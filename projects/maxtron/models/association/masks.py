@@ -64,20 +64,18 @@ def find_owners(
     sampled = mask_logits[(..., *grid)]
     clips = torch.arange(len(queries), device=queries.device)[:, None, None]
     logits = sampled[clips, queries[..., None], frames].float()
-    excluded = torch.zeros_like(may_own, dtype=logits.dtype)
-    excluded.masked_fill_(~may_own, -torch.inf)
-    logits += excluded[..., None, None, None]
-    least = torch.zeros_like(logits[:1, :1])
+    logits += torch.where(may_own, 0.0, -torch.inf)[..., None, None, None]
     if mask_activation == 'softmax':
-        least = logits.amax(1, keepdim=True)
-        least.clamp_(min=torch.finfo(least.dtype).min)
-    # The best query has the highest rank. This is faster than argmax.
-    number = queries.shape[1]
-    ranks = torch.arange(number, 0, -1, device=queries.device)
-    ranks = ranks.to(torch.uint8 if number < 256 else torch.int16)
-    best = ((logits >= least) * ranks.view(-1, 1, 1, 1)).amax(1).long()
-    owners = queries.gather(1, (number - best).flatten(1) % number)
-    return owners.view_as(best).masked_fill(best == 0, -1)
+        largest = torch.finfo(logits.dtype).max
+        logits -= logits.amax(1, keepdim=True).clamp_(-largest, largest)
+    # The best query has the highest rank. This is faster than argmax, and
+    # numbers are faster than truth values.
+    ranks = torch.arange(
+        queries.shape[1], 0, -1, dtype=logits.dtype, device=logits.device
+    )
+    best = logits.ge_(0).mul_(ranks.view(-1, 1, 1, 1)).amax(1)
+    ranked = F.pad(queries.flip(1), (1, 0), value=-1)
+    return ranked.gather(1, best.flatten(1).long()).view_as(best)
 
 
 @lru_cache(maxsize=8)
@@ -87,6 +85,13 @@ def pixel_spots(height: int, width: int, device: torch.device) -> Tensor:
         torch.arange(size, device=device) for size in (height, width)
     )
     return torch.cartesian_prod(rows, columns)
+
+
+@lru_cache(maxsize=8)
+def _measured_values(height: int, width: int, device: torch.device) -> Tensor:
+    """List 1, row and column of all pixels, (1, height * width, 3)."""
+    spots = pixel_spots(height, width, device)
+    return F.pad(spots, (1, 0), value=1).float()[None]
 
 
 def sum_by_owner(owners: Tensor, values: Tensor, num_queries: int) -> Tensor:
@@ -116,11 +121,9 @@ def measure_masks(owners: Tensor, num_queries: int) -> tuple[Tensor, Tensor]:
         tuple[Tensor, Tensor]: Areas in pixels, shape (B, F, Q), and centres
         (row, column), shape (B, F, Q, 2), float32.
     """
-    spots = F.pad(
-        pixel_spots(*owners.shape[2:], owners.device), (1, 0), value=1
-    )
+    values = _measured_values(*owners.shape[2:], owners.device)
     sums = sum_by_owner(
-        owners.flatten(2).flatten(0, 1), spots.float()[None], num_queries
+        owners.flatten(2).flatten(0, 1), values, num_queries
     ).unflatten(0, owners.shape[:2])
     areas = sums[..., 0]
     return areas, sums[..., 1:] / areas.clamp(min=1).unsqueeze(-1)
@@ -172,10 +175,9 @@ def owner_ious(
         shifts = F.pad(motion, (0, 0, 1, 0))
         spots = pixel_spots(height, width, last.device) + shifts[tracks]
         rows, columns = spots.unbind(-1)  # (k, P)
-        inside = (rows >= 0) & (rows < height)
-        inside &= (columns >= 0) & (columns < width)
-        tracks = tracks * inside
-        hit = queries.gather(1, (rows * width + columns) * inside)
+        near = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+        tracks = tracks * ((near[0] == rows) & (near[1] == columns))
+        hit = queries.gather(1, near[0] * width + near[1])
     ones = torch.ones(tracks.numel(), device=last.device)
     shape = (num_tracks + 1, num_queries + 1)
     shared = ones.new_zeros(math.prod(shape)).index_add_(

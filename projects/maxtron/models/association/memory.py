@@ -68,6 +68,20 @@ class TrackMemory:
         # Clips since the object was seen; infinite if the track is free.
         self._ages: Tensor
 
+    def shows_object(self, scores: Tensor, areas: Tensor | None) -> Tensor:
+        """Decide which queries show an object.
+
+        Args:
+            scores (Tensor): Highest class probabilities, of any shape.
+            areas (Tensor, optional): Largest share of a frame that each query
+                owns, same shape, if masks are compared.
+
+        Returns:
+            Tensor: Same shape, bool.
+        """
+        visible = scores >= self.min_score
+        return visible if areas is None else visible & (areas >= self.min_area)
+
     def factors(self) -> Tensor:
         """Return the factor of the similarities of each track, (Q, 1)."""
         return self.decay ** self._ages.clamp(max=self.max_clips)[:, None]
@@ -86,9 +100,9 @@ class TrackMemory:
         Returns:
             Tensor: Gains, shape (Q, Q).
         """
-        pairs = self._ages.isfinite()[:, None] & self._shows_object(current)
+        pairs = self._ages.isfinite()[:, None] & current.visible
         gains = (similarity - self.min_similarity) * pairs
-        return gains + 1e-3 * similarity
+        return gains.add_(similarity, alpha=1e-3)
 
     def update(self, tracks: ClipCues | None, current: ClipCues) -> ClipCues:
         """Add the next clip.
@@ -101,7 +115,7 @@ class TrackMemory:
         Returns:
             ClipCues: New cues of the tracks.
         """
-        visible = self._shows_object(current)
+        visible = current.visible
         ages = torch.where(visible, 0.0, torch.inf)
         current = current._replace(
             embeds=F.normalize(at_least_float32(current.embeds), dim=-1)
@@ -126,10 +140,3 @@ class TrackMemory:
             ).hide(kept)  # where it is now is unknown
         self._ages = ages
         return current
-
-    def _shows_object(self, cues: ClipCues) -> Tensor:
-        """Return whether each query shows an object, (Q, ) bool."""
-        visible = cues.class_probs.amax(-1) >= self.min_score
-        if cues.areas is not None:
-            visible &= cues.areas >= self.min_area
-        return visible

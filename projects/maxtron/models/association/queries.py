@@ -56,7 +56,8 @@ def check_finite(queries: Tensor, clip: int) -> None:
     Raises:
         InputError: If a value is NaN or infinite.
     """
-    if not queries.isfinite().all():
+    # The sum is not finite, either, and faster than a test of each value.
+    if not queries.sum(dtype=torch.float32).isfinite():
         raise InputError(
             f'The queries of clip {clip} of the video are not finite. Check '
             'the input frames for NaN, the weights for a training that '
@@ -179,16 +180,37 @@ class QueryAssociation:
             return cues
         probs = clips.cls_logits.float().softmax(-1)[..., :-1]
         cues = cues._replace(class_probs=probs)
-        return (
-            self._read_masks(clips, cues, num_shared) if uses_masks else cues
-        )
+        class_scores, areas = probs.amax(-1), None
+        if uses_masks:
+            cues, areas = self._read_masks(
+                clips, cues, class_scores, num_shared
+            )
+        if self.memory:
+            visible = self.memory.shows_object(class_scores, areas)
+            cues = cues._replace(visible=visible)
+        return cues
 
     def _read_masks(
-        self, clips: ClipPrediction, cues: ClipCues, num_shared: int
-    ) -> ClipCues:
-        """Add the cues of the masks, see :meth:`read`."""
+        self,
+        clips: ClipPrediction,
+        cues: ClipCues,
+        class_scores: Tensor,
+        num_shared: int,
+    ) -> tuple[ClipCues, Tensor]:
+        """Add the cues of the masks, and compute their areas.
+
+        Args:
+            clips (ClipPrediction): See :meth:`read`.
+            cues (ClipCues): Other cues.
+            class_scores (Tensor): Highest class probabilities, shape (B, Q).
+            num_shared (int): See :meth:`read`.
+
+        Returns:
+            tuple[ClipCues, Tensor]: All cues, and the largest share of a
+            frame that each query owns, shape (B, Q), in [0, 1].
+        """
         num_queries, num_frames = clips.mask_logits.shape[1:3]
-        scores, queries = self._choose(cues.class_probs.amax(-1))
+        scores, queries = self._choose(class_scores)
         kept = max(self.overlap, 1)
         moves = self.motion and not self.overlap
         # Clips without shared frames are compared in neighbouring frames.
@@ -207,7 +229,6 @@ class QueryAssociation:
         )
         areas, centres = measure_masks(owners, num_queries)
         cues = cues._replace(
-            areas=areas.amax(1) / math.prod(owners.shape[2:]),
             first_owners=owners[:, : stop - start],
             last_owners=owners[:, -kept:],
         )
@@ -217,7 +238,7 @@ class QueryAssociation:
             pixels = read_colors(clips, grid, frames, self.pixel_scale)
             colors = mean_colors(owners, pixels, num_queries)
             cues = cues._replace(colors=colors)
-        return cues
+        return cues, areas.amax(1) / math.prod(owners.shape[2:])
 
     @property
     def _min_score(self) -> float:
@@ -260,22 +281,25 @@ class QueryAssociation:
                 @ F.normalize(at_least_float32(current.embeds), dim=-1).T
             )
             if self.class_weight:
-                similarity += self.class_weight * (
-                    tracks.class_probs @ current.class_probs.T
+                similarity.add_(
+                    tracks.class_probs @ current.class_probs.T,
+                    alpha=self.class_weight,
                 )
             if self.color_weight:
-                similarity += self.color_weight * color_similarity(
-                    tracks.colors, current.colors
+                similarity.add_(
+                    color_similarity(tracks.colors, current.colors),
+                    alpha=self.color_weight,
                 )
             similarity *= recall
             if self.overlap_weight:
-                similarity += self.overlap_weight * owner_ious(
+                ious = owner_ious(
                     tracks.last_owners,
                     current.first_owners,
                     len(tracks.embeds),
                     len(current.embeds),
                     tracks.motion,
                 )
+                similarity.add_(ious, alpha=self.overlap_weight)
         return similarity
 
     @torch.no_grad()
@@ -292,24 +316,21 @@ class QueryAssociation:
         Raises:
             InputError: If the embeddings are not finite.
         """
-        index = torch.arange(len(current.embeds), device=current.embeds.device)
-        tracks = self._tracks
+        device, tracks = current.embeds.device, self._tracks
         if tracks is None:
             check_finite(current.embeds, self._num_clips)
+            index = torch.arange(len(current.embeds), device=device)
         else:
+            recall = self.memory.factors() if self.memory else 1.0
+            gains = self.similarity(tracks, current, recall)
             if self.memory:
-                gains = self.memory.gains(
-                    self.similarity(tracks, current, self.memory.factors()),
-                    current,
-                )
-            else:
-                gains = self.similarity(tracks, current)
+                gains = self.memory.gains(gains, current)
             # With embeddings alone this is the paper's cost.
             cost = (1 - gains).cpu()
             # It is finite if the embeddings are, and need not be waited for.
             check_finite(cost, self._num_clips)
             _, columns = linear_sum_assignment(cost.numpy())
-            index = copy_to_device(torch.from_numpy(columns), index.device)
+            index = copy_to_device(torch.from_numpy(columns), device)
             # Only the last masks are compared with the next clip.
             current = current._replace(first_owners=None).select(index)
         if self.memory:
