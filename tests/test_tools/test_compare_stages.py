@@ -214,3 +214,16 @@ def test_saved_results_give_the_same_table_and_curves(tmp_path, capsys):
     assert names == {'20261122_230000.json', 'cpu_seconds.txt', 'scalars.json'}
     assert not (first.folder / '2').exists()
     assert not (saved / first.row.folder / 'seed1').exists()
+
+
+def test_a_copy_does_not_replace_the_logs(tmp_path, capsys):
+    training = plan('panoptic', [0], tmp_path)[0]
+    write_log(training, '1', {500: 10.0})
+    before = {p: p.read_bytes() for p in tmp_path.rglob('*') if p.is_file()}
+    argv = ['--table-only', '--work-dir', str(tmp_path), '--save-results']
+    with pytest.raises(SystemExit):
+        main([*argv, f'{tmp_path}/../{tmp_path.name}'])
+    assert 'is the --work-dir, whose logs' in capsys.readouterr().err
+    assert before
+    for path, content in before.items():
+        assert path.read_bytes() == content

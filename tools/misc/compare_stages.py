@@ -301,7 +301,14 @@ def parse_args(argv=None):
         help='folder for a copy of what the tables and curves are made of; '
         'it can be used as --work-dir with --table-only',
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    target = args.save_results
+    if target and target.resolve() == args.work_dir.resolve():
+        parser.error(
+            f'--save-results {target} is the --work-dir, whose logs the copy '
+            'would replace; name another folder.'
+        )
+    return args
 
 
 def main(argv=None) -> None:
