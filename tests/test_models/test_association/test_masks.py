@@ -41,7 +41,7 @@ def test_ious_equal_cocos():
 @pytest.mark.parametrize('activation', ['sigmoid', 'softmax'])
 def test_owners_of_sampled_pixels(activation):
     logits = torch.randn(1, 3, 2, 8, 12, generator=torch.manual_seed(0))
-    every, frames = torch.tensor([[2, 0, 1]]), torch.arange(2)
+    every, frames = torch.tensor([[2, 0, 1]]), (0, 1)
 
     def find(max_pixels, queries=every, frames=frames, excluded=0):
         grid = sample_grid((8, 12), max_pixels)
@@ -57,7 +57,7 @@ def test_owners_of_sampled_pixels(activation):
         expected = expected.where(covered.any(0), -1)[None]
         assert (expected == -1).any()
     assert full.equal(expected)
-    assert find(96, frames=torch.tensor([1, 0])).equal(full.flip(1))
+    assert find(96, frames=(1, 0)).equal(full.flip(1))
     assert find(48).equal(full[..., ::2, :])
     # Other queries own no pixels.
     some = find(96, every[:, :2])
@@ -68,6 +68,19 @@ def test_owners_of_sampled_pixels(activation):
     few = find(12)
     assert few.equal(full[..., 1::4, ::2])
     assert find(13).equal(few)
+
+
+def test_owners_in_a_batch_of_any_layout():
+    generator = torch.manual_seed(0)
+    logits = torch.randn(2, 3, 4, 8, 12, generator=generator)
+    queries = torch.tensor([[2, 0], [1, 2]])
+    args = queries >= 0, 'softmax', sample_grid((8, 12), 24), (1, 3)
+    owners = find_owners(logits, queries, *args)
+    columns_first = logits.mT.contiguous().mT
+    assert find_owners(columns_first, queries, *args).equal(owners)
+    sampled = logits[:, :, 1::2, 1::3, ::2]
+    for clip, chosen, found in zip(sampled, queries, owners):
+        assert found.equal(chosen[clip[chosen].argmax(0)])
 
 
 def test_motion_and_shift():
@@ -102,7 +115,7 @@ def test_colors_do_not_depend_on_brightness():
         None, owners.float()[:, None], None, None, frames=(frames - 50) / 20
     )
     grid = sample_grid((2, 3), 6)
-    colors = read_colors(clips, grid, torch.tensor([0]), scale)
+    colors = read_colors(clips, grid, (0,), scale)
     torch.testing.assert_close(colors[0], pixels)
     (means,) = mean_colors(owners, colors, 4)
     assert means.sum(1).tolist() == [1, 1, 1, 0]
@@ -116,4 +129,4 @@ def test_colors_do_not_depend_on_brightness():
     )
     clips.frames = None
     with pytest.raises(ValueError, match='the clips have no frames'):
-        read_colors(clips, grid, torch.tensor([0]), None)
+        read_colors(clips, grid, (0,), None)

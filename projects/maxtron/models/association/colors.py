@@ -22,7 +22,7 @@ _SCALE = 0.04  # of differences
 def read_colors(
     clips: ClipPrediction,
     grid: tuple[slice, slice],
-    frames: Tensor,
+    frames: tuple[int, ...],
     pixel_scale: PixelScale | None,
 ) -> Tensor:
     """Read the colours of sampled pixels of the masks.
@@ -31,7 +31,7 @@ def read_colors(
         clips (ClipPrediction): Prediction of B clips, with ``frames``.
         grid (tuple[slice, slice]): Rows and columns of the masks, see
             :func:`sample_grid`.
-        frames (Tensor): The F frames, shape (F, ), int64.
+        frames (tuple[int, ...]): The F frames.
         pixel_scale (tuple[Tensor, Tensor], optional): Mean and standard
             deviation that normalise the frames, shape (3, 1, 1).
 
@@ -53,13 +53,20 @@ def read_colors(
             clips.mask_logits.shape[-2:], clips.frames.shape[-2:], grid
         )
     )
+    read = _listed(frames, device)[:, None, None]
     colors = clips.frames[
-        :, frames[:, None, None], :, rows[:, None], columns
+        :, read, :, rows[:, None], columns
     ].float()  # (F, h', w', B, 3)
     if pixel_scale is not None:
         mean, std = (copy_to_device(x, device) for x in pixel_scale)
         colors = colors * std.flatten() + mean.flatten()
     return colors.movedim(-2, 0).flatten(1, 3).clamp(min=0)
+
+
+@lru_cache(maxsize=8)
+def _listed(frames: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return frames as a tensor, shape (F, ), int64."""
+    return torch.tensor(frames, device=device)
 
 
 @lru_cache(maxsize=8)
