@@ -17,7 +17,7 @@ from ..structures import ClipPrediction, ClipShapes
 from .clip_reader import ClipInputs, ClipReader
 from .data_preprocessor import pixel_scale
 from .heads import check_clip_len
-from .layers import use_faster_modules
+from .layers import channels_last, use_faster_modules
 from .logged_losses import LossLoggingMixin
 from .tracker_training import (
     ClipOutputs,
@@ -162,7 +162,10 @@ class MaXTron(LossLoggingMixin, BaseMOTModel):
         """
         if self.uses_cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
-        x = self.backbone(inputs.flatten(0, 1))
+        frames = inputs.flatten(0, 1)
+        if self.training:
+            frames = channels_last(frames)
+        x = self.backbone(frames)
         if self.neck is not None:
             self._check_in_channels('model.neck.in_channels', x)
             x = self.neck(x, inputs.shape[1])

@@ -149,7 +149,8 @@ class ConvNormAct(ConvModule):
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
         """Forward function, see MMCV's :class:`ConvModule`."""
-        if self.conv.groups > 1 and x.dim() == 4:
+        # In training, gradients then have the order of the maps.
+        if x.dim() == 4 and (self.training or self.conv.groups > 1):
             x = channels_last(x)
         folded = self.fold_norm()
         if folded is None:
