@@ -17,9 +17,15 @@ def count_faults(value):
     os.environ['MAXTRON_MALLOC'] = value
     was_set = keep_freed_memory()
     np.empty(2 * BYTES, np.uint8).fill(1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    np.empty(BYTES, np.uint8).fill(1)
-    return was_set, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    faults = []
+    # Free memory of the process before the fork is copied the first time.
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        np.empty(BYTES, np.uint8).fill(1)
+        faults.append(
+            resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        )
+    return was_set, min(faults)
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='a setting of glibc')

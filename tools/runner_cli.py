@@ -111,7 +111,6 @@ def run_test(
     Returns:
         dict[str, float]: Results of all metrics.
     """
-    keep_freed_memory()
     cfg.load_from, cfg.resume = None, False  # loaded and checked below
     with engine.explain_unknown_arguments(cfg):
         runner = build_runner(cfg)
@@ -128,6 +127,7 @@ def run_test(
 
 def build_runner(cfg: Config) -> Runner:
     """Build the runner of the config."""
+    keep_freed_memory()
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return Runner.from_cfg(cfg)

@@ -73,6 +73,31 @@ def test_losses_are_near_those_of_float32(step):
     assert all(g.any() for n, g in gradients.items() if 'conv.weight' in n)
 
 
+@pytest.mark.parametrize('step', ['video-kmax'], indirect=True)
+def test_maps_and_gradients_are_stored_pixel_by_pixel(step):
+    """A CPU takes longer for others, and longest for a mixture."""
+    model, batch = step
+    tensors = []
+
+    def collect(module, inputs, output):
+        tensors.extend((*inputs, output))
+        output.register_hook(tensors.append)
+
+    hooks = [
+        module.register_forward_hook(collect)
+        for part in (model.backbone, model.head.segmenter.pixel_decoder)
+        for module in part.modules()
+        if isinstance(module, torch.nn.Conv2d)
+    ]
+    data = model.data_preprocessor(batch, training=True)
+    model.parse_losses(model(**data, mode='loss'))[0].backward()
+    for hook in hooks:
+        hook.remove()
+    assert len(tensors) == 3 * len(hooks) > 100
+    for tensor in tensors:
+        assert tensor.is_contiguous(memory_format=torch.channels_last)
+
+
 def mark_on_cpu(x):
     """Let the tensors of a batch count as tensors on the CPU."""
     if isinstance(x, torch.Tensor):

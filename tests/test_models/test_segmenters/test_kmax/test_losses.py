@@ -1,7 +1,7 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Losses beyond the golden cases and plain formulas of the criterion."""
 
-from projects.maxtron.models.segmenters.kmax import PixelInstanceLoss
+from projects.maxtron.models.segmenters.kmax import PixelInstanceLoss, losses
 from projects.maxtron.models.segmenters.kmax.losses import _SimilarityLogSumExp
 from projects.maxtron.models.segmenters.kmax.resampling import take_pixels
 from projects.maxtron.models.segmenters.kmax.tube_softmax import (
@@ -44,8 +44,10 @@ def test_tube_overlaps():
     )
 
 
+@pytest.mark.parametrize('block', [3, 7])
 @pytest.mark.parametrize('scale', [1.0, 30.0])
-def test_similarity_gradients(scale):
+def test_similarity_gradients(scale, block, monkeypatch):
+    monkeypatch.setattr(losses, '_BLOCK', block)
     feats = (F.normalize(randn(2, 3, 7), dim=1) * scale).requires_grad_()
     torch.testing.assert_close(
         _SimilarityLogSumExp.apply(feats), (feats.mT @ feats).logsumexp(1)

@@ -54,22 +54,23 @@ class WeightedRowSums(torch.autograd.Function):
         ends = torch.arange(
             0, indices.numel() + 1, indices.shape[1], dtype=indices.dtype
         )
-        entries = indices.flatten(), weights.flatten()
+        columns = indices.flatten()
         grad_rows = grad_weights = None
         if needs_rows:  # PyTorch has no fast product with a transpose.
             transpose = csc_matrix(
-                tuple(x.numpy() for x in (*entries[::-1], ends)),
+                tuple(x.numpy() for x in (weights.flatten(), columns, ends)),
                 shape=(len(rows), len(indices)),
             )
             grad_rows = torch.from_numpy(transpose @ grad.numpy())
         if needs_weights:
-            matrix = torch.sparse_csr_tensor(
-                *(ends, *entries),
+            grad_weights = weights.new_zeros(weights.shape)
+            products = torch.sparse_csr_tensor(
+                *(ends, columns, grad_weights.view(-1)),
                 size=(len(indices), len(rows)),
                 check_invariants=False,
             )
-            products = torch.sparse.sampled_addmm(
-                matrix, grad, rows.t(), beta=0
+            # Another matrix for the result would be a copy of this one first.
+            torch.sparse.sampled_addmm(
+                products, grad, rows.t(), beta=0, out=products
             )
-            grad_weights = products.values().view_as(weights)
         return grad_rows, None, grad_weights

@@ -228,6 +228,7 @@ class _SimilarityLogSumExp(Function):
     would keep several such tensors for each output of the network. This
     function computes them block by block, and again in the backward pass. They
     are symmetric, so only the blocks on and above the diagonal are computed.
+    A single block is kept for the backward pass.
     """
 
     @staticmethod
@@ -241,14 +242,18 @@ class _SimilarityLogSumExp(Function):
             if rows != columns:
                 sums[:, columns] += block.sum(1)
         sums.clamp_(min=torch.finfo(sums.dtype).tiny)
-        ctx.save_for_backward(feats, peak, sums)
+        kept = block if feats.shape[2] <= _BLOCK else None
+        ctx.save_for_backward(feats, peak, sums, kept)
         return sums.log() + peak[:, 0]
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> Tensor:
-        feats, peak, sums = ctx.saved_tensors
+        feats, peak, sums, block = ctx.saved_tensors
         scale = grad / sums
+        if block is not None:
+            scale = scale[:, None]
+            return (feats * scale) @ block + feats @ block * scale
         grad_feats = torch.zeros_like(feats)
         for rows, columns in _blocks(feats.shape[2]):
             block = _exp_similarities(feats, rows, columns, peak)
