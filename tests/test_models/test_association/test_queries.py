@@ -153,6 +153,13 @@ def test_masks_of_shared_frames_are_compared():
     # The last clip of a video may share more frames, here both.
     last = make_clip([6, 0], [1, 1], TWINS, num_frames=2, step=3)
     assert link(shared, first, last, num_shared=2) == [[1, 0]]
+    # The first clip of a video may have fewer frames than are shared.
+    more = QueryAssociation(overlap_weight=1.0, overlap=2)
+    short, next_one = (
+        make_clip([0, 6], [1, 1], embeds, num_frames=1)
+        for embeds in (TWINS, TWINS[::-1])
+    )
+    assert link(more, short, next_one, num_shared=1) == [[0, 1]]
 
 
 def test_motion_moves_masks_to_the_next_frame():

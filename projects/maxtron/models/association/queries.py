@@ -172,7 +172,8 @@ class QueryAssociation:
                 before shows, too. Defaults to 0.
 
         Returns:
-            ClipCues: The cues that are compared, without gradients.
+            ClipCues: The cues that are compared, tensors of PyTorch's
+            inference mode.
         """
         cues = ClipCues(clips.embeds.detach())
         uses_masks = self.overlap_weight or self.color_weight
@@ -216,7 +217,8 @@ class QueryAssociation:
         # Clips without shared frames are compared in neighbouring frames.
         start, stop = max(num_shared - kept, 0), max(num_shared, kept)
         last = max(num_frames - max(kept, 1 + moves), stop)
-        frames = (*range(start, stop), *range(last, num_frames))
+        frames = range(num_frames)
+        frames = (*frames[start:stop], *frames[last:])
         grid = sample_grid(clips.mask_logits.shape[-2:], self.max_pixels)
         owners = find_owners(
             clips.mask_logits,

@@ -63,6 +63,20 @@ def test_similarities_of_vectors_of_unequal_length():
     )
 
 
+def test_pixel_loss_under_autocast():
+    loss = PixelInstanceLoss(dict(type='GumbelPixelSampler'))
+    queries = torch.arange(40).view(2, 20) % 4
+    results = []
+    for enabled in (False, True):
+        feats = F.normalize(randn(2, 8, 20).float(), dim=1).requires_grad_()
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            value = loss(feats, queries, 3)
+        value.backward()
+        results.append((value, feats.grad))
+    # The mean of each tube has the 8 bits of a bfloat16.
+    torch.testing.assert_close(*results, rtol=0.02, atol=1e-3)
+
+
 def test_pixel_loss_rejects_temperature():
     with pytest.raises(ValueError, match='temperature=0'):
         PixelInstanceLoss(dict(type='GumbelPixelSampler'), temperature=0)

@@ -274,7 +274,8 @@ def _exp_similarities(
     feats: Tensor, rows: slice, columns: slice, peak: Tensor
 ) -> Tensor:
     """exp(<f_i, f_j> - peak) of a block, shape (B, k, k)."""
-    block = feats[:, :, rows].mT @ feats[:, :, columns]
+    with torch.autocast(feats.device.type, enabled=False):
+        block = feats[:, :, rows].mT @ feats[:, :, columns]
     return block.sub_(peak).exp_()
 
 
