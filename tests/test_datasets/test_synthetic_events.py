@@ -32,3 +32,5 @@ def test_events_name_the_segments_of_the_masks(small):
     assert causes == {'crossing', 'occluded', 'outside'}
     with pytest.raises(ValueError, match='has no video val_0000'):
         list_events(path, 'val_0000', [])
+    with pytest.raises(ValueError, match='_val.json does not exist. make_syn'):
+        list_events(str(small / 'missing_val.json'), '', [])

@@ -9,8 +9,9 @@ import torch
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
-from tests.models import ROOT
+from tests.models import ROOT, build, model_cfg
 from tests.scripts import run_script
+from tools.analysis_tools.compare_association import build_associations
 from tools.analysis_tools.instance_maps import InstanceMaps
 
 CONFIGS = ROOT / 'configs/maxtron/synthetic'
@@ -60,6 +61,21 @@ def test_panoptic_model_with_panoptic_data(synthetic, tmp_path):
             'test_dataloader.persistent_workers=False',
             f'work_dir={tmp_path}',
         )
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('associate = dict()', 'bad.py has no association = dict'),
+        ('association = dict(clas_weight=1.0)', 'clas_weight.*class_weight'),
+    ],
+)
+def test_bad_file_of_an_association(text, message, tmp_path):
+    path = tmp_path / 'association_bad.py'
+    path.write_text(text)
+    head = build(model_cfg()).head
+    with pytest.raises(InputError, match=message):
+        build_associations(head, [str(path)])
 
 
 def test_missing_classes():

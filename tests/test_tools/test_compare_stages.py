@@ -134,10 +134,16 @@ def test_unknown_association(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_bad_name_of_a_picture(tmp_path):
+    with pytest.raises(SystemExit, match='compare_stages: .*must end in .png'):
+        main(['--table-only', '--curves', str(tmp_path / 'curves.gif')])
+
+
 def test_table(tmp_path, capsys):
     argv = ['--work-dir', str(tmp_path), '--table-only', '--seeds', '0', '1']
     argv += ['--tasks', 'panoptic', 'instance', '--associations']
-    main([*argv, 'paper'])  # nothing yet: two empty tables
+    with pytest.raises(SystemExit, match=r'no results of .* \[0, 1\] and as'):
+        main([*argv, 'paper'])  # nothing yet: two empty tables
     assert capsys.readouterr().out.count('CPU min |') == 2
     panoptic = plan('panoptic', [0, 1], tmp_path)
     rows = panoptic[0], panoptic[6], panoptic[1], panoptic[7], panoptic[2]

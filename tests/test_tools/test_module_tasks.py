@@ -115,3 +115,7 @@ def test_finished_runs_are_kept(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(['counting'])
     assert "no task ['counting'], only corr" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(['correspondence', '--attentions', 'axial'])
+    message = "correspondence has no row ['axial'], only "
+    assert message in capsys.readouterr().err

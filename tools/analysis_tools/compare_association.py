@@ -198,20 +198,22 @@ def build_associations(
     """Build the paper's association and those of config files, by name."""
     settings: dict[str, dict] = {'paper': {}}
     for path in files:
-        settings[Path(path).stem.replace('association_', '')] = (
-            Config.fromfile(path).association
-        )
-    associations = {
-        name: TASK_UTILS.build(
-            {
-                'type': 'QueryAssociation',
-                'mask_activation': head.segmenter.mask_activation,
-                'overlap': head.overlap,
-                **setting,
-            }
-        )
-        for name, setting in settings.items()
-    }
+        cfg = Config.fromfile(path)
+        if 'association' not in cfg:
+            raise InputError(
+                f'{path} has no association = dict(...), as in {ROBUST}.'
+            )
+        settings[Path(path).stem.replace('association_', '')] = cfg.association
+    associations = {}
+    for name, setting in settings.items():
+        association = {
+            'type': 'QueryAssociation',
+            'mask_activation': head.segmenter.mask_activation,
+            'overlap': head.overlap,
+            **setting,
+        }
+        with engine.explain_unknown_arguments(Config(dict(model=association))):
+            associations[name] = TASK_UTILS.build(association)
     for association in associations.values():
         association.pixel_scale = head.association.pixel_scale
     return associations

@@ -253,6 +253,12 @@ def parse_args(argv=None):
         parser.error(
             f'there is no task {sorted(unknown)}, only {", ".join(TASKS)}'
         )
+    for task in args.tasks:
+        known = {job.name[0]: None for job in TASKS[task](args)}
+        if args.attentions and not known.keys() & set(args.attentions):
+            parser.error(
+                f'{task} has no row {args.attentions}, only {", ".join(known)}'
+            )
     return args
 
 

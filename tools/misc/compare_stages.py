@@ -34,7 +34,7 @@ from concurrent.futures import (
 from pathlib import Path
 from typing import Optional
 
-from projects.maxtron.engine.cli import positive_int
+from projects.maxtron.engine.cli import positive_int, report_errors
 from projects.maxtron.utils import dump_json
 
 from mmengine.config import Config
@@ -278,7 +278,8 @@ def parse_args(argv=None):
         '--associations',
         nargs='+',
         default=['paper'],
-        help='associations to test with (default: paper)',
+        help='associations to test with: paper, robust, stitching (default: '
+        'paper)',
     )
     parser.add_argument(
         '--nproc', type=positive_int, default=2, help='trainings at a time'
@@ -311,6 +312,7 @@ def parse_args(argv=None):
     return args
 
 
+@report_errors('compare_stages')
 def main(argv=None) -> None:
     args = parse_args(argv)
     if args.curves:
@@ -330,14 +332,25 @@ def main(argv=None) -> None:
                 args.associations,
                 args.nproc,
             )
-    except (RuntimeError, subprocess.CalledProcessError) as error:
+    except RuntimeError as error:
         failure = error
+    except subprocess.CalledProcessError as error:
+        failure = RuntimeError(
+            f'{error.cmd[1]} ended with {error.returncode}; see above.'
+        )
     tables: dict = {}
     for task, of in trainings.items():
         tables[task] = {}
         for name in args.associations:
             table = tables[task][name] = summarize(task, of, name)
             print(f'\n{format_table(task, table, name)}')
+    if failure is None and not any(
+        t for of in tables.values() for t in of.values()
+    ):
+        failure = RuntimeError(
+            f'{args.work_dir} has no results of these tasks, seeds '
+            f'{args.seeds} and associations {args.associations}.'
+        )
     if args.out:
         dump_json(tables, args.out, indent=1)
     if args.curves:

@@ -262,18 +262,21 @@ def test_cues_align_the_clips_of_a_video_for_the_tracker():
 
 
 @pytest.mark.parametrize(
-    'settings', [dict(embed_weight=0.0), dict(class_weight=-1.0)]
+    'settings, message',
+    [
+        (dict(embed_weight=0.0), 'all 0; one must be above 0'),
+        (dict(class_weight=-1.0), 'class_weight is -1.0, but must be at lea'),
+        (dict(overlap_weight='abc'), "overlap_weight is 'abc', but must be"),
+        (dict(motion='no'), "motion is 'no', but must be True or False"),
+        (dict(max_pixels=0), 'max_pixels is 0, but must be at least 1'),
+        # --cfg-options model.head.association.memory={} gives this text.
+        (dict(memory='{}'), "memory is '{}', but must be a dict or None"),
+        (dict(memory=dict(max_clip=3)), "'max_clip'; it takes max_clips, de"),
+        (dict(memory=dict(max_clips=0)), 'memory.max_clips is 0, but must be'),
+        (dict(memory=dict(momentum=1.0)), 'memory.momentum is 1.0, but must'),
+        (dict(memory=dict(decay=float('nan'))), 'memory.decay is nan, but mu'),
+    ],
 )
-def test_bad_weights(settings):
-    with pytest.raises(ValueError, match='one must be above 0'):
+def test_bad_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
         QueryAssociation(**settings)
-
-
-def test_bad_memory():
-    with pytest.raises(ValueError, match='memory has max_clips=0'):
-        QueryAssociation(memory=dict(max_clips=0))
-    with pytest.raises(ValueError, match='memory has min_area=0.002 and mom'):
-        QueryAssociation(memory=dict(momentum=1.0))
-    # --cfg-options model.head.association.memory={} gives this text.
-    with pytest.raises(ValueError, match="memory is '{}', but must be a dict"):
-        QueryAssociation(memory='{}')

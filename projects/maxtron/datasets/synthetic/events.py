@@ -2,6 +2,7 @@
 """Events of synthetic videos in which trackers lose things."""
 
 import json
+import os
 from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
@@ -41,8 +42,7 @@ def list_events(
         list[SceneEvent]: The events.
 
     Raises:
-        FileNotFoundError: If the file does not exist.
-        InputError: If it has no such video.
+        InputError: If the file does not exist or has no such video.
     """
     videos = _read(path)
     if name not in videos:
@@ -73,5 +73,10 @@ def list_events(
 @cache
 def _read(path: str) -> dict[str, dict]:
     """Read a file of scenarios, by the name of the video."""
+    if not os.path.isfile(path):
+        raise InputError(
+            f'{path} does not exist. make_synthetic.py makes it with the '
+            'videos; name it by scenarios of StableIdMetric or --scenarios.'
+        )
     with open(path) as file:
         return {video['name']: video for video in json.load(file)}

@@ -1,13 +1,15 @@
 # Copyright (c) The MaXTron for MMDetection authors. Licensed under Apache-2.0.
 """Memory of tracks that are out of sight."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...errors import InputError
 from ..layers import at_least_float32
 from .cues import ClipCues
+from .settings import check_number
 
 
 class TrackMemory:
@@ -48,17 +50,15 @@ class TrackMemory:
         min_area: float = 0.002,
         momentum: float = 0.0,
     ) -> None:
-        if max_clips < 1 or not 0 < decay <= 1 or not 0 < min_score < 1:
-            raise InputError(
-                f'model.head.association.memory has max_clips={max_clips}, '
-                f'decay={decay} and min_score={min_score}; they must be at '
-                'least 1, in (0, 1] and between 0 and 1.'
-            )
-        if not 0 <= min_area < 1 or not 0 <= momentum < 1:
-            raise InputError(
-                f'model.head.association.memory has min_area={min_area} and '
-                f'momentum={momentum}; they must be at least 0 and below 1.'
-            )
+        for name, value, rule, holds in (
+            ('max_clips', max_clips, 'at least 1', lambda x: x >= 1),
+            ('decay', decay, 'above 0, at most 1', lambda x: 0 < x <= 1),
+            ('min_score', min_score, 'between 0 and 1', lambda x: 0 < x < 1),
+            ('min_similarity', min_similarity, 'a number', math.isfinite),
+            ('min_area', min_area, 'from 0 to below 1', lambda x: 0 <= x < 1),
+            ('momentum', momentum, 'from 0 to below 1', lambda x: 0 <= x < 1),
+        ):
+            check_number(f'memory.{name}', value, rule, holds)
         self.max_clips = max_clips
         self.decay = decay
         self.min_score = min_score

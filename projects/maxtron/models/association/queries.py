@@ -25,6 +25,7 @@ from .masks import (
     sample_grid,
 )
 from .memory import TrackMemory
+from .settings import check_arguments, check_flag, check_number, check_weights
 
 
 def match_queries(reference: Tensor, current: Tensor) -> Tensor:
@@ -109,8 +110,8 @@ class QueryAssociation:
             model. None if they are not normalised.
 
     Raises:
-        InputError: If a weight is negative, all are 0, or ``memory`` is no
-            dict.
+        InputError: If a setting is of another type or out of its range, or
+            all weights are 0.
     """
 
     def __init__(
@@ -126,19 +127,17 @@ class QueryAssociation:
         mask_activation: str = 'sigmoid',
         overlap: int = 0,
     ) -> None:
-        weights = (embed_weight, class_weight, overlap_weight, color_weight)
-        if min(weights) < 0 or not any(weights):
-            raise InputError(
-                'embed_weight, class_weight, overlap_weight and color_weight '
-                f'of model.head.association are {weights}; they must not be '
-                'negative, and one must be above 0.'
-            )
-        if memory is not None and not isinstance(memory, dict):
-            raise InputError(
-                f'model.head.association.memory is {memory!r}, but must be a '
-                'dict or None. On the command line, give one of its keys: '
-                'model.head.association.memory.max_clips=12'
-            )
+        weights = dict(
+            embed_weight=embed_weight,
+            class_weight=class_weight,
+            overlap_weight=overlap_weight,
+            color_weight=color_weight,
+        )
+        check_weights(weights)
+        check_flag('motion', motion)
+        check_arguments('memory', memory, TrackMemory)
+        check_number('max_masks', max_masks, 'at least 1', lambda x: x >= 1)
+        check_number('max_pixels', max_pixels, 'at least 1', lambda x: x >= 1)
         # Without a cue of appearance, the masks alone have the weight 1.
         total = embed_weight + class_weight + color_weight or overlap_weight
         (
@@ -146,7 +145,7 @@ class QueryAssociation:
             self.class_weight,
             self.overlap_weight,
             self.color_weight,
-        ) = (weight / total for weight in weights)
+        ) = (weight / total for weight in weights.values())
         self.motion = motion
         self.memory = None if memory is None else TrackMemory(**memory)
         self.max_masks = max_masks
