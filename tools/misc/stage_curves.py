@@ -75,7 +75,7 @@ def draw_curves(
     # More lines than colours: the next ones are dashed.
     styles = cycler(linestyle=['-', '--']) * rcParams['axes.prop_cycle']
 
-    figure = Figure(figsize=(4.5 * len(panels), 4), layout='constrained')
+    figure = Figure(figsize=(4.7 * len(panels), 4), layout='constrained')
     for axes, (title, lines) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items()
     ):
@@ -100,6 +100,6 @@ def draw_curves(
         axes.set(title=title, xlabel='iterations')
         axes.grid(alpha=0.3)
     handles = axes.get_legend_handles_labels()
-    figure.legend(*handles, loc='outside lower center', ncols=4)
+    figure.legend(*handles, loc='outside lower center', ncols=4, fontsize=8)
     with atomic_path(path) as part:
         figure.savefig(part, format=path.suffix[1:].lower(), dpi=100)
