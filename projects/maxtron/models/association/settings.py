@@ -25,8 +25,7 @@ def check_number(
         InputError: If it is no number or does not follow the rule.
     """
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    is_number = isinstance(value, (int, float))
-    if isinstance(value, bool) or not is_number or not holds(value):
+    if not is_number or not holds(value):
         raise InputError(f'{PLACE}.{name} is {value!r}, but must be {rule}.')
 
 
