@@ -15,11 +15,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+# `make test MMCV=full` passes its variables on to the tests.
+OPTIONS = ('MMCV', 'VENV', 'PYTHON', 'TORCH', 'VIDEO', 'MODEL')
+
+
 def make(*arguments, path=None):
     environment = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith('MAKE')
+        if not key.startswith('MAKE') and key not in OPTIONS
     }
     if path is not None:
         environment['PATH'] = f'{path}:{environment["PATH"]}'

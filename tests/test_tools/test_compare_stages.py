@@ -7,9 +7,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from tools.misc.compare_stages import Training, main, plan, run_all
+from tools.misc.compare_stages import Training, main, plan, run_all, use_things
 from tools.misc.stage_curves import collect_curves, draw_curves
 from tools.misc.stage_results import format_table, summarize
 from tools.misc.stage_tasks import ROOT, TASKS
@@ -69,6 +70,24 @@ def test_results_of_a_run(tmp_path):
     assert first.metrics('other') is None
     assert first.cpu_minutes() == 1.5  # it was resumed once
     assert second.metrics() is None
+
+
+def test_panoptic_models_are_also_tested_on_things(tmp_path):
+    training = plan('bench', [0], tmp_path)[0]
+    write_test(training, {'vps/VPQ': 40.0}, 'robust')
+    assert training.metrics('robust') is None
+    write_test(training, {'youtube_vis/segm_mAP': 0.3}, 'robust-things')
+    assert training.metrics('robust') == {
+        'vps/VPQ': 40.0,
+        'youtube_vis/segm_mAP': 0.3,
+    }
+    cfg = Config.fromfile(training.config)
+    things = cfg.model.head.test_cfg.thing_labels
+    use_things(cfg, training.things)
+    assert MODELS.build(cfg.model).head.thing_labels == things
+    assert cfg.test_evaluator.type == 'ClipYouTubeVISMetric'
+    data_root = cfg.test_dataloader.dataset.data_root
+    assert data_root == 'data/synthetic-bench/youtube-vis/'
 
 
 def test_finished_runs_are_not_repeated(tmp_path, capsys):

@@ -53,22 +53,38 @@ class Training:
         seed (int): Seed of the training.
         work_dir (Path): Folder of the whole comparison.
         start (Training, optional): Training that provides the initial weights.
+        things (str): See :class:`Task`. Defaults to ''.
     """
 
     def __init__(
-        self, row: Row, seed: int, work_dir: Path, start: Optional['Training']
+        self,
+        row: Row,
+        seed: int,
+        work_dir: Path,
+        start: Optional['Training'],
+        things: str = '',
     ) -> None:
         self.row, self.start = row, start
         self.seed = seed
         self.folder = work_dir / row.folder / f'seed{seed}'
         self.config = ROOT / 'configs' / row.config
         self.checkpoint = self.folder / f'iter_{row.num_iters}.pth'
+        self.things = things
 
     def metrics(self, association: str = 'paper') -> dict[str, float] | None:
         """Read the metrics of a test, if any."""
-        for path in sorted(self.folder.glob(f'test-{association}/*/*.json')):
-            return json.loads(path.read_text())
-        return None
+        values: dict[str, float] = {}
+        for folder in self._tests(association):
+            paths = sorted(folder.glob('*/*.json'))
+            if not paths:
+                return None
+            values |= json.loads(paths[0].read_text())
+        return values
+
+    def _tests(self, association: str) -> list[Path]:
+        """List the folders of the tests: of the task and of things."""
+        folder = self.folder / f'test-{association}'
+        return [folder, Path(f'{folder}-things')][: 2 if self.things else 1]
 
     def cpu_minutes(self) -> float:
         """Sum the CPU time of the training, its resumed runs and its tests."""
@@ -126,24 +142,32 @@ class Training:
         )
 
     def _test(self, association: str, threads: int) -> None:
-        folder = self.folder / f'test-{association}'
-        config = self._config_with(association, folder)
-        command = ['test.py', config, self.checkpoint, '--work-dir', folder]
-        if self.row.model_options:
-            command += ['--cfg-options', *self.row.model_options]
-        self._call(command, threads)
-        if self.metrics(association) is None:
-            raise RuntimeError(
-                f'{folder} has no results; see driver.log in {self.folder}.'
-            )
+        for folder in self._tests(association):
+            if list(folder.glob('*/*.json')):
+                continue
+            config = self._config_with(association, folder)
+            command = ['test.py', config, self.checkpoint]
+            command += ['--work-dir', folder]
+            if self.row.model_options:
+                command += ['--cfg-options', *self.row.model_options]
+            self._call(command, threads)
+            if not list(folder.glob('*/*.json')):
+                raise RuntimeError(
+                    f'{folder} has no results; see driver.log in '
+                    f'{self.folder}.'
+                )
 
     def _config_with(self, association: str, folder: Path) -> Path:
-        """Return the config, or write it with an association to a folder."""
-        if association == 'paper':
+        """Return the config, or write it to a folder if it must change."""
+        tests_things = folder.name.endswith('-things')
+        if association == 'paper' and not tests_things:
             return self.config
         folder.mkdir(parents=True, exist_ok=True)
         cfg = Config.fromfile(self.config)
-        cfg.model.head.association = read_association(association)
+        if association != 'paper':
+            cfg.model.head.association = read_association(association)
+        if tests_things:
+            use_things(cfg, self.things)
         cfg.dump(folder / 'config.py')
         return folder / 'config.py'
 
@@ -174,6 +198,21 @@ class Training:
             )
 
 
+def use_things(cfg: Config, data: str) -> None:
+    """Let a panoptic model be tested as a model of instances, in place.
+
+    Args:
+        cfg (Config): Config of the model.
+        data (str): Path of the config of the data below ``configs``.
+    """
+    head, things = cfg.model.head, Config.fromfile(ROOT / 'configs' / data)
+    head.type = 'MaXTronHead'
+    kept = ('clip_len', 'mode', 'feature_cache', 'thing_labels')
+    head.test_cfg = {k: v for k, v in head.test_cfg.items() if k in kept}
+    cfg.test_dataloader = things.test_dataloader
+    cfg.test_evaluator = things.test_evaluator
+
+
 def read_association(name: str) -> dict:
     """Read the ``association`` of a base config.
 
@@ -200,7 +239,9 @@ def plan(task: str, seeds: list[int], work_dir: Path) -> list[Training]:
     for seed in seeds:
         runs: dict[str | None, Training] = {}
         for row in TASKS[task].rows:
-            runs[row.name] = Training(row, seed, work_dir, runs.get(row.start))
+            runs[row.name] = Training(
+                row, seed, work_dir, runs.get(row.start), TASKS[task].things
+            )
         trainings += runs.values()
     return trainings
 

@@ -60,11 +60,14 @@ class Task(NamedTuple):
         size (str): Size of the data, see ``make_synthetic.py``.
         rows (list[Row]): Rows of the table, each after its initial training.
         metrics (dict[str, str]): Key of the result of each column.
+        things (str): Config of the data for a second test of a panoptic model,
+            as a model of instances; '' for none.
     """
 
     size: str
     rows: list[Row]
     metrics: dict[str, str]
+    things: str = ''
 
     @property
     def data(self) -> str:
@@ -172,7 +175,9 @@ TASKS = {
             **{f'VPQ_Th^{k}': f'vps/VPQ_{k}_Th' for k in (1, 6, 12, 20)},
             'STQ': 'vps/STQ',
             'ids kept': 'vps/ids_kept',
+            'AP': AP['AP'],
         },
+        '_base_/datasets/synthetic-bench_vis.py',
     ),
     'panoptic': Task(
         'association',

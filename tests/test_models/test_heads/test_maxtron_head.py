@@ -187,6 +187,40 @@ def test_ids_follow_the_tracks():
         assert scores[label] == max(scores) == pytest.approx(float(score))
 
 
+def test_only_things_of_a_panoptic_model():
+    """They keep their probabilities among all classes."""
+    cfg = model_cfg(num_classes=3).head
+    frames = []
+    for labels in ([0, 1, 2], [2, 0]):
+        cfg.test_cfg.update(thing_labels=labels, max_per_frame=18)
+        head = build(cfg)
+        frames.append(head.predict(moving_clips())[-1])
+        (*_, clip), (*_, last) = predict_clips(head, moving_clips()), frames
+        best = {
+            int(i): float(s)
+            for i, s in zip(clip[-1].instances_id, clip[-1].scores)
+        }
+        for query, score in best.items():
+            own = (last.instances_id - 1) // 3 == query - 1
+            assert last.scores[own].max() == pytest.approx(score)
+    every, things = (
+        {
+            ((i - 1) // 3, labels[label]): score
+            for i, label, score in zip(
+                frame.instances_id.tolist(),
+                frame.labels.tolist(),
+                frame.scores.tolist(),
+            )
+        }
+        for frame, labels in zip(frames, ([0, 1, 2], [2, 0]))
+    )
+    expected = {key: score for key, score in every.items() if key[1] != 1}
+    assert len(things) > 4 and things == pytest.approx(expected)
+    cfg.test_cfg.thing_labels = [3]
+    with pytest.raises(ValueError, match='labels outside of 0 to 2'):
+        build(cfg)
+
+
 def walking_clips(starts, length, new):
     """One track whose mask in frame t is column t, in clips of a video."""
     size = (4, 16)

@@ -17,6 +17,7 @@ from ..postprocess import (
     top_pairs,
 )
 from .base_maxtron_head import BaseMaXTronHead
+from .modes import check_thing_labels
 from .video_state import OfflineState, VideoState
 
 
@@ -48,12 +49,18 @@ class MaXTronHead(BaseMaXTronHead):
               Defaults to 100.
             - ``max_per_frame`` (int): Instances kept in a frame. Defaults to
               30 as in the reference (whose comment says 10).
+            - ``thing_labels`` (Sequence[int], optional): Classes of a
+              panoptic model that are instances, in the order of the classes
+              of the dataset. Defaults to None: all.
         kwargs: See :class:`BaseMaXTronHead`.
     """
 
     result_field = 'pred_track_instances'
     test_cfg_defaults = dict(
-        BaseMaXTronHead.test_cfg_defaults, max_per_video=100, max_per_frame=30
+        BaseMaXTronHead.test_cfg_defaults,
+        max_per_video=100,
+        max_per_frame=30,
+        thing_labels=None,
     )
 
     def __init__(
@@ -62,6 +69,9 @@ class MaXTronHead(BaseMaXTronHead):
         super().__init__(segmenter, test_cfg, **kwargs)
         self.max_per_video = self.test_cfg['max_per_video']
         self.max_per_frame = self.test_cfg['max_per_frame']
+        self.thing_labels = self.test_cfg['thing_labels']
+        if self.thing_labels is not None:
+            check_thing_labels(self.thing_labels, self.num_classes)
 
     @property
     def pad_last_clip(self) -> bool:
@@ -112,6 +122,22 @@ class MaXTronHead(BaseMaXTronHead):
             self.segmenter.align_corners,
         )
 
+    def only_things(self, cls_logits: Tensor) -> Tensor:
+        """Let all classes but ``thing_labels`` count as "no object".
+
+        Args:
+            cls_logits (Tensor): Class logits, shape (Q, C + 1).
+
+        Returns:
+            Tensor: Logits with the same probabilities, shape (Q, n + 1).
+        """
+        if self.thing_labels is None:
+            return cls_logits
+        labels = list(self.thing_labels)
+        others = sorted({*range(cls_logits.shape[-1])} - {*labels})
+        rest = cls_logits[:, others].logsumexp(-1, keepdim=True)
+        return torch.cat([cls_logits[:, labels], rest], -1)
+
     def to_sigmoid(self, mask_logits: Tensor) -> Tensor:
         """Convert mask logits (Q, ...) to logits of a sigmoid."""
         if self.segmenter.mask_activation == 'softmax':
@@ -139,7 +165,8 @@ class Instances(VideoState):
         """Track the instances into the next clip, see :class:`VideoState`."""
         num_shared = self.head.num_shared(clip.mask_logits.shape[2], shapes)
         clip = self._association.update(clip, num_shared)
-        probs = self._association.cls_logits.softmax(-1)[:, :-1]  # (Q, C)
+        logits = self.head.only_things(self._association.cls_logits)
+        probs = logits.softmax(-1)[:, :-1]  # (Q, C)
         scores, labels = probs.max(-1)
         number = min(self.head.max_per_frame, len(scores))
         scores, queries = scores.topk(number)
@@ -233,6 +260,6 @@ def _top_pairs(
         tuple[Tensor, Tensor, Tensor, Tensor]: Each of shape (n, ), on the CPU.
     """
     scores, queries, labels = copy_to_cpu(
-        *top_pairs(cls_logits, head.max_per_video)
+        *top_pairs(head.only_things(cls_logits), head.max_per_video)
     )
     return scores, queries, labels, queries * head.num_classes + labels + 1

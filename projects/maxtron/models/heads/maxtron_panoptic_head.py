@@ -14,7 +14,12 @@ from ..postprocess import (
     SigmoidPanopticMerger,
 )
 from .base_maxtron_head import BaseMaXTronHead
-from .modes import MERGE_RULES, SEGMENT_DECISIONS, check_choice
+from .modes import (
+    MERGE_RULES,
+    SEGMENT_DECISIONS,
+    check_choice,
+    check_thing_labels,
+)
 from .video_state import OfflineState, VideoState
 
 
@@ -90,13 +95,7 @@ class MaXTronPanopticHead(BaseMaXTronHead):
                 'model.head.test_cfg.thing_labels is missing: list the labels '
                 'that are things.'
             )
-        if not all(
-            0 <= label < self.num_classes for label in cfg['thing_labels']
-        ):
-            raise InputError(
-                'model.head.test_cfg.thing_labels has labels outside of 0 to '
-                f'{self.num_classes - 1}, the classes of the segmenter.'
-            )
+        check_thing_labels(cfg['thing_labels'], self.num_classes)
         self.segment_decision = cfg['segment_decision']
         self._check_merge_rule()
         self.merge_cfg = dict(

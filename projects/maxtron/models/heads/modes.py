@@ -2,6 +2,7 @@
 """Modes of inference, and their names in version 0.1."""
 
 import logging
+from collections.abc import Sequence
 
 from mmengine.logging import print_log
 
@@ -78,4 +79,21 @@ def check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
         raise InputError(
             f'model.head.test_cfg.{key} is {value!r}; choose '
             f'{", ".join(map(repr, choices[:-1]))} or {choices[-1]!r}.'
+        )
+
+
+def check_thing_labels(labels: Sequence[int], num_classes: int) -> None:
+    """Check ``model.head.test_cfg.thing_labels``.
+
+    Args:
+        labels (Sequence[int]): Labels of the things.
+        num_classes (int): Number of classes of the segmenter.
+
+    Raises:
+        InputError: If a label is no class.
+    """
+    if not all(0 <= label < num_classes for label in labels):
+        raise InputError(
+            'model.head.test_cfg.thing_labels has labels outside of 0 to '
+            f'{num_classes - 1}, the classes of the segmenter.'
         )
