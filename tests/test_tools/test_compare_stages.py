@@ -7,13 +7,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from mmdet.registry import MODELS
 from mmengine.config import Config
 
-from tools.misc.compare_stages import Training, main, plan, run_all, use_things
+from tests.models import build
+from tools.misc.compare_stages import main, plan, run_all
 from tools.misc.stage_curves import collect_curves, draw_curves
 from tools.misc.stage_results import format_table, summarize
 from tools.misc.stage_tasks import ROOT, TASKS
+from tools.misc.stage_training import Training, use_things
 
 
 def write_test(training, values, association='paper'):
@@ -84,7 +85,7 @@ def test_panoptic_models_are_also_tested_on_things(tmp_path):
     cfg = Config.fromfile(training.config)
     things = cfg.model.head.test_cfg.thing_labels
     use_things(cfg, training.things)
-    assert MODELS.build(cfg.model).head.thing_labels == things
+    assert build(cfg.model).head.thing_labels == things
     assert cfg.test_evaluator.type == 'ClipYouTubeVISMetric'
     data_root = cfg.test_dataloader.dataset.data_root
     assert data_root == 'data/synthetic-bench/youtube-vis/'

@@ -253,9 +253,9 @@ def parse_args(argv=None):
         parser.error(
             f'there is no task {sorted(unknown)}, only {", ".join(TASKS)}'
         )
-    for task in args.tasks:
+    for task in args.tasks if args.attentions else ():
         known = {job.name[0]: None for job in TASKS[task](args)}
-        if args.attentions and not known.keys() & set(args.attentions):
+        if not known.keys() & set(args.attentions):
             parser.error(
                 f'{task} has no row {args.attentions}, only {", ".join(known)}'
             )

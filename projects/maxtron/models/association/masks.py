@@ -90,11 +90,11 @@ def _read_rows(
     Returns:
         Tensor: Mask logits, shape (B, n, F, h', w').
     """
-    *sizes, width = mask_logits.shape
+    sizes, width = mask_logits.shape[:-1], mask_logits.shape[-1]
     rows, columns = grid
-    maps = queries * math.prod(sizes[2:])
+    maps = queries * sizes[2:].numel()
     index = maps[..., None, None] + _row_numbers(
-        *sizes, frames, rows.start, rows.step, queries.device
+        sizes, frames, rows.start, rows.step, queries.device
     )
     return (
         mask_logits.reshape(-1, width)
@@ -105,10 +105,7 @@ def _read_rows(
 
 @lru_cache(maxsize=8)
 def _row_numbers(
-    batch_size: int,
-    num_queries: int,
-    num_frames: int,
-    height: int,
+    sizes: torch.Size,
     frames: tuple[int, ...],
     start: int,
     step: int,
@@ -117,10 +114,7 @@ def _row_numbers(
     """Number sampled rows of the first query of each clip.
 
     Args:
-        batch_size (int): B.
-        num_queries (int): Q.
-        num_frames (int): T.
-        height (int): h.
+        sizes (torch.Size): B, Q, T and h.
         frames (tuple[int, ...]): The F frames.
         start (int): First row.
         step (int): Stride of the rows.
@@ -129,9 +123,8 @@ def _row_numbers(
     Returns:
         Tensor: Numbers of rows in (B, Q, T, h), shape (B, 1, F, h').
     """
-    numbers = torch.arange(batch_size * num_queries * num_frames * height)
-    numbers = numbers.view(batch_size, num_queries, num_frames, height)
-    return numbers[:, :1, frames, start::step].to(device)
+    numbers = torch.arange(sizes.numel(), device=device).view(sizes)
+    return numbers[:, :1, frames, start::step]
 
 
 @lru_cache(maxsize=8)

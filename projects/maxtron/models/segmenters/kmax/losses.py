@@ -233,6 +233,15 @@ class _SimilarityLogSumExp(Function):
 
     @staticmethod
     def forward(ctx, feats: Tensor) -> Tensor:
+        """Compute the values.
+
+        Args:
+            ctx: Context for :meth:`backward`.
+            feats (Tensor): Vectors, shape (B, D, K), at least float32.
+
+        Returns:
+            Tensor: Shape (B, K).
+        """
         # No similarity is above the largest squared length.
         peak = feats.square().sum(1).amax(1)[:, None, None]
         sums = torch.zeros_like(feats[:, 0])
@@ -249,6 +258,7 @@ class _SimilarityLogSumExp(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> Tensor:
+        """Compute the gradient of the vectors, shape (B, D, K)."""
         feats, peak, sums, block = ctx.saved_tensors
         scale = grad / sums
         if block is not None:
